@@ -1,0 +1,49 @@
+"""Files that are whole or not there at all."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+
+@contextlib.contextmanager
+def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
+    """Write `path` under another name and rename it when complete, so no reader ever sees half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 is for secrets, these are results
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_json(path: pathlib.Path, value: object) -> None:
+    """Write `value` as indented JSON, atomically. Numbers that are not finite become null: JSON has none."""
+    with atomic(path) as file:
+        json.dump(finite(value), file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def finite(value: object) -> object:
+    """`value` with null for each number in it that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,84 @@
+"""The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
+
+import math
+
+from absl import flags
+
+# Each list repeats the keys of a table in the library, so that --help needs no JAX; a test holds the two together.
+DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
+LOSSES = ["cross_entropy", "quadratic"]
+REDUCTIONS = ["mean", "sum"]
+OUTPUTS = ["relu", "identity"]
+GRADIENTS = ["closed_form", "autodiff"]
+SCHEMES = ["he", "alive", "lecun", "glorot", "ntk", "mean_field"]
+OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
+SCHEDULES = ["constant", "cosine", "step"]
+PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
+
+# Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
+PLACES = ("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard", "checkpoint_every")
+
+# Data
+flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
+flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
+flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
+flags.DEFINE_integer("teacher_inputs", 64, "teacher: inputs d.", lower_bound=1)
+flags.DEFINE_integer("teacher_hidden", 32, "teacher: hidden units K.", lower_bound=1)
+flags.DEFINE_integer("teacher_outputs", 10, "teacher: outputs C; 1 is scalar regression.", lower_bound=1)
+flags.DEFINE_integer("teacher_train", 10000, "teacher: training examples.", lower_bound=1)
+flags.DEFINE_integer("teacher_valid", 2000, "teacher: validation examples.", lower_bound=1)
+flags.DEFINE_integer("teacher_test", 2000, "teacher: test examples.", lower_bound=1)
+flags.DEFINE_float("teacher_noise", 0.1, "teacher: standard deviation of the noise.", lower_bound=0)
+flags.DEFINE_enum("teacher_output", "relu", OUTPUTS, "teacher: activation of its output.")
+flags.DEFINE_integer("teacher_seed", 0, "teacher: decides its weights, examples and noise.", lower_bound=0)
+
+# Network
+flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
+flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
+flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
+flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
+flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
+
+# Loss and gradient
+flags.DEFINE_enum("loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2, y one-hot for classes.")
+flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
+flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by hand, or by jax.grad.")
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
+
+# Optimisation
+flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "Optimiser.")
+flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", lower_bound=0)
+flags.DEFINE_float("momentum", 0.9, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1)
+flags.DEFINE_float("weight_decay", 0.0, "On W1 and W2; decoupled in adamw and lion, L2 elsewhere.", lower_bound=0)
+flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate.")
+flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
+flags.DEFINE_integer("step_every", 10, "step schedule: epochs between drops.", lower_bound=1)
+flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1)
+flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
+flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1)
+flags.DEFINE_integer(
+    "early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", lower_bound=0
+)
+flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
+
+# Run
+flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
+flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
+flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
+flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
+flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
+
+
+def names() -> list[str]:
+    """The flags defined here, sorted."""
+    return sorted(flag.name for flag in flags.FLAGS.flags_by_module_dict()[__name__])
+
+
+for _name in names():
+    if flags.FLAGS[_name].flag_type() == "float":  # absl's bounds let nan through
+        flags.register_validator(_name, lambda value: value is None or math.isfinite(value), "must be a finite number")
+
+
+def values() -> dict[str, object]:
+    """Every flag defined here with its value: all that a run is a function of, besides code and machine."""
+    return {name: flags.FLAGS[name].value for name in names()}

@@ -1,0 +1,107 @@
+"""From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key
+
+from experiments.cli import BadInput, bad_input
+from twolayer import datasets, network, training
+from twolayer.optimizers import OPTIMIZERS
+
+# --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
+# On a GPU "float32" means float32: JAX's own default there is TensorFloat-32, which has its own name here.
+PRECISIONS = {
+    "float32": ("float32", "float32", "highest"),
+    "tensorfloat32": ("float32", "float32", "tensorfloat32"),
+    "bfloat16": ("float32", "bfloat16", "highest"),
+    "float64": ("float64", "float64", "highest"),
+}
+PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run that has been checked and can start."""
+
+    data: datasets.Dataset
+    train: training.Examples
+    valid: training.Examples
+    choices: training.Choices
+    numbers: training.Numbers
+    order_key: Key[Array, ""]
+    state: training.State
+    facts: dict[str, object]  # for the manifest
+
+
+def prepare(flags: Mapping[str, object]) -> Job:
+    """Check the flags against the data and put everything in place. Writes nothing but the cache of prepared data.
+
+    Raises:
+      BadInput: the data cannot be had, or does not go with the flags.
+    """
+    parameters, compute, matmul = _configure(flags["precision"])
+    data = _load(flags)
+    if data.regression and flags["loss"] == "cross_entropy":
+        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
+    choices, numbers = _choices(flags, data, compute), _numbers(flags, parameters)
+    init_key, order_key = jax.random.split(jax.random.key(flags["seed"], impl=PRNG))
+    with bad_input(ValueError):
+        params = network.init(
+            init_key,
+            data.inputs,
+            flags["hidden"],
+            data.outputs,
+            flags["init"],
+            output_bias=flags["output_bias"],
+            scale=flags["init_scale"],
+            dtype=jnp.dtype(parameters),
+        )
+        state = training.start(choices, params, numbers, len(data.train.x))
+    facts = {
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
+        "prng": PRNG,
+        "data_sha256": data.sha256,
+    }
+    train, valid = (training.Examples(*jax.device_put(split)) for split in (data.train, data.valid))
+    return Job(data, train, valid, choices, numbers, order_key, state, facts)
+
+
+def _configure(precision: str) -> tuple[str, str, str]:
+    parameters, compute, matmul = PRECISIONS[precision]
+    jax.config.update("jax_enable_x64", parameters == "float64")
+    jax.config.update("jax_default_matmul_precision", matmul)
+    return parameters, compute, matmul
+
+
+def _load(flags: Mapping[str, object]) -> datasets.Dataset:
+    names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
+    with bad_input(datasets.DataError):
+        return datasets.load(
+            flags["dataset"],
+            data_dir=flags["data_dir"],
+            source_dir=flags["source_dir"],
+            seed=flags["teacher_seed"],
+            teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
+        )
+
+
+def _choices(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+    warmup = flags["warmup_epochs"]
+    if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
+        warmup = min(1.0, flags["epochs"] / 10)
+    fields = (field.name for field in dataclasses.fields(training.Choices))
+    same_name = {name: flags[name] for name in fields if name in flags}
+    own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
+    return training.Choices(**same_name | own)
+
+
+def _numbers(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+    learning_rate = flags["learning_rate"]
+    if learning_rate is None:
+        learning_rate = OPTIMIZERS[flags["optimizer"]].learning_rate
+    numbers = training.Numbers(learning_rate, flags["weight_decay"], flags["momentum"])
+    return jax.tree.map(lambda number: jnp.asarray(number, dtype), numbers)

@@ -1,0 +1,83 @@
+"""The end of a run: the test set scored once, parameters, figures and summary written."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from experiments.jobs import Job
+from experiments.runs import Run
+from twolayer import training
+from twolayer.evaluation import hits, predict, targets
+from twolayer.losses import LOSSES
+
+
+def finish(job: Job, run: Run, state: training.State, *, draw: bool) -> dict[str, object]:
+    """Score the parameters that the run hands over and write everything but the status of the run.
+
+    Returns the summary without its `seconds`.
+    """
+    params = training.final_params(state)
+    O2, value, correct = map(np.asarray, _score(job)(params, *job.data.test))
+    arrays = {name: np.asarray(leaf) for name, leaf in params._asdict().items()}
+    rows = run.metrics()
+    epochs = int(state.epoch if state.best is None else state.best[2])
+    summary = {
+        "status": "diverged" if int(state.status) == training.DIVERGED else "done",
+        "epochs": int(state.epoch),
+        "best_epoch": epochs,
+        "stopped_early": int(state.status) == training.STOPPED_EARLY,
+        **_figures_of(rows, epochs),
+        "test_loss": float(value.mean()),
+        "test_accuracy": None if job.data.regression else float(correct.mean()),
+        "params_sha256": run.save_params(arrays),
+    }
+    if draw:
+        _draw(job, run, rows, arrays, O2, value)
+    return summary
+
+
+def _score(job: Job) -> jax.stages.Wrapped:
+    choices = job.choices
+
+    def score(params, x, y):
+        O2 = predict(params, x, scale=choices.scale, output=choices.output)
+        value = LOSSES[choices.loss](O2, targets(y, choices.loss, job.data.outputs, O2.dtype)).value
+        return O2, value, hits(O2, y)
+
+    return jax.jit(score)
+
+
+def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
+    """The metrics at the end of `epoch`; nulls where not one epoch was finite."""
+    names = (
+        "train_loss",
+        "train_accuracy",
+        "valid_loss",
+        "valid_accuracy",
+        "dead_hidden",
+        "dead_outputs",
+        "lost_classes",
+    )
+    return {name: rows[epoch - 1][name] if epoch else None for name in names}
+
+
+def _draw(
+    job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
+) -> None:
+    from experiments import figures  # matplotlib takes half a second to import
+
+    data, folder = job.data, run.figures
+    if rows:
+        figures.learning_curves(folder / "learning_curves.png", rows)
+    if data.image_shape:
+        figures.hidden_units(folder / "hidden_units.png", params["W1"], data.image_shape, params["W2"])
+    if data.regression:
+        figures.regression_fit(folder / "regression_fit.png", data.test.y, O2)
+        return
+    predictions = O2.argmax(axis=1)
+    figures.confusion_matrix(folder / "confusion_matrix.png", data.test.y, predictions, data.outputs)
+    if data.image_shape:
+        figures.worst_mistakes(
+            folder / "worst_mistakes.png", data.test.x, data.test.y, predictions, value, data.image_shape
+        )

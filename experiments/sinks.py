@@ -1,0 +1,36 @@
+"""Where metrics go besides metrics.jsonl."""
+
+import contextlib
+import importlib.util
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+
+from experiments.cli import BadInput
+
+Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs
+
+
+@contextlib.contextmanager
+def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
+    """A sink that writes TensorBoard event files into `path`, if one is wanted.
+
+    Raises:
+      BadInput: the library that writes them is not installed.
+    """
+    if not wanted:
+        yield []
+        return
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(path / "tensorboard")) as writer:
+
+        def write(rows: list[dict]) -> None:
+            for row in rows:
+                for name, value in row.items():
+                    if name != "epoch" and value is not None and math.isfinite(value):
+                        writer.add_scalar(name, value, row["epoch"])
+
+        yield [write]

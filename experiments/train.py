@@ -1,0 +1,82 @@
+"""Train y = ReLU(W2 ReLU(W1 x + b1) + b2) with either loss, by hand-derived back-propagation or by jax.grad.
+
+  python -m experiments.train                               the embedded digits, a few seconds
+  python -m experiments.train --dataset=mnist --epochs=10   MNIST: 97.9 % in about 8 s on 2 CPU cores
+  python -m experiments.train --dataset=teacher --loss=quadratic --output=identity   synthetic regression
+
+The run goes to a directory of its own: manifest.json, metrics.jsonl, summary.json, params.npz and figures. The same
+command again continues an interrupted run; a finished one says so.
+Exit status: 0 done, 1 bad input, 3 diverged, 75 interrupted and saved.
+"""
+
+import pathlib
+import sys
+import time
+
+from absl import flags
+
+from experiments import cli
+from experiments import flags as training_flags
+
+STARTED = time.perf_counter()
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(training_flags)
+
+
+def main() -> int:
+    """Flags to a run directory; returns the exit status."""
+    # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
+    from experiments import runs
+
+    values = training_flags.values()
+    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
+    run = runs.find_run(path, values, training_flags.PLACES)
+    if run.status in ("done", "diverged"):
+        print(f"{path} is {run.status} already; see its summary.json, or choose another --run_dir")
+        return cli.DONE if run.status == "done" else cli.DIVERGED
+
+    from experiments import jobs, outcome, session, sinks
+
+    job = jobs.prepare(values)
+    run.create()
+    with cli.Interrupts() as interrupts, sinks.tensorboard(run.path, FLAGS.tensorboard) as tensorboard:
+        state = session.train(
+            job, run, interrupts, checkpoint_every=FLAGS.checkpoint_every, quiet=FLAGS.quiet, sinks=tensorboard
+        )
+        if run.status == "interrupted":
+            print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
+            return cli.INTERRUPTED
+        summary = outcome.finish(job, run, state, draw=FLAGS.figures)
+    summary["seconds"] = {
+        "compile": run.manifest["compile_seconds"],
+        "train": sum(row["seconds"] for row in run.metrics()),
+        "total": time.perf_counter() - STARTED,
+    }
+    run.save_summary(summary)
+    run.set_status(summary["status"])
+    print(_closing_line(summary, path))
+    return _status(summary)
+
+
+def _closing_line(summary: dict, path: pathlib.Path) -> str:
+    accuracy = summary["test_accuracy"]
+    result = f"test loss {summary['test_loss']:.4f}" + ("" if accuracy is None else f", test accuracy {accuracy:.4f}")
+    seconds = summary["seconds"]
+    times = f"{seconds['train']:.1f} s training, {seconds['compile']:.1f} s compiling, {seconds['total']:.1f} s in all"
+    return f"{result} after {summary['epochs']} epochs; {times}; {path}"
+
+
+def _status(summary: dict) -> int:
+    if summary["status"] != "diverged":
+        return cli.DONE
+    epoch = summary["epochs"]
+    print(
+        f"diverged: epoch {epoch + 1} became non-finite; the parameters after epoch {epoch} are saved; "
+        "try a smaller --learning_rate",
+        file=sys.stderr,
+    )
+    return cli.DIVERGED
+
+
+if __name__ == "__main__":
+    cli.run(main)

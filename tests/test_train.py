@@ -1,0 +1,345 @@
+"""The training script as its users meet it: a process, its exit status, what it says and what it leaves behind."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from experiments import flags
+from twolayer import datasets, gradients, losses, network, optimizers
+
+ROOT = pathlib.Path(__file__).parent.parent
+QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
+TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
+
+
+def start(*arguments, **options):
+    # The script sets its own precision; the mode of this test session must not leak into it.
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_ENABLE_X64"}
+    command = [sys.executable, "-m", "experiments.train", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def train(*arguments):
+    """Run the script to its end; returns (exit status, stdout, stderr)."""
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def read(run_dir):
+    summary = json.loads((run_dir / "summary.json").read_text())
+    metrics = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return summary, metrics
+
+
+def without_seconds(metrics):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in metrics]
+
+
+def assert_refused(outcome, *words):
+    """Exit status 1, and one line that holds all the words."""
+    status, out, err = outcome
+    assert status == 1 and out == ""
+    assert len(err.splitlines()) == 1 and err.startswith("error: ")
+    for word in words:
+        assert word in err
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """The README's command, in a directory of its own."""
+    run_dir = tmp_path_factory.mktemp("runs") / "digits"
+    status, out, err = train(f"--run_dir={run_dir}")
+    assert status == 0, err
+    return run_dir, out, err
+
+
+def test_the_default_run_learns_the_digits(digits):
+    run_dir, out, err = digits
+    summary, metrics = read(run_dir)
+    assert summary["status"] == "done"
+    assert summary["test_accuracy"] >= 0.95
+    assert summary["dead_outputs"] == summary["lost_classes"] == 0
+    assert f"test accuracy {summary['test_accuracy']:.4f}" in out
+    assert len(out.splitlines()) == 1
+    assert "100%" in err  # the progress bar
+    assert metrics[-1]["train_loss"] < metrics[0]["train_loss"] / 5
+
+
+def test_the_run_directory_keeps_its_contract(digits):
+    run_dir, _, _ = digits
+    summary, metrics = read(run_dir)
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["status"] == "done"
+    assert manifest["flags"]["loss"] == "cross_entropy" and manifest["flags"]["output"] == "relu"
+    assert manifest["precision"] == {"parameters": "float32", "compute": "float32", "matmul": "highest"}
+    assert manifest["prng"] == "threefry2x32"
+    assert set(manifest) >= {"argv", "git", "versions", "devices", "data_sha256"}
+    assert [row["epoch"] for row in metrics] == list(range(1, 31))
+    expected = {"step", "train_loss", "valid_loss", "valid_accuracy", "dead_hidden", "dead_outputs", "seconds"}
+    assert all(set(row) >= expected for row in metrics)
+    assert set(summary["seconds"]) == {"compile", "train", "total"}
+    with np.load(run_dir / "params.npz", allow_pickle=False) as params:
+        assert {name: params[name].shape for name in params} == {
+            "W1": (128, 64),
+            "b1": (128,),
+            "W2": (10, 128),
+            "b2": (10,),
+        }
+    pictures = {"learning_curves.png", "hidden_units.png", "confusion_matrix.png", "worst_mistakes.png"}
+    assert {path.name for path in (run_dir / "figures").iterdir()} == pictures
+    assert not [path for path in run_dir.rglob(".*")]  # no temporary files
+
+
+def test_the_saved_parameters_give_the_reported_accuracy(digits):
+    run_dir, _, _ = digits
+    summary, _ = read(run_dir)
+    test = datasets.load("digits").test
+    with np.load(run_dir / "params.npz", allow_pickle=False) as p:
+        O1 = np.maximum(test.x / 16 @ p["W1"].T + p["b1"], 0)
+        O2 = np.maximum(O1 @ p["W2"].T + p["b2"], 0)
+    assert (O2.argmax(axis=1) == test.y).mean() == pytest.approx(summary["test_accuracy"])
+
+
+def test_a_finished_run_says_so(digits):
+    run_dir, _, _ = digits
+    before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")}
+    status, out, _ = train(f"--run_dir={run_dir}")
+    assert status == 0 and "is done already" in out
+    assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
+
+
+def test_a_run_of_other_flags_is_refused(digits):
+    run_dir, _, _ = digits
+    assert_refused(
+        train(f"--run_dir={run_dir}", "--hidden=64", "--quiet"), str(run_dir), "--hidden is 128 there and 64 here"
+    )
+
+
+def test_the_same_command_gives_the_same_bits(tmp_path):
+    for name in ("a", "b"):
+        assert train(*QUICK, f"--run_dir={tmp_path / name}", "--gradient=autodiff", "--loss=quadratic")[0] == 0
+    (one, rows), (two, others) = read(tmp_path / "a"), read(tmp_path / "b")
+    assert one["params_sha256"] == two["params_sha256"]
+    assert without_seconds(rows) == without_seconds(others)
+
+
+def test_without_a_run_dir_the_run_is_named_after_its_flags(tmp_path):
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    environment.pop("JAX_ENABLE_X64", None)
+    command = [sys.executable, "-m", "experiments.train", *QUICK, "--loss=quadratic"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"digits-quadratic-relu-K16-seed0-[0-9a-f]{8}", run.name)
+
+
+# Long enough to be interrupted on a fast machine: 1,000 epochs are 40 segments.
+LONG = ("--hidden=64", "--epochs=1000", "--nofigures", "--quiet", "--checkpoint_every=25")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "long"
+    assert train(*LONG, f"--run_dir={run_dir}")[0] == 0
+    return read(run_dir)
+
+
+def interrupt(run_dir, number):
+    """Send a signal once the run has logged an epoch; returns (exit status, stderr)."""
+    process = start(*LONG, f"--run_dir={run_dir}")
+    deadline = time.monotonic() + 120
+    while not (run_dir / "metrics.jsonl").exists() or not (run_dir / "metrics.jsonl").read_text():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_continues_to_the_same_bits(tmp_path, uninterrupted, number):
+    status, err = interrupt(tmp_path / "run", number)
+    assert status == 75
+    assert err.splitlines() == [f"{number.name}: saved in {tmp_path / 'run'}; repeat the command to continue"]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "interrupted"
+    assert train(*LONG, f"--run_dir={tmp_path / 'run'}")[0] == 0
+    summary, metrics = read(tmp_path / "run")
+    assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
+    assert without_seconds(metrics) == without_seconds(uninterrupted[1])
+
+
+def test_a_killed_run_continues_to_the_same_bits(tmp_path, uninterrupted):
+    assert interrupt(tmp_path / "run", signal.SIGKILL)[0] == -signal.SIGKILL
+    assert train(*LONG, f"--run_dir={tmp_path / 'run'}")[0] == 0
+    summary, metrics = read(tmp_path / "run")
+    assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
+    assert without_seconds(metrics) == without_seconds(uninterrupted[1])
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    assert interrupt(tmp_path / "run", signal.SIGTERM)[0] == 75
+    checkpoint = tmp_path / "run" / "checkpoints" / "state.npz"
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    assert_refused(train(*LONG, f"--run_dir={tmp_path / 'run'}"), str(checkpoint), "damaged")
+
+
+def test_a_diverged_run_keeps_its_last_finite_parameters(tmp_path):
+    arguments = (*QUICK, f"--run_dir={tmp_path / 'run'}", "--optimizer=sgd", "--loss=quadratic", "--output=identity")
+    arguments += ("--learning_rate=3", "--schedule=constant", "--epochs=200", "--warmup_epochs=0")
+    status, _, err = train(*arguments)
+    summary, metrics = read(tmp_path / "run")
+    assert status == 3 and summary["status"] == "diverged"
+    assert len(err.splitlines()) == 1 and f"epoch {summary['epochs'] + 1} became non-finite" in err
+    assert len(metrics) == summary["epochs"]
+    with np.load(tmp_path / "run" / "params.npz", allow_pickle=False) as params:
+        assert all(np.isfinite(params[name]).all() for name in params)
+    assert train(*arguments)[0] == 3  # repeating it says so again
+
+
+def test_early_stopping_hands_over_the_best_epoch(tmp_path):
+    arguments = ("--hidden=64", "--nofigures", "--quiet", "--epochs=300", "--early_stopping=5", "--schedule=constant")
+    assert train(*arguments, f"--run_dir={tmp_path / 'run'}")[0] == 0
+    summary, metrics = read(tmp_path / "run")
+    losses = [row["valid_loss"] for row in metrics]
+    assert summary["stopped_early"] and summary["epochs"] == len(metrics) < 300
+    assert summary["best_epoch"] == int(np.argmin(losses)) + 1 == summary["epochs"] - 5
+    assert summary["valid_loss"] == min(losses)
+
+
+@pytest.mark.parametrize("output", ["relu", "identity"])
+def test_scalar_regression_reaches_the_noise(tmp_path, output):
+    arguments = (*TEACHER, "--teacher_outputs=1", f"--teacher_output={output}", f"--output={output}")
+    arguments += ("--loss=quadratic", "--teacher_train=4000", "--epochs=60", "--quiet", f"--run_dir={tmp_path / 'run'}")
+    status, out, err = train(*arguments)
+    assert status == 0, err
+    summary, metrics = read(tmp_path / "run")
+    assert summary["test_accuracy"] is None and metrics[-1]["valid_accuracy"] is None
+    assert summary["test_loss"] < 0.1 * metrics[0]["valid_loss"]
+    assert "test loss" in out and "accuracy" not in out
+    assert (tmp_path / "run" / "figures" / "regression_fit.png").exists()
+
+
+def test_the_textbook_initialisation_loses_classes_and_the_default_does_not(tmp_path):
+    def dead_outputs(seed, *arguments):
+        run_dir = tmp_path / f"{seed}{len(arguments)}"
+        assert train("--nofigures", "--quiet", f"--seed={seed}", f"--run_dir={run_dir}", *arguments)[0] == 0
+        return read(run_dir)[0]["dead_outputs"]
+
+    assert sum(dead_outputs(seed, "--init=he", "--output_bias=0") for seed in range(3)) > 0
+    assert sum(dead_outputs(seed) for seed in range(3)) == 0
+
+
+def test_tensorboard_files_hold_the_metrics(tmp_path):
+    pytest.importorskip("tensorboardX")
+    assert train(*QUICK, f"--run_dir={tmp_path / 'run'}", "--tensorboard")[0] == 0
+    (events,) = (tmp_path / "run" / "tensorboard").iterdir()
+    content = events.read_bytes()
+    assert content.count(b"valid_loss") == 3 and content.count(b"dead_outputs") == 3
+
+
+@pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+def test_the_manifest_names_the_precision(tmp_path, precision):
+    assert train(*QUICK, f"--run_dir={tmp_path / 'run'}", f"--precision={precision}")[0] == 0
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["precision"]["compute"] == precision
+    with np.load(tmp_path / "run" / "params.npz", allow_pickle=False) as params:
+        assert params["W1"].dtype == (np.float64 if precision == "float64" else np.float32)
+    assert read(tmp_path / "run")[1][-1]["valid_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--loss=hinge", ("--loss", "hinge", "quadratic")),
+        ("--hidden=0", ("--hidden", "positive")),
+        ("--batch_size=-1", ("--batch_size", "positive")),
+        ("--epochs=0", ("--epochs", "positive")),
+        ("--learning_rate=nan", ("--learning_rate",)),
+        ("--epoch=3", ("epoch",)),
+        ("epochs=3", ("epochs=3", "--name=value")),
+        ("--batch_size=5000", ("5000", "1197")),
+        ("--dataset=teacher", ("teacher", "--loss=quadratic")),
+        ("--warmup_epochs=30", ("warm-up",)),
+    ],
+)
+def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, words):
+    assert_refused(train(argument, f"--run_dir={tmp_path / 'run'}"), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_places_get_one_line(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("not a directory")
+    assert_refused(train(*QUICK, f"--run_dir={file / 'run'}"), "cannot write", str(file))
+    assert_refused(train(*QUICK, f"--run_dir={tmp_path}"), "not a run", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{")
+    assert_refused(train(*QUICK, f"--run_dir={tmp_path / 'run'}"), "manifest")
+    missing = f"--source_dir={tmp_path / 'nowhere'}"
+    assert_refused(train("--dataset=mnist", missing, f"--data_dir={tmp_path / 'data'}", *QUICK), "nowhere")
+
+
+def test_help_teaches_and_imports_nothing_heavy():
+    code = (
+        "import runpy, sys; sys.argv = ['train', '--help']\n"
+        "try: runpy.run_module('experiments.train', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'jax', 'numpy', 'tensorflow_datasets', 'sklearn', 'matplotlib', 'orbax'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--dataset=mnist" in done.stdout and "--gradient" in done.stdout and "Exit status" in done.stdout
+
+
+def test_a_cached_data_set_needs_no_heavy_library(tmp_path):
+    code = (
+        "import sys; from experiments import jobs, session, outcome\n"
+        "heavy = {'tensorflow_datasets', 'sklearn', 'matplotlib', 'orbax', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_flags_offer_what_the_library_has():
+    assert flags.DATASETS == list(datasets.NAMES)
+    assert flags.LOSSES == list(losses.LOSSES)
+    assert flags.REDUCTIONS == list(losses.REDUCTIONS)
+    assert flags.OUTPUTS == list(network.OUTPUTS)
+    assert flags.GRADIENTS == list(gradients.GRADIENTS)
+    assert flags.SCHEMES == list(network.SCHEMES)
+    assert flags.OPTIMIZERS == list(optimizers.OPTIMIZERS)
+    assert flags.SCHEDULES == list(optimizers.SCHEDULES)
+    from experiments import jobs
+
+    assert flags.PRECISIONS == ["float32", "float64", "bfloat16", "tensorfloat32"] == sorted(
+        jobs.PRECISIONS, key=flags.PRECISIONS.index
+    )
+
+
+@pytest.mark.mnist
+@pytest.mark.skipif("TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives")
+def test_both_engines_agree_on_mnist_in_float64(tmp_path):
+    place = (f"--source_dir={os.environ['TWOLAYER_MNIST_DIR']}", f"--data_dir={tmp_path / 'data'}")
+    params = {}
+    for engine in ("closed_form", "autodiff"):
+        arguments = ("--dataset=mnist", *place, f"--gradient={engine}", "--precision=float64", "--epochs=2")
+        assert train(*arguments, "--quiet", "--nofigures", f"--run_dir={tmp_path / engine}")[0] == 0
+        with np.load(tmp_path / engine / "params.npz", allow_pickle=False) as file:
+            params[engine] = {name: file[name] for name in file}
+    for name, ours in params["closed_form"].items():
+        theirs = params["autodiff"][name]
+        assert np.linalg.norm(ours - theirs) <= 1e-10 * np.linalg.norm(theirs)
+    assert read(tmp_path / "autodiff")[0]["test_accuracy"] > 0.95

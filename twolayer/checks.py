@@ -1,0 +1,61 @@
+"""Errors that name the argument: what a function was given, what it needs.
+
+Shapes, types and names are known while JAX traces, so those checks always run. Values (a NaN pixel, a label
+out of range) are known only outside of jit, so those checks run on concrete arrays and cost nothing inside.
+"""
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Shaped
+
+
+def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `name` is one of `choices`."""
+    if name not in choices:
+        raise ValueError(f"{argument}={name!r} is not known; choose one of: {', '.join(choices)}")
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError unless every size is an integer of at least 1."""
+    for argument, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{argument} must be a positive integer, got {size!r}")
+
+
+def check_features(x: Shaped[Array, "..."], W1: Shaped[Array, "..."]) -> None:
+    """Raise ValueError unless x is (m, d) with m >= 1 for W1 (K, d), and free of NaN where its values are known."""
+    if x.ndim != 2 or W1.ndim != 2 or x.shape[1] != W1.shape[1]:
+        raise ValueError(f"x must be (m, d) for W1 (K, d): x has shape {x.shape}, W1 has shape {W1.shape}")
+    if x.shape[0] == 0:
+        raise ValueError(f"x must hold at least one example: x has shape {x.shape}")
+    if _concrete(x) and bool(jnp.isnan(x).any()):
+        raise ValueError(f"x of shape {x.shape} holds a NaN")
+
+
+def check_labels(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
+    """Raise ValueError unless y is (m,) integer labels for O2 (m, C), in 0..C-1 where its values are known."""
+    if not jnp.issubdtype(y.dtype, jnp.integer) or y.shape != O2.shape[:1]:
+        raise ValueError(
+            f"cross_entropy needs y as integer labels (m,) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
+            f"O2 has shape {O2.shape}"
+        )
+    if _concrete(y) and not bool(((y >= 0) & (y < O2.shape[1])).all()):
+        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {int(y.min())}..{int(y.max())}")
+
+
+def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
+    """Raise ValueError unless y is (m, C) real targets for O2 (m, C), free of NaN where its values are known."""
+    if not jnp.issubdtype(y.dtype, jnp.floating) or y.shape != O2.shape:
+        raise ValueError(
+            f"quadratic needs y as real targets (m, C) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
+            f"O2 has shape {O2.shape}"
+        )
+    if _concrete(y) and bool(jnp.isnan(y).any()):
+        raise ValueError(f"y of shape {y.shape} holds a NaN")
+
+
+def _concrete(array: Shaped[Array, "..."]) -> bool:
+    return not isinstance(array, jax.core.Tracer)

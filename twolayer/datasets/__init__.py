@@ -1,0 +1,13 @@
+"""Data sets as NumPy arrays ready for a device: digits, the MNIST family, and a teacher network.
+
+    data = load("mnist", source_dir="folder/with/the/four/archives")
+    data.train.x, data.train.y, data.scale          # the network sees x * scale
+
+Prepared arrays are kept as `<data_dir>/<name>.npz`. Reading them needs NumPy alone.
+"""
+
+from twolayer.datasets.catalog import NAMES, load
+from twolayer.datasets.dataset import DataError, Dataset, Split
+from twolayer.datasets.teacher import TeacherOptions
+
+__all__ = ["NAMES", "DataError", "Dataset", "Split", "TeacherOptions", "load"]

@@ -1,0 +1,45 @@
+"""The data sets by name."""
+
+import functools
+import os
+
+from twolayer.datasets import digits, mnist_family
+from twolayer.datasets.cache import data_folder, read_or_prepare
+from twolayer.datasets.dataset import DataError, Dataset
+from twolayer.datasets.teacher import TeacherOptions, teacher_student
+
+NAMES = ("digits", *mnist_family.NAMES, "teacher")
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    source_dir: str | os.PathLike | None = None,
+    seed: int = 0,
+    teacher: TeacherOptions = TeacherOptions(),
+) -> Dataset:
+    """Load a data set.
+
+    Digits come with scikit-learn. The MNIST family is read from source_dir or else downloaded. Both are kept
+    in data_dir and read from there the next time, whatever source_dir says. The teacher's data are drawn.
+
+    Args:
+      name: one of NAMES.
+      data_dir: where prepared arrays and downloads are kept; None is $TWOLAYER_DATA_DIR or ~/.cache/twolayer.
+      source_dir: a folder with the four original .gz files of a member of the MNIST family.
+      seed: of the teacher and its examples.
+      teacher: sizes and noise of the teacher's data.
+
+    Raises:
+      DataError: data that is missing, damaged or another data set, or a wrong argument, in one line.
+    """
+    if name not in NAMES:
+        raise DataError(f"there is no data set {name!r}; choose one of: {', '.join(NAMES)}")
+    if name == "teacher":
+        return teacher_student(teacher, seed)
+    folder = data_folder(data_dir)
+    if name == "digits":
+        return read_or_prepare(folder, name, digits.FORM, digits.prepare, source="scikit-learn")
+    prepare = functools.partial(mnist_family.prepare, name, source_dir, folder)
+    return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=source_dir and str(source_dir))

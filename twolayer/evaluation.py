@@ -1,0 +1,115 @@
+"""How good a network is on a data set: loss, accuracy, and how much of it is dead."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Num, Shaped
+
+from twolayer.losses import LOSSES
+from twolayer.network import Params, forward
+
+# Rows scored at once. The pre-activations of all 10,000 MNIST images at K = 32768 would be 1.3 GB; of 2,000, 0.26 GB.
+CHUNK = 2000
+
+
+class Evaluation(NamedTuple):
+    """Figures of a data set. A unit is dead when its ReLU is 0 on every example: there its gradient is 0 too.
+
+    An output can be all but dead, positive on a few examples and the largest on none: its class is lost as well.
+    """
+
+    loss: Float[Array, ""]
+    accuracy: Float[Array, ""]  # a fraction; NaN for real targets
+    dead_hidden: Int[Array, ""]
+    dead_outputs: Int[Array, ""]  # always 0 for the identity output
+    lost_classes: Int[Array, ""]  # classes that no example is given; 0 for real targets
+
+
+class _Seen(NamedTuple):
+    """What has happened on at least one example."""
+
+    hidden: Bool[Array, " K"]  # the hidden unit was positive
+    output: Bool[Array, " C"]  # the output was positive
+    chosen: Bool[Array, " C"]  # the output was the largest
+
+
+def features(x: Num[Array, "m d"], scale: float, dtype: jnp.dtype) -> Float[Array, "m d"]:
+    """What the network sees of stored examples: x * scale. Pixels rest and travel as uint8, a quarter of float32."""
+    return x.astype(dtype) * jnp.asarray(scale, dtype)
+
+
+def targets(y: Shaped[Array, "m *C"], loss: str, outputs: int, dtype: jnp.dtype) -> Shaped[Array, "m *out"]:
+    """The y that `loss` takes: labels stay labels for cross-entropy and become one-hot rows for the quadratic loss.
+
+    Real targets are cast to `dtype`, the one-hot rows have it.
+
+    Raises:
+      ValueError: real targets for the cross-entropy, which needs classes.
+    """
+    labels = jnp.issubdtype(y.dtype, jnp.integer)
+    if loss == "cross_entropy" and not labels:
+        raise ValueError("cross_entropy needs class labels, this data set has real targets; use the quadratic loss")
+    if loss == "cross_entropy":
+        return y
+    return jax.nn.one_hot(y, outputs, dtype=dtype) if labels else y.astype(dtype)
+
+
+def hits(O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Float[Array, " m"]:
+    """1 where the largest output is the label's, else 0; NaN for real targets. Ties go to the lower class."""
+    if y.ndim == 2:
+        return jnp.full(len(O2), jnp.nan, jnp.float32)
+    return (O2.argmax(axis=1) == y).astype(jnp.float32)
+
+
+def evaluate(
+    params: Params,
+    x: Num[Array, "n d"],
+    y: Shaped[Array, "n *C"],
+    *,
+    scale: float = 1.0,
+    loss: str = "cross_entropy",
+    output: str = "relu",
+) -> Evaluation:
+    """Score all n examples, in chunks. The loss is the mean over examples, whatever the reduction in training.
+
+    Args:
+      x: stored examples; the network sees x * scale.
+      y: (n,) class labels or (n, C) real targets.
+    """
+    outputs = params.b2.shape[0]
+    n, size = len(x), min(CHUNK, len(x))
+    rows = jnp.arange(-(-n // size) * size, dtype=jnp.int32).reshape(-1, size)
+
+    def score(seen: _Seen, rows: Int[Array, " size"]) -> tuple[_Seen, tuple[Float[Array, ""], Float[Array, ""]]]:
+        # The last chunk repeats the last example; a repetition counts for nothing in the sums, and changes no any().
+        valid = rows < n
+        at = jnp.minimum(rows, n - 1)
+        trace = forward(params, features(x[at], scale, params.W1.dtype), output)
+        value = LOSSES[loss](trace.O2, targets(y[at], loss, outputs, trace.O2.dtype)).value
+        sums = jnp.where(valid, value, 0).sum(), jnp.where(valid, hits(trace.O2, y[at]), 0).sum()
+        chosen = trace.O2.argmax(axis=1)[:, None] == jnp.arange(outputs)
+        here = _Seen(*(event.any(axis=0) for event in (trace.O1 > 0, trace.O2 > 0, chosen)))
+        return jax.tree.map(jnp.logical_or, seen, here), sums
+
+    none = _Seen(*(jnp.zeros(size, bool) for size in (len(params.b1), outputs, outputs)))
+    seen, (value, correct) = jax.lax.scan(score, none, rows)
+    dead_hidden, dead_outputs, lost_classes = ((~event).sum(dtype=jnp.int32) for event in seen)
+    return Evaluation(
+        loss=value.sum() / n,
+        accuracy=correct.sum() / n,
+        dead_hidden=dead_hidden,
+        dead_outputs=dead_outputs if output == "relu" else jnp.int32(0),
+        lost_classes=lost_classes if y.ndim == 1 else jnp.int32(0),
+    )
+
+
+def predict(params: Params, x: Num[Array, "n d"], *, scale: float = 1.0, output: str = "relu") -> Float[Array, "n C"]:
+    """O2 for all n stored examples, in chunks."""
+    size = min(CHUNK, len(x))
+    rows = jnp.arange(-(-len(x) // size) * size, dtype=jnp.int32).reshape(-1, size)
+    chunks = jax.lax.map(
+        lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output).O2,
+        jnp.minimum(rows, len(x) - 1),
+    )
+    return chunks.reshape(-1, chunks.shape[-1])[: len(x)]

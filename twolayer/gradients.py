@@ -1,0 +1,109 @@
+"""Back-propagation (eq. 2b), twice: derived by hand, and by jax.grad. Both have one signature.
+
+    f(params, x, y, weights=None) -> (loss, gradients: Params)
+
+y is (m,) integer labels for cross-entropy and (m, C) real targets for the quadratic loss. `weights` (m,) are optional
+example weights. Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from twolayer.checks import check_choice
+from twolayer.losses import LOSSES, REDUCTIONS, example_weights
+from twolayer.network import OUTPUTS, Params, forward
+
+Gradient = Callable[..., tuple[Float[Array, ""], Params]]
+
+
+def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+    """The hand-derived gradient. No automatic differentiation is used anywhere below.
+
+    L = sum_i w_i value_i, with w_i = 1/m for the mean and 1 for the sum. For parameters W2 and W1 the author writes
+
+        dL/dW2 = dL/dO2 . dO2/dZ2 . dZ2/dW2
+        dL/dW1 = dL/dO2 . dO2/dZ2 . dZ2/dO1 . dO1/dZ1 . dZ1/dW1
+
+    Write dA for dL/dA: it has the shape of A. Each factor, for one example i, with its Jacobian and what it does to
+    the cotangent that reaches it:
+
+        factor      Jacobian of example i                         step, all examples at once           shape
+        ------      ---------------------                         --------------------------           -----
+        dL/dO2      w_i residual_i                                dO2 = w * residual                   (m, C)
+        dO2/dZ2     diag(1[Z2_i > 0]); I for identity             dZ2 = dO2 * 1[Z2 > 0]                (m, C)
+        dZ2/dW2     dZ2_ik / dW2_kj = O1_ij                       dW2 = dZ2^T O1                       (C, K)
+        dZ2/db2     I                                             db2 = sum_i dZ2_i                    (C,)
+        dZ2/dO1     W2                                            dO1 = dZ2 W2                         (m, K)
+        dO1/dZ1     diag(1[Z1_i > 0])                             dZ1 = dO1 * 1[Z1 > 0]                (m, K)
+        dZ1/dW1     dZ1_ij / dW1_jl = x_il                        dW1 = dZ1^T x                        (K, d)
+        dZ1/db1     I                                             db1 = sum_i dZ1_i                    (K,)
+
+    residual = d value / d O2 is softmax(O2) - onehot(y) for cross-entropy and O2 - y for the quadratic loss. The sums
+    over examples are the chain rule too: the parameters are shared by all of them, so their contributions add up; in
+    dZ2^T O1 and dZ1^T x the matrix product does the adding. At the kink ReLU'(0) = 0, as in jax.nn.relu.
+
+    Args:
+      loss: "cross_entropy" or "quadratic".
+      output: "relu" or "identity", the activation of the second layer.
+      reduction: "mean" or "sum" over the examples.
+
+    Returns:
+      f(params, x, y, weights=None) -> (loss, gradients).
+
+    Raises:
+      ValueError: a name is not known; from f, an argument's shape or value does not fit.
+    """
+    _check_names(loss, output, reduction)
+
+    def loss_and_gradients(
+        params: Params,
+        x: Float[Array, "m d"],
+        y: Shaped[Array, "m *C"],
+        weights: Float[Array, " m"] | None = None,
+    ) -> tuple[Float[Array, ""], Params]:
+        Z1, O1, Z2, O2 = forward(params, x, output)
+        value, residual = LOSSES[loss](O2, y)
+        w = example_weights(reduction, len(x), weights, value.dtype)
+
+        dO2 = (residual * w[:, None]).astype(O2.dtype)
+        dZ2 = jnp.where(Z2 > 0, dO2, 0) if output == "relu" else dO2
+        dW2 = dZ2.T @ O1
+        db2 = dZ2.sum(axis=0)
+        dO1 = dZ2 @ params.W2
+        dZ1 = jnp.where(Z1 > 0, dO1, 0)
+        dW1 = dZ1.T @ x
+        db1 = dZ1.sum(axis=0)
+        return (w * value).sum(), Params(dW1, db1, dW2, db2)
+
+    return loss_and_gradients
+
+
+def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+    """The gradient by reverse-mode differentiation of the loss: the oracle `closed_form` is held against.
+
+    Arguments, returned function and errors are those of `closed_form`.
+    """
+    _check_names(loss, output, reduction)
+
+    def total(
+        params: Params,
+        x: Float[Array, "m d"],
+        y: Shaped[Array, "m *C"],
+        weights: Float[Array, " m"] | None = None,
+    ) -> Float[Array, ""]:
+        value = LOSSES[loss](forward(params, x, output).O2, y).value
+        return (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
+
+    return jax.value_and_grad(total)
+
+
+def _check_names(loss: str, output: str, reduction: str) -> None:
+    check_choice("loss", loss, LOSSES)
+    check_choice("output", output, OUTPUTS)
+    check_choice("reduction", reduction, REDUCTIONS)
+
+
+GRADIENTS: dict[str, Callable[..., Gradient]] = {"closed_form": closed_form, "autodiff": autodiff}

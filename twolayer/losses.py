@@ -1,0 +1,86 @@
+"""The two losses (eqs. 1b and 2a), each a function of the prediction and the target of one batch.
+
+A loss is a pair (value, residual), one entry per example: residual = d value / d O2. Back-propagation needs nothing
+else of a loss, so one closed form serves both, and a third loss is one more function here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from twolayer.checks import check_choice, check_labels, check_targets
+
+
+class Loss(NamedTuple):
+    """What one batch costs: `value` per example, and `residual` = d value / d O2. Both are at least float32."""
+
+    value: Float[Array, " m"]
+    residual: Float[Array, "m C"]
+
+
+def cross_entropy(O2: Float[Array, "m C"], y: Int[Array, " m"]) -> Loss:
+    """Cross-entropy of the softmax of the prediction (eq. 1b), in nats, for labels y in 0..C-1.
+
+        value_i    = log sum_j exp(O2_ij) - O2_i,y_i
+        residual_i = softmax(O2_i) - onehot(y_i)
+
+    The row's maximum is subtracted first; it cancels from both, and nothing overflows however large O2 is.
+
+    Raises:
+      ValueError: y is not (m,) integers, or a label lies outside 0..C-1.
+    """
+    check_labels(y, O2)
+    O2 = _at_least_float32(O2)
+    # A comparison, not an index: on every backend it is cheaper than a gather, and its transpose than a scatter.
+    onehot = y[:, None] == jnp.arange(O2.shape[1], dtype=y.dtype)[None, :]
+    shifted = O2 - jax.lax.stop_gradient(O2.max(axis=1, keepdims=True))
+    exps = jnp.exp(shifted)
+    total = exps.sum(axis=1, keepdims=True)
+    value = jnp.log(total[:, 0]) - jnp.where(onehot, shifted, 0).sum(axis=1)
+    return Loss(value, exps / total - onehot.astype(O2.dtype))
+
+
+def quadratic(O2: Float[Array, "m C"], y: Float[Array, "m C"]) -> Loss:
+    """Half the squared error (eq. 2a), for real targets y; C = 1 is scalar regression.
+
+        value_i    = 1/2 sum_k (O2_ik - y_ik)^2
+        residual_i = O2_i - y_i
+
+    The author leaves the 1/2 open; it is here so that the residual has no factor.
+
+    Raises:
+      ValueError: y is not (m, C) reals, or holds a NaN.
+    """
+    check_targets(y, O2)
+    residual = _at_least_float32(O2) - _at_least_float32(y)
+    return Loss((residual * residual).sum(axis=1) / 2, residual)
+
+
+def _at_least_float32(a: Float[Array, "..."]) -> Float[Array, "..."]:
+    # A mean over thousands of bfloat16 values would be good to two digits.
+    return a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": cross_entropy, "quadratic": quadratic}
+REDUCTIONS = ("mean", "sum")
+
+
+def example_weights(reduction: str, m: int, weights: Float[Array, " m"] | None, dtype: jnp.dtype) -> Float[Array, " m"]:
+    """The factor w_i of each example in L = sum_i w_i value_i: the one place where a reduction is applied.
+
+    mean: w_i = weights_i / sum_j weights_j, so 1/m without weights. sum: w_i = weights_i, so 1 without weights.
+    A weight of 0 takes an example out, which is how a ragged last batch is trained on.
+
+    Raises:
+      ValueError: `reduction` is not known, or weights is not (m,).
+    """
+    check_choice("reduction", reduction, REDUCTIONS)
+    if weights is None:
+        return jnp.full(m, 1 / m if reduction == "mean" else 1, dtype)
+    if weights.shape != (m,):
+        raise ValueError(f"weights must be (m,) for x (m, d): weights has shape {weights.shape}, m is {m}")
+    weights = weights.astype(dtype)
+    return weights / weights.sum() if reduction == "mean" else weights

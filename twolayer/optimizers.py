@@ -1,0 +1,105 @@
+"""Optimisers and learning-rate schedules by name, all of them optax's.
+
+An optimiser is a direction (what it makes of the gradient), a weight decay and a learning rate. Choices (the names)
+are Python; numbers (rate, decay, momentum) may be traced, so a sweep over them compiles once.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from twolayer.checks import check_choice
+from twolayer.network import Params
+
+Scalar = float | Float[Array, ""]
+Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
+
+
+class Direction(NamedTuple):
+    """How a gradient becomes a step of length one learning rate, and the rate to start from."""
+
+    transform: Callable[[Scalar], optax.GradientTransformation]
+    learning_rate: float
+    decoupled: bool = False  # weight decay beside the direction (AdamW, Lion), not inside the gradient (L2)
+
+
+OPTIMIZERS: dict[str, Direction] = {
+    "sgd": Direction(lambda momentum: optax.identity(), 0.2),
+    "momentum": Direction(lambda momentum: optax.trace(momentum), 0.1),
+    "nesterov": Direction(lambda momentum: optax.trace(momentum, nesterov=True), 0.1),
+    "adam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004),
+    "nadam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum, nesterov=True), 0.004),
+    "adamw": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004, decoupled=True),
+    "adabelief": Direction(lambda momentum: optax.scale_by_belief(b1=momentum), 0.004),
+    "lion": Direction(lambda momentum: optax.scale_by_lion(b1=momentum), 0.0003, decoupled=True),
+    "rmsprop": Direction(lambda momentum: optax.scale_by_rms(), 0.001),
+    "adagrad": Direction(lambda momentum: optax.scale_by_rss(), 0.02),
+}
+
+
+def make_optimizer(
+    name: str, schedule: Schedule, learning_rate: Scalar, weight_decay: Scalar = 0.0, momentum: Scalar = 0.9
+) -> optax.GradientTransformation:
+    """The named optimiser with rate `learning_rate * schedule(step)`.
+
+    Args:
+      name: a name in OPTIMIZERS.
+      schedule: the shape of the rate over steps, from `make_schedule`.
+      learning_rate: the rate where the schedule is 1.
+      weight_decay: lambda on W1 and W2, biases are free. It adds lambda W to the gradient (the gradient of
+        lambda/2 ||W||^2), except in adamw and lion, where it adds lambda W to the step, before the learning rate.
+      momentum: beta of momentum and nesterov, beta_1 of the Adam family and of Lion; sgd, rmsprop, adagrad have none.
+
+    Raises:
+      ValueError: `name` is not known.
+    """
+    check_choice("optimizer", name, OPTIMIZERS)
+    direction = OPTIMIZERS[name]
+    decay = optax.add_decayed_weights(weight_decay, mask=Params(W1=True, b1=False, W2=True, b2=False))
+    step = (direction.transform(momentum), decay) if direction.decoupled else (decay, direction.transform(momentum))
+    return optax.chain(*step, optax.scale_by_learning_rate(lambda count: learning_rate * schedule(count)))
+
+
+def _constant(steps: int, every: int, factor: float) -> Schedule:
+    return optax.constant_schedule(1.0)
+
+
+def _cosine(steps: int, every: int, factor: float) -> Schedule:
+    return optax.cosine_decay_schedule(1.0, max(steps, 1))
+
+
+def _step(steps: int, every: int, factor: float) -> Schedule:
+    return optax.exponential_decay(1.0, every, factor, staircase=True)
+
+
+SCHEDULES: dict[str, Callable[[int, int, float], Schedule]] = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "step": _step,
+}
+
+
+def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor: float = 0.1) -> Schedule:
+    """The shape of the learning rate: a function from the step, counted from 0, to a factor in [0, 1].
+
+    Args:
+      name: "constant" stays at 1; "cosine" falls as (1 + cos(pi t)) / 2 from 1 to 0 at the last step; "step" is
+        multiplied by `factor` after each `every` steps.
+      steps: the steps of the whole run, warm-up included.
+      warmup: steps over which the factor first rises from 1 / warmup to 1; the named shape follows.
+
+    Raises:
+      ValueError: `name` is not known, or the warm-up is not shorter than the run.
+    """
+    check_choice("schedule", name, SCHEDULES)
+    if not 0 <= warmup < max(steps, 1):
+        raise ValueError(f"warm-up must be shorter than the run: {warmup} of {steps} steps")
+    shape = SCHEDULES[name](steps - warmup, every, factor)
+
+    def rate(step: Int[Array, ""]) -> Float[Array, ""]:
+        return jnp.minimum(1.0, (step + 1) / max(warmup, 1)) * shape(jnp.maximum(step - warmup, 0))
+
+    return rate
