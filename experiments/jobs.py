@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from experiments.cli import BadInput, bad_input
-from twolayer import datasets, network, training
+from twolayer import datasets, network, segments, training
 from twolayer.optimizers import OPTIMIZERS
 
 # --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
@@ -32,7 +32,7 @@ class Job:
     choices: training.Choices
     numbers: training.Numbers
     order_key: Key[Array, ""]
-    state: training.State
+    state: segments.State
     facts: dict[str, object]  # for the manifest
 
 
@@ -59,7 +59,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
             scale=flags["init_scale"],
             dtype=jnp.dtype(parameters),
         )
-        state = training.start(choices, params, numbers, len(data.train.x))
+        state = segments.start(choices, params, numbers, len(data.train.x))
     facts = {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},

@@ -7,26 +7,26 @@ import numpy as np
 
 from experiments.jobs import Job
 from experiments.runs import Run
-from twolayer import training
+from twolayer import segments
 from twolayer.evaluation import hits, predict, targets
 from twolayer.losses import LOSSES
 
 
-def finish(job: Job, run: Run, state: training.State, *, draw: bool) -> dict[str, object]:
+def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, object]:
     """Score the parameters that the run hands over and write everything but the status of the run.
 
     Returns the summary without its `seconds`.
     """
-    params = training.final_params(state)
+    params = segments.final_params(state)
     O2, value, correct = map(np.asarray, _score(job)(params, *job.data.test))
     arrays = {name: np.asarray(leaf) for name, leaf in params._asdict().items()}
     rows = run.metrics()
     epochs = int(state.epoch if state.best is None else state.best[2])
     summary = {
-        "status": "diverged" if int(state.status) == training.DIVERGED else "done",
+        "status": "diverged" if int(state.status) == segments.DIVERGED else "done",
         "epochs": int(state.epoch),
         "best_epoch": epochs,
-        "stopped_early": int(state.status) == training.STOPPED_EARLY,
+        "stopped_early": int(state.status) == segments.STOPPED_EARLY,
         **_figures_of(rows, epochs),
         "test_loss": float(value.mean()),
         "test_accuracy": None if job.data.regression else float(correct.mean()),

@@ -13,7 +13,7 @@ from experiments.jobs import Job
 from experiments.provenance import provenance
 from experiments.runs import Run
 from experiments.sinks import Sink
-from twolayer import training
+from twolayer import segments
 
 # Floating-point operations in a segment. Between segments progress is shown and signals are heard, so one should last
 # about a tenth of a second on a CPU; small data sets put many epochs into it.
@@ -23,7 +23,7 @@ LONGEST_SEGMENT = 25  # epochs
 
 def train(
     job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, quiet: bool, sinks: list[Sink]
-) -> training.State:
+) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
     The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
@@ -41,7 +41,7 @@ def train(
     run.set_status("running", **provenance(), **job.facts, segment_epochs=length, compile_seconds=compile_seconds)
 
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
-        while epoch < epochs and int(state.status) == training.RUNNING:
+        while epoch < epochs and int(state.status) == segments.RUNNING:
             if interrupts.received:
                 checkpoints.save(run.checkpoint, state)
                 run.set_status("interrupted")
@@ -60,10 +60,10 @@ def train(
     return state
 
 
-def _compile(job: Job, state: training.State, length: int) -> tuple[Callable, float]:
+def _compile(job: Job, state: segments.State, length: int) -> tuple[Callable, float]:
     began = time.perf_counter()
     # The state is donated: each segment overwrites the one before in place.
-    program = jax.jit(training.make_segment(job.choices, length), donate_argnums=0)
+    program = jax.jit(segments.make_segment(job.choices, length), donate_argnums=0)
     compiled = program.lower(state, job.order_key, job.numbers, job.train, job.valid).compile()
     return compiled, time.perf_counter() - began
 
@@ -74,7 +74,7 @@ def _segment_length(job: Job) -> int:
     return int(np.clip(SEGMENT_FLOPS / (n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))
 
 
-def _rows(job: Job, metrics: training.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
+def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
     """One dict per epoch trained; an epoch that diverged has none. Time is shared evenly within a segment."""
     steps = -(-len(job.train.x) // job.choices.batch_size)
     columns = {name: np.asarray(column).tolist() for name, column in metrics._asdict().items()}

@@ -324,8 +324,10 @@ def test_the_flags_offer_what_the_library_has():
     assert flags.SCHEDULES == list(optimizers.SCHEDULES)
     from experiments import jobs
 
-    assert flags.PRECISIONS == ["float32", "float64", "bfloat16", "tensorfloat32"] == sorted(
-        jobs.PRECISIONS, key=flags.PRECISIONS.index
+    assert (
+        flags.PRECISIONS
+        == ["float32", "float64", "bfloat16", "tensorfloat32"]
+        == sorted(jobs.PRECISIONS, key=flags.PRECISIONS.index)
     )
 
 

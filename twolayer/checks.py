@@ -4,7 +4,7 @@ Shapes, types and names are known while JAX traces, so those checks always run. 
 out of range) are known only outside of jit, so those checks run on concrete arrays and cost nothing inside.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def check_features(x: Shaped[Array, "..."], W1: Shaped[Array, "..."]) -> None:
         raise ValueError(f"x must be (m, d) for W1 (K, d): x has shape {x.shape}, W1 has shape {W1.shape}")
     if x.shape[0] == 0:
         raise ValueError(f"x must hold at least one example: x has shape {x.shape}")
-    if _concrete(x) and bool(jnp.isnan(x).any()):
+    if _any(x, jnp.isnan):
         raise ValueError(f"x of shape {x.shape} holds a NaN")
 
 
@@ -42,8 +42,9 @@ def check_labels(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
             f"cross_entropy needs y as integer labels (m,) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
             f"O2 has shape {O2.shape}"
         )
-    if _concrete(y) and not bool(((y >= 0) & (y < O2.shape[1])).all()):
-        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {int(y.min())}..{int(y.max())}")
+    if _any(y, lambda y: (y < 0) | (y >= O2.shape[1])):
+        y = np.asarray(y)
+        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {y.min()}..{y.max()}")
 
 
 def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
@@ -53,9 +54,13 @@ def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
             f"quadratic needs y as real targets (m, C) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
             f"O2 has shape {O2.shape}"
         )
-    if _concrete(y) and bool(jnp.isnan(y).any()):
+    if _any(y, jnp.isnan):
         raise ValueError(f"y of shape {y.shape} holds a NaN")
 
 
-def _concrete(array: Shaped[Array, "..."]) -> bool:
-    return not isinstance(array, jax.core.Tracer)
+def _any(array: Shaped[Array, "..."], test: Callable) -> bool:
+    """Whether `test` holds of an entry, where entries are known."""
+    if isinstance(array, jax.core.Tracer):
+        return False
+    with jax.ensure_compile_time_eval():  # an array that a jitted function closes over is known while JAX traces
+        return bool(test(array).any())

@@ -88,7 +88,7 @@ def evaluate(
         trace = forward(params, features(x[at], scale, params.W1.dtype), output)
         value = LOSSES[loss](trace.O2, targets(y[at], loss, outputs, trace.O2.dtype)).value
         sums = jnp.where(valid, value, 0).sum(), jnp.where(valid, hits(trace.O2, y[at]), 0).sum()
-        chosen = trace.O2.argmax(axis=1)[:, None] == jnp.arange(outputs)
+        chosen = trace.O2.argmax(axis=1)[:, None] == jnp.arange(outputs)[None, :]
         here = _Seen(*(event.any(axis=0) for event in (trace.O1 > 0, trace.O2 > 0, chosen)))
         return jax.tree.map(jnp.logical_or, seen, here), sums
 

@@ -86,7 +86,7 @@ def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor
     """The shape of the learning rate: a function from the step, counted from 0, to a factor in [0, 1].
 
     Args:
-      name: "constant" stays at 1; "cosine" falls as (1 + cos(pi t)) / 2 from 1 to 0 at the last step; "step" is
+      name: "constant" stays at 1; "cosine" falls as (1 + cos(pi t)) / 2 from 1 to 0 after the last step; "step" is
         multiplied by `factor` after each `every` steps.
       steps: the steps of the whole run, warm-up included.
       warmup: steps over which the factor first rises from 1 / warmup to 1; the named shape follows.
@@ -100,6 +100,7 @@ def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor
     shape = SCHEDULES[name](steps - warmup, every, factor)
 
     def rate(step: Int[Array, ""]) -> Float[Array, ""]:
+        step = jnp.asarray(step, float)  # float64 where that is on: float32 would round the rate of a float64 run
         return jnp.minimum(1.0, (step + 1) / max(warmup, 1)) * shape(jnp.maximum(step - warmup, 0))
 
     return rate

@@ -1,0 +1,73 @@
+"""Write the README's tables from the committed result files, so that no number in them is typed by hand.
+
+python -m experiments.readme            rewrite the tables
+python -m experiments.readme --check    change nothing; status 1 if a table is out of date
+"""
+
+import json
+import pathlib
+import re
+
+from absl import flags
+
+from experiments import cli
+from experiments.files import atomic
+
+FLAGS = flags.FLAGS
+flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> int:
+    """Rewrite or check the README."""
+    old = README.read_text()
+    new = BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], old)
+    if FLAGS.check and new != old:
+        raise cli.BadInput("README.md is out of date; run python -m experiments.readme")
+    if new != old:
+        with atomic(README) as file:
+            file.write(new)
+    return cli.DONE
+
+
+def training() -> str:
+    """What the training script reaches, from docs/results/training.json."""
+    result = _read("training")
+    rows = [(row["row"], f"`{row['command']}`", _outcome(row)) for row in result["rows"]]
+    return _table(("", "command", "measured"), rows) + _machine(result)
+
+
+def _outcome(row: dict) -> str:
+    if "test_accuracy" in row:
+        return f"test accuracy {row['test_accuracy']:.4f}, {row['wall_seconds']:.1f} s"
+    if "relative_difference" in row:
+        return f"largest relative difference of a parameter {row['relative_difference']:.1e}"
+    if "identical" in row:
+        return "identical metrics and parameters" if row["identical"] else "different"
+    if "test_error_percent" in row:
+        spread = f"{row['test_error_percent']:.2f} % ± {row['sd']:.2f} (n = {row['n']})"
+        return f"test error {spread}, {row['wall_seconds']:.0f} s each"
+    return f"{row['wall_seconds']:.1f} s"
+
+
+def _read(name: str) -> dict:
+    return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _machine(result: dict) -> str:
+    platform, versions = result["platform"], result["versions"]
+    return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
+
+
+TABLES = {"training": training}
+
+if __name__ == "__main__":
+    cli.run(main)

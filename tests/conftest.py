@@ -1,0 +1,53 @@
+"""Strictness for every test: annotated shapes are checked, and nothing is broadcast or rounded in silence."""
+
+import jaxtyping
+
+# Before anything imports the package: from here on every call checks its arguments against their annotations. An int
+# will do for a float, as it does for type checkers.
+jaxtyping.install_import_hook("twolayer", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# The default on GPU (TF32) and TPU (bfloat16) keeps three digits of a float32 product.
+jax.config.update("jax_default_matmul_precision", "highest")
+jax.config.update("jax_num_cpu_devices", 8)
+
+# The same examples in every run, so a red test stays red; no deadline, because each new shape compiles.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def float64():
+    """Switches float64 on where the run has it off."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Each precision in turn, whichever is the default of the run."""
+    with jax.enable_x64(request.param == "float64" or jax.config.jax_enable_x64):
+        yield jnp.dtype(request.param)
+
+
+@pytest.fixture
+def strict_dtypes():
+    """Mixing two dtypes raises. Not for whole training steps: optax multiplies integers with floats."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.fixture
+def as_users_call_it(monkeypatch):
+    """Without the annotation checks, which would speak before the package's own errors."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

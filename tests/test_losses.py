@@ -1,0 +1,90 @@
+"""Both losses: their values, their residuals, and what the conventions promise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from problems import on_device, problem, unequal_weights
+from tolerances import assert_close
+
+from twolayer.losses import LOSSES, Loss, example_weights
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+COMPILED = {name: jax.jit(loss) for name, loss in LOSSES.items()}
+cross_entropy, quadratic = COMPILED["cross_entropy"], COMPILED["quadratic"]
+
+
+def predictions(name, dtype="float32"):
+    """O2 (7, 5), without any structure, and a fitting y."""
+    case = problem(name, dtype, d=5, C=5)
+    return case.x, case.y
+
+
+@jax.jit
+def slope_of_cross_entropy(O2, y):
+    return jax.grad(lambda O2: LOSSES["cross_entropy"](O2, y).value.sum())(O2)
+
+
+@every_loss
+def test_value_and_residual_equal_the_loops(name, dtype):
+    O2, y = predictions(name, dtype)
+    rows = list(zip(np.asarray(O2, np.float64), np.asarray(y), strict=True))
+    values = np.array([oracles.value(o, t, name) for o, t in rows])
+    residuals = np.array([oracles.residual(o, t, name) for o, t in rows])
+    assert_close(COMPILED[name](O2, y), Loss(values, residuals))
+
+
+def test_the_residual_is_what_jax_derives_from_the_value(dtype):
+    """Of the quadratic loss this is one subtraction; the softmax is the one to get wrong."""
+    O2, y = predictions("cross_entropy", dtype)
+    assert_close(cross_entropy(O2, y).residual, slope_of_cross_entropy(O2, y))
+
+
+def test_cross_entropy_does_not_see_a_constant_added_to_all_outputs(dtype):
+    """A shift by a power of two moves these outputs without rounding, so not one bit may change."""
+    O2, y = predictions("cross_entropy", dtype)
+    for shifted, plain in zip(cross_entropy(O2 + 64, y), cross_entropy(O2, y), strict=True):
+        np.testing.assert_array_equal(shifted, plain)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10])
+def test_zero_predictions_cost_log_c_in_cross_entropy_and_one_half_against_one_hot_targets(classes, dtype):
+    y, O2 = np.arange(classes, dtype=np.int32), np.zeros((classes, classes), dtype)
+    assert_close(cross_entropy(O2, y).value, np.full(classes, np.log(classes)))
+    np.testing.assert_array_equal(quadratic(O2, np.eye(classes, dtype=dtype)).value, np.full(classes, 0.5))
+
+
+def test_cross_entropy_of_predictions_of_ten_thousand_is_exact():
+    """Right and sure costs 0, wrong and sure the difference of the two outputs; nothing overflows, either way round."""
+    O2 = np.float32([[1e4, -1e4, 0], [1e4, -1e4, 0], [-1e4, -1e4, -1e4]])
+    y = np.int32([0, 1, 2])
+    value, residual = map(np.asarray, cross_entropy(O2, y))
+    assert_close(value, np.array([0, 2e4, np.log(3)]))
+    np.testing.assert_array_equal(residual[:2], [[0, 0, 0], [1, -1, 0]])
+    np.testing.assert_array_equal(np.asarray(slope_of_cross_entropy(O2, y))[:2], residual[:2])
+
+
+def test_the_quadratic_loss_is_half_a_square_and_zero_on_target():
+    value, residual = quadratic(np.float32([[1e4], [3], [-2]]), np.float32([[0], [1], [-2]]))
+    np.testing.assert_array_equal(value, [5e7, 2, 0])
+    np.testing.assert_array_equal(residual, [[1e4], [2], [0]])
+
+
+@every_loss
+def test_low_precision_predictions_are_scored_in_float32(name):
+    """The grid is exact in bfloat16, so nothing at all is lost."""
+    loss = COMPILED[name](*predictions(name, "bfloat16"))
+    assert loss.value.dtype == loss.residual.dtype == jnp.float32
+    assert_close(loss, COMPILED[name](*predictions(name)))
+
+
+def test_weights_of_the_mean_sum_to_one_and_those_of_the_sum_stay_as_they_are(dtype):
+    given = on_device(unequal_weights())
+    np.testing.assert_array_equal(example_weights("sum", 7, None, dtype), np.ones(7))
+    np.testing.assert_array_equal(example_weights("sum", 7, given, dtype), given)
+    assert_close(example_weights("mean", 7, None, dtype), np.full(7, 1 / 7))
+    assert_close(example_weights("mean", 7, given, dtype), np.arange(7) / 21)

@@ -1,0 +1,68 @@
+"""What holds of the project as a whole: the import arrows, the README, the declared dependencies."""
+
+import configparser
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def run(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_imports_point_one_way():
+    done = run(sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()")
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_the_readme_tables_come_from_the_committed_results():
+    done = run(sys.executable, "-m", "experiments.readme", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_outdated_readme_is_noticed(tmp_path, monkeypatch):
+    from experiments import readme
+
+    old = (ROOT / "README.md").read_text()
+    table = readme.TABLES["training"]()
+    assert table in old
+    outdated = old.replace(table, table.replace("0.9", "0.8", 1))
+    assert readme.BLOCK.sub(lambda match: match[1] + readme.TABLES[match[2]]() + match[3], outdated) == old
+
+
+def test_the_readme_example_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    done = run(sys.executable, "-c", example)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_path_the_readme_names_exists():
+    text = (ROOT / "README.md").read_text()
+    paths = re.findall(r"`((?:twolayer|experiments|tests|docs)/[\w/.]+)`|\]\((docs/[\w/.]+)\)", text)
+    missing = [path for pair in paths for path in pair if path and not (ROOT / path).exists()]
+    assert paths and not missing
+
+
+def test_no_module_imports_tensorflow():
+    """Nothing of ours does, and the packages that could do it on their own are not asked to."""
+    modules = "twolayer.training, experiments.outcome, experiments.figures, tensorflow_datasets"
+    code = f"import sys, {modules}; assert 'tensorflow' not in sys.modules"
+    assert run(sys.executable, "-c", code).returncode == 0
+
+
+def test_every_declared_dependency_is_imported_somewhere():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    declared = re.findall(r"^([\w-]+)", config["options"]["install_requires"].strip(), re.MULTILINE)
+    modules = {"absl-py": "absl", "scikit-learn": "sklearn", "tensorflow-datasets": "tensorflow_datasets"}
+    source = "\n".join(
+        path.read_text() for folder in ("twolayer", "experiments") for path in (ROOT / folder).rglob("*.py")
+    )
+    # jaxlib is what jax runs on; tensorflow-datasets imports importlib_resources without declaring it.
+    for package in set(declared) - {"jaxlib", "importlib_resources"}:
+        module = modules.get(package, package)
+        assert re.search(rf"^\s*(?:import|from) {module}\b", source, re.MULTILINE), package
