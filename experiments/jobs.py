@@ -66,7 +66,8 @@ def prepare(flags: Mapping[str, object]) -> Job:
         "prng": PRNG,
         "data_sha256": data.sha256,
     }
-    train, valid = (training.Examples(*jax.device_put(split)) for split in (data.train, data.valid))
+    train = training.place(*data.train, skip_idle=not flags["weight_decay"])
+    valid = training.place(*data.valid)
     return Job(data, train, valid, choices, numbers, order_key, state, facts)
 
 

@@ -53,6 +53,32 @@ def _outcome(row: dict) -> str:
     return f"{row['wall_seconds']:.1f} s"
 
 
+def benchmark() -> str:
+    """Epoch times side by side, from docs/results/benchmark_cpu.json: one row per competitor, one column per width."""
+    result = _read("benchmark_cpu")
+    cases = result["cases"]
+    names = [row["name"] for row in cases[0]["rows"]]
+    rows = [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
+    limit = [f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases]
+    share = [f"{100 * case['share_of_limit']['median']:.0f} %" for case in cases]
+    rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
+    header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
+    rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
+    return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds; spreads are in the JSON.\n"
+
+
+def _labelled(case: dict, name: str) -> str:
+    return next(row["label"] for row in case["rows"] if row["name"] == name)
+
+
+def _times(case: dict, name: str) -> str:
+    row = next(row for row in case["rows"] if row["name"] == name)
+    if row["epoch_s"] is None:
+        return row["note"]
+    slower = f" ({row['slower']['median']:.1f})" if row["slower"] else ""
+    return f"{row['epoch_s']['median']:.3f} s{slower}"
+
+
 def _read(name: str) -> dict:
     return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
 
@@ -67,7 +93,7 @@ def _machine(result: dict) -> str:
     return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
 
 
-TABLES = {"training": training}
+TABLES = {"training": training, "benchmark": benchmark}
 
 if __name__ == "__main__":
     cli.run(main)

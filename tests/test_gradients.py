@@ -1,4 +1,4 @@
-"""Back-propagation by hand is right: against loops, differences and jax.grad, and by what holds of any gradient."""
+"""Back-propagation by hand is right: against loops and jax.grad, and by what holds of any gradient."""
 
 import ast
 import inspect
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import compiled, on_device, problem, unequal_weights
-from tolerances import FINITE_DIFFERENCES, assert_close
+from tolerances import assert_close
 
 import twolayer.losses
 import twolayer.network
@@ -61,17 +61,6 @@ def test_both_engines_equal_the_loops_for_any_sizes(sizes, names, seed):
     """One example, one pixel, one hidden unit, one output: no size is special."""
     with jax.enable_x64(True):
         check_against_the_loops(problem(names[0], "float64", **sizes, seed=seed), names)
-
-
-@every_reduction
-@every_output
-@every_loss
-def test_the_loops_equal_finite_differences(loss, output, reduction, float64):
-    """So the chain rule in the oracle is judged by something that does not know it."""
-    *case, weights = in_numpy(problem(loss, "float64"), unequal_weights())
-    arguments = *case, loss, output, reduction, weights
-    slopes = oracles.finite_differences(*arguments)
-    assert_close(oracles.gradients(*arguments), slopes, absolute=FINITE_DIFFERENCES)
 
 
 @every_output
@@ -129,15 +118,14 @@ def test_each_hidden_unit_is_in_balance(engine, loss, output, float64):
     assert_close((p.W1 * g.W1).sum(axis=1) + p.b1 * g.b1, leaving)
 
 
-@every_reduction
 @every_loss
 @every_engine
-def test_the_gradient_of_a_batch_reduces_those_of_its_examples(engine, loss, reduction, float64):
+def test_the_gradient_of_a_batch_reduces_those_of_its_examples(engine, loss, float64):
     params, x, y = problem(loss, "float64")
     each = jax.jit(jax.vmap(GRADIENTS[engine](loss), in_axes=(None, 0, 0)))(params, x[:, None], y[:, None])
-    reduce = np.mean if reduction == "mean" else np.sum
-    expected = jax.tree.map(lambda a: reduce(np.asarray(a), axis=0), each)
-    assert_close(compiled(engine, loss, "relu", reduction)(params, x, y), expected)
+    for reduction, reduce in [("mean", np.mean), ("sum", np.sum)]:
+        expected = jax.tree.map(lambda a, reduce=reduce: reduce(np.asarray(a), axis=0), each)
+        assert_close(compiled(engine, loss, "relu", reduction)(params, x, y), expected)
 
 
 @every_loss

@@ -3,6 +3,8 @@
 That every name equals its optax namesake and goes downhill is tested on whole epochs, in test_training.py.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,11 +22,10 @@ def constant(step):
     return 1.0
 
 
-def trained(name, gradients, decay=DECAY):
-    """Where [2, -3] in every leaf goes when the same gradient arrives three times."""
-
+@functools.cache
+def three_steps(name):
     @jax.jit
-    def run(params):
+    def run(params, gradients, decay):
         optimizer = make_optimizer(name, constant, RATE, decay, BETA)
         moments = optimizer.init(params)
         for _ in range(3):
@@ -32,11 +33,16 @@ def trained(name, gradients, decay=DECAY):
             params = optax.apply_updates(params, updates)
         return params
 
-    return run(everywhere(2.0, -3.0))
+    return run
 
 
-def everywhere(*values):
-    return Params(*[jnp.array(values, jnp.float32)] * 4)
+def trained(name, gradient, decay=DECAY):
+    """Where [2, -3] in every leaf goes when the same gradient arrives three times."""
+    return three_steps(name)(everywhere([2, -3]), everywhere(gradient), decay)
+
+
+def everywhere(values):
+    return Params(*[np.float32(values)] * 4)
 
 
 def by_hand(step, decay):
@@ -74,19 +80,18 @@ def lion(w, g, m, t, decay):
 @pytest.mark.parametrize("rule", [sgd, momentum, nesterov, adamw, lion], ids=lambda rule: rule.__name__)
 def test_weights_decay_by_the_stated_convention_and_biases_do_not(rule):
     """Inside the gradient for sgd and momentum, so momentum remembers it; beside the direction for AdamW and Lion."""
-    params = trained(rule.__name__, everywhere(1.0, 0.5))
+    params = trained(rule.__name__, [1, 0.5])
     decayed, free = by_hand(rule, DECAY), by_hand(rule, 0.0)
     assert_close(params, Params(decayed, free, decayed, free))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_without_a_gradient_only_weight_decay_moves_weights_and_nothing_moves_biases(name):
-    still = everywhere(0.0, 0.0)
-    params = trained(name, still)
+    params = jax.tree.map(np.asarray, trained(name, [0, 0]))
     np.testing.assert_array_equal(params.b1, [2, -3])
     np.testing.assert_array_equal(params.b2, [2, -3])
-    assert (abs(params.W1) < jnp.array([2, 3])).all() and (abs(params.W2) < jnp.array([2, 3])).all()
-    np.testing.assert_array_equal(trained(name, still, decay=0.0).W1, [2, -3])
+    assert (abs(params.W1) < [2, 3]).all() and (abs(params.W2) < [2, 3]).all()
+    np.testing.assert_array_equal(trained(name, [0, 0], decay=0.0).W1, [2, -3])
 
 
 def rates(name, steps, **numbers):

@@ -68,7 +68,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
         params, moments, train_loss, train_accuracy = train_epoch(
             state.params, state.moments, state.epoch, key, numbers, train
         )
-        score = evaluate(params, *valid, scale=choices.scale, loss=choices.loss, output=choices.output)
+        score = evaluate(params, valid.x, valid.y, scale=choices.scale, loss=choices.loss, output=choices.output)
         metrics = Metrics(train_loss, train_accuracy, *score)
         new = State(params, moments, state.epoch + 1, state.status, state.best)
         new = _remember_best(new, score.loss, choices.patience)

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer.checks import check_choice, check_positive
 from twolayer.evaluation import features, hits, targets
 from twolayer.gradients import GRADIENTS
+from twolayer.idle import live_inputs, narrow, widen
 from twolayer.network import Params, forward
 from twolayer.optimizers import Scalar, make_optimizer, make_schedule
 from twolayer.shuffling import batches
@@ -24,8 +26,20 @@ from twolayer.shuffling import batches
 class Examples(NamedTuple):
     """Stored examples on the device: uint8 pixels or real features, with labels or real targets."""
 
-    x: Num[Array, "n d"]
+    x: Num[Array, "n p"]
     y: Shaped[Array, "n *C"]
+    live: Int[Array, " p"] | None = None  # which of the d inputs x holds, where the others are always 0; None is all
+
+
+def place(x: Num[np.ndarray, "n d"], y: Shaped[np.ndarray, "n *C"], *, skip_idle: bool = False) -> Examples:
+    """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
+
+    That is for training examples, and only without weight decay, which moves weights that have no gradient.
+    """
+    live = live_inputs(x) if skip_idle else None
+    if live is None or len(live) == x.shape[1]:
+        return Examples(*jax.device_put((x, y)))
+    return Examples(*jax.device_put((np.ascontiguousarray(x[:, live]), y, live)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +94,7 @@ def make_epoch(choices: Choices) -> Callable:
         train: Examples,
     ) -> tuple[Params, optax.OptState, Float[Array, ""], Float[Array, ""]]:
         n, outputs = len(train.x), params.b2.shape[0]
+        whole = params, moments
         optimizer = optimizer_for(choices, numbers, n)
 
         def step(
@@ -95,9 +110,10 @@ def make_epoch(choices: Choices) -> Callable:
             share = weights.sum() if choices.reduction == "mean" else 1
             return (optax.apply_updates(params, updates), moments), (loss * share, correct)
 
-        (params, moments), (losses, correct) = jax.lax.scan(
-            step, (params, moments), batches(key, index, n, choices.batch_size)
+        live, (losses, correct) = jax.lax.scan(
+            step, narrow(whole, train.live), batches(key, index, n, choices.batch_size)
         )
+        params, moments = widen(whole, live, train.live)
         return params, moments, losses.sum() / n, correct.sum() / n
 
     return epoch
