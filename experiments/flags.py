@@ -46,10 +46,12 @@ flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by han
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
 
 # Optimisation
-flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "Optimiser.")
+flags.DEFINE_enum("optimizer", "adamw", OPTIMIZERS, "Optimiser.")
 flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", lower_bound=0)
 flags.DEFINE_float("momentum", 0.9, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1)
-flags.DEFINE_float("weight_decay", 0.0, "On W1 and W2; decoupled in adamw and lion, L2 elsewhere.", lower_bound=0)
+flags.DEFINE_float(
+    "weight_decay", None, "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].", lower_bound=0
+)
 flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate.")
 flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
 flags.DEFINE_integer("step_every", 10, "step schedule: epochs between drops.", lower_bound=1)

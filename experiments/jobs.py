@@ -65,8 +65,9 @@ def prepare(flags: Mapping[str, object]) -> Job:
         "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
         "prng": PRNG,
         "data_sha256": data.sha256,
+        "numbers": {name: float(number) for name, number in numbers._asdict().items()},
     }
-    train = training.place(*data.train, skip_idle=not flags["weight_decay"])
+    train = training.place(*data.train, skip_idle=float(numbers.weight_decay) == 0)
     valid = training.place(*data.valid)
     return Job(data, train, valid, choices, numbers, order_key, state, facts)
 
@@ -101,8 +102,8 @@ def _choices(flags: Mapping[str, object], data: datasets.Dataset, compute: str) 
 
 
 def _numbers(flags: Mapping[str, object], dtype: str) -> training.Numbers:
-    learning_rate = flags["learning_rate"]
-    if learning_rate is None:
-        learning_rate = OPTIMIZERS[flags["optimizer"]].learning_rate
-    numbers = training.Numbers(learning_rate, flags["weight_decay"], flags["momentum"])
-    return jax.tree.map(lambda number: jnp.asarray(number, dtype), numbers)
+    own = OPTIMIZERS[flags["optimizer"]]
+    given = {name: flags[name] for name in training.Numbers._fields}
+    defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
+    numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
+    return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})

@@ -12,6 +12,7 @@ from problems import compiled, examples, on_device, start_of_training
 from tolerances import assert_close, assert_identical
 
 from twolayer.evaluation import evaluate
+from twolayer.gradients import GRADIENTS
 from twolayer.network import Params
 from twolayer.optimizers import OPTIMIZERS
 from twolayer.segments import RUNNING, make_segment, start
@@ -105,6 +106,17 @@ def test_an_epoch_of_each_optimizer_equals_a_loop_with_optax_itself_and_goes_dow
     assert_close(after, params)
     loss = compiled("closed_form")
     assert loss(after, *TRAIN)[0] < loss(before, *TRAIN)[0]
+
+
+@pytest.mark.parametrize("name", ["closed_form", "autodiff"])
+def test_the_named_engine_is_the_one_that_trains(name, monkeypatch):
+    asked = []
+    for engine, make in GRADIENTS.items():
+        monkeypatch.setitem(
+            GRADIENTS, engine, lambda *names, engine=engine, make=make: asked.append(engine) or make(*names)
+        )
+    make_epoch(dataclasses.replace(CHOICES, gradient=name))
+    assert asked == [name]
 
 
 def test_both_engines_train_the_same_network(float64):

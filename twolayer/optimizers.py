@@ -19,10 +19,11 @@ Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
 
 
 class Direction(NamedTuple):
-    """How a gradient becomes a step of length one learning rate, and the rate to start from."""
+    """How a gradient becomes a step of length one learning rate, with the numbers to start from."""
 
     transform: Callable[[Scalar], optax.GradientTransformation]
     learning_rate: float
+    weight_decay: float = 0.0
     decoupled: bool = False  # weight decay beside the direction (AdamW, Lion), not inside the gradient (L2)
 
 
@@ -32,7 +33,7 @@ OPTIMIZERS: dict[str, Direction] = {
     "nesterov": Direction(lambda momentum: optax.trace(momentum, nesterov=True), 0.1),
     "adam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004),
     "nadam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum, nesterov=True), 0.004),
-    "adamw": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004, decoupled=True),
+    "adamw": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004, weight_decay=0.2, decoupled=True),
     "adabelief": Direction(lambda momentum: optax.scale_by_belief(b1=momentum), 0.004),
     "lion": Direction(lambda momentum: optax.scale_by_lion(b1=momentum), 0.0003, decoupled=True),
     "rmsprop": Direction(lambda momentum: optax.scale_by_rms(), 0.001),
