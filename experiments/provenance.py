@@ -1,4 +1,4 @@
-"""Where a result comes from: command, commit, versions, machine. No host or user names."""
+"""Where a result comes from: command, commit, versions, machine. No host or user names, no path of the script."""
 
 import importlib.metadata
 import os
@@ -13,7 +13,7 @@ PACKAGES = ("twolayer", "jax", "jaxlib", "numpy", "optax", "absl-py", "tensorflo
 def provenance() -> dict[str, object]:
     """The facts for a manifest or a result file. Packages are looked up, not imported."""
     return {
-        "argv": sys.argv,
+        "argv": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": _git(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "platform": {

@@ -1,0 +1,54 @@
+"""What `experiments.benchmark` compares: one file per competitor, each with a class of this form.
+
+    class Peer:
+        def __init__(self, problem): ...    once, not timed warm: data resident, model built, start from problem.W1 ...
+        def epoch(self, index): ...         one pass in the order problem.orders[index]; returns when it is finished
+        def parameters(self): ...           W1 (K, d), b1 (K,), W2 (C, K), b2 (C,) as NumPy arrays
+
+`epoch` is all that is ever timed, and the gate runs the same `epoch` on a few batches with a ragged last one. Each
+competitor has a process of its own, so thread pools do not meet; its library is imported there and nowhere else.
+"""
+
+from typing import NamedTuple
+
+
+class Competitor(NamedTuple):
+    """One row of the table, and where its class is."""
+
+    target: str  # module:class
+    label: str
+    install: str = "pip install -e ."  # what to do where its library is missing
+    output: str | None = None  # the only output activation it has; None is whatever was asked for
+    remark: str = ""  # what a reader of its row must know
+
+
+BENCH = "pip install -e '.[bench]'"
+OURS = "ours"
+SKIPS = "skips inputs that are always 0"
+
+COMPETITORS: dict[str, Competitor] = {
+    OURS: Competitor("experiments.peers.ours:ClosedForm", "twolayer, closed form", remark=SKIPS),
+    "autodiff": Competitor("experiments.peers.ours:Autodiff", "twolayer, autodiff", remark=SKIPS),
+    "dense": Competitor("experiments.peers.ours:Dense", "twolayer, every input"),
+    "jax_loop": Competitor("experiments.peers.jax_loop:Loop", "JAX, one jitted step at a time"),
+    "torch_eager": Competitor("experiments.peers.torch_eager:Eager", "PyTorch eager, resident", BENCH),
+    "torch_compile": Competitor("experiments.peers.torch_compile:Compiled", "PyTorch compiled, resident", BENCH),
+    "torch_loader": Competitor("experiments.peers.torch_loader:Loader", "PyTorch eager, DataLoader", BENCH),
+    "sklearn": Competitor(
+        "experiments.peers.sklearn_mlp:Classifier",
+        "scikit-learn MLPClassifier",
+        output="identity",
+        remark="its own network: no output ReLU",
+    ),
+}
+
+# The limit: the step's matrix products alone, in each library that may be the fastest at them.
+LIMIT = "limit"
+GEMMS: dict[str, Competitor] = {
+    "numpy": Competitor("experiments.peers.gemms:NumPy", "products in NumPy"),
+    "torch": Competitor("experiments.peers.gemms:Torch", "products in PyTorch", BENCH),
+    "xla": Competitor("experiments.peers.gemms:XLA", "products in XLA"),
+}
+
+# Their fastest row is the one to beat.
+TORCH = ("torch_eager", "torch_compile", "torch_loader")
