@@ -136,7 +136,7 @@ def test_training_figures_are_means_over_examples_and_padding_does_not_count(red
     data = data._replace(x=(255 * data.x).astype(np.uint8))
     state, metrics = train(choices, Numbers(0.0), epochs=1, params=params, train=data, valid=data)
     assert_identical(state.params, params)
-    scores = evaluate(*on_device((params, *data)), scale=1 / 255)
+    scores = evaluate(*on_device((params, data.x, data.y)), scale=1 / 255)
     assert_close((metrics.train_loss[0], metrics.train_accuracy[0]), (scores.loss, scores.accuracy))
     assert_close(jax.tree.map(lambda a: a[0], tuple(metrics[2:])), tuple(scores))
 
