@@ -1,0 +1,137 @@
+"""From a user's function to a jaxpr, with every way in which that can go wrong said in one line."""
+
+import difflib
+import linecache
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+
+from twolayer.network import Params
+from twolayer.verification.draws import Sizes
+from twolayer.verification.reference import shapes
+from twolayer.verification.verdict import LEAVES, STEPS
+
+
+class Refused(ValueError):
+    """What is wrong with a derivation's code, in one line; nothing could be judged."""
+
+
+class RaisedInside(Refused):
+    """The user's function raised an exception."""
+
+
+class NotTraceable(Exception):
+    """The function computes, but with NumPy or Python numbers: JAX cannot see how."""
+
+
+class Traced(NamedTuple):
+    """A derivation at one size: its jaxpr, and which output is what ("dW1", ...), in the order of the outputs."""
+
+    jaxpr: ClosedJaxpr
+    names: tuple[str, ...]
+    sizes: Sizes
+
+
+class Parameters(Params):
+    """Params that can also be read as params["W1"]."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return getattr(self, key) if isinstance(key, str) else tuple.__getitem__(self, key)
+
+
+def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
+    """Trace `gradients` at these sizes and check what it returns.
+
+    Raises:
+      RaisedInside: it raised an exception; the line names the user's own line.
+      NotTraceable: it cannot be traced, but runs on NumPy arrays.
+      Refused: wrong keys or shapes, side effects, or another result when called again.
+    """
+    arguments = shapes(sizes, dtype)
+    found: dict[str, tuple] = {}
+
+    def flat(params: Params, x: Any, y: Any) -> list:
+        result = _as_dict(gradients(Parameters(*params), x, y))
+        found.update({name: np.shape(a) for name, a in result.items()})
+        return [jnp.asarray(a) for a in result.values()]
+
+    try:
+        with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            closed = jax.make_jaxpr(flat)(*arguments)
+    except Refused:
+        raise
+    except Exception as error:
+        if _runs_on_numpy(gradients, sizes, dtype):
+            raise NotTraceable(raised(gradients, error)) from error
+        raise RaisedInside(raised(gradients, error)) from error
+    if closed.effects:
+        raise Refused(
+            f"gradients has side effects ({', '.join(sorted(map(str, closed.effects)))}): it must only compute"
+        )
+    for name, shape in found.items():
+        check_shape(name, shape, sizes)
+    return Traced(closed, tuple(found), sizes)
+
+
+def check_shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
+    """Raise Refused unless a returned array has the shape of what it is the derivative by."""
+    d, K, C, m = sizes
+    right = {"W1": (K, d), "b1": (K,), "W2": (C, K), "b2": (C,), "Z1": (m, K), "O1": (m, K), "Z2": (m, C), "O2": (m, C)}
+    letters = {"W1": "(K, d)", "b1": "(K,)", "W2": "(C, K)", "b2": "(C,)"}
+    wanted = right[name[1:]]
+    if shape == wanted or (name not in LEAVES and shape == wanted[::-1]):
+        return
+    advice = ""
+    if shape == wanted[::-1]:
+        advice = ": it is transposed"
+    elif len(wanted) == 1 and int(np.prod(shape)) == wanted[0]:
+        advice = ": drop the axis of length 1"
+    named = letters.get(name[1:], "(m, K)" if name[2:] == "1" else "(m, C)")
+    raise Refused(
+        f"{name} has shape {shape} where {name[1:]} is {named} = {wanted}{advice} (d={d}, K={K}, C={C}, m={m} were tried)"
+    )
+
+
+def raised(function: Callable, error: BaseException) -> str:
+    """One line: the user's last line that ran, and the exception."""
+    code = getattr(function, "__wrapped__", function)
+    filename = getattr(getattr(code, "__code__", None), "co_filename", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    if not frames:
+        return f"gradients raised {said[:300]}"
+    line = linecache.getline(filename, frames[-1].lineno or 0).strip()
+    at = f"{filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}"
+    return f"{at}: {line + ' raised ' if line else ''}{said[:300]}"
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    if isinstance(result, Params):
+        result = {f"d{name}": leaf for name, leaf in result._asdict().items()}
+    if not isinstance(result, Mapping):
+        raise Refused(
+            f"gradients must return a dict with keys among {', '.join(STEPS)}; it returned a {type(result).__name__}"
+        )
+    for key in result:
+        if key not in STEPS:
+            near = difflib.get_close_matches(str(key), STEPS, 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
+            raise Refused(f"gradients returned the key {key!r}{hint}")
+    return {name: result[name] for name in STEPS if result.get(name) is not None}
+
+
+def _runs_on_numpy(gradients: Callable, sizes: Sizes, dtype: str) -> bool:
+    params, x, y = shapes(sizes, dtype)
+    rng = np.random.default_rng(0)
+    params = Parameters(*(rng.normal(size=p.shape) for p in params))
+    try:
+        with np.errstate(all="ignore"):
+            _as_dict(gradients(params, rng.normal(size=x.shape), np.eye(*y.shape)))
+    except Exception:
+        return False
+    return True
