@@ -74,7 +74,8 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, system: System, vi
     for number, eqn in enumerate(jaxpr.eqns):
         call = Call(eqn, system, visit, (*path, number))
         inputs = [read(atom) for atom in eqn.invars]
-        outputs = RULES.get(eqn.primitive.name, opaque_rule)(call, *inputs)
+        rule = system.rule(eqn) or RULES.get(eqn.primitive.name, opaque_rule)
+        outputs = rule(call, *inputs)
         outputs = list(outputs) if eqn.primitive.multiple_results else [outputs]
         if visit is not None:
             outputs = visit((*path, number), eqn, outputs)

@@ -84,7 +84,8 @@ def shapes(sizes: Sizes, dtype: str = "float64") -> tuple[Params, jax.ShapeDtype
 
 
 @functools.lru_cache(maxsize=64)
-def _backward_jaxpr(setting: Setting, sizes: Sizes) -> tuple[ClosedJaxpr, tuple[str, ...]]:
+def backward_jaxpr(setting: Setting, sizes: Sizes) -> tuple[ClosedJaxpr, tuple[str, ...]]:
+    """`backward`, traced at these sizes, and the names of its outputs in order."""
     closed, out = jax.make_jaxpr(functools.partial(backward, setting), return_shape=True)(*shapes(sizes))
     return closed, tuple(sorted(out))  # as jax.tree flattens a dict
 
@@ -99,7 +100,7 @@ def over_the_field(rng: np.random.Generator, sizes: Sizes, shadows: Shadows, los
 
 def truth(setting: Setting, point: Point) -> tuple[dict[str, FieldValue], np.ndarray]:
     """Z1, O1, Z2, O2 and the eight cotangents at a group of draws, and which of the draws float64 cannot follow."""
-    closed, names = _backward_jaxpr(setting, point.sizes)
+    closed, names = backward_jaxpr(setting, point.sizes)
     field = Field(len(point.shadows.x))
     values = dict(zip(names, interpret(closed, field, *point.arguments), strict=True))
     return values, field.lost

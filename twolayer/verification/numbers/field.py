@@ -11,6 +11,7 @@ an exponential: exp(log v) = v. So `image` carries exp of the number where that 
 
 import operator
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +28,12 @@ NO_VALUE_OF_LOG = "the value of a logarithm"
 
 
 class FieldValue(NamedTuple):
-    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q (or None), exp of the value (or None)."""
+    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, exp of the value (or None)."""
 
     shadow: np.ndarray
     element: np.ndarray
-    exponent: np.ndarray | None
-    image: np.ndarray | None
+    exponent: np.ndarray
+    image: np.ndarray | None = None
 
 
 class Field(System):
@@ -48,24 +49,29 @@ class Field(System):
         def uniform(modulus: int) -> np.ndarray:
             return np.where(nonzero, rng.integers(modulus, size=shadow.shape), 0).astype(object)
 
-        return FieldValue(shadow, uniform(P), uniform(Q), None)
+        return _value(shadow, uniform(P), uniform(Q))
 
     def constant(self, array: np.ndarray) -> FieldValue:
         shadow = np.asarray(array, np.float64)
-        return FieldValue(shadow, _residues(array, P), _residues(array, Q), None)
+        return _value(shadow, _residues(array, P), _residues(array, Q))
+
+    def rational(self, number: Fraction) -> FieldValue:
+        """An exact number."""
+        element, exponent = (number.numerator * pow(number.denominator, -1, n) % n for n in (P, Q))
+        return _value(np.asarray(float(number)), element, exponent)
 
     def shadow(self, value: FieldValue) -> np.ndarray:
         return value.shadow
 
     def opaque(self, shadow: np.ndarray, reason: str) -> FieldValue:
         unknown = np.full(np.shape(shadow), Opaque(reason), object)
-        return FieldValue(shadow, unknown, unknown, None)
+        return _value(shadow, unknown, unknown)
 
     def move(self, f: Callable[..., np.ndarray], *values: FieldValue) -> FieldValue:
         images = None
         if any(value.image is not None for value in values):
             images = f(*(exponential(value) for value in values))
-        return FieldValue(
+        return _value(
             f(*(value.shadow for value in values)),
             f(*(value.element for value in values)),
             f(*(value.exponent for value in values)),
@@ -78,7 +84,7 @@ class Field(System):
 
     def neg(self, a: FieldValue) -> FieldValue:
         image = None if a.image is None else inverse(a.image)
-        return FieldValue(-a.shadow, -a.element % P, -a.exponent % Q, image)
+        return _value(-a.shadow, -a.element % P, -a.exponent % Q, image)
 
     def mul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
@@ -92,7 +98,7 @@ class Field(System):
             shadow = a.shadow / b.shadow
         element, exponent = a.element * inverse(b.element) % P, a.exponent * _inverse_q(b.exponent) % Q
         image = None if a.image is None else np.full(shadow.shape, Opaque("a logarithm, divided"), object)
-        return FieldValue(shadow, element, exponent, image)
+        return _value(shadow, element, exponent, image)
 
     def matmul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
@@ -106,7 +112,7 @@ class Field(System):
             image = np.multiply.reduce(a.image, axis=axes)
             image = image % P
         element, exponent = np.sum(a.element, axis=axes) % P, np.sum(a.exponent, axis=axes) % Q
-        return FieldValue(np.sum(a.shadow, axis=axes), _array(element), _array(exponent), _array(image))
+        return _value(np.sum(a.shadow, axis=axes), element, exponent, image)
 
     def exp(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
@@ -116,24 +122,28 @@ class Field(System):
         if outside.ndim and outside.shape[0] == len(self.lost):
             self.lost |= outside.reshape(len(self.lost), -1).any(axis=1)
         unknown = np.full(shadow.shape, Opaque("exp of an exp"), object)
-        return FieldValue(shadow, np.where(endless, 0, exponential(a)), unknown, None)
+        return _value(shadow, np.where(endless, 0, exponential(a)), unknown)
 
     def log(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = np.log(a.shadow)
         unknown = np.full(shadow.shape, Opaque(NO_VALUE_OF_LOG), object)
-        return FieldValue(shadow, unknown, unknown, a.element)
+        return _value(shadow, unknown, unknown, a.element)
 
     def _both(self, op: Callable, a: FieldValue, b: FieldValue, image: np.ndarray | None) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = op(a.shadow, b.shadow)
         element, exponent = op(a.element, b.element) % P, op(a.exponent, b.exponent) % Q
-        return FieldValue(shadow, _array(element), _array(exponent), image)
+        return _value(shadow, element, exponent, image)
 
 
 _power = absorbing(lambda base, exponent: pow(base, exponent, P), 2)
 _inverse_p = absorbing(lambda a: pow(a, -1, P) if a else Opaque("a division by zero"))
 _inverse_q = absorbing(lambda a: pow(a, -1, Q) if a else Opaque("a division by zero"))
+
+
+def _value(shadow: object, element: object, exponent: object, image: object = None) -> FieldValue:
+    return FieldValue(np.asarray(shadow), _array(element), _array(exponent), _array(image))
 
 
 def _array(a: object) -> np.ndarray | None:

@@ -57,6 +57,10 @@ class System:
 
     # --- the same in all of them, unless one knows better ---
 
+    def rule(self, eqn: Any) -> Callable | None:
+        """A rule of the system's own for this operation, which is about to run; None for the common one."""
+        return None
+
     def move(self, f: Callable[..., np.ndarray], *values: Value) -> Value:
         """Apply a function that only moves entries to each component."""
         kind = type(values[0])

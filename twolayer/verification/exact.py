@@ -1,0 +1,249 @@
+"""A derivation on the user's own batch, to the last bit: by integers, or enclosed in balls where exp comes in.
+
+The floats are taken for the numbers that they are, and nothing is rounded on the way, so no tolerance is needed. What
+is judged is the formula, not its rounding: the user's program is followed in exact arithmetic.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Literal
+from jaxtyping import Float, Shaped
+
+from twolayer.network import Params
+from twolayer.verification import reference
+from twolayer.verification.draws import Sizes
+from twolayer.verification.interpreter import interpret
+from twolayer.verification.numbers.balls import Ball, Balls, FlintMissing
+from twolayer.verification.numbers.integers import Integers, Rational, Undecided, over_one_denominator
+from twolayer.verification.numbers.opaque import Opaque, opaque_mask
+from twolayer.verification.reference import Setting
+from twolayer.verification.tracing import NotTraceable, trace
+from twolayer.verification.verdict import LEAVES
+
+INTEGERS = 0  # in place of a number of bits
+BITS = (128, 256, 512)
+CLOSE = 2.0**-100
+
+
+class ExactBatch(NamedTuple):
+    """Each leaf's verdict ("right", "wrong", "undecided", "not_derived"), and sentences that say how it was reached."""
+
+    leaves: dict[str, str]
+    text: str
+
+
+class _Judged(NamedTuple):
+    """One leaf. `measure` is the bits of its largest integer, or the digits to which the balls agree."""
+
+    verdict: str
+    said: str = ""
+    entries: int = 0
+    left_out: int = 0
+    bits: int = 0
+    measure: int = 0
+
+
+class _Batch(NamedTuple):
+    """The user's program and the right one, each with the names of its outputs, and (W1, b1, W2, b2, x, y)."""
+
+    setting: Setting
+    yours: tuple[ClosedJaxpr, tuple[str, ...]]
+    right: tuple[ClosedJaxpr, tuple[str, ...]]
+    numbers: tuple[np.ndarray, ...]
+
+
+def check_batch(
+    gradients: Callable, setting: Setting, params: Params, x: Float[np.ndarray, "m d"], y: Shaped[np.ndarray, "m *C"]
+) -> ExactBatch:
+    """Decide whether a derivation gives the gradient of the declared loss on one batch, exactly.
+
+    Under the quadratic loss integers are compared by ==. Under cross-entropy, and for a leaf that leaves the rationals,
+    balls of 128, 256 or 512 bits enclose the difference. It is wrong where the ball excludes zero, and right where the
+    ball holds zero and is at most 2^-100 of the terms that add up to the entry. Entries that depend on the derivative
+    of a ReLU at exactly zero are left out: it is a convention.
+
+    Args:
+      gradients: as in the contract of a derivation file.
+      setting: the loss, output and reduction it claims to differentiate.
+      params, x, y: float32 or float64 arrays; for cross-entropy y is one-hot, or labels (m,).
+
+    Raises:
+      Refused: the function cannot be judged; one line says why.
+      ValueError: a number is not finite.
+    """
+    numbers = _numbers(setting, params, x, y)
+    (K, d), (m, C) = numbers[0].shape, numbers[5].shape
+    sizes = Sizes(d, K, C, m)
+    with jax.enable_x64(True):
+        try:
+            traced = trace(gradients, sizes)
+        except NotTraceable as error:
+            return ExactBatch(dict.fromkeys(LEAVES, "undecided"), f"The program cannot be followed: {error}.")
+        oracle = functools.partial(reference.backward, setting)
+        right, shapes = jax.make_jaxpr(oracle, return_shape=True)(*reference.shapes(sizes))
+        names = tuple(sorted(shapes))  # as jax.tree flattens a dict
+        judged = _judge(_Batch(setting, (traced.jaxpr, traced.names), (right, names), numbers))
+    text = " ".join([f"{d}-{K}-{C}, m = {m}, {numbers[0].dtype}.", *_sentences(judged)])
+    return ExactBatch({leaf: one.verdict for leaf, one in judged.items()}, text)
+
+
+def needed(closed: ClosedJaxpr, which: Sequence[int]) -> ClosedJaxpr:
+    """The part of a jaxpr that some of its outputs depend on."""
+    jaxpr = closed.jaxpr
+    outvars = [jaxpr.outvars[i] for i in which]
+    wanted, eqns = {var for var in outvars if not isinstance(var, Literal)}, []
+    for eqn in reversed(jaxpr.eqns):
+        if wanted.intersection(eqn.outvars):
+            wanted.update(var for var in eqn.invars if not isinstance(var, Literal))
+            eqns.append(eqn)
+    return closed.replace(jaxpr=jaxpr.replace(eqns=eqns[::-1], outvars=outvars))
+
+
+def _numbers(setting: Setting, params: Params, x: Any, y: Any) -> tuple[np.ndarray, ...]:
+    y = np.asarray(y)
+    if setting.loss == "cross_entropy" and y.ndim == 1:
+        y = np.eye(len(params[3]))[y]
+    numbers = tuple(np.asarray(a) for a in (*params, x, y))
+    for name, a in zip((*Params._fields, "x", "y"), numbers, strict=True):
+        if not np.isfinite(a).all():
+            raise ValueError(f"{name} holds a number that is not finite")
+    return numbers
+
+
+def _judge(batch: _Batch) -> dict[str, _Judged]:
+    """Every leaf, by integers where they will do, and by balls of more and more bits where they will not."""
+    judged = {leaf: _Judged("not_derived") for leaf in LEAVES}
+    judged |= {leaf: _Judged("undecided") for leaf in LEAVES if leaf in batch.yours[1]}
+    for bits in (INTEGERS, *BITS) if batch.setting.loss == "quadratic" else BITS:
+        open_ = [leaf for leaf, one in judged.items() if one.verdict == "undecided"]
+        try:
+            judged |= _judge_with(batch, open_, bits) if open_ else {}
+        except FlintMissing as error:
+            return judged | {leaf: judged[leaf]._replace(said=judged[leaf].said or str(error)) for leaf in open_}
+    return judged
+
+
+def _judge_with(batch: _Batch, leaves: list[str], bits: int) -> dict[str, _Judged]:
+    system = Integers() if bits == INTEGERS else Balls(bits)
+    inputs = [system.exact(a) for a in batch.numbers]
+    wanted = [name for name in batch.right[1] if name != "O2"]
+    right = _values(*batch.right, wanted, system, inputs)
+    unknown = [value for value in right.values() if isinstance(value, str)]
+    if unknown:
+        return {leaf: _Judged("undecided", unknown[0]) for leaf in leaves}
+    touched, judged = _touched(batch, right), {}
+    for leaf, yours in _values(*batch.yours, leaves, system, inputs).items():
+        if isinstance(yours, str):
+            judged[leaf] = _Judged("undecided", yours)
+        elif touched[leaf].all():
+            judged[leaf] = _Judged("undecided", "every entry depends on the derivative of a ReLU at zero")
+        elif isinstance(system, Integers):
+            judged[leaf] = _by_integers(leaf, yours, right[leaf], ~touched[leaf])
+        else:
+            judged[leaf] = _by_balls(leaf, yours, right[leaf], ~touched[leaf], _terms(batch, right, leaf), system)
+    return judged
+
+
+def _values(closed: ClosedJaxpr, names: Sequence[str], wanted: Sequence[str], system: Any, inputs: list) -> dict:
+    """The wanted outputs by name; in place of one that cannot be followed, the reason."""
+    try:
+        return dict(zip(wanted, interpret(needed(closed, [*map(names.index, wanted)]), system, *inputs), strict=True))
+    except (Undecided, NotImplementedError, IndexError) as error:
+        if len(wanted) == 1:
+            return {wanted[0]: str(error)}
+        return {name: _values(closed, names, [name], system, inputs)[name] for name in wanted}
+
+
+def _touched(batch: _Batch, right: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Which entries of each leaf depend on the derivative of a ReLU at exactly zero."""
+    nonzero = {name: _nonzero(right[name]) for name in ("Z1", "O1", "Z2", "dO2", "dO1")}
+    W2, x = batch.numbers[2] != 0, batch.numbers[4] != 0
+    dZ2 = ~nonzero["Z2"] & nonzero["dO2"] & (batch.setting.output == "relu")
+    dO1 = dZ2 @ W2
+    dZ1 = (nonzero["O1"] & dO1) | (~nonzero["Z1"] & (nonzero["dO1"] | dO1))
+    return {"dW1": dZ1.T @ x, "db1": dZ1.any(axis=0), "dW2": dZ2.T @ nonzero["O1"], "db2": dZ2.any(axis=0)}
+
+
+def _nonzero(value: Rational | Ball) -> np.ndarray:
+    if isinstance(value, Rational):
+        return np.asarray(value.numerator != 0, bool)
+    return np.asarray(np.frompyfunc(lambda ball: not ball.is_zero(), 1, 1)(value.balls), bool)
+
+
+def _terms(batch: _Batch, right: dict[str, Ball], leaf: str) -> np.ndarray:
+    """The sum of the absolute values of the terms of each entry of a leaf, as floats."""
+    dZ = np.abs(right["dZ" + leaf[-1]].balls.astype(np.float64))
+    if leaf[1] == "b":
+        return dZ.sum(axis=0)
+    return dZ.T @ np.abs(right["O1"].balls if leaf == "dW2" else batch.numbers[4]).astype(np.float64)
+
+
+def _by_integers(leaf: str, yours: Rational, right: Rational, judged: np.ndarray) -> _Judged:
+    (a, b), denominator = over_one_denominator(yours, right)
+    unknown = opaque_mask(a)
+    gap = np.where(judged & ~unknown, a - b, 0)
+    if (gap != 0).any():
+        at = np.unravel_index(np.argmax(np.abs(gap)), gap.shape)
+        return _wrong(leaf, gap != 0, at, *(Fraction(n, denominator) for n in (a[at], b[at])), judged)
+    if (unknown & judged).any():
+        return _Judged("undecided", a[unknown & judged][0].reason)
+    return _right(judged, INTEGERS, max(abs(n).bit_length() for n in b.flat))
+
+
+def _by_balls(
+    leaf: str, yours: Ball, right: Ball, judged: np.ndarray, terms: np.ndarray, system: Balls
+) -> _Judged:
+    gap = np.where(judged, system.sub(yours, right).balls, 0)
+    unknown = opaque_mask(gap)
+    wrong = np.asarray(np.frompyfunc(_excludes_zero, 1, 1)(gap), bool)
+    if wrong.any():
+        at = np.unravel_index(np.argmax(np.abs(np.where(wrong, gap, 0))), gap.shape)
+        return _wrong(leaf, wrong, at, yours.balls[at], right.balls[at], judged)
+    if unknown.any():
+        return _Judged("undecided", gap[unknown][0].reason)
+    radius = np.frompyfunc(lambda ball: ball.rad() if ball else 0, 1, 1)(gap)
+    if not np.all(radius <= terms * CLOSE):
+        return _Judged("undecided", f"{system.bits} bits are not enough, or a number is not finite")
+    worst = np.max(radius.astype(np.float64) / np.where(terms > 0, terms, 1))
+    return _right(judged, system.bits, math.floor(-math.log10(worst)) if worst else math.floor(system.bits * math.log10(2)))
+
+
+def _excludes_zero(ball: Any) -> bool:
+    return bool(ball) and not isinstance(ball, Opaque) and ball.is_finite() and not ball.contains(0)
+
+
+def _wrong(leaf: str, wrong: np.ndarray, at: tuple, yours: Any, right: Any, judged: np.ndarray) -> _Judged:
+    index = ", ".join(map(str, at))
+    said = (
+        f"{leaf} is wrong in {wrong.sum()} of {judged.sum()} entries: {leaf}[{index}] is {float(yours)!r} "
+        f"where {float(right)!r} is right, off by {abs(float(yours - right)):.2g}."
+    )
+    return _Judged("wrong", said, int(judged.sum()), int((~judged).sum()))
+
+
+def _right(judged: np.ndarray, bits: int, measure: int) -> _Judged:
+    return _Judged("right", "", int(judged.sum()), int((~judged).sum()), bits, measure)
+
+
+def _sentences(judged: dict[str, _Judged]) -> Iterator[str]:
+    yield from (one.said for one in judged.values() if one.verdict == "wrong")
+    for bits in (INTEGERS, *BITS):
+        group = {leaf: one for leaf, one in judged.items() if one.verdict == "right" and one.bits == bits}
+        if group:
+            entries, measures = sum(one.entries for one in group.values()), [one.measure for one in group.values()]
+            how = (
+                f"are equal, as integers of up to {max(measures)} bits"
+                if bits == INTEGERS
+                else f"agree to at least {min(measures)} digits, in balls of {bits} bits"
+            )
+            yield f"{', '.join(group)} {'are' if len(group) > 1 else 'is'} right: {entries} entries {how}."
+    yield from (f"{leaf} is undecided: {one.said}." for leaf, one in judged.items() if one.verdict == "undecided")
+    left_out = sum(one.left_out for one in judged.values())
+    if left_out:
+        yield f"{left_out} entries are left out: they depend on the derivative of a ReLU at exactly zero."

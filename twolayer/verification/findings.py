@@ -1,0 +1,185 @@
+"""From explanations to findings: each step's verdict, the causes with their sentences, and the first wrong step."""
+
+import dataclasses
+from fractions import Fraction
+from typing import NamedTuple
+
+from twolayer.verification import explain, scales, unexplained
+from twolayer.verification.evidence import Group
+from twolayer.verification.explain import Explanation
+from twolayer.verification.reference import Setting
+from twolayer.verification.steps import right_lines
+from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict
+
+UNKNOWN = "unknown, the error enters at {step}"
+
+
+class Findings(NamedTuple):
+    """Causes, the eight steps, and the first step that is wrong given what came before it."""
+
+    causes: tuple[Cause, ...]
+    steps: dict[str, StepVerdict]
+    first_wrong_step: str | None
+
+
+class _Alternative(NamedTuple):
+    """One explanation with its wrong factors placed: the causes, and the steps that they make wrong."""
+
+    causes: tuple[Cause, ...]
+    steps: tuple[str, ...]
+
+
+def find(
+    explanations: list[Explanation],
+    setting: Setting,
+    groups: list[Group],
+    leaves: dict[str, StepVerdict],
+    literals: tuple[Fraction, ...],
+    found: frozenset[str] = frozenset(),
+) -> Findings:
+    """Put into words what the search found, or failed to find.
+
+    Args:
+      explanations: of explain.explanations, the simplest ones.
+      leaves: each leaf's own verdict.
+      literals: of the derivation.
+      found: the steps whose right arrays occur inside the program.
+    """
+    alternatives: list[_Alternative] = []
+    for explanation in explanations:
+        for alternative in _placed(explanation, setting, groups, literals):
+            if [(c.id, c.leaf) for c in alternative.causes] not in [[(c.id, c.leaf) for c in a.causes] for a in alternatives]:
+                alternatives.append(alternative)
+    wrong = {leaf for leaf, verdict in leaves.items() if verdict.verdict == "wrong"}
+    if not alternatives and wrong:
+        alternatives = [_unexplained(setting, groups, leaves, wrong, found)]
+    fewest = min((len(a.causes) for a in alternatives), default=0)
+    alternatives = [a for a in alternatives if len(a.causes) == fewest]
+    causes = tuple(dataclasses.replace(c, explanation=i) for i, a in enumerate(alternatives) for c in a.causes)
+    blamed = alternatives[0].steps if alternatives else ()
+    first = next((step for step in STEPS if step in blamed), None)
+    local = explanations[0].local if explanations else {}
+    return Findings(causes, _steps(setting, groups, leaves, blamed, local, bool(explanations), found), first)
+
+
+def _placed(
+    explanation: Explanation, setting: Setting, groups: list[Group], literals: tuple[Fraction, ...]
+) -> list[_Alternative]:
+    """The wrong lines of an explanation, with each way of blaming its wrong factors."""
+    lines = right_lines(*setting)
+    causes, steps = [], []
+    if explanation.forward is not None:
+        forward, literal = explanation.forward
+        causes.append(Cause(forward.id, forward.text.format(t=_number(literal)), "forward", forward.correction))
+        steps.append("dO2")
+    for step, line, literal in explanation.wrong:
+        steps.append(step)
+        if line is None:
+            causes.append(Cause("unknown", UNKNOWN.format(step=step), step, lines[step].code))
+        else:
+            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, lines[step].code))
+    each = [(explain.holds(explanation, setting, group, literals), group.sizes) for group in groups if group.keep.any()]
+    constants = [(held[0], held[1], sizes) for held, sizes in each if held and held[0]]
+    if not constants:
+        return [_Alternative(tuple(causes), tuple(steps))] if causes else []
+    result = []
+    for placement in scales.placements(constants[0][0]):
+        blamed, said = list(steps), list(causes)
+        for step, c in placement.items():
+            at = _where(step, c, explanation.local)
+            values = _same_placement(set(placement), step, constants)
+            for factor in scales.factors(values):
+                said.append(Cause(factor.id, _spoken(factor, setting), at, lines[at].code))
+            blamed.append(at)
+        if said:
+            result.append(_Alternative(tuple(said), tuple(blamed)))
+    return result
+
+
+def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, object]]) -> list[tuple[int, object]]:
+    """The factor at a step in each group of draws, blamed on the same steps as in the first."""
+    values = []
+    for totals, _, sizes in constants:
+        match = next((p for p in scales.placements(totals) if set(p) == placed), None)
+        if match is not None:
+            values.append((match[step], sizes))
+    return values
+
+
+def _where(step: str, c: int, local: dict[str, int]) -> str:
+    """Between dO and dZ, the step that shows the factor."""
+    later = {"dO2": "dZ2", "dO1": "dZ1"}.get(step)
+    return later if later and local.get(later) == c and local.get(step, 1) != c else step
+
+
+def _spoken(factor: scales.Factor, setting: Setting) -> str:
+    if factor.id == "reduction" and factor.text == "m" and setting.reduction == "mean":
+        return f"{factor.sentence}: it is right for the sum; you declared the mean"
+    if factor.id == "reduction" and factor.text == "1/m" and setting.reduction == "sum":
+        return f"{factor.sentence}: it is right for the mean; you declared the sum"
+    return factor.sentence
+
+
+def _unexplained(
+    setting: Setting, groups: list[Group], leaves: dict[str, StepVerdict], wrong: set[str], found: frozenset[str]
+) -> _Alternative:
+    """No line of the catalogue fits: say where the error enters, and what else is certain."""
+    lines = right_lines(*setting)
+    compared = unexplained.errors(groups, tuple(sorted(wrong)))
+    entries = unexplained.single_entries(compared)
+    if entries and set(entries) == wrong:
+        causes = [
+            Cause("one_entry", f"only the entry {index} of {leaf} is wrong", leaf, lines[leaf].code)
+            for leaf, index in sorted(entries.items(), key=lambda item: STEPS.index(item[0]))
+        ]
+        return _Alternative(tuple(causes), tuple(c.leaf for c in causes))
+    derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
+    step = unexplained.first_wrong(wrong, derived, set(found))
+    thresholds = unexplained.acts_at_some_sizes(compared)
+    if thresholds:
+        text = f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({', '.join(thresholds[:3])})"
+        return _Alternative((Cause("threshold", text, step, lines[step].code),), (step,))
+    return _Alternative((Cause("unknown", UNKNOWN.format(step=step), step, lines[step].code),), (step,))
+
+
+def _steps(
+    setting: Setting,
+    groups: list[Group],
+    leaves: dict[str, StepVerdict],
+    blamed: tuple[str, ...],
+    local: dict[str, int],
+    explained: bool,
+    found: frozenset[str],
+) -> dict[str, StepVerdict]:
+    steps = {}
+    group = groups[0]
+    for step in STEPS:
+        source = "returned" if step in group.mine else "named" if step in group.named else None
+        if step in LEAVES and leaves[step].verdict in ("not_derived", "undecided"):
+            steps[step] = leaves[step]
+        elif step in blamed:
+            steps[step] = StepVerdict("wrong", where=source)
+        elif source and (explained or step in LEAVES):
+            right = explained or leaves[step].verdict == "right"
+            steps[step] = StepVerdict("right" if right else "undecided", _carried(step, local, groups), where=source)
+        elif step in found:
+            steps[step] = StepVerdict("right", where="found")
+        else:
+            steps[step] = StepVerdict("right" if explained else "not_shown", where="inferred" if explained else None)
+    return steps
+
+
+def _carried(step: str, local: dict[str, int], groups: list[Group]) -> str | None:
+    """The constant that a shown step is too large by, if it is paid back later."""
+    if step in LEAVES or step not in local:
+        return None
+    c = 1
+    for name in ("dO2", "dZ2", "dO1", "dZ1"):
+        c = c * local.get(name, 1) % scales.P
+        if name == step:
+            break
+    return None if c == 1 else " * ".join(factor.text for factor in scales.factors([(c, groups[0].sizes)]))
+
+
+def _number(literal: Fraction | None) -> str:
+    return "" if literal is None else f"{float(literal):.12g}"

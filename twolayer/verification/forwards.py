@@ -1,0 +1,81 @@
+"""Wrong forward passes. A derivation that starts from one can be consistent in itself, so each brings its own lines."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from twolayer.verification.lines import Scope
+
+
+class Forward(NamedTuple):
+    """A forward pass: (Scope) -> (Z1, O1, Z2, O2), and the lines of back-propagation that follow from it."""
+
+    id: str
+    code: str
+    compute: Callable[[Scope], tuple[jax.Array, jax.Array, jax.Array, jax.Array]]
+    text: str
+    correction: str
+    lines: dict[str, Callable[[Scope], jax.Array]]
+    literal: bool = False
+
+
+def _relu(Z: jax.Array) -> jax.Array:
+    return jnp.where(Z > 0, Z, 0)
+
+
+def _same(Z: jax.Array) -> jax.Array:
+    return Z
+
+
+def forward(
+    s: Scope,
+    output: Callable = _relu,
+    hidden: Callable = _relu,
+    b1: float = 1,
+    b2: float = 1,
+    Z1: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Both layers, with one part exchanged."""
+    Z1 = s.x @ s.W1.T + b1 * s.b1[None, :] if Z1 is None else Z1
+    O1 = hidden(Z1)
+    Z2 = O1 @ s.W2.T + b2 * s.b2[None, :]
+    return Z1, O1, Z2, output(Z2)
+
+
+@functools.cache
+def wrong_forwards(output: str) -> tuple[Forward, ...]:
+    """The forward passes that people confuse with the declared one."""
+    act, other = (_relu, _same) if output == "relu" else (_same, _relu)
+    O2 = "O2 = ReLU(Z2)" if output == "relu" else "O2 = Z2"
+    mixed = (
+        ("the output's ReLU is left out, in the forward pass and in dZ2", lambda s: s.dO2)
+        if output == "relu"
+        else ("a ReLU is put on the output, in the forward pass and in dZ2", lambda s: jnp.where(s.Z2 > 0, s.dO2, 0))
+    )
+    Z1 = "Z1 = x @ W1.T + b1"
+    return (
+        Forward("bias_missing", "Z1 = x @ W1.T", lambda s: forward(s, act, b1=0), "b1 is missing in Z1", Z1, {}),
+        Forward("bias_missing", "Z2 = O1 @ W2.T", lambda s: forward(s, act, b2=0), "b2 is missing in Z2",
+                "Z2 = O1 @ W2.T + b2", {}),
+        Forward("other_output", "", lambda s: forward(s, other), mixed[0], O2, {"dZ2": mixed[1]}),
+        Forward("hidden_relu_missing", "O1 = Z1", lambda s: forward(s, act, _same),
+                "the hidden layer has no ReLU, in the forward pass and in dZ1", "O1 = ReLU(Z1)",
+                {"dZ1": lambda s: s.dO1}),
+        Forward("other_activation", "O1 = sigmoid(Z1)", lambda s: forward(s, act, jax.nn.sigmoid),
+                "the hidden activation is a sigmoid; the declared one is ReLU", "O1 = ReLU(Z1)",
+                {"dZ1": lambda s: s.dO1 * s.O1 * (1 - s.O1)}),
+        Forward("other_activation", "O1 = tanh(Z1)", lambda s: forward(s, act, jnp.tanh),
+                "the hidden activation is tanh; the declared one is ReLU", "O1 = ReLU(Z1)",
+                {"dZ1": lambda s: s.dO1 * (1 - s.O1**2)}),
+        Forward("w2_for_w1", "Z1 = W2 + b1", lambda s: forward(s, act, Z1=s.W2 + s.b1[None, :]),
+                "W2 stands where W1 x belongs in the hidden layer", Z1, {}),
+        Forward("w2_for_w1", "Z1 = x @ W2.T + b1", lambda s: forward(s, act, Z1=s.x @ s.W2.T + s.b1[None, :]),
+                "W2 stands where W1 belongs in the hidden layer", Z1, {}),
+        Forward("leaky_relu", "O1 = leaky_relu(Z1, t)",
+                lambda s: forward(s, act, lambda Z: jnp.where(Z > 0, Z, s.t * Z)),
+                "the hidden activation is a leaky ReLU with slope {t}; the declared one is ReLU", "O1 = ReLU(Z1)",
+                {"dZ1": lambda s: jnp.where(s.Z1 > 0, s.dO1, s.t * s.dO1)}, literal=True),
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""A derivation's own statement of the loss, judged by its gradient: the constant that people drop is the first thing to settle."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twolayer.verification import scales
+from twolayer.verification.evidence import Group
+from twolayer.verification.interpreter import interpret
+from twolayer.verification.numbers.field import Field, FieldValue
+from twolayer.verification.reference import Setting, shapes, truth
+from twolayer.verification.tracing import Parameters, Refused, raised
+from twolayer.verification.verdict import LEAVES
+
+
+class OwnLoss(NamedTuple):
+    """What the own loss turned out to be.
+
+    text: one sentence for the screen.
+    agrees: whether it has the gradient of the declared loss.
+    gradients: its own gradient at each group of draws, to hold the derivation against.
+    """
+
+    text: str
+    agrees: bool
+    gradients: list[dict[str, FieldValue]]
+
+
+def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) -> OwnLoss:
+    """Compare the gradient of the derivation's own loss with that of the declared one, and with those of the others.
+
+    Raises:
+      Refused: it raises an exception, or does not return one number.
+    """
+    mine = [_gradient(own_loss, group) for group in groups]
+    constants = _ratios(mine, [group.right for group in groups], groups)
+    if constants is not None and all(c == 1 for c, _ in constants):
+        return OwnLoss(f"your own loss is the declared one, {describe(setting)}", True, mine)
+    if constants is not None:
+        found = scales.factors(constants)
+        product = " times ".join(factor.text for factor in found)
+        reductions = {"m": "the sum", "1/m": "the mean"}
+        said = reductions.get(product, f"the declared loss times {product}")
+        return OwnLoss(f"your own loss is {said}; you declared {describe(setting)}", False, mine)
+    for other in itertools.product(("cross_entropy", "quadratic"), ("relu", "identity"), ("mean", "sum")):
+        rights = [truth(Setting(*other), group.point)[0] for group in groups]
+        constants = _ratios(mine, rights, groups)
+        if constants is not None and all(c == 1 for c, _ in constants):
+            text = f"your own loss is {describe(Setting(*other))}; you declared {describe(setting)}"
+            return OwnLoss(text, False, mine)
+    return OwnLoss(f"your own loss is not the declared one, {describe(setting)}, nor a multiple of it", False, mine)
+
+
+def describe(setting: Setting) -> str:
+    """The declared loss in words."""
+    names = {"cross_entropy": "cross-entropy", "quadratic": "the quadratic loss"}
+    return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}".replace("of the", "of the")
+
+
+def _gradient(own_loss: Callable, group: Group) -> dict[str, FieldValue]:
+    @functools.partial(jax.grad, argnums=0)
+    def gradient(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        value = jnp.asarray(own_loss(Parameters(*params), x, y))
+        if value.shape != ():
+            raise Refused(f"loss must return one number; it returned an array of shape {value.shape}")
+        return value
+
+    try:
+        with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            closed = jax.make_jaxpr(gradient)(*shapes(group.sizes))
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(raised(own_loss, error).replace("gradients raised", "loss raised")) from error
+    values = interpret(closed, Field(len(group.keep)), *group.point.arguments)
+    n = len(group.keep)
+    return {
+        f"d{name}": FieldValue(*(None if a is None else np.broadcast_to(a, (n, *var.aval.shape)) for a in value))
+        for name, value, var in zip(("W1", "b1", "W2", "b2"), values, closed.jaxpr.outvars, strict=True)
+    }
+
+
+def _ratios(mine: list[dict], right: list[dict], groups: list[Group]) -> list[tuple[int, Any]] | None:
+    """The one constant between two gradients, at each group; None if there is none."""
+    constants = []
+    for own, true, group in zip(mine, right, groups, strict=True):
+        if not group.keep.any():
+            continue
+        pairs = [(own[leaf].element[group.keep], true[leaf].element[group.keep]) for leaf in LEAVES]
+        c = scales.ratio(*(np.concatenate([a.reshape(len(a), -1) for a in parts], axis=1) for parts in zip(*pairs)))  # noqa: B905
+        if c is None:
+            return None
+        constants.append((c, group.sizes))
+    return constants

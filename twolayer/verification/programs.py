@@ -1,0 +1,57 @@
+"""What can be read off a jaxpr without running it: its float literals, and its thresholds."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from twolayer.verification.interpreter import where
+from twolayer.verification.numbers.literals import rationals, simplest_rational
+
+THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
+ROUNDINGS = ("round", "floor", "ceil")
+MOST_LITERALS = 12
+
+
+def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
+    """Every operation, those of nested calls and loops included."""
+    for eqn in (jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr).eqns:
+        yield eqn
+        for value in eqn.params.values():
+            for nested in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(nested, ClosedJaxpr | Jaxpr):
+                    yield from operations(nested)
+
+
+def literals(closed: ClosedJaxpr) -> tuple[Fraction, ...]:
+    """The float literals and small constant arrays of a program, except 0 and 1, as the rationals they stand for."""
+    found: dict[Fraction, None] = {}
+    for array in [*closed.consts, *(atom.val for eqn in operations(closed) for atom in eqn.invars if isinstance(atom, Literal))]:
+        array = np.asarray(array)
+        if jnp.issubdtype(array.dtype, jnp.floating) and array.size <= MOST_LITERALS:
+            found.update(dict.fromkeys(number for number in rationals(array) if number is not None))
+    return tuple(number for number in found if number not in (0, 1, -1))[:MOST_LITERALS]
+
+
+def readings(numbers: tuple[Fraction, ...]) -> dict[str, str]:
+    """Literals whose meaning is not plain from their digits: {"0.14285714285714285": "1/7"}."""
+    return {
+        repr(float(number)): str(number)
+        for number in numbers
+        if Fraction(repr(float(number))) != number and simplest_rational(float(number)) == number
+    }
+
+
+def thresholds(closed: ClosedJaxpr) -> list[str]:
+    """The operations that may act at some sizes of numbers only: "gt at homework.py:12"."""
+    found = []
+    for eqn in operations(closed):
+        constants = [float(a.val) for a in eqn.invars if isinstance(a, Literal) and np.ndim(a.val) == 0]
+        if eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and any(constants)):
+            found.append(where(eqn))
+        elif eqn.primitive.name == "clamp":
+            found.append(where(eqn))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,71 @@
+"""Where an error enters when no line of the catalogue explains it, and what can still be said of it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from twolayer.verification import programs
+from twolayer.verification.evidence import Group
+from twolayer.verification.numbers.opaque import opaque_mask
+
+
+class Errors(NamedTuple):
+    """Which entries of a leaf are wrong, at all draws that count of one group."""
+
+    group: Group
+    wrong: dict[str, np.ndarray]
+
+
+def errors(groups: list[Group], leaves: tuple[str, ...]) -> list[Errors]:
+    """Compare these leaves, entry by entry, at every group of draws."""
+    return [Errors(g, {leaf: differs(*g.pair(leaf)) for leaf in leaves}) for g in groups]
+
+
+def differs(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Where two arrays of field elements are known to differ."""
+    return (mine != right) & ~opaque_mask(mine)
+
+
+def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
+    """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
+
+    A leaf alone is wrong by itself if its sibling, which shares all that came before, is right. Otherwise the error
+    came with dZ, or before it: with dO if the program contains no right dO.
+    """
+    for layer in ("2", "1"):
+        pair = {f"dW{layer}", f"db{layer}"}
+        if not pair & wrong:
+            continue
+        if pair & derived - wrong or f"dZ{layer}" in found:
+            return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
+        return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
+    raise ValueError("no leaf is wrong")
+
+
+def single_entries(compared: list[Errors]) -> dict[str, tuple[int, ...]]:
+    """Leaves of which one entry alone is ever wrong: leaf -> its index."""
+    found = {}
+    for leaf in compared[0].wrong if compared else ():
+        places = [np.argwhere(e.wrong[leaf].any(axis=0)) for e in compared]
+        places = [place for place in places if len(place)]
+        if places and all(len(p) == 1 and (p == places[0]).all() for p in places) and compared[0].wrong[leaf][0].size > 1:
+            found[leaf] = tuple(int(i) for i in places[0][0])
+    return found
+
+
+def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
+    """The thresholds of a program that is right at part of the draws and wrong at others; empty if that is not so.
+
+    Scales are what varies most between the draws of the group "extreme", patterns between those of "every pattern";
+    so being right at all patterns or at all ordinary draws, and wrong elsewhere, speaks of a threshold.
+    """
+    by_kind: dict[str, list[np.ndarray]] = {}
+    for e in compared:
+        bad = np.any([w.reshape(len(w), -1).any(axis=1) for w in e.wrong.values()], axis=0)
+        by_kind.setdefault(e.group.kind, []).append(bad)
+    shares = {kind: np.concatenate(parts).mean() for kind, parts in by_kind.items() if sum(map(len, parts))}
+    ordinary = min(shares.get("ordinary", 1.0), shares.get("every pattern", 1.0))
+    extreme = shares.get("extreme", 0.0)
+    if ordinary < 0.5 and abs(ordinary - extreme) > 0.1 or 0 < ordinary < 1:
+        return programs.thresholds(compared[0].group.traced.jaxpr)
+    return []
