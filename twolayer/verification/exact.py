@@ -196,9 +196,7 @@ def _by_integers(leaf: str, yours: Rational, right: Rational, judged: np.ndarray
     return _right(judged, INTEGERS, max(abs(n).bit_length() for n in b.flat))
 
 
-def _by_balls(
-    leaf: str, yours: Ball, right: Ball, judged: np.ndarray, terms: np.ndarray, system: Balls
-) -> _Judged:
+def _by_balls(leaf: str, yours: Ball, right: Ball, judged: np.ndarray, terms: np.ndarray, system: Balls) -> _Judged:
     gap = np.where(judged, system.sub(yours, right).balls, 0)
     unknown = opaque_mask(gap)
     wrong = np.asarray(np.frompyfunc(_excludes_zero, 1, 1)(gap), bool)
@@ -211,7 +209,9 @@ def _by_balls(
     if not np.all(radius <= terms * CLOSE):
         return _Judged("undecided", f"{system.bits} bits are not enough, or a number is not finite")
     worst = np.max(radius.astype(np.float64) / np.where(terms > 0, terms, 1))
-    return _right(judged, system.bits, math.floor(-math.log10(worst)) if worst else math.floor(system.bits * math.log10(2)))
+    return _right(
+        judged, system.bits, math.floor(-math.log10(worst)) if worst else math.floor(system.bits * math.log10(2))
+    )
 
 
 def _excludes_zero(ball: Any) -> bool:

@@ -67,7 +67,9 @@ class _Search:
         self.field = Field(len(draws))
         pick = functools.partial(_pick, draws=draws)
         self.shown = {
-            step: _pick(FieldValue(*(None if a is None else oriented(a, group.right[step].element) for a in value)), draws)
+            step: _pick(
+                FieldValue(*(None if a is None else oriented(a, group.right[step].element) for a in value)), draws
+            )
             for step, value in (group.named | group.mine).items()
             if not opaque_mask(value.element[draws]).any()
         }

@@ -48,7 +48,9 @@ def find(
     alternatives: list[_Alternative] = []
     for explanation in explanations:
         for alternative in _placed(explanation, setting, groups, literals):
-            if [(c.id, c.leaf) for c in alternative.causes] not in [[(c.id, c.leaf) for c in a.causes] for a in alternatives]:
+            if [(c.id, c.leaf) for c in alternative.causes] not in [
+                [(c.id, c.leaf) for c in a.causes] for a in alternatives
+            ]:
                 alternatives.append(alternative)
     wrong = {leaf for leaf, verdict in leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
@@ -96,7 +98,9 @@ def _placed(
     return result
 
 
-def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, object]]) -> list[tuple[int, object]]:
+def _same_placement(
+    placed: set[str], step: str, constants: list[tuple[dict, dict, object]]
+) -> list[tuple[int, object]]:
     """The factor at a step in each group of draws, blamed on the same steps as in the first."""
     values = []
     for totals, _, sizes in constants:

@@ -48,7 +48,11 @@ def single_entries(compared: list[Errors]) -> dict[str, tuple[int, ...]]:
     for leaf in compared[0].wrong if compared else ():
         places = [np.argwhere(e.wrong[leaf].any(axis=0)) for e in compared]
         places = [place for place in places if len(place)]
-        if places and all(len(p) == 1 and (p == places[0]).all() for p in places) and compared[0].wrong[leaf][0].size > 1:
+        if (
+            places
+            and all(len(p) == 1 and (p == places[0]).all() for p in places)
+            and compared[0].wrong[leaf][0].size > 1
+        ):
             found[leaf] = tuple(int(i) for i in places[0][0])
     return found
 
@@ -66,6 +70,6 @@ def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
     shares = {kind: np.concatenate(parts).mean() for kind, parts in by_kind.items() if sum(map(len, parts))}
     ordinary = min(shares.get("ordinary", 1.0), shares.get("every pattern", 1.0))
     extreme = shares.get("extreme", 0.0)
-    if ordinary < 0.5 and abs(ordinary - extreme) > 0.1 or 0 < ordinary < 1:
+    if (ordinary < 0.5 and abs(ordinary - extreme) > 0.1) or 0 < ordinary < 1:
         return programs.thresholds(compared[0].group.traced.jaxpr)
     return []

@@ -155,7 +155,7 @@ def _nearest(n: int, denominator: int) -> float:
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a @ b for (..., rows, inner) and (..., inner, columns), by FLINT where it is there and worth the conversion."""
+    """A @ b for (..., rows, inner) and (..., inner, columns), by FLINT where it is there and worth the conversion."""
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     small = rows * inner * columns < WORTH_CONVERTING
     if flint is None or small or opaque_mask(a).any() or opaque_mask(b).any():
