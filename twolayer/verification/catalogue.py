@@ -90,14 +90,14 @@ OUTPUT_COTANGENT = (
 
 def _activation(layer: int) -> tuple[Line, ...]:
     """The wrong derivatives of a ReLU: dZ from dO."""
-    dO, dZ, O, Z = (f"{name}{layer}" for name in ("dO", "dZ", "O", "Z"))
+    dO, dZ, out, Z = (f"{name}{layer}" for name in ("dO", "dZ", "O", "Z"))
     other = 3 - layer
     output = "relu" if layer == 2 else None
 
     def of(name: str) -> Callable[[Scope], jax.Array]:
         return lambda s: getattr(s, name)
 
-    a, o, z, z_other = of(dO), of(O), of(Z), of(f"Z{other}")
+    a, o, z, z_other = of(dO), of(out), of(Z), of(f"Z{other}")
     lines = (
         ("mask_missing", f"{dZ} = {dO}", a, f"the ReLU's mask 1[{Z} > 0] is missing"),
         ("mask_inverted", f"{dZ} = {dO} * ({Z} <= 0)", lambda s: jnp.where(z(s) <= 0, a(s), 0),
@@ -106,16 +106,16 @@ def _activation(layer: int) -> tuple[Line, ...]:
          f"the mask is that of layer {other}; {dZ} needs 1[{Z} > 0]"),
         ("mask_of_gradient", f"{dZ} = {dO} * ({dO} > 0)", lambda s: jnp.where(a(s) > 0, a(s), 0),
          f"the mask asks for the sign of the gradient {dO}; it should ask for the sign of {Z}"),
-        ("output_for_mask", f"{dZ} = {dO} * {O}", lambda s: a(s) * o(s),
-         f"{dO} is multiplied with {O}; the derivative of ReLU is the mask 1[{Z} > 0]"),
+        ("output_for_mask", f"{dZ} = {dO} * {out}", lambda s: a(s) * o(s),
+         f"{dO} is multiplied with {out}; the derivative of ReLU is the mask 1[{Z} > 0]"),
         ("output_for_mask", f"{dZ} = {dO} * {Z}", lambda s: a(s) * z(s),
          f"{dO} is multiplied with {Z}; the derivative of ReLU is the mask 1[{Z} > 0]"),
-        ("sigmoid_derivative", f"{dZ} = {dO} * {O} * (1 - {O})", lambda s: a(s) * o(s) * (1 - o(s)),
+        ("sigmoid_derivative", f"{dZ} = {dO} * {out} * (1 - {out})", lambda s: a(s) * o(s) * (1 - o(s)),
          f"O (1 - O) is the derivative of a sigmoid; here the activation is ReLU, with 1[{Z} > 0]"),
         ("sigmoid_derivative", f"{dZ} = {dO} * sigmoid({Z}) * (1 - sigmoid({Z}))",
          lambda s: a(s) * jax.nn.sigmoid(z(s)) * (1 - jax.nn.sigmoid(z(s))),
          f"this is the derivative of a sigmoid; here the activation is ReLU, with 1[{Z} > 0]"),
-        ("tanh_derivative", f"{dZ} = {dO} * (1 - {O}**2)", lambda s: a(s) * (1 - o(s) ** 2),
+        ("tanh_derivative", f"{dZ} = {dO} * (1 - {out}**2)", lambda s: a(s) * (1 - o(s) ** 2),
          f"1 - O^2 is the derivative of tanh; here the activation is ReLU, with 1[{Z} > 0]"),
         ("tanh_derivative", f"{dZ} = {dO} * (1 - tanh({Z})**2)", lambda s: a(s) * (1 - jnp.tanh(z(s)) ** 2),
          f"this is the derivative of tanh; here the activation is ReLU, with 1[{Z} > 0]"),

@@ -75,7 +75,7 @@ def every_pattern(rng: np.random.Generator, sizes: Sizes, loss: str) -> Shadows:
     For a pattern of Z1 the weights are solved for: x has independent rows. Then for each output, in turn, weights are
     sought that give the wanted signs of Z2; examples with equal O1 (all units off) cannot differ there.
     """
-    d, K, C, m = sizes
+    _, K, C, m = sizes
     rows = []
     for signs in itertools.product((-1, 1), repeat=m * K):
         s = _normal(rng, sizes, 1, loss)

@@ -67,9 +67,7 @@ class _Search:
         self.field = Field(len(draws))
         pick = functools.partial(_pick, draws=draws)
         self.shown = {
-            step: _pick(
-                FieldValue(*(None if a is None else oriented(a, group.right[step].element) for a in value)), draws
-            )
+            step: pick(_turned(value, group.right[step]))
             for step, value in (group.named | group.mine).items()
             if not opaque_mask(value.element[draws]).any()
         }
@@ -166,12 +164,12 @@ def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction
     first = groups[0]
     chosen = np.flatnonzero(first.keep)[:PROBED]
     search = _Search(setting, first, literals, chosen)
-    memo: dict = {}
+    forwards = [(*one, {}) for one in search.forwards()]  # each with a memory of the lines evaluated on it
     found: list[tuple[int, Explanation]] = []
     for budget in range(MOST_WRONG_LINES + 1):
         if found and min(cost for cost, _ in found) <= budget:
             break
-        for forward, literal, scope, right in search.forwards():
+        for forward, literal, scope, right, memo in forwards:
             left = budget - (forward is not None)
             if left < 0 or (forward is not None and left > 1):
                 continue
@@ -237,6 +235,10 @@ def _carried(step: str, local: dict[str, int]) -> int:
     for name in path:
         product = product * local.get(name, 1) % scales.P
     return product
+
+
+def _turned(value: FieldValue, right: FieldValue) -> FieldValue:
+    return FieldValue(*(None if a is None else oriented(a, right.element) for a in value))
 
 
 def _full(value: FieldValue, like: FieldValue) -> np.ndarray:

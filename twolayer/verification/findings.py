@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from twolayer.verification import explain, scales, unexplained
+from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Group
 from twolayer.verification.explain import Explanation
 from twolayer.verification.reference import Setting
@@ -48,9 +49,7 @@ def find(
     alternatives: list[_Alternative] = []
     for explanation in explanations:
         for alternative in _placed(explanation, setting, groups, literals):
-            if [(c.id, c.leaf) for c in alternative.causes] not in [
-                [(c.id, c.leaf) for c in a.causes] for a in alternatives
-            ]:
+            if _identity(alternative) not in map(_identity, alternatives):
                 alternatives.append(alternative)
     wrong = {leaf for leaf, verdict in leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
@@ -62,6 +61,10 @@ def find(
     first = next((step for step in STEPS if step in blamed), None)
     local = explanations[0].local if explanations else {}
     return Findings(causes, _steps(setting, groups, leaves, blamed, local, bool(explanations), found), first)
+
+
+def _identity(alternative: _Alternative) -> list[tuple[str, str]]:
+    return [(cause.id, cause.leaf) for cause in alternative.causes]
 
 
 def _placed(
@@ -98,9 +101,7 @@ def _placed(
     return result
 
 
-def _same_placement(
-    placed: set[str], step: str, constants: list[tuple[dict, dict, object]]
-) -> list[tuple[int, object]]:
+def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, Sizes]]) -> list[tuple[int, Sizes]]:
     """The factor at a step in each group of draws, blamed on the same steps as in the first."""
     values = []
     for totals, _, sizes in constants:
@@ -141,7 +142,8 @@ def _unexplained(
     step = unexplained.first_wrong(wrong, derived, set(found))
     thresholds = unexplained.acts_at_some_sizes(compared)
     if thresholds:
-        text = f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({', '.join(thresholds[:3])})"
+        places = ", ".join(thresholds[:3])
+        text = f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({places})"
         return _Alternative((Cause("threshold", text, step, lines[step].code),), (step,))
     return _Alternative((Cause("unknown", UNKNOWN.format(step=step), step, lines[step].code),), (step,))
 

@@ -45,6 +45,13 @@ def forward(
     return Z1, O1, Z2, output(Z2)
 
 
+def _as_scanned(s: Scope, output: Callable) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The author's page: O2 from W2 alone, in columns; O1 and Z1 are stated again below it, rightly."""
+    Z1 = s.x @ s.W1.T + s.b1[None, :]
+    Z2 = (s.W2 @ _relu(s.W2 + s.b1[:, None])).T
+    return Z1, _relu(Z1), Z2, output(Z2)
+
+
 @functools.cache
 def wrong_forwards(output: str) -> tuple[Forward, ...]:
     """The forward passes that people confuse with the declared one."""
@@ -74,6 +81,8 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
                 "W2 stands where W1 x belongs in the hidden layer", Z1, {}),
         Forward("w2_for_w1", "Z1 = x @ W2.T + b1", lambda s: forward(s, act, Z1=s.x @ s.W2.T + s.b1[None, :]),
                 "W2 stands where W1 belongs in the hidden layer", Z1, {}),
+        Forward("w2_for_w1", "O2 = ReLU(W2 ReLU(W2 + b1))", lambda s: _as_scanned(s, act),
+                "W2 stands where W1 x belongs in the hidden layer, and b2 is missing", O2, {}),
         Forward("leaky_relu", "O1 = leaky_relu(Z1, t)",
                 lambda s: forward(s, act, lambda Z: jnp.where(Z > 0, Z, s.t * Z)),
                 "the hidden activation is a leaky ReLU with slope {t}; the declared one is ReLU", "O1 = ReLU(Z1)",

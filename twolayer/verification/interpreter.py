@@ -77,6 +77,7 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, system: System, vi
         rule = system.rule(eqn) or RULES.get(eqn.primitive.name, opaque_rule)
         outputs = rule(call, *inputs)
         outputs = list(outputs) if eqn.primitive.multiple_results else [outputs]
+        outputs = [np.asarray(a) if isinstance(a, np.generic) else a for a in outputs]  # 0-d arrays turn into scalars
         if visit is not None:
             outputs = visit((*path, number), eqn, outputs)
         known.update(zip(eqn.outvars, outputs, strict=True))

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 
 class Scope(NamedTuple):
-    """What a line may use: parameters, batch, forward pass, and the steps before it. `w` is 1/m or 1; `t` is a literal."""
+    """What a line may use: parameters, batch, forward pass, the steps before it; w is 1/m or 1, t a literal."""
 
     W1: Float[Array, "K d"]
     b1: Float[Array, " K"]
@@ -24,11 +24,11 @@ class Scope(NamedTuple):
     O1: Float[Array, "m K"] | None = None
     Z2: Float[Array, "m C"] | None = None
     O2: Float[Array, "m C"] | None = None
-    dO2: Float[Array, "m C"] | None = None
-    dZ2: Float[Array, "m C"] | None = None
-    dO1: Float[Array, "m K"] | None = None
-    dZ1: Float[Array, "m K"] | None = None
-    dW2: Float[Array, "C K"] | None = None
+    dO2: Float[Array, "m C"] | None = None  # noqa: N815
+    dZ2: Float[Array, "m C"] | None = None  # noqa: N815
+    dO1: Float[Array, "m K"] | None = None  # noqa: N815
+    dZ1: Float[Array, "m K"] | None = None  # noqa: N815
+    dW2: Float[Array, "C K"] | None = None  # noqa: N815
     t: Float[Array, ""] | None = None
 
 

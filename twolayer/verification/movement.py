@@ -279,7 +279,7 @@ for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad
 
 
 def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
-    """Where each update lands is the transpose of the scatter, applied to positions; then a product with that matrix."""
+    """Where updates land is the transpose of the scatter, applied to positions; then a product with that matrix."""
 
     def one_draw(operand: Any, indices: np.ndarray, updates: Any) -> Any:
         size, count = int(np.prod(shape(operand), dtype=int)), int(np.prod(shape(updates), dtype=int))

@@ -1,4 +1,4 @@
-"""A derivation's own statement of the loss, judged by its gradient: the constant that people drop is the first thing to settle."""
+"""A derivation's own statement of the loss, judged by its gradient: constants are settled before anything else."""
 
 import functools
 import itertools
@@ -59,7 +59,7 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
 def describe(setting: Setting) -> str:
     """The declared loss in words."""
     names = {"cross_entropy": "cross-entropy", "quadratic": "the quadratic loss"}
-    return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}".replace("of the", "of the")
+    return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}"
 
 
 def _gradient(own_loss: Callable, group: Group) -> dict[str, FieldValue]:
@@ -91,9 +91,23 @@ def _ratios(mine: list[dict], right: list[dict], groups: list[Group]) -> list[tu
     for own, true, group in zip(mine, right, groups, strict=True):
         if not group.keep.any():
             continue
-        pairs = [(own[leaf].element[group.keep], true[leaf].element[group.keep]) for leaf in LEAVES]
-        c = scales.ratio(*(np.concatenate([a.reshape(len(a), -1) for a in parts], axis=1) for parts in zip(*pairs)))  # noqa: B905
+        c = scales.ratio(_joined(own, group.keep), _joined(true, group.keep))
         if c is None:
             return None
         constants.append((c, group.sizes))
     return constants
+
+
+def _joined(gradient: dict[str, FieldValue], keep: np.ndarray) -> np.ndarray:
+    """All leaves as one row of numbers a draw."""
+    parts = [gradient[leaf].element[keep] for leaf in LEAVES]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def right_for_own_loss(own: OwnLoss, groups: list[Group]) -> bool:
+    """Whether the derivation is the gradient of its own loss, whatever was declared."""
+    for gradient, group in zip(own.gradients, groups, strict=True):
+        for leaf in LEAVES:
+            if leaf not in group.mine or (group.mine[leaf].element != gradient[leaf].element)[group.keep].any():
+                return False
+    return True

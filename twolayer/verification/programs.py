@@ -29,11 +29,9 @@ def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
 def literals(closed: ClosedJaxpr) -> tuple[Fraction, ...]:
     """The float literals and small constant arrays of a program, except 0 and 1, as the rationals they stand for."""
     found: dict[Fraction, None] = {}
-    for array in [
-        *closed.consts,
-        *(atom.val for eqn in operations(closed) for atom in eqn.invars if isinstance(atom, Literal)),
-    ]:
-        array = np.asarray(array)
+    written = (atom.val for eqn in operations(closed) for atom in eqn.invars if isinstance(atom, Literal))
+    for constant in (*closed.consts, *written):
+        array = np.asarray(constant)
         if jnp.issubdtype(array.dtype, jnp.floating) and array.size <= MOST_LITERALS:
             found.update(dict.fromkeys(number for number in rationals(array) if number is not None))
     return tuple(number for number in found if number not in (0, 1, -1))[:MOST_LITERALS]

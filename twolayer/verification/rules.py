@@ -41,7 +41,7 @@ RULES["add"] = RULES["add_any"] = _arithmetic("add", operator.add)
 RULES["sub"] = _arithmetic("sub", operator.sub)
 RULES["mul"] = _arithmetic("mul", operator.mul)
 RULES["neg"] = _arithmetic("neg", operator.neg)
-RULES["square"] = lambda call, a: RULES["mul"](call, a, a)
+RULES["square"] = lambda call, a: a * a if isinstance(a, np.ndarray) else call.system.mul(a, a)
 for _name in ("exp", "log", "logistic", "tanh", "expm1", "log1p"):
     RULES[_name] = _arithmetic(_name, operator.neg)
 
@@ -167,10 +167,13 @@ RULES.update(movement.RULES)
 RULES.update(control.RULES)
 
 
+_COMBINE = ("reduce", "scatter", "select_and")  # their jaxpr says how two entries combine; it is no call
+
+
 def opaque_rule(call: Call, *inputs: Any) -> Any:
     """A call, or an operation on integers alone, or one without algebraic meaning: its value is known to be unknown."""
     nested = [value for value in call.params.values() if isinstance(value, ClosedJaxpr) or hasattr(value, "eqns")]
-    if len(nested) == 1:
+    if len(nested) == 1 and not call.eqn.primitive.name.startswith(_COMBINE):
         return call.run(nested[0], inputs)
     if all(isinstance(a, np.ndarray) or not hasattr(a, "_fields") for a in inputs):
         return _on_integers(call, *inputs)

@@ -91,9 +91,13 @@ def _split(number: Fraction, exponents: tuple[int, ...]) -> list[Factor]:
         found.append(Factor("half", str(number), word))
     elif number != 1:
         found.append(Factor("scale", _decimal(number), f"a constant factor {_decimal(number)} too many"))
-    for letter, power, id, what in (
-        ("m", m, "reduction", "examples"), ("C", C, "classes", "classes"), ("K", K, "scale", "hidden units"), ("d", d, "scale", "inputs")
-    ):  # fmt: skip
+    sizes = (
+        ("m", m, "reduction", "examples"),
+        ("C", C, "classes", "classes"),
+        ("K", K, "scale", "hidden units"),
+        ("d", d, "scale", "inputs"),
+    )
+    for letter, power, id, what in sizes:
         if power:
             text = (letter if power > 0 else f"1/{letter}") + (f"^{abs(power)}" if abs(power) > 1 else "")
             sentence = f"a factor {text} too many ({letter}: number of {what})"

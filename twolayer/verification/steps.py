@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from twolayer.verification.lines import Line, Scope
 
 
-def softmax(O: jax.Array) -> jax.Array:
+def softmax(O2: jax.Array) -> jax.Array:
     """Softmax of each row, shifted by its maximum."""
-    exps = jnp.exp(O - O.max(axis=1, keepdims=True))
+    exps = jnp.exp(O2 - O2.max(axis=1, keepdims=True))
     return exps / exps.sum(axis=1, keepdims=True)
 
 

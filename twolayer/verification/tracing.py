@@ -93,7 +93,7 @@ def check_shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
         advice = ": drop the axis of length 1"
     named = letters.get(name[1:], "(m, K)" if name[2:] == "1" else "(m, C)")
     raise Refused(
-        f"{name} has shape {shape} where {name[1:]} is {named} = {wanted}{advice} (d={d}, K={K}, C={C}, m={m} were tried)"
+        f"{name} has shape {shape} where {name[1:]} is {named} = {wanted}{advice} (tried: d={d}, K={K}, C={C}, m={m})"
     )
 
 

@@ -1,0 +1,1 @@
+"""Number systems for the interpreter, one a module."""

@@ -37,7 +37,7 @@ class FieldValue(NamedTuple):
 
 
 class Field(System):
-    """Arithmetic in F_p. `lost` marks the draws at which an exp left the range of float64, so its shadow is no guide."""
+    """Arithmetic in F_p. `lost` marks the draws at which an exp left float64, so that its shadow is no guide."""
 
     def __init__(self, draws: int):
         self.lost = np.zeros(draws, bool)

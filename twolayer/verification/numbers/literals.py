@@ -1,4 +1,4 @@
-"""What a float literal means: the simplest rational that rounds to it. 0.1 is 1/10, and 1 / 7 computed in Python is 1/7."""
+"""What a float literal means: the simplest rational that rounds to it. 0.1 is 1/10, and Python's 1 / 7 is 1/7."""
 
 import functools
 import math

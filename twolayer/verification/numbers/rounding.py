@@ -1,0 +1,218 @@
+"""Numbers with a bound on what a compiled program may make of them: running error analysis, entry by entry.
+
+A value is (numbers, bound, size): `numbers` in float64, `bound` >= |what the program holds - numbers|, and `size`, the
+number with every term of its last sums and products taken absolutely, |A| |B| for a product: the unit of a report.
+
+For each operation f the bound is D (1 + k u) + (k u + k' u') |f(a, b)| + eta. D bounds |f(a', b') - f(a, b)| over all
+operands a', b' within their own bounds, products of two bounds included; u is the unit roundoff of the result's type,
+k the operation's roundings and eta its underflow (units.py); u' = 2^-53 and k' are those of `numbers` themselves. The
+bound is computed in float64, and raised by more than that can lose.
+
+Sums may be added in any order, so a term of n goes through at most n - 1 roundings, each of the result's type. A
+matrix product is trusted to accumulate bfloat16 and float16 in float32 (it does on CPUs, and in the matrix units of
+GPUs and TPUs), and to round once to its own type. XLA's rewriting is allowed for: a / b / c as a / (b c), a / b as
+a * (1 / b), exp(a) exp(b) as exp(a + b), fused multiply-add, higher precision than asked for.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twolayer.verification.interpreter import where
+from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.units import NUMPY, TRUSTED, U64, Unit, operand_rounding, product_of, unit
+
+
+class Rounded(NamedTuple):
+    """Float64 arrays of one shape: numbers, a bound on the program's distance from them, and their size."""
+
+    numbers: np.ndarray
+    bound: np.ndarray
+    size: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.numbers)
+
+
+def exactly(array: Any) -> Rounded:
+    """An array that the program holds itself, such as an input. Subnormal numbers may be read as zero."""
+    dtype = np.asarray(array).dtype
+    numbers = np.asarray(array, np.float64)
+    lost = np.where(abs(numbers) < unit(dtype).tiny, abs(numbers), 0.0)
+    return Rounded(numbers, lost, abs(numbers))
+
+
+class Rounding(System):
+    """Running error analysis of a program, each operation in the type that its jaxpr says.
+
+    Attributes:
+      unknown: the first operation for which there is no bound, with its line, or None.
+      overflow: the first operation whose exact result is beyond the largest number of its type, or None.
+    """
+
+    def __init__(self, precision: str = "float32", platform: str | None = None, roundings: int = 1):
+        """`roundings` multiplies u: an analysis of all programs with so many roundings for each operation."""
+        self.precision, self.platform, self.roundings = precision, platform or jax.default_backend(), roundings
+        self.unknown: str | None = None
+        self.overflow: str | None = None
+        self._eqn: Any = None
+
+    def rule(self, eqn: Any) -> Callable | None:
+        from twolayer.verification.doubt import RULES
+
+        self._eqn = eqn
+        return RULES.get(eqn.primitive.name)
+
+    def here(self) -> str:
+        """The operation under way and its line."""
+        return where(self._eqn)
+
+    def unit(self, dtype: Any) -> Unit:
+        """The unit of a type, as this analysis counts it."""
+        u, tiny, largest = unit(dtype)
+        return Unit(product_of(self.roundings, u), self.roundings * tiny, largest)
+
+    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded:
+        """The result of an elementwise operation: D = `moved`, k roundings, underflow times `spread`."""
+        u, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        with np.errstate(all="ignore"):
+            own = (k * u * (1 + k * u) + NUMPY * U64) * abs(numbers)
+            bound = raised(moved * (1 + 2 * k * u) + own + tiny * spread)
+        return self.checked(numbers, bound, abs(numbers) if size is None else size, largest)
+
+    def checked(self, numbers: Any, bound: Any, size: Any, largest: float) -> Rounded:
+        """Note an overflow. Where one is possible, or nothing is known, the bound is infinite."""
+        beyond = ~(abs(numbers) <= largest)
+        if self.overflow is None and beyond.any():
+            self.overflow = self.here()
+        with np.errstate(all="ignore"):
+            return Rounded(numbers, np.where(abs(numbers) + bound <= largest, bound, np.inf), size)
+
+    def constant(self, array: np.ndarray) -> Rounded:
+        return exactly(array)
+
+    def shadow(self, value: Rounded) -> np.ndarray:
+        return value.numbers
+
+    def rank(self, value: Rounded) -> np.ndarray:
+        if value.bound.any():
+            raise DecidedByRounding("an order")
+        return value.numbers
+
+    def opaque(self, shadow: np.ndarray, reason: str) -> Rounded:
+        self.unknown = self.unknown or reason
+        return Rounded(shadow, np.full(np.shape(shadow), np.inf), abs(shadow))
+
+    def add(self, a: Rounded, b: Rounded) -> Rounded:
+        with np.errstate(all="ignore"):
+            return self.rounded(a.numbers + b.numbers, a.bound + b.bound, 1, a.size + b.size)
+
+    def neg(self, a: Rounded) -> Rounded:
+        return Rounded(-a.numbers, a.bound, a.size)
+
+    def mul(self, a: Rounded, b: Rounded) -> Rounded:
+        with np.errstate(all="ignore"):
+            moved = _times(abs(a.numbers), b.bound) + _times(a.bound, abs(b.numbers) + b.bound)
+            return self.rounded(a.numbers * b.numbers, moved, 1, a.size * b.size)
+
+    def div(self, a: Rounded, b: Rounded) -> Rounded:
+        with np.errstate(all="ignore"):
+            numbers, room = a.numbers / b.numbers, abs(b.numbers) - b.bound
+            moved = np.where(room > 0, (a.bound + abs(numbers) * b.bound) / room, np.inf)
+            return self.rounded(
+                numbers, moved, TRUSTED["div"], a.size / abs(b.numbers), spread=1 + abs(a.numbers) + a.bound
+            )
+
+    def exp(self, a: Rounded) -> Rounded:
+        # exp(a) exp(b) may run as exp(a + b): the rounding of the exponent counts as well.
+        with np.errstate(all="ignore"):
+            numbers, k = np.exp(a.numbers), TRUSTED["exp"] + np.where(np.isfinite(a.numbers), abs(a.numbers), 0.0)
+            return self.rounded(numbers, _times(numbers, np.expm1(a.bound)), k)
+
+    def log(self, a: Rounded) -> Rounded:
+        return self._smooth("log", np.log, a, lambda low, high: 1 / np.maximum(low, 0.0))
+
+    def tanh(self, a: Rounded) -> Rounded:
+        return self._smooth("tanh", np.tanh, a, lambda low, high: 1.0)
+
+    def logistic(self, a: Rounded) -> Rounded:
+        return self._smooth("logistic", lambda a: 1 / (1 + np.exp(-a)), a, lambda low, high: 0.25)
+
+    def expm1(self, a: Rounded) -> Rounded:
+        return self._smooth("expm1", np.expm1, a, lambda low, high: np.exp(high))
+
+    def log1p(self, a: Rounded) -> Rounded:
+        return self._smooth("log1p", np.log1p, a, lambda low, high: 1 / np.maximum(1 + low, 0.0))
+
+    def _smooth(self, name: str, f: Callable, a: Rounded, slope: Callable) -> Rounded:
+        """A function whose derivative on [low, high] is at most slope(low, high) in size (mean value theorem)."""
+        with np.errstate(all="ignore"):
+            steepest = slope(a.numbers - a.bound, a.numbers + a.bound)
+            # 1 / (1 + exp(-a)) is lost once exp(-a) overflows: in float16 at 2^-16, its smallest number is 2^-24.
+            spread = 1024 if name == "logistic" else 1
+            return self.rounded(f(a.numbers), _times(a.bound, steepest), TRUSTED[name], spread=spread)
+
+    def sum(self, a: Rounded, axes: tuple[int, ...]) -> Rounded:
+        n = int(np.prod([a.shape[axis] for axis in axes], dtype=int))
+        u, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        with np.errstate(all="ignore"):
+            size, moved = a.size.sum(axis=axes), a.bound.sum(axis=axes)
+            program = product_of(max(n - 1, 0), u)
+            own = (program + product_of(n, U64)) * (abs(a.numbers).sum(axis=axes) + moved)
+            return self.checked(a.numbers.sum(axis=axes), raised(moved + own + n * tiny, n), size, largest)
+
+    def matmul(self, a: Rounded, b: Rounded) -> Rounded:
+        n = a.shape[-1]
+        last, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        with np.errstate(all="ignore"):
+            numbers, A, B = a.numbers @ b.numbers, abs(a.numbers), abs(b.numbers)
+            absolute = A @ B
+            size = absolute if (a.size == A).all() and (b.size == B).all() else a.size @ b.size
+            moved = np.zeros(np.shape(numbers))
+            if a.bound.any():
+                moved = moved + _matmul(a.bound, B + b.bound)
+            if b.bound.any():
+                moved = moved + _matmul(A, b.bound)
+            program, underflow = self._accumulation(n, last, tiny)
+            bound = raised(moved + (program + product_of(n, U64)) * (absolute + moved) + underflow, n)
+        return self.checked(numbers, bound, size, largest)
+
+    def _accumulation(self, n: int, last: float, tiny: float) -> tuple[float, float]:
+        """(1 + v)^2 (1 + u)^n (1 + last) - 1: operands, accumulation, result; and the underflow of 2n operations."""
+        eqn = self._eqn
+        if eqn.primitive.name != "dot_general":  # cumsum, scatter-add: a sum of terms times 0 or 1
+            return product_of(n, last), n * tiny
+        types = [var.aval.dtype for var in (*eqn.invars, *eqn.outvars)]
+        widest = jnp.promote_types(jnp.result_type(*types), jnp.float32)
+        v = 0.0
+        if any(np.dtype(dtype).name == "float32" for dtype in types[:2]):
+            v = self.roundings * operand_rounding(eqn.params["precision"], self.platform, self.precision)
+        u = self.unit(widest).u
+        after = last if types[2] != widest else 0.0
+        return (1 + v) ** 2 * (1 + product_of(n, u)) * (1 + after) - 1, 2 * n * tiny
+
+
+class DecidedByRounding(Exception):
+    """A decision on which a rounding has a say, where only one outcome can be followed."""
+
+
+def raised(bound: np.ndarray, n: int = 0) -> np.ndarray:
+    """A bound, raised by more than its own computation in float64 (n terms, and some operations) may have lost."""
+    return bound * (1 + (2 * n + 32) * U64)
+
+
+def _times(a: np.ndarray, b: Any) -> np.ndarray:
+    """A product in which zero times infinity is zero: an operand known to be zero has no say."""
+    with np.errstate(invalid="ignore"):
+        return np.where((a == 0) | (b == 0), 0.0, a * b)
+
+
+def _matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A product of bounds; an infinite one makes what it may touch infinite, never NaN."""
+    with np.errstate(all="ignore"):
+        product = a @ b
+    return np.where(np.isnan(product), np.inf, product)
