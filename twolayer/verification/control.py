@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification import movement
+from twolayer.verification.numbers.system import Numbers
 
 
 def _scan(call: Any, *inputs: Any) -> list:
@@ -34,7 +35,7 @@ def _while(call: Any, *inputs: Any) -> list:
     test_consts, rest = inputs[: p["cond_nconsts"]], inputs[p["cond_nconsts"] :]
     body_consts, carry = rest[: p["body_nconsts"]], list(rest[p["body_nconsts"] :])
 
-    def goes_on(carry: list) -> np.ndarray:
+    def goes_on(carry: list) -> Numbers:
         return np.asarray(call.run(p["cond_jaxpr"], [*test_consts, *carry], loop=True)[0])
 
     more = goes_on(carry)
@@ -44,7 +45,7 @@ def _while(call: Any, *inputs: Any) -> list:
     return movement.each_draw(call, lambda *one: _while(call, *one), inputs) if more.any() else carry
 
 
-def _cond(call: Any, which: np.ndarray, *inputs: Any) -> list:
+def _cond(call: Any, which: Numbers, *inputs: Any) -> list:
     branches = call.params["branches"]
     chosen = np.unique(np.clip(np.asarray(which).astype(int), 0, len(branches) - 1))
     if len(chosen) == 1:

@@ -156,7 +156,7 @@ RULES |= {"reduce_max": _of_many("reduce_max", np.max), "reduce_min": _of_many("
 
 
 def _position(name: str, sign: int) -> Callable:
-    """argmax or argmin: in doubt where another entry may be as large."""
+    """The place of the largest or smallest: in doubt where another entry may be as large."""
 
     def rule(call: Any, a: Any) -> Any:
         if not isinstance(a, Rounded):
@@ -209,7 +209,7 @@ def _to_integers(a: Any, dtype: Any) -> Any:
     if not isinstance(a, Rounded):
         value, doubt = _parts(a)
         return unsure(value.astype(dtype), doubt)
-    if dtype == bool:
+    if np.dtype(dtype).kind == "b":
         return unsure(a.numbers != 0, (abs(a.numbers) <= a.bound) & (a.bound > 0))
     with np.errstate(invalid="ignore"):
         low, value, high = (part.astype(dtype) for part in (a.numbers - a.bound, a.numbers, a.numbers + a.bound))

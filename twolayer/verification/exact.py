@@ -21,7 +21,7 @@ from twolayer.verification.draws import Sizes
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.balls import Ball, Balls, FlintMissing
 from twolayer.verification.numbers.integers import Integers, Rational, Undecided, over_one_denominator
-from twolayer.verification.numbers.opaque import Opaque, opaque_mask
+from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.reference import Setting
 from twolayer.verification.tracing import NotTraceable, trace
 from twolayer.verification.verdict import LEAVES
@@ -65,8 +65,9 @@ def check_batch(
 
     Under the quadratic loss integers are compared by ==. Under cross-entropy, and for a leaf that leaves the rationals,
     balls of 128, 256 or 512 bits enclose the difference. It is wrong where the ball excludes zero, and right where the
-    ball holds zero and is at most 2^-100 of the terms that add up to the entry. Entries that depend on the derivative
-    of a ReLU at exactly zero are left out: it is a convention.
+    ball holds zero and is at most 2^-100 of the terms that add up to the entry, those that a ReLU switches off
+    included. An entry that depends on ReLU'(0) is right if it is so with ReLU'(0) = 0; if not, it is left out, because
+    any number in [0, 1] would do.
 
     Args:
       gradients: as in the contract of a derivation file.
@@ -141,12 +142,10 @@ def _judge_with(batch: _Batch, leaves: list[str], bits: int) -> dict[str, _Judge
     for leaf, yours in _values(*batch.yours, leaves, system, inputs).items():
         if isinstance(yours, str):
             judged[leaf] = _Judged("undecided", yours)
-        elif touched[leaf].all():
-            judged[leaf] = _Judged("undecided", "every entry depends on the derivative of a ReLU at zero")
         elif isinstance(system, Integers):
-            judged[leaf] = _by_integers(leaf, yours, right[leaf], ~touched[leaf])
+            judged[leaf] = _by_integers(leaf, yours, right[leaf], touched[leaf])
         else:
-            judged[leaf] = _by_balls(leaf, yours, right[leaf], ~touched[leaf], _terms(batch, right, leaf), system)
+            judged[leaf] = _by_balls(leaf, yours, right[leaf], touched[leaf], _terms(batch, right, leaf), system)
     return judged
 
 
@@ -177,57 +176,65 @@ def _nonzero(value: Rational | Ball) -> np.ndarray:
 
 
 def _terms(batch: _Batch, right: dict[str, Ball], leaf: str) -> np.ndarray:
-    """The sum of the absolute values of the terms of each entry of a leaf, as floats."""
-    dZ = np.abs(right["dZ" + leaf[-1]].balls.astype(np.float64))
+    """The sum of the absolute values of the terms of each entry of a leaf, those that a ReLU switches off included."""
+    dO = np.abs(right["dO" + leaf[-1]].balls.astype(np.float64))
     if leaf[1] == "b":
-        return dZ.sum(axis=0)
-    return dZ.T @ np.abs(right["O1"].balls if leaf == "dW2" else batch.numbers[4]).astype(np.float64)
+        return dO.sum(axis=0)
+    return dO.T @ np.abs(right["Z1"].balls if leaf == "dW2" else batch.numbers[4]).astype(np.float64)
 
 
-def _by_integers(leaf: str, yours: Rational, right: Rational, judged: np.ndarray) -> _Judged:
+def _by_integers(leaf: str, yours: Rational, right: Rational, touched: np.ndarray) -> _Judged:
     (a, b), denominator = over_one_denominator(yours, right)
     unknown = opaque_mask(a)
-    gap = np.where(judged & ~unknown, a - b, 0)
-    if (gap != 0).any():
-        at = np.unravel_index(np.argmax(np.abs(gap)), gap.shape)
-        return _wrong(leaf, gap != 0, at, *(Fraction(n, denominator) for n in (a[at], b[at])), judged)
+    gap = np.where(unknown, 0, a - b)
+    judged = ~touched | (~unknown & (gap == 0))
+    wrong = judged & (gap != 0)
+    if wrong.any():
+        at = _largest(gap, wrong)
+        return _wrong(leaf, wrong, judged, at, Fraction(a[at], denominator), Fraction(b[at], denominator))
     if (unknown & judged).any():
         return _Judged("undecided", a[unknown & judged][0].reason)
     return _right(judged, INTEGERS, max(abs(n).bit_length() for n in b.flat))
 
 
-def _by_balls(leaf: str, yours: Ball, right: Ball, judged: np.ndarray, terms: np.ndarray, system: Balls) -> _Judged:
-    gap = np.where(judged, system.sub(yours, right).balls, 0)
+def _by_balls(leaf: str, yours: Ball, right: Ball, touched: np.ndarray, terms: np.ndarray, system: Balls) -> _Judged:
+    gap = system.sub(yours, right).balls
     unknown = opaque_mask(gap)
-    wrong = np.asarray(np.frompyfunc(_excludes_zero, 1, 1)(gap), bool)
-    if wrong.any():
-        at = np.unravel_index(np.argmax(np.abs(np.where(wrong, gap, 0))), gap.shape)
-        return _wrong(leaf, wrong, at, yours.balls[at], right.balls[at], judged)
-    if unknown.any():
-        return _Judged("undecided", gap[unknown][0].reason)
+    gap = np.where(unknown, 0, gap)
+    apart = np.asarray(np.frompyfunc(_excludes_zero, 1, 1)(gap), bool)
     radius = np.frompyfunc(lambda ball: ball.rad() if ball else 0, 1, 1)(gap)
-    if not np.all(radius <= terms * CLOSE):
+    close = ~unknown & ~apart & np.asarray(radius <= terms * CLOSE, bool)
+    judged = ~touched | close
+    if (apart & judged).any():
+        at = _largest(gap, apart & judged)
+        return _wrong(leaf, apart & judged, judged, at, yours.balls[at], right.balls[at])
+    if (unknown & judged).any():
+        return _Judged("undecided", yours.balls[unknown & judged][0].reason)
+    if not close[judged].all():
         return _Judged("undecided", f"{system.bits} bits are not enough, or a number is not finite")
-    worst = np.max(radius.astype(np.float64) / np.where(terms > 0, terms, 1))
-    return _right(
-        judged, system.bits, math.floor(-math.log10(worst)) if worst else math.floor(system.bits * math.log10(2))
-    )
+    worst = np.max(radius[judged].astype(np.float64) / np.where(terms > 0, terms, 1)[judged], initial=2.0**-system.bits)
+    return _right(judged, system.bits, math.floor(-math.log10(worst)))
+
+
+def _largest(gap: np.ndarray, among: np.ndarray) -> tuple:
+    return tuple(map(int, np.unravel_index(np.argmax(np.abs(np.where(among, gap, 0))), gap.shape)))
 
 
 def _excludes_zero(ball: Any) -> bool:
-    return bool(ball) and not isinstance(ball, Opaque) and ball.is_finite() and not ball.contains(0)
+    return bool(ball) and ball.is_finite() and not ball.contains(0)
 
 
-def _wrong(leaf: str, wrong: np.ndarray, at: tuple, yours: Any, right: Any, judged: np.ndarray) -> _Judged:
-    index = ", ".join(map(str, at))
+def _wrong(leaf: str, wrong: np.ndarray, judged: np.ndarray, at: tuple, yours: Any, right: Any) -> _Judged:
     said = (
-        f"{leaf} is wrong in {wrong.sum()} of {judged.sum()} entries: {leaf}[{index}] is {float(yours)!r} "
+        f"{leaf} is wrong in {wrong.sum()} of {judged.sum()} entries: {leaf}{list(at)} is {float(yours)!r} "
         f"where {float(right)!r} is right, off by {abs(float(yours - right)):.2g}."
     )
     return _Judged("wrong", said, int(judged.sum()), int((~judged).sum()))
 
 
 def _right(judged: np.ndarray, bits: int, measure: int) -> _Judged:
+    if not judged.any():
+        return _Judged("undecided", "every entry depends on ReLU'(0), which is not 0 in it", left_out=judged.size)
     return _Judged("right", "", int(judged.sum()), int((~judged).sum()), bits, measure)
 
 
@@ -246,4 +253,4 @@ def _sentences(judged: dict[str, _Judged]) -> Iterator[str]:
     yield from (f"{leaf} is undecided: {one.said}." for leaf, one in judged.items() if one.verdict == "undecided")
     left_out = sum(one.left_out for one in judged.values())
     if left_out:
-        yield f"{left_out} entries are left out: they depend on the derivative of a ReLU at exactly zero."
+        yield f"{left_out} entries are left out: they depend on ReLU'(0), a convention, and yours is not 0 there."

@@ -81,13 +81,13 @@ class _Search:
         yield None, None, self.base | self.trace, self.right
         for forward in wrong_forwards(self.setting.output):
             for literal in self.literals if forward.literal else (None,):
-                values = self.evaluate(forward.compute, self.base, literal)
+                values = self.evaluate(forward.compute, self.base, literal, "forward")
                 if values is not None:
                     lines = {step: self.right[step]._replace(compute=f) for step, f in forward.lines.items()}
                     yield forward, literal, self.base | dict(zip(TRACE, values, strict=True)), self.right | lines
 
     def evaluate(
-        self, compute: Any, scope: dict[str, FieldValue], literal: Fraction | None, step: str | None = None
+        self, compute: Any, scope: dict[str, FieldValue], literal: Fraction | None, step: str
     ) -> list[FieldValue] | None:
         """A line's value; None if it does not fit these sizes."""
         if literal is not None:
@@ -199,7 +199,7 @@ def holds(
     scope, right = search.base | search.trace, search.right
     if explanation.forward is not None:
         forward, literal = explanation.forward
-        values = search.evaluate(forward.compute, search.base, literal)
+        values = search.evaluate(forward.compute, search.base, literal, "forward")
         if values is None:
             return {}, {}  # it cannot occur at these sizes
         scope = search.base | dict(zip(TRACE, values, strict=True))
@@ -255,7 +255,7 @@ def _wrong_lines(step: str, setting: Setting) -> tuple[Line, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _jaxpr(compute: Any, names: tuple[str, ...], sizes: Sizes, step: str | None) -> ClosedJaxpr | None:
+def _jaxpr(compute: Any, names: tuple[str, ...], sizes: Sizes, step: str) -> ClosedJaxpr | None:
     """A line as a jaxpr, of a Scope with these names; None if it does not fit the sizes."""
     d, K, C, m = sizes
     shapes = {"W1": (K, d), "b1": (K,), "W2": (C, K), "b2": (C,), "x": (m, d), "y": (m, C), "w": (), "t": ()}
@@ -267,4 +267,5 @@ def _jaxpr(compute: Any, names: tuple[str, ...], sizes: Sizes, step: str | None)
             closed = jax.make_jaxpr(compute)(scope)
     except (TypeError, ValueError):
         return None
-    return closed if step is None or closed.out_avals[0].shape == shapes[step] else None
+    wanted = [shapes[name] for name in (TRACE if step == "forward" else (step,))]
+    return closed if [aval.shape for aval in closed.out_avals] == wanted else None

@@ -67,9 +67,15 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, system: System, vi
     known: dict = {}
 
     def read(atom: Any) -> Any:
-        return _constant(atom.val, system) if isinstance(atom, Literal) else known[atom]
+        return _constant(atom.val, system, atom.aval) if isinstance(atom, Literal) else known[atom]
 
-    known.update(zip(jaxpr.constvars, (_constant(const, system) for const in consts), strict=True))
+    known.update(
+        zip(
+            jaxpr.constvars,
+            (_constant(const, system, var.aval) for const, var in zip(consts, jaxpr.constvars, strict=True)),
+            strict=True,
+        )
+    )
     known.update(zip(jaxpr.invars, arguments, strict=True))
     for number, eqn in enumerate(jaxpr.eqns):
         call = Call(eqn, system, visit, (*path, number))
@@ -84,11 +90,11 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, system: System, vi
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _constant(array: Any, system: System) -> Any:
+def _constant(array: Any, system: System, aval: Any) -> Any:
     if jax.dtypes.issubdtype(array.dtype if hasattr(array, "dtype") else type(array), jax.dtypes.prng_key):
         return array
     array = np.asarray(array)
-    return system.constant(array) if jnp.issubdtype(array.dtype, jnp.floating) else array
+    return system.literal(array, aval.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _is_library(filename: str) -> bool:

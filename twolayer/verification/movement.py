@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from twolayer.verification.numbers.system import Numbers
+
 RULES: dict[str, Callable] = {}
 
 
@@ -21,7 +23,7 @@ def apply(system: Any, f: Callable, *values: Any) -> Any:
 
 def shape(value: Any) -> tuple[int, ...]:
     """The shape of a value or array, draws included."""
-    return value.shape if isinstance(value, np.ndarray) else shape(value[0])
+    return value.shape if isinstance(value, Numbers) else shape(value[0])
 
 
 def _one(name: str) -> Callable:
@@ -34,7 +36,7 @@ def _one(name: str) -> Callable:
     return register
 
 
-def _leading(array: np.ndarray, rank: int) -> tuple[int, ...]:
+def _leading(array: Numbers, rank: int) -> tuple[int, ...]:
     return array.shape[: array.ndim - rank]
 
 
@@ -46,29 +48,29 @@ def _transpose(call: Any, rank: int) -> Callable:
 
 @_one("reshape")
 def _reshape(call: Any, rank: int) -> Callable:
-    return lambda a: a.reshape(*_leading(a, rank), *call.params["new_sizes"])
+    return lambda a: a.reshape((*_leading(a, rank), *call.params["new_sizes"]))
 
 
 @_one("squeeze")
 def _squeeze(call: Any, rank: int) -> Callable:
-    return lambda a: a.reshape(*_leading(a, rank), *call.eqn.outvars[0].aval.shape)
+    return lambda a: a.reshape((*_leading(a, rank), *call.eqn.outvars[0].aval.shape))
 
 
 @_one("expand_dims")
 def _expand_dims(call: Any, rank: int) -> Callable:
-    return lambda a: a.reshape(*_leading(a, rank), *call.eqn.outvars[0].aval.shape)
+    return lambda a: a.reshape((*_leading(a, rank), *call.eqn.outvars[0].aval.shape))
 
 
 @_one("broadcast_in_dim")
 def _broadcast_in_dim(call: Any, rank: int) -> Callable:
     new, axes = call.params["shape"], call.params["broadcast_dimensions"]
 
-    def move(a: np.ndarray) -> np.ndarray:
+    def move(a: Numbers) -> Numbers:
         lead = _leading(a, rank)
         ones = [1] * len(new)
         for axis, size in zip(axes, a.shape[len(lead) :], strict=True):
             ones[axis] = size
-        return np.broadcast_to(a.reshape(*lead, *ones), (*lead, *new))
+        return np.broadcast_to(a.reshape((*lead, *ones)), (*lead, *new))
 
     return move
 
@@ -83,6 +85,11 @@ def _slice(call: Any, rank: int) -> Callable:
     starts, limits = call.params["start_indices"], call.params["limit_indices"]
     strides = call.params["strides"] or (1,) * rank
     return lambda a: a[(..., *(slice(*cut) for cut in zip(starts, limits, strides, strict=True)))]
+
+
+@_one("tile")
+def _tile(call: Any, rank: int) -> Callable:
+    return lambda a: np.tile(a, (*(1 for _ in _leading(a, rank)), *call.params["reps"]))
 
 
 def _iota(call: Any) -> Any:
@@ -105,23 +112,23 @@ def same_rank(call: Any, values: tuple) -> list:
         if own == rank:
             return value
         return apply(
-            call.system, lambda a: a.reshape(*_leading(a, own), *(1,) * (rank - own), *a.shape[a.ndim - own :]), value
+            call.system, lambda a: a.reshape((*_leading(a, own), *(1,) * (rank - own), *a.shape[a.ndim - own :])), value
         )
 
     return [widen(value, own) for value, own in zip(values, call.ranks, strict=True)]
 
 
-def compare(call: Any, op: Callable, a: Any, b: Any) -> np.ndarray:
+def compare(call: Any, op: Callable, a: Any, b: Any) -> Numbers:
     """A comparison: exact on integers, decided by the shadows on floats."""
     a, b = same_rank(call, (a, b))
     return op(a, b) if isinstance(a, np.ndarray) else call.system.compare(op, a, b)
 
 
-def choose(system: Any, which: np.ndarray, *cases: Any) -> Any:
+def choose(system: Any, which: Numbers, *cases: Any) -> Any:
     """Entry by entry the case that `which` (booleans or integers) names. All broadcast against each other."""
     which = np.asarray(which).astype(int)
 
-    def move(*arrays: np.ndarray) -> np.ndarray:
+    def move(*arrays: Numbers) -> Numbers:
         size = np.broadcast_shapes(which.shape, *(a.shape for a in arrays))
         stacked = np.stack([np.broadcast_to(a, size) for a in arrays])
         return np.take_along_axis(stacked, np.broadcast_to(which, size)[None], axis=0)[0]
@@ -160,7 +167,7 @@ RULES["clamp"] = _clamp
 def _joined(call: Any, f: Callable, values: tuple, ranks: list[int]) -> Any:
     """Apply f to arrays brought to a common leading axis."""
 
-    def move(*arrays: np.ndarray) -> np.ndarray:
+    def move(*arrays: Numbers) -> Numbers:
         lead = np.broadcast_shapes(*(_leading(a, rank) for a, rank in zip(arrays, ranks, strict=True)))
         return f(*(np.broadcast_to(a, lead + a.shape[a.ndim - r :]) for a, r in zip(arrays, ranks, strict=True)))
 
@@ -180,7 +187,7 @@ def stack(call: Any, values: list, rank: int) -> Any:
     return _joined(call, lambda *arrays: np.stack(arrays, axis=-rank - 1), tuple(values), [rank] * len(values))
 
 
-def _ranks_of(call: Any, value: Any) -> np.ndarray:
+def _ranks_of(call: Any, value: Any) -> Numbers:
     return value if isinstance(value, np.ndarray) else call.system.rank(value)
 
 
@@ -188,9 +195,9 @@ def _extreme(call: Any, a: Any, arg: Callable) -> Any:
     axes = sorted(axis - call.ranks[0] for axis in call.params["axes"])
     kept = call.ranks[0] - len(axes)
 
-    def flatten(array: np.ndarray) -> np.ndarray:
+    def flatten(array: Numbers) -> Numbers:
         last = np.moveaxis(array, axes, range(-len(axes), 0))
-        return last.reshape(*last.shape[: last.ndim - len(axes)], -1)
+        return last.reshape((*last.shape[: last.ndim - len(axes)], -1))
 
     at = arg(flatten(_ranks_of(call, a)), axis=-1)
     assert at.ndim in (kept, kept + 1)
@@ -201,7 +208,7 @@ RULES["reduce_max"] = lambda call, a: _extreme(call, a, np.argmax)
 RULES["reduce_min"] = lambda call, a: _extreme(call, a, np.argmin)
 
 
-def _where_extreme(call: Any, a: Any, arg: Callable) -> np.ndarray:
+def _where_extreme(call: Any, a: Any, arg: Callable) -> Numbers:
     (axis,) = call.params["axes"]
     return arg(_ranks_of(call, a), axis=axis - call.ranks[0]).astype(call.params["index_dtype"])
 
@@ -233,10 +240,10 @@ def dot_general(call: Any, a: Any, b: Any) -> Any:
     def matrix(order: list[int], groups: list[int], sizes: tuple[int, ...]) -> Callable:
         rank = len(sizes)
 
-        def move(array: np.ndarray) -> np.ndarray:
+        def move(array: Numbers) -> Numbers:
             lead = _leading(array, rank)
             array = array.transpose(*range(len(lead)), *(len(lead) + axis for axis in order))
-            return array.reshape(*lead, *groups)
+            return array.reshape((*lead, *groups))
 
         return move
 
@@ -247,8 +254,16 @@ def dot_general(call: Any, a: Any, b: Any) -> Any:
     rows, columns = size(sizes_a, free_a), size(sizes_b, free_b)
     left = apply(call.system, matrix([*batch_a, *free_a, *contract_a], [batch, rows, inner], sizes_a), a)
     right = apply(call.system, matrix([*batch_b, *contract_b, *free_b], [batch, inner, columns], sizes_b), b)
-    product = left @ right if isinstance(left, np.ndarray) else call.system.matmul(left, right)
-    return apply(call.system, lambda p: p.reshape(*_leading(p, 3), *call.eqn.outvars[0].aval.shape), product)
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        product = left @ right
+    else:
+        product = call.system.matmul(*(_as_value(call.system, factor) for factor in (left, right)))
+    return apply(call.system, lambda p: p.reshape((*_leading(p, 3), *call.eqn.outvars[0].aval.shape)), product)
+
+
+def _as_value(system: Any, a: Any) -> Any:
+    """Integers and booleans, such as a mask in a matrix product, as the numbers that they are."""
+    return system.constant(a.astype(np.float64)) if isinstance(a, np.ndarray) else a
 
 
 def _by_position(call: Any, *inputs: Any) -> Any:
@@ -256,6 +271,7 @@ def _by_position(call: Any, *inputs: Any) -> Any:
     movers = {"gather": 1, "dynamic_slice": 1, "dynamic_update_slice": 2, "scatter": None, "pad": 2}[
         call.eqn.primitive.name
     ]
+    params = call.params | ({"fill_value": -1} if call.eqn.primitive.name == "gather" else {})
     moved = (0, 2) if movers is None else tuple(range(movers))
 
     def one_draw(*inputs: Any) -> Any:
@@ -264,7 +280,7 @@ def _by_position(call: Any, *inputs: Any) -> Any:
             count = int(np.prod(shape(inputs[i]), dtype=int))
             positions[i] = np.arange(offset, offset + count).reshape(shape(inputs[i]))
             offset += count
-        at = np.asarray(call.eqn.primitive.bind(*positions, **call.params))
+        at = np.asarray(call.eqn.primitive.bind(*positions, **params))
         if at.size and at.min() < 0:
             raise IndexError(f"{call.reason()}: an index is out of range")
         return apply(
@@ -281,10 +297,11 @@ for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad
 def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
     """Where updates land is the transpose of the scatter, applied to positions; then a product with that matrix."""
 
-    def one_draw(operand: Any, indices: np.ndarray, updates: Any) -> Any:
+    def one_draw(operand: Any, indices: Numbers, updates: Any) -> Any:
         size, count = int(np.prod(shape(operand), dtype=int)), int(np.prod(shape(updates), dtype=int))
         zeros, nothing = np.zeros(shape(operand)), np.zeros(shape(updates))
-        scatter = jax.linear_transpose(lambda u: call.eqn.primitive.bind(zeros, indices, u, **call.params), nothing)
+        add = jax.lax.scatter_add_p
+        scatter = jax.linear_transpose(lambda u: add.bind(zeros, indices, u, **call.params), nothing)
         (landing,) = scatter(1.0 + np.arange(size, dtype=np.float64).reshape(shape(operand)))
         matrix = np.asarray(landing).reshape(count, 1) == 1 + np.arange(size)
         if isinstance(operand, np.ndarray):
@@ -297,6 +314,29 @@ def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
 
 
 RULES["scatter-add"] = RULES["scatter_add"] = _scatter_add
+
+
+def _scatter_sub(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
+    negative = -updates if isinstance(updates, np.ndarray) else call.system.neg(updates)
+    return _scatter_add(call, operand, indices, negative)
+
+
+RULES["scatter-sub"] = RULES["scatter_sub"] = _scatter_sub
+
+
+def _scatter_mul(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
+    """Times one plus the sum of u - 1 over the updates u that land there: their product, if there is one at most."""
+    ones, each = np.ones(shape(operand), int), np.ones(shape(updates), int)
+    if _scatter_add(call, 0 * ones, indices, each).max(initial=0) > 1:
+        raise NotImplementedError(f"{call.reason()}: two factors for one entry")
+    if isinstance(operand, np.ndarray):
+        return operand * _scatter_add(call, ones, indices, updates - 1)
+    one = call.system.constant(np.float64(1))
+    updates = call.system.sub(updates, one)
+    return call.system.mul(operand, _scatter_add(call, _as_value(call.system, ones), indices, updates))
+
+
+RULES["scatter-mul"] = RULES["scatter_mul"] = _scatter_mul
 
 
 def each_draw(call: Any, f: Callable, inputs: tuple) -> list:

@@ -47,6 +47,7 @@ def _at_precision(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def run(self: "Balls", *arguments: Any) -> Any:
+        self._raise_doubt()
         with self.flint.ctx.workprec(self.bits):
             return method(self, *arguments)
 
@@ -66,6 +67,7 @@ class Balls(System):
         except ImportError as error:
             raise FlintMissing("ball arithmetic needs python-flint: pip install -e '.[verify]'") from error
         self.flint, self.bits = flint, bits
+        self._doubt: Undecided | None = None
 
     def exact(self, array: np.ndarray) -> Ball:
         """The numbers that these floats are, as balls of radius 0."""
@@ -94,12 +96,17 @@ class Balls(System):
         return Ball(np.full(np.shape(shadow), Opaque(reason), object))
 
     def move(self, f: Callable[..., np.ndarray], *values: Ball) -> Ball:
+        self._raise_doubt()
         return Ball(objects(f(*(value.balls for value in values))))
 
     def compare(self, op: Callable, a: Ball, b: Ball) -> np.ndarray:
         refuse_opaque(a.balls)
         refuse_opaque(b.balls)
         return np.asarray(np.frompyfunc(lambda x, y: self._decide(op, x, y), 2, 1)(a.balls, b.balls), bool)
+
+    def _raise_doubt(self) -> None:
+        if self._doubt:
+            raise self._doubt
 
     def _decide(self, op: Callable, a: Any, b: Any) -> bool:
         if a is b:
@@ -112,7 +119,7 @@ class Balls(System):
         raise Undecided(f"two numbers are too close to be told apart with {self.bits} bits")
 
     def rank(self, value: Ball) -> np.ndarray:
-        """The balls themselves; comparing two that overlap raises Undecided, so argmax and sort never guess."""
+        """The balls themselves, for NumPy to compare. Where two overlap, the next operation raises Undecided."""
         refuse_opaque(value.balls)
         return objects(np.frompyfunc(lambda ball: _Ranked(self, ball), 1, 1)(value.balls))
 
@@ -172,15 +179,22 @@ _log = absorbing(lambda a: Opaque("log of a number that is not positive") if a <
 
 
 class _Ranked:
-    """A ball that NumPy can sort."""
+    """A ball in an array that NumPy sorts. NumPy runs over exceptions there, so the system keeps them for later."""
 
     __slots__ = ("ball", "system")
 
     def __init__(self, system: Balls, ball: Any):
         self.system, self.ball = system, ball
 
+    def _compare(self, op: Callable, other: "_Ranked") -> bool:
+        try:
+            return self.system._decide(op, self.ball, other.ball)
+        except Undecided as doubt:
+            self.system._doubt = doubt
+            return False
+
     def __lt__(self, other: "_Ranked") -> bool:
-        return self.system._decide(np.less, self.ball, other.ball)
+        return self._compare(np.less, other)
 
     def __gt__(self, other: "_Ranked") -> bool:
-        return self.system._decide(np.greater, self.ball, other.ball)
+        return self._compare(np.greater, other)

@@ -8,31 +8,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 
 class Degree(NamedTuple):
     """Shadow, degree of the numerator and of the denominator (float64: they may be large)."""
 
-    numbers: np.ndarray
-    above: np.ndarray
-    below: np.ndarray
+    numbers: Numbers
+    above: Numbers
+    below: Numbers
 
 
 class Degrees(System):
     """Arithmetic on degrees; the shadows go along to decide predicates."""
 
-    def variable(self, shadow: np.ndarray) -> Degree:
+    def variable(self, shadow: Numbers) -> Degree:
         """An independent number, of degree one."""
         return Degree(shadow, np.ones(shadow.shape), np.zeros(shadow.shape))
 
-    def constant(self, array: np.ndarray) -> Degree:
+    def constant(self, array: Numbers) -> Degree:
         return Degree(np.asarray(array, np.float64), np.zeros(np.shape(array)), np.zeros(np.shape(array)))
 
-    def shadow(self, value: Degree) -> np.ndarray:
+    def shadow(self, value: Degree) -> Numbers:
         return value.numbers
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Degree:
+    def opaque(self, shadow: Numbers, reason: str) -> Degree:
         return Degree(shadow, np.zeros(np.shape(shadow)), np.zeros(np.shape(shadow)))
 
     def add(self, a: Degree, b: Degree) -> Degree:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.numbers.field import Field, FieldValue, P, exponential, inverse
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 
 class DualValue(NamedTuple):
     """A value of the field and its derivative along the chosen direction, an array of elements of F_p."""
 
     value: FieldValue
-    slope: np.ndarray
+    slope: Numbers
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -30,17 +30,17 @@ class Dual(System):
     def __init__(self, field: Field):
         self.field = field
 
-    def constant(self, array: np.ndarray) -> DualValue:
+    def constant(self, array: Numbers) -> DualValue:
         return DualValue(self.field.constant(array), np.zeros(np.shape(array), object))
 
-    def shadow(self, value: DualValue) -> np.ndarray:
+    def shadow(self, value: DualValue) -> Numbers:
         return value.value.shadow
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> DualValue:
+    def opaque(self, shadow: Numbers, reason: str) -> DualValue:
         unknown = self.field.opaque(shadow, reason)
         return DualValue(unknown, unknown.element)
 
-    def move(self, f: Callable[..., np.ndarray], *values: DualValue) -> DualValue:
+    def move(self, f: Callable[..., Numbers], *values: DualValue) -> DualValue:
         return DualValue(self.field.move(f, *(v.value for v in values)), f(*(v.slope for v in values)))
 
     def add(self, a: DualValue, b: DualValue) -> DualValue:

@@ -18,7 +18,7 @@ import numpy as np
 
 from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.opaque import Opaque, absorbing
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 Q = 1152921504606845789  # the largest prime below 2^60 such that
 P = 2 * Q + 1  # is prime too: a safe prime of 61 bits
@@ -30,10 +30,10 @@ NO_VALUE_OF_LOG = "the value of a logarithm"
 class FieldValue(NamedTuple):
     """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, exp of the value (or None)."""
 
-    shadow: np.ndarray
-    element: np.ndarray
-    exponent: np.ndarray
-    image: np.ndarray | None = None
+    shadow: Numbers
+    element: Numbers
+    exponent: Numbers
+    image: Numbers | None = None
 
 
 class Field(System):
@@ -42,16 +42,16 @@ class Field(System):
     def __init__(self, draws: int):
         self.lost = np.zeros(draws, bool)
 
-    def random(self, rng: np.random.Generator, shadow: np.ndarray) -> FieldValue:
+    def random(self, rng: np.random.Generator, shadow: Numbers) -> FieldValue:
         """Independent uniform elements under these shadows; zero where the shadow is exactly zero."""
         nonzero = shadow != 0
 
-        def uniform(modulus: int) -> np.ndarray:
+        def uniform(modulus: int) -> Numbers:
             return np.where(nonzero, rng.integers(modulus, size=shadow.shape), 0).astype(object)
 
         return _value(shadow, uniform(P), uniform(Q))
 
-    def constant(self, array: np.ndarray) -> FieldValue:
+    def constant(self, array: Numbers) -> FieldValue:
         shadow = np.asarray(array, np.float64)
         return _value(shadow, _residues(array, P), _residues(array, Q))
 
@@ -60,14 +60,14 @@ class Field(System):
         element, exponent = (number.numerator * pow(number.denominator, -1, n) % n for n in (P, Q))
         return _value(np.asarray(float(number)), element, exponent)
 
-    def shadow(self, value: FieldValue) -> np.ndarray:
+    def shadow(self, value: FieldValue) -> Numbers:
         return value.shadow
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> FieldValue:
+    def opaque(self, shadow: Numbers, reason: str) -> FieldValue:
         unknown = np.full(np.shape(shadow), Opaque(reason), object)
         return _value(shadow, unknown, unknown)
 
-    def move(self, f: Callable[..., np.ndarray], *values: FieldValue) -> FieldValue:
+    def move(self, f: Callable[..., Numbers], *values: FieldValue) -> FieldValue:
         images = None
         if any(value.image is not None for value in values):
             images = f(*(exponential(value) for value in values))
@@ -130,7 +130,7 @@ class Field(System):
         unknown = np.full(shadow.shape, Opaque(NO_VALUE_OF_LOG), object)
         return _value(shadow, unknown, unknown, a.element)
 
-    def _both(self, op: Callable, a: FieldValue, b: FieldValue, image: np.ndarray | None) -> FieldValue:
+    def _both(self, op: Callable, a: FieldValue, b: FieldValue, image: Numbers | None) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = op(a.shadow, b.shadow)
         element, exponent = op(a.element, b.element) % P, op(a.exponent, b.exponent) % Q
@@ -146,21 +146,21 @@ def _value(shadow: object, element: object, exponent: object, image: object = No
     return FieldValue(np.asarray(shadow), _array(element), _array(exponent), _array(image))
 
 
-def _array(a: object) -> np.ndarray | None:
+def _array(a: object) -> Numbers | None:
     return None if a is None else np.asarray(a, object)  # NumPy turns a single object into itself
 
 
-def inverse(element: np.ndarray) -> np.ndarray:
+def inverse(element: Numbers) -> Numbers:
     """1 / element in F_p, entry by entry."""
     return _array(_inverse_p(element))
 
 
-def exponential(value: FieldValue) -> np.ndarray:
+def exponential(value: FieldValue) -> Numbers:
     """exp(value) in F_p: known from the start, or G to the exponent."""
     return value.image if value.image is not None else _array(_power(np.asarray(G, object), value.exponent))
 
 
-def _integer_power(image: np.ndarray, factor: FieldValue) -> np.ndarray:
+def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
     """exp(n log v) = v^n, for those entries of the factor that are small integers."""
 
     def power(v: object, n: object, shadow: float) -> object:
@@ -172,7 +172,7 @@ def _integer_power(image: np.ndarray, factor: FieldValue) -> np.ndarray:
     return _array(np.frompyfunc(power, 3, 1)(image, factor.exponent, factor.shadow))
 
 
-def _residues(array: np.ndarray, modulus: int) -> np.ndarray:
+def _residues(array: Numbers, modulus: int) -> Numbers:
     """Each entry's simplest rational, in the field."""
     array = np.asarray(array)
     residues = np.empty(array.size, object)

@@ -4,25 +4,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 
 class Floats(NamedTuple):
     """One component: the numbers themselves."""
 
-    numbers: np.ndarray
+    numbers: Numbers
 
 
 class Float64(System):
     """NumPy's own arithmetic."""
 
-    def constant(self, array: np.ndarray) -> Floats:
+    def constant(self, array: Numbers) -> Floats:
         return Floats(np.asarray(array, np.float64))
 
-    def shadow(self, value: Floats) -> np.ndarray:
+    def shadow(self, value: Floats) -> Numbers:
         return value.numbers
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Floats:
+    def opaque(self, shadow: Numbers, reason: str) -> Floats:
         return Floats(shadow)
 
     def add(self, a: Floats, b: Floats) -> Floats:

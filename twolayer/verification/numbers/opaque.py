@@ -27,7 +27,7 @@ is_opaque = np.frompyfunc(lambda a: isinstance(a, Opaque), 1, 1)
 
 def opaque_mask(array: np.ndarray) -> np.ndarray:
     """Where an object array holds Opaque values."""
-    return is_opaque(array).astype(bool)
+    return np.asarray(is_opaque(array), bool)
 
 
 def absorbing(function: object, arguments: int = 1) -> object:

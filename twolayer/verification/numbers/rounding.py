@@ -95,6 +95,9 @@ class Rounding(System):
     def constant(self, array: np.ndarray) -> Rounded:
         return exactly(array)
 
+    def literal(self, array: np.ndarray, dtype: np.dtype) -> Rounded:
+        return exactly(array.astype(dtype))
+
     def shadow(self, value: Rounded) -> np.ndarray:
         return value.numbers
 
@@ -123,9 +126,8 @@ class Rounding(System):
         with np.errstate(all="ignore"):
             numbers, room = a.numbers / b.numbers, abs(b.numbers) - b.bound
             moved = np.where(room > 0, (a.bound + abs(numbers) * b.bound) / room, np.inf)
-            return self.rounded(
-                numbers, moved, TRUSTED["div"], a.size / abs(b.numbers), spread=1 + abs(a.numbers) + a.bound
-            )
+            spread = 1 + abs(a.numbers) + a.bound  # 1 / b alone may be lost
+            return self.rounded(numbers, moved, TRUSTED["div"], a.size / abs(b.numbers), spread)
 
     def exp(self, a: Rounded) -> Rounded:
         # exp(a) exp(b) may run as exp(a + b): the rounding of the exponent counts as well.

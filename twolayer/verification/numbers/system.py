@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 Value = Any
+Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars
 
 
 class System:
@@ -19,15 +20,15 @@ class System:
 
     # --- each system defines ---
 
-    def constant(self, array: np.ndarray) -> Value:
+    def constant(self, array: Numbers) -> Value:
         """Float literals or exact integers as values."""
         raise NotImplementedError
 
-    def shadow(self, value: Value) -> np.ndarray:
+    def shadow(self, value: Value) -> Numbers:
         """The float64 numbers that decide predicates."""
         raise NotImplementedError
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Value:
+    def opaque(self, shadow: Numbers, reason: str) -> Value:
         """A value of which only the shadow is known."""
         raise NotImplementedError
 
@@ -61,16 +62,20 @@ class System:
         """A rule of the system's own for this operation, which is about to run; None for the common one."""
         return None
 
-    def move(self, f: Callable[..., np.ndarray], *values: Value) -> Value:
+    def literal(self, array: Numbers, dtype: np.dtype) -> Value:
+        """Floats that stand in the program, where they have this type; a Python number comes as it was written."""
+        return self.constant(array)
+
+    def move(self, f: Callable[..., Numbers], *values: Value) -> Value:
         """Apply a function that only moves entries to each component."""
         kind = type(values[0])
         return kind(*(f(*parts) for parts in zip(*values, strict=True)))
 
-    def compare(self, op: Callable, a: Value, b: Value) -> np.ndarray:
+    def compare(self, op: Callable, a: Value, b: Value) -> Numbers:
         """A comparison of two values, entry by entry."""
         return op(self.shadow(a), self.shadow(b))
 
-    def rank(self, value: Value) -> np.ndarray:
+    def rank(self, value: Value) -> Numbers:
         """Numbers in the order of the values, for argmax and sort."""
         return self.shadow(value)
 

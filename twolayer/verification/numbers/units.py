@@ -30,7 +30,7 @@ class Unit(NamedTuple):
 
 @functools.cache
 def unit(dtype: DTypeLike) -> Unit:
-    """u is half the gap above 1: 2^-53, 2^-24, 2^-11 and 2^-8 for float64, float32, float16 and bfloat16.
+    """Half the gap above 1: 2^-53, 2^-24, 2^-11 and 2^-8 for float64, float32, float16 and bfloat16.
 
     Types smaller than float32 are computed in float32 and rounded again, which adds 2^-24.
     """
