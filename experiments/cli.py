@@ -1,9 +1,11 @@
 """How every script starts and ends: flags in, one clear line for bad input, an exit status others can rely on.
 
-Status: 0 done; 1 wrong usage or bad input; 3 diverged; 75 interrupted and saved, run the same command again.
+Status: 0 done; 1 wrong usage or bad input; 3 diverged; 75 interrupted and saved, run the same command again. A script
+whose 1 is an answer, as `verify`, has another for bad input.
 """
 
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,10 +19,11 @@ class BadInput(Exception):
     """What a user got wrong, in one line that says what to do about it."""
 
 
-def run(main: Callable[[], int]) -> None:
-    """Parse the flags, call `main` and exit with the status it returns."""
+def run(main: Callable[[], int], refusal: int = BAD_INPUT) -> None:
+    """Parse the flags, call `main` and exit with the status it returns, or with `refusal` if it raises BadInput."""
     logging.set_verbosity(logging.WARNING)  # JAX notes at INFO which accelerators it did not find
-    app.run(lambda argv: sys.exit(_call(main)), flags_parser=_parse)
+    parse = functools.partial(_parse, refusal)
+    app.run(lambda argv: sys.exit(_call(main, refusal)), flags_parser=parse)
 
 
 @contextlib.contextmanager
@@ -54,26 +57,26 @@ class Interrupts:
             signal.signal(number, handler)
 
 
-def _call(main: Callable[[], int]) -> int:
+def _call(main: Callable[[], int], refusal: int) -> int:
     try:
         return main()
     except BadInput as error:
-        return _refuse(str(error))
+        return _refuse(str(error), refusal)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(refusal: int, argv: list[str]) -> list[str]:
     if {"--help", "-help", "-h"} & set(argv[1:]):  # absl's own exits with 1, as if asking were a mistake
         print(f"{sys.modules['__main__'].__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}")
         sys.exit(DONE)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        sys.exit(_refuse(str(error)))
+        sys.exit(_refuse(str(error), refusal))
     if rest[1:]:
-        sys.exit(_refuse(f"unexpected argument {rest[1]!r}: flags are written --name=value"))
+        sys.exit(_refuse(f"unexpected argument {rest[1]!r}: flags are written --name=value", refusal))
     return rest
 
 
-def _refuse(reason: str) -> int:
+def _refuse(reason: str, status: int) -> int:
     print(f"error: {' '.join(reason.split())}", file=sys.stderr)
-    return BAD_INPUT
+    return status

@@ -64,11 +64,13 @@ RESIDUALS = (
          "sign(O2 - y) is the derivative of the absolute error, not of the square", QUADRATIC),
     Line("label_smoothing", "dO2", "dO2 = (P - (1 - t) y - t / C) / m",
          lambda s: softmax(s.O2) - (1 - s.t) * s.y - s.t / s.y.shape[1],
-         "the targets are smoothed by {t}; the declared loss has plain one-hot targets", CE, None, True),
+         "the targets are smoothed by {t}; the declared loss has plain one-hot targets", CE, None, True, True),
     Line("log_epsilon", "dO2", "dO2 = J (-y / (P + t)) / m",
          lambda s: _jacobian(softmax(s.O2), -s.y / (softmax(s.O2) + s.t)),
          "{t} is added inside the logarithm; the declared loss has none", CE, None, True),
     Line("threshold", "dO2", "dO2 = (minimum(P, t) - y) / m", lambda s: jnp.minimum(softmax(s.O2), s.t) - s.y,
+         "the probabilities are clipped at {t}", CE, None, True),
+    Line("threshold", "dO2", "dO2 = (maximum(P, t) - y) / m", lambda s: jnp.maximum(softmax(s.O2), s.t) - s.y,
          "the probabilities are clipped at {t}", CE, None, True),
     Line("threshold", "dO2", "dO2 = (clip(P, t, 1 - t) - y) / m",
          lambda s: jnp.clip(softmax(s.O2), s.t, 1 - s.t) - s.y, "the probabilities are clipped at {t}", CE, None, True),
@@ -106,6 +108,11 @@ def _activation(layer: int) -> tuple[Line, ...]:
          f"the mask is that of layer {other}; {dZ} needs 1[{Z} > 0]"),
         ("mask_of_gradient", f"{dZ} = {dO} * ({dO} > 0)", lambda s: jnp.where(a(s) > 0, a(s), 0),
          f"the mask asks for the sign of the gradient {dO}; it should ask for the sign of {Z}"),
+        ("mask_of_gradient", f"{dZ} = {dO} * ({Z} > 0) * ({dO} > 0)",
+         lambda s: jnp.where((z(s) > 0) & (a(s) > 0), a(s), 0),
+         f"a second mask asks for the sign of the gradient {dO}; only the sign of {Z} counts"),
+        ("absolute_value", f"{dZ} = {dO} * sign({Z})", lambda s: a(s) * jnp.sign(z(s)),
+         f"sign({Z}) is the derivative of an absolute value; that of ReLU is 1[{Z} > 0]"),
         ("output_for_mask", f"{dZ} = {dO} * {out}", lambda s: a(s) * o(s),
          f"{dO} is multiplied with {out}; the derivative of ReLU is the mask 1[{Z} > 0]"),
         ("output_for_mask", f"{dZ} = {dO} * {Z}", lambda s: a(s) * z(s),
@@ -128,24 +135,25 @@ def _activation(layer: int) -> tuple[Line, ...]:
          f"the mask asks for {Z} > {{t}}; the kink of ReLU is at 0"),
         ("threshold", f"{dZ} = {dO} * (round({Z} * t) > 0)", lambda s: jnp.where(jnp.round(z(s) * s.t) > 0, a(s), 0),
          f"the mask is that of a rounded {Z}"),
-        ("leaky_relu", f"{dZ} = {dO} * where({Z} > 0, 1, t)", lambda s: jnp.where(z(s) > 0, a(s), s.t * a(s)),
-         f"where {Z} <= 0 the gradient is multiplied with {{t}}: that is a leaky ReLU"),
     )  # fmt: skip
-    return tuple(
-        Line(id, dZ, code, f, text, None, output, literal)
-        for table, literal in ((lines, False), (with_literal, True))
-        for id, code, f, text in table
+    leaky = Line(
+        "leaky_relu", dZ, f"{dZ} = {dO} * where({Z} > 0, 1, t)", lambda s: jnp.where(z(s) > 0, a(s), s.t * a(s)),
+        f"where {Z} <= 0 the gradient is multiplied with {{t}}: that is a leaky ReLU", None, output, True, True,
+    )  # fmt: skip
+    tables = ((lines, False), (with_literal, True))
+    return (
+        *(
+            Line(id, dZ, code, f, text, None, output, literal)
+            for table, literal in tables
+            for id, code, f, text in table
+        ),
+        leaky,
     )
 
 
 IDENTITY_OUTPUT = (
     Line("mask_added", "dZ2", "dZ2 = dO2 * (Z2 > 0)", lambda s: jnp.where(s.Z2 > 0, s.dO2, 0),
          "a mask is applied, but the declared output has no ReLU", None, "identity"),
-)  # fmt: skip
-
-SOFTMAX_AGAIN = (
-    Line("softmax_jacobian_twice", "dZ2", "dZ2 = J dO2", lambda s: _jacobian(softmax(s.O2), s.dO2),
-         "the softmax's Jacobian is applied to dO2, which contains it already", CE),
 )  # fmt: skip
 
 
@@ -193,7 +201,7 @@ def _weights(layer: int) -> tuple[Line, ...]:
     return (
         *(Line(id, dW, code, f, text) for id, code, f, text in table),
         Line("phantom_l2", dW, f"{dW} += t * {W}", lambda s: z(s).T @ v(s) + s.t * w(s),
-             f"{{t}} {W} is added: the declared loss has no L2 term", literal=True),
+             f"{{t}} {W} is added: the declared loss has no L2 term", literal=True, affine=True),
         Line("threshold", dW, f"{dW} = clip({dW}, -t, t)", lambda s: jnp.clip(z(s).T @ v(s), -s.t, s.t),
              f"{dW} is clipped at {{t}}", literal=True),
     )  # fmt: skip
@@ -225,7 +233,7 @@ def _biases(layer: int) -> tuple[Line, ...]:
     return (
         *(Line(id, db, code, f, text) for id, code, f, text in table),
         Line("phantom_l2", db, f"{db} += t * {b}", lambda s: z(s).sum(axis=0) + s.t * v(s),
-             f"{{t}} {b} is added: the declared loss has no L2 term", literal=True),
+             f"{{t}} {b} is added: the declared loss has no L2 term", literal=True, affine=True),
         Line("threshold", db, f"{db} = clip({db}, -t, t)", lambda s: jnp.clip(z(s).sum(axis=0), -s.t, s.t),
              f"{db} is clipped at {{t}}", literal=True),
     )  # fmt: skip
@@ -255,14 +263,14 @@ HIDDEN_COTANGENT = (
          "only the positive entries of W2 are used"),
     Line("zero", "dO1", "dO1 = 0", lambda s: 0 * s.O1, "dO1 is zero"),
     Line("updated_w2", "dO1", "dO1 = dZ2 @ (W2 - t * dW2)", lambda s: s.dZ2 @ (s.W2 - s.t * s.dW2),
-         "W2 is used after its gradient step of {t}; back-propagation needs W2 of the forward pass", literal=True),
+         "W2 is used after its gradient step of {t}; back-propagation needs W2 of the forward pass",
+         literal=True, affine=True),
 )  # fmt: skip
 
 WRONG_LINES = (
     *OUTPUT_COTANGENT,
     *_activation(2),
     *IDENTITY_OUTPUT,
-    *SOFTMAX_AGAIN,
     *_weights(2),
     *_biases(2),
     *HIDDEN_COTANGENT,

@@ -15,11 +15,15 @@ from twolayer.verification.reference import Point, Setting, check_oracles, over_
 from twolayer.verification.tracing import RaisedInside, Traced, trace
 from twolayer.verification.verdict import STEPS
 
+PROBED = 2  # draws that a search looks at before all others confirm
+
 
 class Group(NamedTuple):
     """Draws of one kind ("ordinary", "extreme", "every pattern"), those left out removed.
 
-    mine, right: step -> elements of F_p with a leading axis of draws.
+    mine, right: step -> values with a leading axis of draws; right has Z1, O1, Z2, O2 too.
+    named: the same of steps named inside by jax.ad_checkpoint.checkpoint_name.
+    inside: elements of every array (m, K) or (m, C) that the program computes on its way, turned if need be.
     """
 
     kind: str
@@ -29,6 +33,7 @@ class Group(NamedTuple):
     right: dict[str, FieldValue]
     mine: dict[str, FieldValue]
     named: dict[str, FieldValue]
+    inside: list[np.ndarray]
     keep: np.ndarray
 
     @property
@@ -118,16 +123,22 @@ def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed:
     n = len(point.shadows.x)
     field = Field(n)
     named: dict[str, FieldValue] = {}
+    inside: list[np.ndarray] = []
     _, K, C, m = traced.sizes
     shapes = {"1": (m, K), "2": (m, C)}
 
-    def note_names(path: Any, eqn: Any, outputs: list) -> list:
+    def note(path: Any, eqn: Any, outputs: list) -> list:
         name = eqn.params.get("name") if eqn.primitive.name == "name" else None
         if name in STEPS and eqn.outvars[0].aval.shape in (shapes[name[2]], shapes[name[2]][::-1]):
             named[name] = _with_draws(outputs[0], 2, n)
+        for value, var in zip(outputs, eqn.outvars, strict=True):
+            if isinstance(value, FieldValue) and value.element.ndim == 3:
+                turned = value.element.swapaxes(1, 2)
+                inside.extend([value.element] if var.aval.shape in shapes.values() else [])
+                inside.extend([turned] if var.aval.shape[::-1] in shapes.values() else [])
         return outputs
 
-    outputs = interpret(traced.jaxpr, field, *point.arguments, visit=note_names)
+    outputs = interpret(traced.jaxpr, field, *point.arguments, visit=note)
     mine = {
         name: _with_draws(value, len(var.aval.shape), n)
         for name, value, var in zip(traced.names, outputs, traced.jaxpr.jaxpr.outvars, strict=True)
@@ -135,7 +146,7 @@ def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed:
     keep = ~lost & ~field.lost
     for value in mine.values():
         keep &= np.isfinite(value.shadow).reshape(n, -1).all(axis=1)
-    return Group(kind, setting, traced, point, right, mine, named, keep)
+    return Group(kind, setting, traced, point, right, mine, named, inside, keep)
 
 
 def _with_draws(value: FieldValue, rank: int, draws: int) -> FieldValue:

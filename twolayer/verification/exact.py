@@ -4,10 +4,7 @@ The floats are taken for the numbers that they are, and nothing is rounded on th
 is judged is the formula, not its rounding: the user's program is followed in exact arithmetic.
 """
 
-import functools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,19 +13,16 @@ from jax.extend.core import ClosedJaxpr, Literal
 from jaxtyping import Float, Shaped
 
 from twolayer.network import Params
-from twolayer.verification import reference
+from twolayer.verification import agreement
+from twolayer.verification.agreement import BITS, INTEGERS, Agreement
 from twolayer.verification.draws import Sizes
 from twolayer.verification.interpreter import interpret
+from twolayer.verification.movement import as_value
 from twolayer.verification.numbers.balls import Ball, Balls, FlintMissing
-from twolayer.verification.numbers.integers import Integers, Rational, Undecided, over_one_denominator
-from twolayer.verification.numbers.opaque import opaque_mask
-from twolayer.verification.reference import Setting
+from twolayer.verification.numbers.integers import Integers, Rational, Undecided
+from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.tracing import NotTraceable, trace
 from twolayer.verification.verdict import LEAVES
-
-INTEGERS = 0  # in place of a number of bits
-BITS = (128, 256, 512)
-CLOSE = 2.0**-100
 
 
 class ExactBatch(NamedTuple):
@@ -36,17 +30,6 @@ class ExactBatch(NamedTuple):
 
     leaves: dict[str, str]
     text: str
-
-
-class _Judged(NamedTuple):
-    """One leaf. `measure` is the bits of its largest integer, or the digits to which the balls agree."""
-
-    verdict: str
-    said: str = ""
-    entries: int = 0
-    left_out: int = 0
-    bits: int = 0
-    measure: int = 0
 
 
 class _Batch(NamedTuple):
@@ -86,11 +69,8 @@ def check_batch(
             traced = trace(gradients, sizes)
         except NotTraceable as error:
             return ExactBatch(dict.fromkeys(LEAVES, "undecided"), f"The program cannot be followed: {error}.")
-        oracle = functools.partial(reference.backward, setting)
-        right, shapes = jax.make_jaxpr(oracle, return_shape=True)(*reference.shapes(sizes))
-        names = tuple(sorted(shapes))  # as jax.tree flattens a dict
-        judged = _judge(_Batch(setting, (traced.jaxpr, traced.names), (right, names), numbers))
-    text = " ".join([f"{d}-{K}-{C}, m = {m}, {numbers[0].dtype}.", *_sentences(judged)])
+        judged = _judge(_Batch(setting, (traced.jaxpr, traced.names), backward_jaxpr(setting, sizes), numbers))
+    text = " ".join([f"{d}-{K}-{C}, m = {m}, {numbers[0].dtype}.", *agreement.sentences(judged)])
     return ExactBatch({leaf: one.verdict for leaf, one in judged.items()}, text)
 
 
@@ -117,10 +97,10 @@ def _numbers(setting: Setting, params: Params, x: Any, y: Any) -> tuple[np.ndarr
     return numbers
 
 
-def _judge(batch: _Batch) -> dict[str, _Judged]:
+def _judge(batch: _Batch) -> dict[str, Agreement]:
     """Every leaf, by integers where they will do, and by balls of more and more bits where they will not."""
-    judged = {leaf: _Judged("not_derived") for leaf in LEAVES}
-    judged |= {leaf: _Judged("undecided") for leaf in LEAVES if leaf in batch.yours[1]}
+    judged = {leaf: Agreement("not_derived") for leaf in LEAVES}
+    judged |= {leaf: Agreement("undecided") for leaf in LEAVES if leaf in batch.yours[1]}
     for bits in (INTEGERS, *BITS) if batch.setting.loss == "quadratic" else BITS:
         open_ = [leaf for leaf, one in judged.items() if one.verdict == "undecided"]
         try:
@@ -130,33 +110,37 @@ def _judge(batch: _Batch) -> dict[str, _Judged]:
     return judged
 
 
-def _judge_with(batch: _Batch, leaves: list[str], bits: int) -> dict[str, _Judged]:
+def _judge_with(batch: _Batch, leaves: list[str], bits: int) -> dict[str, Agreement]:
     system = Integers() if bits == INTEGERS else Balls(bits)
     inputs = [system.exact(a) for a in batch.numbers]
     wanted = [name for name in batch.right[1] if name != "O2"]
     right = _values(*batch.right, wanted, system, inputs)
     unknown = [value for value in right.values() if isinstance(value, str)]
     if unknown:
-        return {leaf: _Judged("undecided", unknown[0]) for leaf in leaves}
+        return {leaf: Agreement("undecided", unknown[0]) for leaf in leaves}
     touched, judged = _touched(batch, right), {}
     for leaf, yours in _values(*batch.yours, leaves, system, inputs).items():
         if isinstance(yours, str):
-            judged[leaf] = _Judged("undecided", yours)
-        elif isinstance(system, Integers):
-            judged[leaf] = _by_integers(leaf, yours, right[leaf], touched[leaf])
+            judged[leaf] = Agreement("undecided", yours)
+            continue
+        compared = (leaf, yours, right[leaf], touched[leaf])
+        if isinstance(system, Integers):
+            judged[leaf] = agreement.by_integers(*compared)
         else:
-            judged[leaf] = _by_balls(leaf, yours, right[leaf], touched[leaf], _terms(batch, right, leaf), system)
+            judged[leaf] = agreement.by_balls(*compared, _terms(batch, right, leaf), system)
     return judged
 
 
 def _values(closed: ClosedJaxpr, names: Sequence[str], wanted: Sequence[str], system: Any, inputs: list) -> dict:
     """The wanted outputs by name; in place of one that cannot be followed, the reason."""
+    part = needed(closed, [names.index(name) for name in wanted])
     try:
-        return dict(zip(wanted, interpret(needed(closed, [*map(names.index, wanted)]), system, *inputs), strict=True))
+        outputs = interpret(part, system, *inputs)
     except (Undecided, NotImplementedError, IndexError) as error:
         if len(wanted) == 1:
             return {wanted[0]: str(error)}
         return {name: _values(closed, names, [name], system, inputs)[name] for name in wanted}
+    return {name: as_value(system, value) for name, value in zip(wanted, outputs, strict=True)}
 
 
 def _touched(batch: _Batch, right: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -181,76 +165,3 @@ def _terms(batch: _Batch, right: dict[str, Ball], leaf: str) -> np.ndarray:
     if leaf[1] == "b":
         return dO.sum(axis=0)
     return dO.T @ np.abs(right["Z1"].balls if leaf == "dW2" else batch.numbers[4]).astype(np.float64)
-
-
-def _by_integers(leaf: str, yours: Rational, right: Rational, touched: np.ndarray) -> _Judged:
-    (a, b), denominator = over_one_denominator(yours, right)
-    unknown = opaque_mask(a)
-    gap = np.where(unknown, 0, a - b)
-    judged = ~touched | (~unknown & (gap == 0))
-    wrong = judged & (gap != 0)
-    if wrong.any():
-        at = _largest(gap, wrong)
-        return _wrong(leaf, wrong, judged, at, Fraction(a[at], denominator), Fraction(b[at], denominator))
-    if (unknown & judged).any():
-        return _Judged("undecided", a[unknown & judged][0].reason)
-    return _right(judged, INTEGERS, max(abs(n).bit_length() for n in b.flat))
-
-
-def _by_balls(leaf: str, yours: Ball, right: Ball, touched: np.ndarray, terms: np.ndarray, system: Balls) -> _Judged:
-    gap = system.sub(yours, right).balls
-    unknown = opaque_mask(gap)
-    gap = np.where(unknown, 0, gap)
-    apart = np.asarray(np.frompyfunc(_excludes_zero, 1, 1)(gap), bool)
-    radius = np.frompyfunc(lambda ball: ball.rad() if ball else 0, 1, 1)(gap)
-    close = ~unknown & ~apart & np.asarray(radius <= terms * CLOSE, bool)
-    judged = ~touched | close
-    if (apart & judged).any():
-        at = _largest(gap, apart & judged)
-        return _wrong(leaf, apart & judged, judged, at, yours.balls[at], right.balls[at])
-    if (unknown & judged).any():
-        return _Judged("undecided", yours.balls[unknown & judged][0].reason)
-    if not close[judged].all():
-        return _Judged("undecided", f"{system.bits} bits are not enough, or a number is not finite")
-    worst = np.max(radius[judged].astype(np.float64) / np.where(terms > 0, terms, 1)[judged], initial=2.0**-system.bits)
-    return _right(judged, system.bits, math.floor(-math.log10(worst)))
-
-
-def _largest(gap: np.ndarray, among: np.ndarray) -> tuple:
-    return tuple(map(int, np.unravel_index(np.argmax(np.abs(np.where(among, gap, 0))), gap.shape)))
-
-
-def _excludes_zero(ball: Any) -> bool:
-    return bool(ball) and ball.is_finite() and not ball.contains(0)
-
-
-def _wrong(leaf: str, wrong: np.ndarray, judged: np.ndarray, at: tuple, yours: Any, right: Any) -> _Judged:
-    said = (
-        f"{leaf} is wrong in {wrong.sum()} of {judged.sum()} entries: {leaf}{list(at)} is {float(yours)!r} "
-        f"where {float(right)!r} is right, off by {abs(float(yours - right)):.2g}."
-    )
-    return _Judged("wrong", said, int(judged.sum()), int((~judged).sum()))
-
-
-def _right(judged: np.ndarray, bits: int, measure: int) -> _Judged:
-    if not judged.any():
-        return _Judged("undecided", "every entry depends on ReLU'(0), which is not 0 in it", left_out=judged.size)
-    return _Judged("right", "", int(judged.sum()), int((~judged).sum()), bits, measure)
-
-
-def _sentences(judged: dict[str, _Judged]) -> Iterator[str]:
-    yield from (one.said for one in judged.values() if one.verdict == "wrong")
-    for bits in (INTEGERS, *BITS):
-        group = {leaf: one for leaf, one in judged.items() if one.verdict == "right" and one.bits == bits}
-        if group:
-            entries, measures = sum(one.entries for one in group.values()), [one.measure for one in group.values()]
-            how = (
-                f"are equal, as integers of up to {max(measures)} bits"
-                if bits == INTEGERS
-                else f"agree to at least {min(measures)} digits, in balls of {bits} bits"
-            )
-            yield f"{', '.join(group)} {'are' if len(group) > 1 else 'is'} right: {entries} entries {how}."
-    yield from (f"{leaf} is undecided: {one.said}." for leaf, one in judged.items() if one.verdict == "undecided")
-    left_out = sum(one.left_out for one in judged.values())
-    if left_out:
-        yield f"{left_out} entries are left out: they depend on ReLU'(0), a convention, and yours is not 0 there."

@@ -1,271 +1,142 @@
-"""Which wrong lines explain a derivation? A search over one line a step, for the fewest wrong ones.
+"""Which wrong lines explain a derivation? The fewest of them, confirmed at every draw.
 
-Back-propagation is a tree: dO2, dZ2, then dW2 and db2, then dO1, dZ1, then dW1 and db1. The search walks it in this
-order and takes at each step the right line or a wrong one. What the derivation itself shows (a returned or named step)
-must be matched before the search goes on, and is then what the later lines are given: errors are judged one by one.
-Everything is equality in the prime field up to a constant factor; the factors are blamed at the end.
+The search looks at few draws of one group. What it finds must hold at all draws of all groups, since a mistake that
+shows at some patterns or sizes only is another mistake.
 """
 
-import functools
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 
 from twolayer.verification import scales
-from twolayer.verification.catalogue import WRONG_LINES
-from twolayer.verification.draws import Sizes
-from twolayer.verification.evidence import Group, oriented
-from twolayer.verification.forwards import Forward, wrong_forwards
-from twolayer.verification.interpreter import interpret
-from twolayer.verification.lines import UPSTREAM, Line, Scope
-from twolayer.verification.numbers.field import Field, FieldValue
-from twolayer.verification.numbers.opaque import opaque_mask
+from twolayer.verification.evidence import PROBED, Group
+from twolayer.verification.forwards import Forward
 from twolayer.verification.reference import Setting
-from twolayer.verification.steps import right_lines
-from twolayer.verification.verdict import LEAVES, STEPS
+from twolayer.verification.search import CHAIN, Choice, Search, carried, met
+from twolayer.verification.unexplained import differs
+from twolayer.verification.verdict import LEAVES
 
-INPUTS = ("W1", "b1", "W2", "b2", "x", "y")
-TRACE = ("Z1", "O1", "Z2", "O2")
 MOST_WRONG_LINES = 3
-PROBED = 4  # draws that the search looks at; what it finds is then confirmed at all of them
-
-
-class Choice(NamedTuple):
-    """A line taken at a step, with its literal; `line` None says that no line of the catalogue fits what is shown."""
-
-    step: str
-    line: Line | None
-    literal: Fraction | None = None
-
-    @property
-    def wrong(self) -> bool:
-        return self.line is None or self.line.id != "right"
 
 
 class Explanation(NamedTuple):
-    """Choices for all steps, a wrong forward pass if that is part of it, and the wrong factors (step -> c)."""
+    """One line a step, a wrong forward pass if that is part of it, and the factors left at the leaves.
+
+    local: the factor shown at each step that the derivation shows.
+    inside: step -> the factors with which its array occurs inside the program; none if it does not.
+    """
 
     choices: tuple[Choice, ...]
-    forward: tuple[Forward, Fraction | None] | None
+    forward: Forward | None
+    literal: Fraction | None
     totals: dict[str, int]
     local: dict[str, int]
+    inside: dict[str, frozenset[int]]
 
     @property
     def wrong(self) -> tuple[Choice, ...]:
         return tuple(choice for choice in self.choices if choice.wrong)
 
+    @property
+    def errors(self) -> int:
+        """Wrong lines, wrong factors and a wrong forward pass together."""
+        return len(self.wrong) + len(scales.placements(self.totals)[0]) + (self.forward is not None)
 
-class _Search:
-    """The search at the draws of one group."""
+    @property
+    def unknown(self) -> int:
+        return sum(choice.line is None for choice in self.wrong)
 
-    def __init__(self, setting: Setting, group: Group, literals: tuple[Fraction, ...], draws: np.ndarray):
-        self.setting, self.sizes, self.literals = setting, group.sizes, literals
-        self.field = Field(len(draws))
-        pick = functools.partial(_pick, draws=draws)
-        self.shown = {
-            step: pick(_turned(value, group.right[step]))
-            for step, value in (group.named | group.mine).items()
-            if not opaque_mask(value.element[draws]).any()
-        }
-        weight = np.float64(1 / self.sizes.m if setting.reduction == "mean" else 1.0)
-        arguments = {name: pick(value) for name, value in zip(INPUTS, group.point.arguments, strict=True)}
-        self.base = {**arguments, "w": self.field.constant(weight)}
-        self.trace = {name: pick(group.right[name]) for name in TRACE}
-        self.right = right_lines(*setting)
-
-    def forwards(self) -> Iterator[tuple[Forward | None, Fraction | None, dict, dict[str, Line]]]:
-        yield None, None, self.base | self.trace, self.right
-        for forward in wrong_forwards(self.setting.output):
-            for literal in self.literals if forward.literal else (None,):
-                values = self.evaluate(forward.compute, self.base, literal, "forward")
-                if values is not None:
-                    lines = {step: self.right[step]._replace(compute=f) for step, f in forward.lines.items()}
-                    yield forward, literal, self.base | dict(zip(TRACE, values, strict=True)), self.right | lines
-
-    def evaluate(
-        self, compute: Any, scope: dict[str, FieldValue], literal: Fraction | None, step: str
-    ) -> list[FieldValue] | None:
-        """A line's value; None if it does not fit these sizes."""
-        if literal is not None:
-            scope = scope | {"t": self.field.rational(literal)}
-        names = tuple(name for name in Scope._fields if name in scope)
-        closed = _jaxpr(compute, names, self.sizes, step)
-        if closed is None:
-            return None
-        return interpret(closed, self.field, *(scope[name] for name in names))
-
-    def candidates(self, step: str, right: dict[str, Line], wrong: bool) -> Iterator[Choice]:
-        yield Choice(step, right[step])
-        for line in _wrong_lines(step, self.setting) if wrong else ():
-            for literal in self.literals if line.literal else (None,):
-                yield Choice(step, line, literal)
-
-    def walk(self, scope: dict, right: dict[str, Line], budget: int, memo: dict) -> Iterator[tuple[list, dict, dict]]:
-        """All ways through the tree with exactly... at most `budget` wrong lines: (choices, totals, local factors)."""
-
-        def go(position: int, scope: dict, left: int, past: tuple, totals: dict, local: dict) -> Iterator:
-            if position == len(STEPS):
-                yield past, totals, local
-                return
-            step = STEPS[position]
-            given = {name: scope[name] for name in scope if name in UPSTREAM[step] or name not in STEPS}
-            matched = False
-            for choice in self.candidates(step, right, left > 0):
-                key = (choice, tuple(id(given[name]) for name in UPSTREAM[step] if name in given))
-                if key not in memo:
-                    value = self.evaluate(choice.line.compute, given, choice.literal, step)
-                    memo[key] = (value[0] if value else None, given)  # `given` keeps the ids alive
-                value = memo[key][0]
-                if value is None:
-                    continue
-                c = 1
-                if step in self.shown:
-                    c = scales.ratio(self.shown[step].element, _full(value, self.shown[step]))
-                    if c is None:
-                        continue
-                    value = self.shown[step]
-                matched = True
-                new_local = local | {step: c} if step in self.shown else local
-                new_totals = totals
-                if step in LEAVES and step in self.shown:
-                    upstream = _carried(step, local)
-                    new_totals = totals | {step: c * upstream % scales.P}
-                yield from go(
-                    position + 1, scope | {step: value}, left - choice.wrong, (*past, choice), new_totals, new_local
-                )
-            if not matched and left > 0 and step in self.shown and self._may_be_unknown(step, past):
-                yield from go(
-                    position + 1,
-                    scope | {step: self.shown[step]},
-                    left - 1,
-                    (*past, Choice(step, None)),
-                    totals,
-                    local,
-                )
-
-        yield from go(0, scope, budget, (), {}, {})
-
-    def _may_be_unknown(self, step: str, past: tuple[Choice, ...]) -> bool:
-        """A leaf may be wrong in an unknown way if what it is computed from is known to be right otherwise."""
-        if step not in LEAVES:
-            return True
-        dZ, sibling = f"dZ{step[2]}", f"dW{step[2]}" if step[1] == "b" else None
-        if dZ in self.shown:
-            return True
-        return any(choice.step == sibling and choice.line is not None for choice in past)
+    @property
+    def unseen(self) -> int:
+        """Steps of the chain that should be computed on the way, and are not met inside the program."""
+        return sum(not self.inside.get(step) for step in CHAIN if step not in self.local)
 
 
 def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction, ...]) -> list[Explanation]:
-    """The explanations with the fewest errors, wrong lines and wrong factors together; none if there is none."""
-    first = groups[0]
-    chosen = np.flatnonzero(first.keep)[:PROBED]
-    search = _Search(setting, first, literals, chosen)
-    forwards = [(*one, {}) for one in search.forwards()]  # each with a memory of the lines evaluated on it
-    found: list[tuple[int, Explanation]] = []
+    """The explanations with the fewest errors, those that the program itself bears out first; none if there is none."""
+    if not any(group.keep.any() for group in groups):
+        return []
+    first, draws = _telling(groups)
+    search = Search(setting, first, literals, draws)
+    starts = search.starts()
+    found: list[Explanation] = []
     for budget in range(MOST_WRONG_LINES + 1):
-        if found and min(cost for cost, _ in found) <= budget:
+        if found and min(e.errors for e in found) <= budget:
             break
-        for forward, literal, scope, right, memo in forwards:
-            left = budget - (forward is not None)
-            if left < 0 or (forward is not None and left > 1):
+        for start in starts:
+            left = budget - (start.forward is not None)
+            if left < 0 or (start.forward is not None and left > 1):
                 continue
-            for choices, totals, local in search.walk(scope, right, left, memo):
-                if sum(choice.wrong for choice in choices) != left:
-                    continue
-                explanation = Explanation(choices, (forward, literal) if forward else None, totals, local)
-                found.append((budget + len(scales.placements(totals)[0]), explanation))
-    found.sort(key=lambda pair: (pair[0], sum(choice.line is None for choice in pair[1].wrong)))
-    confirmed: list[tuple[int, Explanation]] = []
-    for cost, explanation in found:
-        if confirmed and cost > confirmed[0][0]:
+            for way in search.walk(start, left):
+                if sum(choice.wrong for choice in way.choices) == left:
+                    inside = met(way.scope, first, draws)
+                    found.append(Explanation(way.choices, start.forward, start.literal, *way[1:3], inside))
+    found.sort(key=lambda e: (e.errors, e.unknown, e.unseen))
+    confirmed: list[Explanation] = []
+    for explanation in found:
+        if confirmed and _rank(explanation) > _rank(confirmed[0]):
             break
         if all(holds(explanation, setting, group, literals) is not None for group in groups):
-            confirmed.append((cost, explanation))
-    return [explanation for _, explanation in confirmed]
+            confirmed.append(explanation)
+    return confirmed
+
+
+def _telling(groups: list[Group]) -> tuple[Group, np.ndarray]:
+    """A few draws at which a leaf is wrong, so that an error shows there; any draws if none is."""
+    usable = [group for group in groups if group.keep.any()]
+    for group in usable:
+        leaves = [leaf for leaf in LEAVES if leaf in group.mine]
+        wrong = [differs(*group.pair(leaf)).reshape(group.keep.sum(), -1).any(axis=1) for leaf in leaves]
+        if wrong and np.any(wrong):
+            return group, np.flatnonzero(group.keep)[np.any(wrong, axis=0)][:PROBED]
+    return usable[0], np.flatnonzero(usable[0].keep)[:PROBED]
+
+
+def _rank(explanation: Explanation) -> tuple[int, int, int]:
+    return explanation.errors, explanation.unknown, explanation.unseen
 
 
 def holds(
     explanation: Explanation, setting: Setting, group: Group, literals: tuple[Fraction, ...]
 ) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Whether an explanation reproduces a group of draws; the total factor of each leaf there and the local ones."""
+    """The total factor of each leaf and the factors shown on the way, at a group of draws; None if it does not hold.
+
+    Both are empty where the explanation cannot be tried: no draw counts, or its lines do not fit the sizes.
+    """
     kept = np.flatnonzero(group.keep)
     if not len(kept):
         return {}, {}
-    search = _Search(setting, group, literals, kept)
-    scope, right = search.base | search.trace, search.right
-    if explanation.forward is not None:
-        forward, literal = explanation.forward
-        values = search.evaluate(forward.compute, search.base, literal, "forward")
-        if values is None:
-            return {}, {}  # it cannot occur at these sizes
-        scope = search.base | dict(zip(TRACE, values, strict=True))
-        right = right | {step: right[step]._replace(compute=f) for step, f in forward.lines.items()}
-    totals: dict[str, int] = {}
-    local: dict[str, int] = {}
+    search = Search(setting, group, literals, kept)
+    start = search.start(explanation.forward, explanation.literal)
+    if start is None:
+        return {}, {}
+    scope, totals, local = start.scope, {}, {}
     for step, line, literal in explanation.choices:
+        shown = search.shown.get(step)
         if line is None:
-            scope = scope | {step: search.shown[step]}
+            scope = scope | {step: shown}
             continue
-        line = right[step] if line.id == "right" else line
-        given = {name: scope[name] for name in scope if name in UPSTREAM[step] or name not in STEPS}
-        values = search.evaluate(line.compute, given, literal, step)
-        if values is None:
+        line = start.right[step] if line.id == "right" else line
+        literal = search.solve(step, line, start, scope) if line.affine else literal
+        value = None if line.affine and literal is None else search.step(step, line, scope, literal)
+        if value is None:
             return None
-        value = values[0]
-        if step in search.shown:
-            c = scales.ratio(search.shown[step].element, _full(value, search.shown[step]))
+        if shown is not None:
+            c = scales.ratio(shown.element, np.broadcast_to(value.element, shown.element.shape))
             if c is None:
                 return None
             if step in LEAVES:
-                totals[step] = c * _carried(step, local) % scales.P
+                totals[step] = c * carried(step, local) % scales.P
             local[step] = c
-            value = search.shown[step]
-        scope = scope | {step: value}
+        scope = scope | {step: value if shown is None else shown}
     return totals, local
 
 
-def _carried(step: str, local: dict[str, int]) -> int:
-    """The factor that the shown steps before a leaf have gathered."""
-    path = ("dO2", "dZ2") if step[2] == "2" else ("dO2", "dZ2", "dO1", "dZ1")
-    product = 1
-    for name in path:
-        product = product * local.get(name, 1) % scales.P
-    return product
-
-
-def _turned(value: FieldValue, right: FieldValue) -> FieldValue:
-    return FieldValue(*(None if a is None else oriented(a, right.element) for a in value))
-
-
-def _full(value: FieldValue, like: FieldValue) -> np.ndarray:
-    return np.broadcast_to(value.element, like.element.shape)
-
-
-def _pick(value: FieldValue, draws: np.ndarray) -> FieldValue:
-    return FieldValue(*(None if a is None else a[draws] for a in value))
-
-
-@functools.cache
-def _wrong_lines(step: str, setting: Setting) -> tuple[Line, ...]:
-    return tuple(line for line in WRONG_LINES if line.step == step and line.fits(setting.loss, setting.output))
-
-
-@functools.lru_cache(maxsize=4096)
-def _jaxpr(compute: Any, names: tuple[str, ...], sizes: Sizes, step: str) -> ClosedJaxpr | None:
-    """A line as a jaxpr, of a Scope with these names; None if it does not fit the sizes."""
-    d, K, C, m = sizes
-    shapes = {"W1": (K, d), "b1": (K,), "W2": (C, K), "b2": (C,), "x": (m, d), "y": (m, C), "w": (), "t": ()}
-    shapes |= dict.fromkeys(("Z1", "O1"), (m, K)) | dict.fromkeys(("Z2", "O2"), (m, C))
-    shapes |= {f"d{name}": shape for name, shape in shapes.items()}
-    scope = Scope(**{name: jax.ShapeDtypeStruct(shapes[name], "float64") for name in names})
-    try:
-        with jax.numpy_rank_promotion("allow"):
-            closed = jax.make_jaxpr(compute)(scope)
-    except (TypeError, ValueError):
-        return None
-    wanted = [shapes[name] for name in (TRACE if step == "forward" else (step,))]
-    return closed if [aval.shape for aval in closed.out_avals] == wanted else None
+def right_inside(groups: list[Group]) -> frozenset[str]:
+    """Which of the right arrays Z1, ..., dZ1 the program computes on its way, factor included."""
+    if not any(group.keep.any() for group in groups):
+        return frozenset()
+    group, draws = _telling(groups)
+    scope = {name: value._replace(element=value.element[draws]) for name, value in group.right.items()}
+    return frozenset(step for step, factors in met(scope, group, draws).items() if 1 in factors)

@@ -1,6 +1,7 @@
 """From explanations to findings: each step's verdict, the causes with their sentences, and the first wrong step."""
 
 import dataclasses
+import itertools
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from twolayer.verification.steps import right_lines
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict
 
 UNKNOWN = "unknown, the error enters at {step}"
+FORWARD = {"O1": "O1 = ReLU(Z1)", "Z2": "Z2 = O1 @ W2.T + b2", "O2": "O2 = ReLU(Z2), or Z2 for an identity output"}
 
 
 class Findings(NamedTuple):
@@ -74,13 +76,13 @@ def _placed(
     lines = right_lines(*setting)
     causes, steps = [], []
     if explanation.forward is not None:
-        forward, literal = explanation.forward
-        causes.append(Cause(forward.id, forward.text.format(t=_number(literal)), "forward", forward.correction))
+        forward, text = explanation.forward, explanation.forward.text.format(t=_number(explanation.literal))
+        causes.append(Cause(forward.id, text, "forward", forward.correction))
         steps.append("dO2")
     for step, line, literal in explanation.wrong:
         steps.append(step)
         if line is None:
-            causes.append(Cause("unknown", UNKNOWN.format(step=step), step, lines[step].code))
+            causes.append(_describe(step, lines[step].code, groups))
         else:
             causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, lines[step].code))
     each = [(explain.holds(explanation, setting, group, literals), group.sizes) for group in groups if group.keep.any()]
@@ -89,15 +91,17 @@ def _placed(
         return [_Alternative(tuple(causes), tuple(steps))] if causes else []
     result = []
     for placement in scales.placements(constants[0][0]):
-        blamed, said = list(steps), list(causes)
+        places = {}
         for step, c in placement.items():
-            at = _where(step, c, explanation.local)
-            values = _same_placement(set(placement), step, constants)
-            for factor in scales.factors(values):
-                said.append(Cause(factor.id, _spoken(factor, setting), at, lines[at].code))
-            blamed.append(at)
-        if said:
-            result.append(_Alternative(tuple(said), tuple(blamed)))
+            places[step] = _where(step, c, placement.get("dO2", 1) if step == "dO1" else 1, explanation)
+        for chosen in itertools.product(*places.values()):
+            said, blamed = list(causes), list(steps)
+            for step, at in zip(placement, chosen, strict=True):
+                for factor in scales.factors(_same_placement(set(placement), step, constants)):
+                    said.append(Cause(factor.id, _spoken(factor, setting), at, lines[at].code))
+                blamed.append(at)
+            if said:
+                result.append(_Alternative(tuple(said), tuple(blamed)))
     return result
 
 
@@ -111,10 +115,21 @@ def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dic
     return values
 
 
-def _where(step: str, c: int, local: dict[str, int]) -> str:
-    """Between dO and dZ, the step that shows the factor."""
+def _where(step: str, c: int, before: int, explanation: Explanation) -> tuple[str, ...]:
+    """Between dO and dZ, the step at which the factor c comes in; both if nothing shows which.
+
+    `before` is the factor that came in earlier. Without a returned or named array, those inside the program decide:
+    if dO occurs there without c but not with it, c came after.
+    """
     later = {"dO2": "dZ2", "dO1": "dZ1"}.get(step)
-    return later if later and local.get(later) == c and local.get(step, 1) != c else step
+    if later is None:
+        return (step,)
+    if step in explanation.local or later in explanation.local:
+        return (later,) if explanation.local.get(later) == c and explanation.local.get(step, 1) != c else (step,)
+    inside = explanation.inside.get(step, frozenset())
+    if before * c % scales.P in inside:
+        return (step,)
+    return (later,) if before in inside else (step, later)
 
 
 def _spoken(factor: scales.Factor, setting: Setting) -> str:
@@ -130,22 +145,33 @@ def _unexplained(
 ) -> _Alternative:
     """No line of the catalogue fits: say where the error enters, and what else is certain."""
     lines = right_lines(*setting)
-    compared = unexplained.errors(groups, tuple(sorted(wrong)))
-    entries = unexplained.single_entries(compared)
-    if entries and set(entries) == wrong:
-        causes = [
-            Cause("one_entry", f"only the entry {index} of {leaf} is wrong", leaf, lines[leaf].code)
-            for leaf, index in sorted(entries.items(), key=lambda item: STEPS.index(item[0]))
-        ]
-        return _Alternative(tuple(causes), tuple(c.leaf for c in causes))
+    alone = unexplained.single_entries(unexplained.errors(groups, tuple(sorted(wrong))))
+    if set(alone) == wrong:
+        steps = tuple(step for step in STEPS if step in alone)
+        return _Alternative(tuple(_describe(step, lines[step].code, groups) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, set(found))
-    thresholds = unexplained.acts_at_some_sizes(compared)
-    if thresholds:
-        places = ", ".join(thresholds[:3])
-        text = f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({places})"
-        return _Alternative((Cause("threshold", text, step, lines[step].code),), (step,))
-    return _Alternative((Cause("unknown", UNKNOWN.format(step=step), step, lines[step].code),), (step,))
+    if step == "dO2" and "Z1" in found and not {"O1", "Z2", "O2"} <= found:
+        missing = next(name for name in ("O1", "Z2", "O2") if name not in found)
+        text = f"unknown, the error enters in the forward pass: the program computes no right {missing}"
+        return _Alternative((Cause("unknown", text, "forward", FORWARD[missing]),), (step,))
+    return _Alternative((_describe(step, lines[step].code, groups),), (step,))
+
+
+def _describe(step: str, correction: str, groups: list[Group]) -> Cause:
+    """What is certain of an error at a step that no line of the catalogue explains."""
+    leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
+    compared = unexplained.errors(groups, (step,) if step in leaves else leaves)
+    alone = unexplained.single_entries(compared)
+    if step in alone:
+        return Cause("one_entry", f"only the entry {alone[step]} of {step} is wrong", step, correction)
+    places = unexplained.acts_at_some_sizes(compared)
+    if places:
+        text = (
+            f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({', '.join(places[:3])})"
+        )
+        return Cause("threshold", text, step, correction)
+    return Cause("unknown", UNKNOWN.format(step=step), step, correction)
 
 
 def _steps(

@@ -52,6 +52,13 @@ def _as_scanned(s: Scope, output: Callable) -> tuple[jax.Array, jax.Array, jax.A
     return Z1, _relu(Z1), Z2, output(Z2)
 
 
+def _bias_outside(s: Scope, output: Callable) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    Z1 = s.x @ s.W1.T
+    O1 = _relu(Z1) + s.b1[None, :]
+    Z2 = O1 @ s.W2.T + s.b2[None, :]
+    return Z1, O1, Z2, output(Z2)
+
+
 @functools.cache
 def wrong_forwards(output: str) -> tuple[Forward, ...]:
     """The forward passes that people confuse with the declared one."""
@@ -67,6 +74,13 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
         Forward("bias_missing", "Z1 = x @ W1.T", lambda s: forward(s, act, b1=0), "b1 is missing in Z1", Z1, {}),
         Forward("bias_missing", "Z2 = O1 @ W2.T", lambda s: forward(s, act, b2=0), "b2 is missing in Z2",
                 "Z2 = O1 @ W2.T + b2", {}),
+        Forward("bias_missing", "Z1 = x @ W1.T, Z2 = O1 @ W2.T", lambda s: forward(s, act, b1=0, b2=0),
+                "b1 and b2 are missing in the forward pass", f"{Z1}, Z2 = O1 @ W2.T + b2", {}),
+        Forward("bias_outside", "O1 = ReLU(x @ W1.T) + b1", lambda s: _bias_outside(s, act),
+                "b1 is added after the hidden ReLU; it belongs inside", "O1 = ReLU(x @ W1.T + b1)", {}),
+        Forward("bias_outside", "O1 = ReLU(x @ W1.T) + b1", lambda s: _bias_outside(s, act),
+                "b1 is added after the hidden ReLU; it belongs inside", "O1 = ReLU(x @ W1.T + b1)",
+                {"db1": lambda s: s.dO1.sum(axis=0)}),
         Forward("other_output", "", lambda s: forward(s, other), mixed[0], O2, {"dZ2": mixed[1]}),
         Forward("hidden_relu_missing", "O1 = Z1", lambda s: forward(s, act, _same),
                 "the hidden layer has no ReLU, in the forward pass and in dZ1", "O1 = ReLU(Z1)",
@@ -77,6 +91,9 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
         Forward("other_activation", "O1 = tanh(Z1)", lambda s: forward(s, act, jnp.tanh),
                 "the hidden activation is tanh; the declared one is ReLU", "O1 = ReLU(Z1)",
                 {"dZ1": lambda s: s.dO1 * (1 - s.O1**2)}),
+        Forward("other_activation", "O1 = abs(Z1)", lambda s: forward(s, act, jnp.abs),
+                "the hidden activation is an absolute value; the declared one is ReLU", "O1 = ReLU(Z1)",
+                {"dZ1": lambda s: s.dO1 * jnp.sign(s.Z1)}),
         Forward("w2_for_w1", "Z1 = W2 + b1", lambda s: forward(s, act, Z1=s.W2 + s.b1[None, :]),
                 "W2 stands where W1 x belongs in the hidden layer", Z1, {}),
         Forward("w2_for_w1", "Z1 = x @ W2.T + b1", lambda s: forward(s, act, Z1=s.x @ s.W2.T + s.b1[None, :]),

@@ -69,13 +69,8 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, system: System, vi
     def read(atom: Any) -> Any:
         return _constant(atom.val, system, atom.aval) if isinstance(atom, Literal) else known[atom]
 
-    known.update(
-        zip(
-            jaxpr.constvars,
-            (_constant(const, system, var.aval) for const, var in zip(consts, jaxpr.constvars, strict=True)),
-            strict=True,
-        )
-    )
+    for var, const in zip(jaxpr.constvars, consts, strict=True):
+        known[var] = _constant(const, system, var.aval)
     known.update(zip(jaxpr.invars, arguments, strict=True))
     for number, eqn in enumerate(jaxpr.eqns):
         call = Call(eqn, system, visit, (*path, number))

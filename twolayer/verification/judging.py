@@ -45,7 +45,7 @@ def verify(
         leaves = leaf_verdicts(groups, setting)
         constants = programs.literals(traced.traced[0].jaxpr)
         found = explain.explanations(setting, groups, constants)
-        causes, steps, first = findings.find(found, setting, groups, leaves, constants)
+        causes, steps, first = findings.find(found, setting, groups, leaves, constants, explain.right_inside(groups))
         formula = summarise(leaves, steps, groups, constants)
         conventions = {"relu_at_zero": {k: str(v) for k, v in kinks.relu_at_zero(traced, setting).items()}}
     return Verdict(

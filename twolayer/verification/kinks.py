@@ -9,6 +9,7 @@ from twolayer.verification import draws, scales
 from twolayer.verification.evidence import Subject
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue, P
+from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.reference import Point, Setting, over_the_field, truth
 
 DRAWS = 4
@@ -50,7 +51,9 @@ def _at(subject: Subject, point: Point) -> dict[str, np.ndarray]:
 
 
 def _convention(mine: np.ndarray, right: np.ndarray, tied: np.ndarray) -> Fraction | None:
-    with_one = scales.ratio((mine - right) % P, tied) if not scales.opaque_mask(mine).any() else None
+    if opaque_mask(mine).any():
+        return None
+    with_one = scales.ratio((mine - right) % P, tied)
     if with_one is None:
-        return Fraction(0) if not scales.opaque_mask(mine).any() and not ((mine - right) % P).any() else None
+        return None if ((mine - right) % P).any() else Fraction(0)
     return scales.rational(with_one)

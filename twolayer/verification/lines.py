@@ -41,7 +41,8 @@ class Line(NamedTuple):
     compute: Scope -> the step's array; for "forward", Scope -> (Z1, O1, Z2, O2).
     text: what is wrong with it, in one sentence; "{t}" stands for the literal.
     loss, output: where it can occur; None for everywhere.
-    literal: it has a constant, tried with each float literal that the derivation contains.
+    literal: it has a constant t, tried with each float literal that the derivation contains.
+      affine: the step is a + t b, so that t is solved for instead.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Line(NamedTuple):
     loss: str | None = None
     output: str | None = None
     literal: bool = False
+    affine: bool = False
 
     def fits(self, loss: str, output: str) -> bool:
         """Whether the line can occur for this loss and output."""

@@ -182,6 +182,23 @@ def _concatenate(call: Any, *values: Any) -> Any:
 RULES["concatenate"] = _concatenate
 
 
+def _stack(call: Any, *values: Any) -> Any:
+    axis = call.params["axis"] - call.ranks[0] - 1
+    return _joined(call, lambda *arrays: np.stack(arrays, axis=axis), values, call.ranks)
+
+
+RULES["stack"] = _stack
+
+
+def _unstack(call: Any, a: Any) -> list:
+    axis = call.params["axis"] - call.ranks[0]
+    count = call.eqn.invars[0].aval.shape[call.params["axis"]]
+    return [apply(call.system, lambda a, i=i: np.take(a, i, axis=axis), a) for i in range(count)]
+
+
+RULES["unstack"] = _unstack
+
+
 def stack(call: Any, values: list, rank: int) -> Any:
     """Values of this rank, stacked along a new first axis (after the draws)."""
     return _joined(call, lambda *arrays: np.stack(arrays, axis=-rank - 1), tuple(values), [rank] * len(values))
@@ -257,60 +274,68 @@ def dot_general(call: Any, a: Any, b: Any) -> Any:
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         product = left @ right
     else:
-        product = call.system.matmul(*(_as_value(call.system, factor) for factor in (left, right)))
+        product = call.system.matmul(*(as_value(call.system, factor) for factor in (left, right)))
     return apply(call.system, lambda p: p.reshape((*_leading(p, 3), *call.eqn.outvars[0].aval.shape)), product)
 
 
-def _as_value(system: Any, a: Any) -> Any:
+def as_value(system: Any, a: Any) -> Any:
     """Integers and booleans, such as a mask in a matrix product, as the numbers that they are."""
     return system.constant(a.astype(np.float64)) if isinstance(a, np.ndarray) else a
 
 
 def _by_position(call: Any, *inputs: Any) -> Any:
-    """JAX moves the positions of all entries of the operands; the entries follow. Each draw by itself."""
-    movers = {"gather": 1, "dynamic_slice": 1, "dynamic_update_slice": 2, "scatter": None, "pad": 2}[
-        call.eqn.primitive.name
-    ]
-    params = call.params | ({"fill_value": -1} if call.eqn.primitive.name == "gather" else {})
-    moved = (0, 2) if movers is None else tuple(range(movers))
+    """JAX moves the positions of all entries of the operands, and the entries follow."""
+    name, shapes = call.eqn.primitive.name, [var.aval.shape for var in call.eqn.invars]
+    params = call.params | ({"fill_value": -1} if name == "gather" else {})
+    moved = {"gather": (0,), "dynamic_slice": (0,), "scatter": (0, 2)}.get(name, (0, 1))
+    ends = np.cumsum([0] + [int(np.prod(shapes[i], dtype=int)) for i in moved])
+    positions = list(inputs)
+    for i, start, end in zip(moved, ends, ends[1:], strict=False):
+        positions[i] = np.arange(start, end).reshape(shapes[i])
+    at = _for_each_draw(lambda *arguments: call.eqn.primitive.bind(*arguments, **params), positions, shapes)
+    if at.size and at.min() < 0:
+        raise IndexError(f"{call.reason()}: an index is out of range")
+    per_draw = at.ndim > len(call.eqn.outvars[0].aval.shape)
 
-    def one_draw(*inputs: Any) -> Any:
-        offset, positions = 0, list(inputs)
-        for i in moved:
-            count = int(np.prod(shape(inputs[i]), dtype=int))
-            positions[i] = np.arange(offset, offset + count).reshape(shape(inputs[i]))
-            offset += count
-        at = np.asarray(call.eqn.primitive.bind(*positions, **params))
-        if at.size and at.min() < 0:
-            raise IndexError(f"{call.reason()}: an index is out of range")
-        return apply(
-            call.system, lambda *arrays: np.concatenate([a.ravel() for a in arrays])[at], *(inputs[i] for i in moved)
-        )
+    def follow(*arrays: Numbers) -> Numbers:
+        flat = [a.reshape(*_leading(a, len(shapes[i])), -1) for i, a in zip(moved, arrays, strict=True)]
+        lead = np.broadcast_shapes(*(a.shape[:-1] for a in flat), at.shape[:1] if per_draw else ())
+        entries = np.concatenate([np.broadcast_to(a, (*lead, a.shape[-1])) for a in flat], axis=-1)
+        if not per_draw:
+            return entries[..., at]
+        return np.take_along_axis(entries, at.reshape(len(at), -1), axis=-1).reshape(at.shape)
 
-    return each_draw(call, one_draw, inputs)[0]
+    return apply(call.system, follow, *(inputs[i] for i in moved))
 
 
-for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad"):
+def _for_each_draw(f: Callable, inputs: Any, shapes: Any) -> Numbers:
+    """A function of arrays, mapped over the axis of draws of those that have one."""
+    batched = [np.ndim(a) > len(own) for a, own in zip(inputs, shapes, strict=True)]
+    return np.asarray(jax.vmap(f, [0 if one else None for one in batched])(*inputs) if any(batched) else f(*inputs))
+
+
+for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad", "tile"):
     RULES[_name] = _by_position
 
 
 def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
     """Where updates land is the transpose of the scatter, applied to positions; then a product with that matrix."""
+    shapes = [var.aval.shape for var in call.eqn.invars]
+    size, count = (int(np.prod(shapes[i], dtype=int)) for i in (0, 2))
 
-    def one_draw(operand: Any, indices: Numbers, updates: Any) -> Any:
-        size, count = int(np.prod(shape(operand), dtype=int)), int(np.prod(shape(updates), dtype=int))
-        zeros, nothing = np.zeros(shape(operand)), np.zeros(shape(updates))
-        add = jax.lax.scatter_add_p
-        scatter = jax.linear_transpose(lambda u: add.bind(zeros, indices, u, **call.params), nothing)
-        (landing,) = scatter(1.0 + np.arange(size, dtype=np.float64).reshape(shape(operand)))
-        matrix = np.asarray(landing).reshape(count, 1) == 1 + np.arange(size)
-        if isinstance(operand, np.ndarray):
-            return operand + (updates.reshape(1, count) @ matrix).reshape(operand.shape).astype(operand.dtype)
-        flat = call.system.move(lambda a: a.reshape(1, count), updates)
-        added = call.system.matmul(flat, call.system.constant(matrix.astype(np.float64)))
-        return call.system.add(operand, call.system.move(lambda a: a.reshape(shape(operand)), added))
+    def landing(indices: Any) -> Any:
+        add, zeros = jax.lax.scatter_add_p, np.zeros(shapes[0])
+        scatter = jax.linear_transpose(lambda u: add.bind(zeros, indices, u, **call.params), np.zeros(shapes[2]))
+        return scatter(1.0 + np.arange(size, dtype=np.float64).reshape(shapes[0]))[0]
 
-    return each_draw(call, one_draw, (operand, indices, updates))[0]
+    at = _for_each_draw(landing, [indices], shapes[1:2])
+    matrix = at.reshape(*_leading(at, len(shapes[2])), count, 1) == 1 + np.arange(size)
+    flat = apply(call.system, lambda a: a.reshape(*_leading(a, len(shapes[2])), 1, count), updates)
+    if isinstance(operand, np.ndarray):
+        added = (flat @ matrix).astype(operand.dtype)
+        return operand + added.reshape(*_leading(added, 2), *shapes[0])
+    added = call.system.matmul(flat, call.system.constant(matrix.astype(np.float64)))
+    return call.system.add(operand, call.system.move(lambda a: a.reshape(*_leading(a, 2), *shapes[0]), added))
 
 
 RULES["scatter-add"] = RULES["scatter_add"] = _scatter_add
@@ -333,7 +358,7 @@ def _scatter_mul(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
         return operand * _scatter_add(call, ones, indices, updates - 1)
     one = call.system.constant(np.float64(1))
     updates = call.system.sub(updates, one)
-    return call.system.mul(operand, _scatter_add(call, _as_value(call.system, ones), indices, updates))
+    return call.system.mul(operand, _scatter_add(call, as_value(call.system, ones), indices, updates))
 
 
 RULES["scatter-mul"] = RULES["scatter_mul"] = _scatter_mul

@@ -1,5 +1,6 @@
 """What can be read off a jaxpr without running it: its float literals, and its thresholds."""
 
+import functools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,7 @@ from twolayer.verification.numbers.literals import rationals, simplest_rational
 
 THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
 ROUNDINGS = ("round", "floor", "ceil")
+EXPONENTIALS = ("exp", "exp2", "expm1", "logistic", "tanh")
 MOST_LITERALS = 12
 
 
@@ -24,6 +26,12 @@ def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
             for nested in value if isinstance(value, tuple | list) else (value,):
                 if isinstance(nested, ClosedJaxpr | Jaxpr):
                     yield from operations(nested)
+
+
+@functools.lru_cache(maxsize=4096)
+def uses_exp(closed: ClosedJaxpr) -> bool:
+    """Whether anything is exponentiated."""
+    return any(eqn.primitive.name in EXPONENTIALS for eqn in operations(closed))
 
 
 def literals(closed: ClosedJaxpr) -> tuple[Fraction, ...]:
@@ -53,6 +61,6 @@ def thresholds(closed: ClosedJaxpr) -> list[str]:
         constants = [float(a.val) for a in eqn.invars if isinstance(a, Literal) and np.ndim(a.val) == 0]
         if eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and any(constants)):
             found.append(where(eqn))
-        elif eqn.primitive.name == "clamp":
+        elif eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round"):
             found.append(where(eqn))
     return list(dict.fromkeys(found))

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from twolayer.verification import control, movement
 from twolayer.verification.interpreter import Call, is_float
@@ -55,6 +55,17 @@ def _div(call: Call, a: Any, b: Any) -> Any:
 def _integer_pow(call: Call, a: Any) -> Any:
     n = call.params["y"]
     return a**n if isinstance(a, np.ndarray) else call.system.power(a, n)
+
+
+@rule("split")
+def _split(call: Call, a: Any) -> list:
+    axis = call.params["axis"] - call.ranks[0]
+    ends = np.cumsum(call.params["sizes"])
+    starts = ends - call.params["sizes"]
+    return [
+        movement.apply(call.system, lambda a, i=i, n=n: np.take(a, range(i, n), axis=axis), a)
+        for i, n in zip(starts, ends, strict=True)
+    ]
 
 
 @rule("exp2")
@@ -170,11 +181,18 @@ RULES.update(control.RULES)
 _COMBINE = ("reduce", "scatter", "select_and")  # their jaxpr says how two entries combine; it is no call
 
 
+def nested_call(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
+    """The jaxpr that an operation calls with its own inputs, if it is a call: jit, custom_jvp_call, checkpoint, ..."""
+    nested = [value for value in eqn.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)]
+    called = len(nested) == 1 and eqn.primitive.name not in RULES and not eqn.primitive.name.startswith(_COMBINE)
+    return nested[0] if called else None
+
+
 def opaque_rule(call: Call, *inputs: Any) -> Any:
     """A call, or an operation on integers alone, or one without algebraic meaning: its value is known to be unknown."""
-    nested = [value for value in call.params.values() if isinstance(value, ClosedJaxpr) or hasattr(value, "eqns")]
-    if len(nested) == 1 and not call.eqn.primitive.name.startswith(_COMBINE):
-        return call.run(nested[0], inputs)
+    nested = nested_call(call.eqn)
+    if nested is not None:
+        return call.run(nested, inputs)
     if all(isinstance(a, np.ndarray) or not hasattr(a, "_fields") for a in inputs):
         return _on_integers(call, *inputs)
     shadows = _shadows(call, inputs)

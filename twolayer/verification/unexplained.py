@@ -36,7 +36,7 @@ def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
         pair = {f"dW{layer}", f"db{layer}"}
         if not pair & wrong:
             continue
-        if pair & derived - wrong or f"dZ{layer}" in found:
+        if pair & derived - wrong:
             return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
         return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
     raise ValueError("no leaf is wrong")
@@ -46,14 +46,14 @@ def single_entries(compared: list[Errors]) -> dict[str, tuple[int, ...]]:
     """Leaves of which one entry alone is ever wrong: leaf -> its index."""
     found = {}
     for leaf in compared[0].wrong if compared else ():
-        places = [np.argwhere(e.wrong[leaf].any(axis=0)) for e in compared]
-        places = [place for place in places if len(place)]
-        if (
-            places
-            and all(len(p) == 1 and (p == places[0]).all() for p in places)
-            and compared[0].wrong[leaf][0].size > 1
-        ):
-            found[leaf] = tuple(int(i) for i in places[0][0])
+        where = [(np.argwhere(e.wrong[leaf].any(axis=0)), e.wrong[leaf].shape[1:]) for e in compared]
+        places = [(place[0], shape) for place, shape in where if len(place) == 1]
+        if not places or len(places) < sum(len(place) > 0 for place, _ in where):
+            continue
+        for index in (places[0][0], places[0][0] - places[0][1]):  # counted from the start, or from the end
+            if all((place == index % shape).all() for place, shape in places):
+                found[leaf] = tuple(int(i) for i in index)
+                break
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from twolayer.verification.numbers.integers import Undecided, objects, refuse_opaque
 from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 # Each comparison with its negation. Of a ball both are false where it cannot be decided.
 DECISIONS = {
@@ -69,14 +69,14 @@ class Balls(System):
         self.flint, self.bits = flint, bits
         self._doubt: Undecided | None = None
 
-    def exact(self, array: np.ndarray) -> Ball:
+    def exact(self, array: Numbers) -> Ball:
         """The numbers that these floats are, as balls of radius 0."""
         array = np.asarray(array, np.float64)
         return self._from_list([self.flint.arb(number) for number in array.ravel().tolist()], array.shape)
 
     @_at_precision
-    def constant(self, array: np.ndarray) -> Ball:
-        fractions = rationals(array)
+    def constant(self, array: Numbers) -> Ball:
+        fractions = rationals(np.asarray(array))
         known = {f: self._literal(f) for f in set(fractions)}
         return self._from_list([known[f] for f in fractions], np.shape(array))
 
@@ -90,12 +90,12 @@ class Balls(System):
         refuse_opaque(value.balls)
         if not all(ball.rel_accuracy_bits() >= SURE_BITS for ball in value.balls.flat):
             raise Undecided(f"a number is not known well enough with {self.bits} bits")
-        return np.frompyfunc(float, 1, 1)(value.balls).astype(np.float64)
+        return np.asarray(np.frompyfunc(float, 1, 1)(value.balls), np.float64)
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Ball:
+    def opaque(self, shadow: Numbers, reason: str) -> Ball:
         return Ball(np.full(np.shape(shadow), Opaque(reason), object))
 
-    def move(self, f: Callable[..., np.ndarray], *values: Ball) -> Ball:
+    def move(self, f: Callable[..., Numbers], *values: Ball) -> Ball:
         self._raise_doubt()
         return Ball(objects(f(*(value.balls for value in values))))
 

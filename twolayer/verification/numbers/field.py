@@ -28,11 +28,15 @@ NO_VALUE_OF_LOG = "the value of a logarithm"
 
 
 class FieldValue(NamedTuple):
-    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, exp of the value (or None)."""
+    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, and exp of the value.
+
+    The last two are None where they are unknown, respectively follow from the exponent.
+    .
+    """
 
     shadow: Numbers
     element: Numbers
-    exponent: Numbers
+    exponent: Numbers | None = None
     image: Numbers | None = None
 
 
@@ -65,7 +69,7 @@ class Field(System):
 
     def opaque(self, shadow: Numbers, reason: str) -> FieldValue:
         unknown = np.full(np.shape(shadow), Opaque(reason), object)
-        return _value(shadow, unknown, unknown)
+        return _value(shadow, unknown)
 
     def move(self, f: Callable[..., Numbers], *values: FieldValue) -> FieldValue:
         images = None
@@ -74,7 +78,7 @@ class Field(System):
         return _value(
             f(*(value.shadow for value in values)),
             f(*(value.element for value in values)),
-            f(*(value.exponent for value in values)),
+            None if any(value.exponent is None for value in values) else f(*(value.exponent for value in values)),
             images,
         )
 
@@ -84,7 +88,7 @@ class Field(System):
 
     def neg(self, a: FieldValue) -> FieldValue:
         image = None if a.image is None else inverse(a.image)
-        return _value(-a.shadow, -a.element % P, -a.exponent % Q, image)
+        return _value(-a.shadow, -a.element % P, None if a.exponent is None else -a.exponent % Q, image)
 
     def mul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
@@ -96,7 +100,9 @@ class Field(System):
     def div(self, a: FieldValue, b: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = a.shadow / b.shadow
-        element, exponent = a.element * inverse(b.element) % P, a.exponent * _inverse_q(b.exponent) % Q
+        known = a.exponent is not None and b.exponent is not None
+        exponent = a.exponent * _inverse_q(b.exponent) % Q if known else None
+        element = a.element * inverse(b.element) % P
         image = None if a.image is None else np.full(shadow.shape, Opaque("a logarithm, divided"), object)
         return _value(shadow, element, exponent, image)
 
@@ -111,7 +117,8 @@ class Field(System):
         if a.image is not None:
             image = np.multiply.reduce(a.image, axis=axes)
             image = image % P
-        element, exponent = np.sum(a.element, axis=axes) % P, np.sum(a.exponent, axis=axes) % Q
+        element = np.sum(a.element, axis=axes) % P
+        exponent = None if a.exponent is None else np.sum(a.exponent, axis=axes) % Q
         return _value(np.sum(a.shadow, axis=axes), element, exponent, image)
 
     def exp(self, a: FieldValue) -> FieldValue:
@@ -121,20 +128,19 @@ class Field(System):
         outside = ~((shadow > 1e-290) & (shadow < 1e290) | endless)
         if outside.ndim and outside.shape[0] == len(self.lost):
             self.lost |= outside.reshape(len(self.lost), -1).any(axis=1)
-        unknown = np.full(shadow.shape, Opaque("exp of an exp"), object)
-        return _value(shadow, np.where(endless, 0, exponential(a)), unknown)
+        return _value(shadow, np.where(endless, 0, exponential(a)))
 
     def log(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = np.log(a.shadow)
         unknown = np.full(shadow.shape, Opaque(NO_VALUE_OF_LOG), object)
-        return _value(shadow, unknown, unknown, a.element)
+        return _value(shadow, unknown, None, a.element)
 
     def _both(self, op: Callable, a: FieldValue, b: FieldValue, image: Numbers | None) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = op(a.shadow, b.shadow)
-        element, exponent = op(a.element, b.element) % P, op(a.exponent, b.exponent) % Q
-        return _value(shadow, element, exponent, image)
+        known = a.exponent is not None and b.exponent is not None
+        return _value(shadow, op(a.element, b.element) % P, op(a.exponent, b.exponent) % Q if known else None, image)
 
 
 _power = absorbing(lambda base, exponent: pow(base, exponent, P), 2)
@@ -142,7 +148,7 @@ _inverse_p = absorbing(lambda a: pow(a, -1, P) if a else Opaque("a division by z
 _inverse_q = absorbing(lambda a: pow(a, -1, Q) if a else Opaque("a division by zero"))
 
 
-def _value(shadow: object, element: object, exponent: object, image: object = None) -> FieldValue:
+def _value(shadow: object, element: object, exponent: object = None, image: object = None) -> FieldValue:
     return FieldValue(np.asarray(shadow), _array(element), _array(exponent), _array(image))
 
 
@@ -157,7 +163,11 @@ def inverse(element: Numbers) -> Numbers:
 
 def exponential(value: FieldValue) -> Numbers:
     """exp(value) in F_p: known from the start, or G to the exponent."""
-    return value.image if value.image is not None else _array(_power(np.asarray(G, object), value.exponent))
+    if value.image is not None:
+        return value.image
+    if value.exponent is None:
+        return np.full(value.shadow.shape, Opaque("exp of a number that is an exp or a logarithm"), object)
+    return _array(_power(np.asarray(G, object), value.exponent))
 
 
 def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
@@ -169,6 +179,10 @@ def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
             return v if isinstance(v, Opaque) and n else pow(v, n, P) if n else 1
         return Opaque("a logarithm times a number that is not an integer")
 
+    if factor.exponent is None:
+        return np.full(
+            np.broadcast_shapes(image.shape, factor.shadow.shape), Opaque("a logarithm times an exp"), object
+        )
     return _array(np.frompyfunc(power, 3, 1)(image, factor.exponent, factor.shadow))
 
 

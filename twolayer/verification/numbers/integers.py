@@ -12,7 +12,7 @@ import numpy as np
 
 from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 
 try:
     import flint
@@ -42,7 +42,7 @@ class Rational(NamedTuple):
 class Integers(System):
     """Exact arithmetic."""
 
-    def exact(self, array: np.ndarray) -> Rational:
+    def exact(self, array: Numbers) -> Rational:
         """The numbers that these floats are, to the last bit; all must be finite."""
         mantissa, exponent = np.frexp(np.asarray(array, np.float64))
         whole = (mantissa * 2.0**53).astype(np.int64)
@@ -53,8 +53,8 @@ class Integers(System):
         shift = np.where(whole == 0, 0, exponent - lowest)
         return Rational(objects(whole.astype(object) << shift.astype(object)), 2**-lowest)
 
-    def constant(self, array: np.ndarray) -> Rational:
-        fractions = rationals(array)
+    def constant(self, array: Numbers) -> Rational:
+        fractions = rationals(np.asarray(array))
         common = math.lcm(*(f.denominator for f in fractions if f is not None))
         numerators = np.empty(len(fractions), object)
         numerators[:] = [
@@ -65,12 +65,13 @@ class Integers(System):
     def shadow(self, value: Rational) -> np.ndarray:
         """Correctly rounded, but for this: a number that is not zero stays so, and none becomes infinite."""
         refuse_opaque(value.numerator)
-        return np.frompyfunc(lambda n: _nearest(n, value.denominator), 1, 1)(value.numerator).astype(np.float64)
+        nearest = np.frompyfunc(lambda n: _nearest(n, value.denominator), 1, 1)
+        return np.asarray(nearest(value.numerator), np.float64)
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Rational:
+    def opaque(self, shadow: Numbers, reason: str) -> Rational:
         return Rational(np.full(np.shape(shadow), Opaque(reason), object), 1)
 
-    def move(self, f: Callable[..., np.ndarray], *values: Rational) -> Rational:
+    def move(self, f: Callable[..., Numbers], *values: Rational) -> Rational:
         numerators, common = over_one_denominator(*values)
         return Rational(objects(f(*numerators)), common)
 
@@ -139,7 +140,7 @@ def over_one_denominator(*values: Rational) -> tuple[list[np.ndarray], int]:
     return [objects(v.numerator * f) if f > 1 else v.numerator for v, f in zip(values, factors, strict=True)], common
 
 
-def refuse_opaque(array: np.ndarray) -> None:
+def refuse_opaque(array: Numbers) -> None:
     """Raise Undecided if an entry is opaque."""
     unknown = opaque_mask(array)
     if unknown.any():
@@ -148,10 +149,11 @@ def refuse_opaque(array: np.ndarray) -> None:
 
 def _nearest(n: int, denominator: int) -> float:
     try:
-        number = n / denominator
+        size = abs(n) / denominator
     except OverflowError:
-        number = math.copysign(float(np.finfo(np.float64).max), n)
-    return number if number or not n else math.copysign(TINY, n)
+        size = float(np.finfo(np.float64).max)
+    size = max(size, TINY) if n else 0.0
+    return -size if n < 0 else size
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""What a float literal means: the simplest rational that rounds to it. 0.1 is 1/10, and Python's 1 / 7 is 1/7."""
+"""What a float literal means: the simplest rational that rounds to it. 0.1 is 1/10, and Python's 1 / 7 is 1/7.
+
+Python may have rounded more than once on the way: 1e-5 / 5 is not the float nearest to 1/500000. So where a rational
+within a few units in the last place is simpler by far than any that rounds to the literal, that one is meant.
+"""
 
 import functools
 import math
@@ -6,18 +10,23 @@ from fractions import Fraction
 
 import numpy as np
 
+ROUNDED_TWICE = 4  # units in the last place
+SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
+
 
 @functools.lru_cache(maxsize=4096)
 def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
-    """The fraction of smallest denominator (then numerator) in the interval of reals that round to `number`."""
+    """The fraction of smallest denominator (then numerator) among those that `number`, a float of `dtype`, may mean."""
     if number == 0:
         return Fraction(0)
     if number < 0:
         return -simplest_rational(-number, dtype)
     exact = Fraction(number)
     below = Fraction(float(np.nextafter(np.array(number, dtype), np.array(0, dtype)).astype(np.float64)))
-    half_gap = (exact - below) / 2  # the gap below is the smaller one at a power of two, so nothing wrong is let in
-    return _simplest_between(exact - half_gap, exact + half_gap)
+    gap = exact - below  # the one below is the smaller at a power of two, so nothing wrong is let in
+    nearest = _simplest_between(exact - gap / 2, exact + gap / 2)
+    wider = _simplest_between(exact - ROUNDED_TWICE * gap, exact + ROUNDED_TWICE * gap)
+    return wider if wider.denominator * SIMPLER_BY_FAR <= nearest.denominator else nearest
 
 
 def _simplest_between(low: Fraction, high: Fraction) -> Fraction:

@@ -1,0 +1,170 @@
+"""What `python -m experiments.verify` does, as a function of its options; importing this imports no JAX."""
+
+import contextlib
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments import cli, files, provenance
+from experiments.verification import lines, loading, outputs
+from experiments.verification.loading import Derivation
+from experiments.verification.progress import ERASE, Progress
+from experiments.verification.time_limit import time_limit
+
+if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
+    from experiments.verification.batches import Batch
+    from twolayer.verification.verdict import Verdict
+
+RIGHT, WRONG, OPEN, BAD_INPUT, FAULT, INTERRUPTED = 0, 1, 2, 3, 70, 130
+STATUS = {"right": RIGHT, "wrong": WRONG, "undecided": OPEN, "not_derived": OPEN}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The flags of the script, by name."""
+
+    derivation: str | None = None
+    loss: str = "cross_entropy"
+    output: str = "relu"
+    reduction: str = "mean"
+    json: str | None = None
+    report: str | None = None
+    time_limit: float = 60.0
+    relu_at_zero: str = "any"
+    precisions: tuple[str, ...] = ("float64", "float32", "bfloat16")
+    quiet: bool = False
+    batch: str | None = None
+    dataset: str | None = None
+    source_dir: str | None = None
+    data_dir: str | None = None
+    params: str | None = None
+    batch_size: int = 32
+    hidden: int = 128
+
+
+def run(options: Options) -> int:
+    """Judge one derivation, show and write the verdict, return the exit status.
+
+    Raises:
+      BadInput: the file, a path or the batch cannot be used, in one line.
+    """
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except cli.BadInput:
+        raise
+    except Exception:  # Python's own status for a crash is 1, which says "wrong" here
+        traceback.print_exc()
+        print("error: a fault of this program, not of the derivation; please report the lines above", file=sys.stderr)
+        return FAULT
+
+
+def _run(options: Options) -> int:
+    _check_combination(options)
+    file = loading.read(options.derivation) if options.derivation is not None else None
+    inputs = [Path(name) for name in (options.derivation, options.batch, options.params) if name]
+    json = outputs.check("json", options.json, inputs)
+    report = outputs.check("report", options.report, inputs + ([json] if json else []))
+    # Before the user's folder is on the path, where a file could hide a library that is not loaded yet.
+    from twolayer import verification
+
+    batch = _batch(options)
+    verdict, derivation = _judge(verification.verify, file, options, batch)
+    _write(verdict, derivation, options, json, report)
+    _show(verdict, derivation, options)
+    return STATUS[verdict.verdict]
+
+
+def _judge(
+    verify: Callable, file: loading.File | None, options: Options, batch: "Batch | None"
+) -> "tuple[Verdict, Derivation]":
+    """Run the derivation and the verification under the time limit; what the user's code prints goes to stderr."""
+    path = file.path if file else None
+    with Progress(sys.stderr, options.quiet) as progress, contextlib.redirect_stdout(sys.stderr):
+        erase = ERASE if progress.shown else ""
+        with time_limit(options.time_limit, path, BAD_INPUT, erase), _derivation(file, options) as derivation:
+            try:
+                with cli.bad_input(ValueError):
+                    verdict = verify(
+                        derivation.gradients,
+                        loss=options.loss,
+                        output=options.output,
+                        reduction=options.reduction,
+                        own_loss=derivation.loss,
+                        batch=batch,
+                        relu_at_zero=options.relu_at_zero,
+                        precisions=options.precisions,
+                        progress=progress if progress.shown else None,
+                    )
+            except SystemExit as error:
+                raise cli.BadInput(f"the derivation ends the program: {lines.blame(error, path)}") from error
+    return dataclasses.replace(verdict, notes=(*verdict.notes, *derivation.notes)), derivation
+
+
+def _derivation(file: loading.File | None, options: Options) -> contextlib.AbstractContextManager[Derivation]:
+    if file:
+        return loading.loaded(file)
+    return contextlib.nullcontext(loading.closed_form(options.loss, options.output, options.reduction))
+
+
+def _batch(options: Options) -> "Batch | None":
+    if not options.batch and not options.dataset:
+        return None
+    from experiments.verification import batches
+
+    if options.batch:
+        return batches.from_file(options.batch, options.loss)
+    return batches.from_dataset(
+        options.dataset,
+        options.loss,
+        params=options.params,
+        batch_size=options.batch_size,
+        hidden=options.hidden,
+        source_dir=options.source_dir,
+        data_dir=options.data_dir,
+    )
+
+
+def _check_combination(options: Options) -> None:
+    if options.batch and options.dataset:
+        raise cli.BadInput("--batch and --dataset both give the batch; choose one")
+    if options.params and not options.dataset:
+        raise cli.BadInput("--params goes with --dataset; a file for --batch holds its own parameters")
+
+
+def _write(
+    verdict: "Verdict", derivation: Derivation, options: Options, json: Path | None, report: Path | None
+) -> None:
+    if not (json or report):
+        return
+    facts = provenance.provenance()
+    question = {name: getattr(options, name) for name in ("loss", "output", "reduction")}
+    with cli.bad_input(OSError):
+        if json:
+            checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
+            files.write_json(json, verdict.to_json() | {"checked": checked, "provenance": facts})
+        if report:
+            from experiments.verification.report import Source, markdown
+
+            source = Source(derivation.name, derivation.source, **question, versions=facts["versions"])
+            with files.atomic(report, "wb") as file:
+                file.write(markdown(verdict, source).encode())
+
+
+def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
+    from experiments.verification import screen
+
+    name = f"{derivation.name}: {options.loss}, output {options.output}, {options.reduction}"
+    text = screen.render(verdict, name, source=derivation.source, colour=screen.wants_colour(sys.stdout))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks
+    try:
+        print(text.split("\n\n")[0] if options.quiet else text, flush=True)
+    except BrokenPipeError:  # a reader such as `head` has seen enough; the status is still to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,148 @@
+"""A verdict on one screen: at most 40 lines of 100 columns, the verdict first."""
+
+import os
+import textwrap
+from collections.abc import Callable
+from typing import TextIO
+
+from experiments.verification import lines, wording
+from twolayer.verification.verdict import STEPS, Cause, StepVerdict, Verdict
+
+HEIGHT, WIDTH, GUTTER = 40, 100, 9
+MORE = " " * GUTTER + "... more with --report=FILE.md"
+# The most lines a part may take; what is left belongs to the formula, the program and the notes.
+BUDGET = {"head": 4, "table": 9, "reasons": 3, "causes": 9, "counterexample": 7}
+COLOURS = {"right": "32", "wrong": "31;1", "undecided": "33", "not_derived": "33", "not_shown": "2"}
+NOT_SHOWN = StepVerdict("not_shown")
+Paint = Callable[[str, str], str]  # a verdict and the text to show in its colour
+
+
+def render(verdict: Verdict, name: str, *, source: str | None = None, colour: bool = False) -> str:
+    """The screen for one verdict.
+
+    Args:
+      verdict: what to show.
+      name: what was judged against which loss, for the second line.
+      source: text of the derivation file, to quote the line of a cause from.
+      colour: whether to use the terminal's colours.
+    """
+    paint = _painter(colour)
+    parts = {
+        "head": _head(verdict, name, paint),
+        "table": _table(verdict, paint) if wording.interesting_steps(verdict) else [],
+        "reasons": _reasons(verdict),
+        "causes": _causes(verdict, source),
+        "counterexample": _counterexample(verdict),
+    }
+    shown = [_cap(part, BUDGET[title]) for title, part in parts.items() if part]
+    shown.append(_cap(_facts(verdict), HEIGHT - sum(len(part) + 1 for part in shown)))
+    return "\n\n".join("\n".join(line.rstrip() for line in part) for part in shown if part)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose user has not asked for plain text."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _head(verdict: Verdict, name: str, paint: Paint) -> list[str]:
+    word, sentence = wording.headline(verdict)
+    said = _cap(_wrapped(f"{word}: {sentence}", ""), BUDGET["head"] - 1)
+    said[0] = paint(verdict.verdict, said[0][: len(word)]) + said[0][len(word) :]
+    return [*said, f"{name}; {verdict.seconds:.1f} s"[:WIDTH]]
+
+
+def _table(verdict: Verdict, paint: Paint) -> list[str]:
+    shown = ["step   itself       gradient     carries     seen as"]
+    for name in STEPS:
+        step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)
+        cells = [name.ljust(5), paint(step.verdict, _plain(step.verdict).ljust(11))]
+        cells.append(paint(leaf.verdict, _plain(leaf.verdict).ljust(11)) if leaf else " " * 11)
+        cells += [(step.scale or "")[:10].ljust(10), (step.where or "")[:50]]
+        shown.append("  ".join(cells))
+    return shown
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    new = [(name, why) for name, why in wording.reasons(verdict) if not wording.is_said(f"{name}: {why}", verdict)]
+    return [line for name, why in new for line in _wrapped(why, name)]
+
+
+def _causes(verdict: Verdict, source: str | None) -> list[str]:
+    found = wording.explanations(verdict)
+    if not found:
+        return []
+    if len(found) == 1 and len(found[0]) == 1:
+        return _cause(found[0][0], source, "cause", say=not wording.is_said(found[0][0].text, verdict))
+    shown = [f"Any one of these {len(found)} explains it:" if len(found) > 1 else f"{len(found[0])} errors at once:"]
+    for i, explanation in enumerate(found):
+        for j, cause in enumerate(explanation):
+            letter = f"({chr(97 + i)})" if len(found) > 1 else ""
+            digit = f"{j + 1}." if len(explanation) > 1 else ""
+            shown += _cause(cause, source, f"{letter} {digit}".strip(), say=True)
+    return shown
+
+
+def _cause(cause: Cause, source: str | None, label: str, say: bool) -> list[str]:
+    yours = source and lines.assigned(source, cause.leaf)
+    shown = _wrapped(f"at {cause.leaf}: {cause.text}", label) if say else []
+    if yours:
+        shown += _wrapped(f"{yours[1]}   (line {yours[0]})", "  yours")
+    return shown + (_wrapped(cause.correction, "  right") if cause.correction else [])
+
+
+def _counterexample(verdict: Verdict) -> list[str]:
+    example = verdict.counterexample
+    if example is None:
+        return []
+    sizes = ", ".join(f"{name} = {size}" for name, size in example.sizes.items())
+    entry, yours, right = wording.disagreement(example)
+    shown = _wrapped(f"{sizes}; entries counted from 0", "example")
+    for arrays in (example.inputs, example.forward):
+        shown += _flowed([f"{name} = {wording.array(values)}" for name, values in arrays.items()])
+    return _cap(shown, BUDGET["counterexample"] - 1) + _flowed([f"{entry}: yours {yours}, right {right}"])
+
+
+def _facts(verdict: Verdict) -> list[str]:
+    shown = []
+    if verdict.loss and not wording.is_said(verdict.loss, verdict):
+        shown += _wrapped(verdict.loss, "LOSS")
+    if verdict.formula:
+        shown += _wrapped("; ".join([_plain(verdict.formula.verdict), *wording.formula(verdict.formula)]), "FORMULA")
+    for part in verdict.program:
+        detail = wording.program(part)
+        shown += _wrapped(f"{part.precision} {_plain(part.verdict)}" + (f": {detail}" if detail else ""), "PROGRAM")
+    carried = None if wording.interesting_steps(verdict) else wording.carried(verdict)
+    for label, text in [("SCALE", carried), *(("NOTE", note) for note in verdict.notes), *wording.conventions(verdict)]:
+        shown += _wrapped(text, label) if text else []
+    return shown
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _wrapped(text: str, label: str) -> list[str]:
+    """The text beside its label, which has a column of its own; without a label over the full width."""
+    indent = " " * GUTTER
+    if not label:
+        return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+    return textwrap.wrap(text, WIDTH, initial_indent=label.ljust(GUTTER - 1) + " ", subsequent_indent=indent)
+
+
+def _flowed(items: list[str]) -> list[str]:
+    """As many items to a line as fit, none broken unless it is longer than a line."""
+    shown: list[str] = []
+    for item in items:
+        if shown and len(shown[-1]) + 3 + len(item) <= WIDTH:
+            shown[-1] += "   " + item
+        else:
+            shown += textwrap.wrap(item, WIDTH, initial_indent=" " * GUTTER, subsequent_indent=" " * (GUTTER + 2))
+    return shown
+
+
+def _cap(part: list[str], height: int) -> list[str]:
+    return part if len(part) <= height else [*part[: height - 1], MORE]
+
+
+def _painter(colour: bool) -> Paint:
+    return lambda verdict, text: f"\x1b[{COLOURS[verdict]}m{text}\x1b[0m" if colour else text

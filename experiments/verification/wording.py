@@ -1,0 +1,178 @@
+"""What a verdict says in words. The screen and the report put the same sentences in different places."""
+
+import math
+from collections.abc import Sequence
+
+from twolayer.verification.verdict import LEAVES, STEPS, Cause, Counterexample, Formula, Program, Verdict
+
+WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
+SHORT_LITERAL = 6  # characters; 0.1 is 1/10 to everyone, what 0.14285714285714285 was read as must be said
+
+
+def headline(verdict: Verdict) -> tuple[str, str]:
+    """The first line: `WRONG at dZ1`, and the sentence after its colon."""
+    word = WORDS[verdict.verdict]
+    if verdict.verdict == "wrong" and verdict.first_wrong_step:
+        word += f" at {verdict.first_wrong_step}"
+    return word, _SENTENCES[verdict.verdict](verdict).rstrip(".")
+
+
+def is_said(text: str, verdict: Verdict) -> bool:
+    """Whether the first line says this already."""
+    return text.rstrip(".") == headline(verdict)[1]
+
+
+def explanations(verdict: Verdict) -> list[list[Cause]]:
+    """The causes by explanation, in the order of the computation.
+
+    Each list explains the evidence alone; two causes in one list are two errors at once.
+    """
+    order = ("forward", *STEPS)
+    causes = sorted(verdict.causes, key=lambda cause: order.index(cause.leaf) if cause.leaf in order else len(order))
+    numbers = sorted({cause.explanation for cause in causes})
+    return [[cause for cause in causes if cause.explanation == number] for number in numbers]
+
+
+def reasons(verdict: Verdict) -> list[tuple[str, str]]:
+    """(name, reason) of each step and leaf that has one, each once."""
+    found = {name: step.reason for name, step in verdict.steps.items() if step.reason}
+    return list((found | {name: leaf.reason for name, leaf in verdict.leaves.items() if leaf.reason}).items())
+
+
+def interesting_steps(verdict: Verdict) -> bool:
+    """Whether the table of steps says more than the first line."""
+    dull = {"right", "not_shown"}
+    return verdict.verdict != "right" or any(step.verdict not in dull for step in verdict.steps.values())
+
+
+def carried(verdict: Verdict) -> str | None:
+    """The scale ledger of a right derivation in one sentence."""
+    scales = {step: verdict.steps[step].scale for step in STEPS if step in verdict.steps and verdict.steps[step].scale}
+    if not scales:
+        return None
+    return f"{', '.join(f'{step} carries {scale}' for step, scale in scales.items())}, paid back in the gradients"
+
+
+def formula(part: Formula) -> list[str]:
+    """What was established exactly, and at which odds."""
+    points = f"{_count(part.draws, 'draw')} in a prime field, {_count(part.patterns, 'activation pattern')}"
+    if part.verdict == "right":
+        odds = f"a wrong formula (degree <= {part.degree}) would pass with probability {_below(part.error_probability)}"
+        found = [f"exact at {points}; {odds} for each pattern"]
+    elif part.verdict == "wrong":
+        found = [f"refuted exactly: {points}"]
+    else:
+        found = [points]
+    if part.left_out:
+        found.append(f"{_count(part.left_out, 'draw')} left out: a number of the derivation was not finite there")
+    long = {text: value for text, value in part.literals.items() if len(text.lstrip("-")) > SHORT_LITERAL}
+    if long:
+        found.append("read as rationals: " + ", ".join(f"{text} as {value}" for text, value in long.items()))
+    if part.exact_batch:
+        found.append(f"on the given batch: {part.exact_batch}")
+    return found
+
+
+def program(part: Program) -> str:
+    """The rounding of one precision in one sentence."""
+    found = []
+    if part.steps:
+        largest = max(part.steps, key=lambda step: _rank(step.eta))
+        found.append(f"eta <= {_up(largest.eta)} ({largest.step})")
+        worst = max(part.steps, key=lambda step: _rank(step.error_over_bound))
+        if not worst.error_over_bound <= 1:
+            found.append(f"the error of {worst.step} is {worst.error_over_bound:.3g} times its bound")
+    alike = [name for name, outcome in part.agreement.items() if outcome == "right"]
+    if alike:
+        found.append(f"{', '.join(alike)} agree" + ("s" if len(alike) == 1 else ""))
+    found += [f"{name}: {outcome}" for name, outcome in part.agreement.items() if outcome != "right"]
+    return "; ".join(found + ([part.reason] if part.reason else []))
+
+
+def conventions(verdict: Verdict) -> list[tuple[str, str]]:
+    """(name, what was found)."""
+    names = {"relu_at_zero": "ReLU'(0)"}
+    known = {
+        names.get(name, name): [f"{layer} {value}" for layer, value in found.items() if value not in (None, "None")]
+        for name, found in verdict.conventions.items()
+    }
+    return [(name, ", ".join(found)) for name, found in known.items() if found]
+
+
+def disagreement(example: Counterexample) -> tuple[str, str, str]:
+    """The entry that is wrong, as given and as it should be."""
+    index = f"[{', '.join(map(str, example.index))}]" if example.index else ""
+    return f"{example.quantity}{index}", number(example.yours), number(example.right)
+
+
+def number(value: float) -> str:
+    """As short as it can be told apart from its neighbours by hand."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def array(values: object) -> str:
+    """A nested list on one line."""
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        return f"[{', '.join(map(array, values))}]"
+    return number(values)
+
+
+def _right(verdict: Verdict) -> str:
+    return f"{', '.join(LEAVES)} are the gradient of the loss"
+
+
+def _wrong(verdict: Verdict) -> str:
+    found = explanations(verdict)
+    if len(found) > 1:
+        return f"{len(found)} different causes explain it equally well"
+    if found and len(found[0]) > 1:
+        return f"{found[0][0].text.rstrip('.')}; the first of {len(found[0])} errors"
+    if found:
+        return found[0][0].text
+    if verdict.loss:
+        return verdict.loss
+    programs = [part for part in verdict.program if part.verdict == "wrong"]
+    if programs and not (verdict.formula and verdict.formula.verdict == "wrong"):
+        return f"the formula is not refuted, but in {programs[0].precision} the program is off by more than rounding"
+    return "the error enters here; nothing in the catalogue explains it"
+
+
+def _undecided(verdict: Verdict) -> str:
+    undecided = {name for part in (verdict.steps, verdict.leaves) for name in part if part[name].verdict == "undecided"}
+    told = [f"{name}: {reason}" for name, reason in reasons(verdict) if name in undecided]
+    return (told or list(verdict.notes) or ["no error was found, and nothing was proved"])[0]
+
+
+def _not_derived(verdict: Verdict) -> str:
+    missing = [leaf for leaf in LEAVES if leaf in verdict.leaves and verdict.leaves[leaf].verdict == "not_derived"]
+    others = [verdict.leaves[leaf].verdict for leaf in verdict.leaves if leaf not in missing]
+    rest = "; the others are right" if others and set(others) == {"right"} else ""
+    return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing{rest}"
+
+
+_SENTENCES = {"right": _right, "wrong": _wrong, "undecided": _undecided, "not_derived": _not_derived}
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}" + ("" if n == 1 else "s")
+
+
+def _below(probability: float) -> str:
+    """The next larger power of ten, so that the sentence stays true."""
+    if not 0 < probability < 1:
+        return f"{probability:g}"
+    return f"below 1e{math.floor(math.log10(probability)) + 1}"
+
+
+def _up(value: float) -> str:
+    """Two digits, rounded up: it is quoted as a bound."""
+    if not (math.isfinite(value) and value > 0):
+        return f"{value:g}"
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(round(value / unit, 6)) * unit:.2g}"
+
+
+def _rank(value: float) -> float:
+    return math.inf if math.isnan(value) else value

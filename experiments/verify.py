@@ -1,0 +1,87 @@
+"""Is a hand derivation of the gradient right? If not: which step is wrong, and why.
+
+  python -m experiments.verify                                        the package's own derivation
+  python -m experiments.verify --derivation=homework.py --loss=quadratic --output=identity --reduction=sum
+  python -m experiments.verify --derivation=homework.py --report=report.md --json=verdict.json
+
+The network is O1 = ReLU(x W1' + b1), O2 = ReLU(O1 W2' + b2), or without the second ReLU (--output=identity). Examples
+are rows. The derivation is a Python file; write it in jax.numpy and take all sizes from the shapes:
+
+    import jax.numpy as jnp
+
+    def gradients(params, x, y):               # W1 (K, d), b1 (K,), W2 (C, K), b2 (C,); x (m, d); y (m, C)
+        Z1 = x @ params.W1.T + params.b1       # y is one-hot for cross_entropy, real for quadratic
+        O1 = jnp.maximum(Z1, 0)
+        Z2 = O1 @ params.W2.T + params.b2
+        dZ2 = (jnp.maximum(Z2, 0) - y) * (Z2 > 0) / len(x)
+        dZ1 = (dZ2 @ params.W2) * (Z1 > 0)
+        return {"dW1": dZ1.T @ x, "db1": dZ1.sum(0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(0)}
+
+That one is right for --loss=quadratic, 1/2 ||O2 - y||^2 averaged over the m examples. Return "dO2", "dZ2", "dO1" and
+"dZ1" too and they are judged as well; a missing gradient is "not derived". A function loss(params, x, y) in the file is
+compared with the declared loss.
+
+Two verdicts. FORMULA: the program is evaluated over a prime field, where equality is exact; no tolerance. PROGRAM: its
+rounding, against bounds that follow from the operations. With --batch or --dataset the formula is checked on real
+numbers of yours too: --batch=FILE.npz holds W1, b1, W2, b2, x and y; --dataset takes the first examples of a data set,
+with --params=RUN/params.npz of a training run or else the parameters it starts from.
+
+The file is your own code and is RUN as such, with all your rights, as by `python homework.py`: run none that you do not
+trust. Exit status: 0 right, 1 wrong, 2 undecided or not fully derived, 3 bad input (a file that fails or does not end,
+a bad flag), 70 a fault of this program, 130 interrupted.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from experiments import cli
+from experiments.verification import command
+
+FLAGS = flags.FLAGS
+
+# Each list repeats names of the library, so that --help needs no JAX; a test holds the two together.
+DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
+LOSSES = ["cross_entropy", "quadratic"]
+OUTPUTS = ["relu", "identity"]
+REDUCTIONS = ["mean", "sum"]
+CONVENTIONS = ["any", "0", "1/2", "1"]
+PRECISIONS = ["float64", "float32", "bfloat16"]
+LONGEST = 1e6  # seconds
+
+flags.DEFINE_string("derivation", None, "The file with gradients(params, x, y) [the package's own].")
+flags.DEFINE_enum("loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2.")
+flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output.")
+flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
+flags.DEFINE_enum("relu_at_zero", "any", CONVENTIONS, "ReLU'(0) to insist on; any names what it finds.")
+flags.DEFINE_list("precisions", PRECISIONS, f"Whose rounding is judged: some of {','.join(PRECISIONS)}.")
+flags.DEFINE_string("json", None, "Write the verdict here as JSON.")
+flags.DEFINE_string("report", None, "Write a report here as Markdown with LaTeX equations.")
+flags.DEFINE_float("time_limit", 60.0, "Seconds that the file and its verification may take.")
+flags.DEFINE_bool("quiet", False, "The first lines only, and no progress: for jobs.")
+
+# Real numbers for the exact check
+flags.DEFINE_string("batch", None, "An .npz file of W1, b1, W2, b2, x and y (labels or targets).")
+flags.DEFINE_enum("dataset", None, DATASETS, "Its first training examples are the batch.")
+flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
+flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
+flags.DEFINE_string("params", None, "With --dataset: the params.npz of a training run.")
+flags.DEFINE_integer("batch_size", 32, "With --dataset: examples.", lower_bound=1)
+flags.DEFINE_integer("hidden", 128, "With --dataset, without --params: hidden units K.", lower_bound=1)
+
+flags.register_validator("time_limit", lambda value: 0 < value <= LONGEST, f"must be above 0 and at most {LONGEST:g}")
+flags.register_validator(
+    "precisions",
+    lambda names: names and set(names) <= set(PRECISIONS) and len(set(names)) == len(names),
+    f"must be some of {','.join(PRECISIONS)}",
+)
+
+
+def main() -> int:
+    """Flags to a verdict; returns the exit status."""
+    values = {field.name: FLAGS[field.name].value for field in dataclasses.fields(command.Options)}
+    return command.run(command.Options(**values | {"precisions": tuple(values["precisions"])}))
+
+
+if __name__ == "__main__":
+    cli.run(main, refusal=command.BAD_INPUT)

@@ -1,0 +1,614 @@
+"""The verification script as its users meet it: files in, an exit status, what it says and what it leaves behind."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.cli import BadInput
+from experiments.verification import batches, command, lines, loading, progress
+from experiments.verification import time_limit as limits
+from experiments.verification.command import Options
+from twolayer import datasets, gradients, losses, network, verification
+from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict, Verdict
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+# One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
+HOMEWORK = """\
+import jax.numpy as jnp
+
+
+def gradients(params, x, y):
+    Z1 = x @ params.W1.T + params.b1[None, :]
+    O1 = jnp.maximum(Z1, 0)
+    Z2 = O1 @ params.W2.T + params.b2[None, :]
+    O2 = jnp.maximum(Z2, 0)
+    dO2 = (O2 - y) / x.shape[0]
+    dZ2 = dO2 * (Z2 > 0)
+    dO1 = dZ2 @ params.W2
+    dZ1 = dO1 * (Z1 > 0)
+    return {"dW1": dZ1.T @ x, "db1": dZ1.sum(0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(0)}
+"""
+QUADRATIC = Options(loss="quadratic", quiet=True)
+
+
+@pytest.fixture
+def homework(tmp_path):
+    """Writes the file that a test is about; a folder of its own, which must not change."""
+    folder = tmp_path / "homework"
+    folder.mkdir()
+
+    def write(text=HOMEWORK, *changes):
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = folder / "homework.py"
+        path.write_text(text)
+        return str(path)
+
+    yield write
+    assert {path.name for path in folder.iterdir()} <= {"homework.py"}
+
+
+@pytest.fixture
+def verdict(monkeypatch):
+    """The verification replaced by one that notes how it was called and answers with the verdict it is given."""
+    calls = []
+
+    def answer(word="right", does=None, **changes):
+        right = StepVerdict("right")
+        fields = {"leaves": dict.fromkeys(LEAVES, right), "steps": dict.fromkeys(STEPS, right)}
+        fields |= {"first_wrong_step": None, "causes": (), "formula": None}
+        result = Verdict(word, **fields | changes)
+
+        def verify(gradients, **options):
+            calls.append({"gradients": gradients, **options})
+            if does:
+                does(gradients)
+            return result
+
+        monkeypatch.setattr(verification, "verify", verify, raising=False)
+        return calls
+
+    return answer
+
+
+def start(*arguments, **options):
+    # Neither the precision of this test session nor its devices are a user's.
+    environment = {name: value for name, value in os.environ.items() if name not in ("JAX_ENABLE_X64", "XLA_FLAGS")}
+    command = [sys.executable, "-m", "experiments.verify", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def verify(*arguments):
+    """Run the script to its end; returns (exit status, stdout, stderr)."""
+    process = start(*arguments)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def assert_refused(outcome, *words):
+    """Exit status 3, and one line that holds all the words."""
+    status, out, err = outcome
+    assert status == 3 and out == "", (status, out, err)
+    assert len(err.splitlines()) == 1 and err.startswith("error: "), err
+    for word in words:
+        assert word in err
+
+
+def refusal(options):
+    """The message of the BadInput that these options raise."""
+    with pytest.raises(BadInput) as caught:
+        command.run(options)
+    return str(caught.value)
+
+
+# ---- The real verification, in a process of its own
+
+
+def test_a_right_file(homework, tmp_path):
+    path = homework()
+    status, out, err = verify(f"--derivation={path}", "--loss=quadratic", f"--json={tmp_path / 'v.json'}")
+    assert status == 0, out + err
+    assert out.startswith("RIGHT: ") and "homework.py: quadratic, output relu, mean" in out
+    assert err == ""
+    written = json.loads((tmp_path / "v.json").read_text())
+    assert written["verdict"] == "right" and written["first_wrong_step"] is None
+    assert {leaf: written["leaves"][leaf]["verdict"] for leaf in LEAVES} == dict.fromkeys(LEAVES, "right")
+
+
+def test_a_wrong_file_gets_the_place_the_cause_and_a_report(homework, tmp_path):
+    path = homework(HOMEWORK, ("dZ1 = dO1 * (Z1 > 0)", "dZ1 = dO1"), ('return {"dW1"', 'return {"dZ1": dZ1, "dW1"'))
+    outputs = (f"--json={tmp_path / 'v.json'}", f"--report={tmp_path / 'r.md'}")
+    status, out, err = verify(f"--derivation={path}", "--loss=quadratic", *outputs)
+    assert status == 1, out + err
+    assert out.startswith("WRONG at dZ1: ") and "yours  dZ1 = dO1   (line 12)" in out
+    assert len(out.splitlines()) <= 40 and max(map(len, out.splitlines())) <= 100
+    written = json.loads((tmp_path / "v.json").read_text())
+    assert written["verdict"] == "wrong" and written["first_wrong_step"] == "dZ1"
+    assert "mask_missing" in [cause["id"] for cause in written["causes"]]
+    assert {leaf: written["leaves"][leaf]["verdict"] for leaf in ("dW1", "dW2")} == {"dW1": "wrong", "dW2": "right"}
+    assert (tmp_path / "r.md").read_text().startswith("# homework.py: WRONG at dZ1")
+
+
+def test_a_missing_leaf_is_not_passed(homework):
+    path = homework(HOMEWORK, ('"db1": dZ1.sum(0), ', ""))
+    status, out, err = verify(f"--derivation={path}", "--loss=quadratic")
+    assert status == 2, out + err
+    assert out.startswith("NOT DERIVED: db1 is missing")
+
+
+def test_the_package_is_right():
+    status, out, err = verify("--quiet")
+    assert status == 0, out + err
+    assert out.startswith("RIGHT: ") and "twolayer.gradients.closed_form" in out
+
+
+def test_an_exception_in_gradients_shows_the_users_line(homework):
+    path = homework(HOMEWORK, ("dO1 = dZ2 @ params.W2\n", "dO1 = dZ2 @ weights\n"))
+    assert_refused(verify(f"--derivation={path}", "--loss=quadratic"), "homework.py", "11", "weights")
+
+
+LOOPS = {
+    "while loading": (("import jax.numpy as jnp", "while True:\n    pass"), (":2: pass", ":1: while True:")),
+    "swallowing": (
+        (
+            "O1 = jnp",
+            "while True:\n        try:\n            x.shape\n        except BaseException: pass\n    O1 = jnp",
+        ),
+        (":6: ", ":7: ", ":8: ", ":9: "),
+    ),
+    "sleeping": (("O1 = jnp", "import time; time.sleep(1e6); O1 = jnp"), (":6: import time; time.sleep(1e6)",)),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_file_that_does_not_end_is_ended(homework, tmp_path, loop):
+    change, places = LOOPS[loop]
+    arguments = (f"--derivation={homework(HOMEWORK, change)}", "--time_limit=2", f"--json={tmp_path / 'v.json'}")
+    began = time.monotonic()
+    outcome = verify(*arguments)
+    assert time.monotonic() - began < 30
+    assert_refused(outcome, "homework.py", "2 s", "--time_limit")
+    assert any(place in outcome[2] for place in places), outcome[2]
+    assert not (tmp_path / "v.json").exists()
+
+
+def test_help_teaches_and_imports_nothing_heavy():
+    code = (
+        "import runpy, sys; sys.argv = ['verify', '--help']\n"
+        "try: runpy.run_module('experiments.verify', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'jax', 'numpy', 'scipy', 'flint', 'sklearn', 'tensorflow_datasets'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for words in ("def gradients(params, x, y):", "RUN as such", "Exit status", "--relu_at_zero", "--time_limit"):
+        assert words in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_the_derivation_that_help_shows_is_right(tmp_path, verdict):
+    text = (ROOT / "experiments" / "verify.py").read_text()
+    example = re.search(r"(    import jax.numpy as jnp\n.*?\n)\nThat one", text, re.DOTALL)[1]
+    path = tmp_path / "shown.py"
+    path.write_text("\n".join(line[4:] for line in example.splitlines()))
+    calls = verdict()
+    assert command.run(Options(derivation=str(path), loss="quadratic", quiet=True)) == 0
+    params, x, y = batch = problem()
+    with jax.numpy_rank_promotion("allow"):  # as a user's Python has it
+        found = calls[0]["gradients"](*batch)
+    _, right = gradients.closed_form("quadratic")(params, x, y)
+    for name in ("W1", "b1", "W2", "b2"):
+        np.testing.assert_allclose(found[f"d{name}"], getattr(right, name), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--loss=hinge", ("--loss", "hinge", "quadratic")),
+        ("--time_limit=0", ("time_limit", "above 0")),
+        ("--time_limit=nan", ("time_limit",)),
+        ("--precisions=float8", ("precisions", "bfloat16")),
+        ("--derivations=x.py", ("derivation",)),
+        ("homework.py", ("homework.py", "--name=value")),
+        ("--derivation=nowhere.py", ("nowhere.py", "no such file")),
+    ],
+)
+def test_bad_flags_are_bad_input_too(argument, words):
+    assert_refused(verify(argument), *words)
+
+
+def test_a_reader_that_leaves_early_changes_no_verdict():
+    code = (
+        "import os, sys; from experiments.verification import command\n"
+        "from types import SimpleNamespace as Space\n"
+        "sys.modules['experiments.verification.screen'] = screen = Space(render=lambda *a, **k: 'long ' * 10**6)\n"
+        "import experiments.verification as package; package.screen = screen\n"
+        "screen.wants_colour = lambda stream: False\n"
+        "command._show(None, Space(name='', source=''), command.Options()); sys.exit(command.WRONG)\n"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes) as process:
+        process.stdout.close()
+        assert (process.wait(timeout=60), process.stderr.read()) == (1, b"")
+
+
+def test_the_flags_offer_what_the_library_has():
+    names = "FLAGS['{}'].parser.enum_values"
+    code = (
+        "import json; from experiments.verify import *; print(json.dumps(["
+        + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "reduction"))
+        + ", [f.name for f in FLAGS.get_key_flags_for_module('experiments.verify')]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    *offered, flags = json.loads(done.stdout)
+    assert offered == [list(names) for names in (datasets.NAMES, losses.LOSSES, network.OUTPUTS, losses.REDUCTIONS)]
+    assert set(flags) == set(vars(Options()))
+
+
+# ---- Everything around it, in this process
+
+
+@pytest.mark.parametrize(("word", "status"), [("right", 0), ("wrong", 1), ("undecided", 2), ("not_derived", 2)])
+def test_the_exit_status_is_the_verdict(homework, verdict, capsys, word, status):
+    verdict(word)
+    assert command.run(Options(derivation=homework())) == status
+    out, err = capsys.readouterr()
+    assert out.startswith(word.replace("_", " ").upper()) and err == ""
+
+
+def test_verify_gets_what_the_flags_say(homework, verdict):
+    calls = verdict()
+    options = Options(homework(), "quadratic", "identity", "sum", relu_at_zero="1/2", precisions=("float32",))
+    command.run(options)
+    (call,) = calls
+    assert call.pop("gradients").__name__ == "gradients"
+    assert call == {
+        "loss": "quadratic",
+        "output": "identity",
+        "reduction": "sum",
+        "own_loss": None,
+        "batch": None,
+        "relu_at_zero": "1/2",
+        "precisions": ("float32",),
+        "progress": None,
+    }
+
+
+def test_quiet_is_the_verdict_alone(homework, verdict, capsys):
+    verdict("wrong", first_wrong_step="dZ1", causes=(Cause("unknown", "Something.", "dZ1", "dZ1 = dO1 * (Z1 > 0)"),))
+    command.run(Options(derivation=homework(), quiet=True))
+    assert capsys.readouterr().out.splitlines() == [
+        "WRONG at dZ1: Something",
+        "homework.py: cross_entropy, output relu, mean; 0.0 s",
+    ]
+
+
+def test_the_json_and_the_report_say_what_was_checked(homework, verdict, tmp_path):
+    verdict("wrong", seconds=float("inf"))
+    json_path, report = tmp_path / "v.json", tmp_path / "r.md"
+    report.write_text("old")
+    options = Options(homework(), json=str(json_path), report=str(report), quiet=True)
+    assert command.run(options) == 1
+    written = json.loads(json_path.read_text())
+    assert written["verdict"] == "wrong" and written["seconds"] is None
+    assert written["checked"]["derivation"] == "homework.py" and written["checked"]["reduction"] == "mean"
+    assert written["provenance"]["versions"]["jax"]
+    assert report.read_text().startswith("# homework.py: WRONG") and HOMEWORK.strip() in report.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"homework", "v.json", "r.md"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def gradients(params, x, y:\n    pass\n", ("not Python", "homework.py:1: def gradients(", "SyntaxError")),
+        ("x = 1\n  y = 2\n", ("not Python", "homework.py:2: y = 2", "indent")),
+        ("x = 1\0\n", ("not Python", "homework.py", "null bytes")),
+        ("\n1 / 0\n", ("homework.py:2: 1 / 0: ZeroDivisionError: division by zero",)),
+        ("def f():\n    return missing\n\n\nf()\n", ("homework.py:2: return missing: NameError",)),
+        ("import no_such_library_here\n", ("homework.py:1: import", "No module named 'no_such_library_here'")),
+        ("import json\njson.loads('{')\n", ("homework.py:2: json.loads('{'): JSONDecodeError",)),
+        ("raise ValueError('one\\n\\ntwo')\n", ("ValueError: one",)),
+        ("import sys\nsys.exit()\n", ("ends the program", "homework.py:2: sys.exit(): SystemExit")),
+        ("raise KeyboardInterrupt\n", ("homework.py:1: raise KeyboardInterrupt: KeyboardInterrupt",)),
+        ("", ("homework.py defines no gradients(params, x, y)", "--help")),
+        ("gradients = 3\n", ("gradients in homework.py", "not a function", "int")),
+        ("def gradients(params, x):\n    pass\n", ("takes (params, x)", "(params, x, y)")),
+        ("def gradients(params, x, y, *, rate):\n    pass\n", ("takes (params, x, y, *, rate)",)),
+    ],
+)
+def test_a_file_that_cannot_be_used_gets_one_line(homework, verdict, text, words):
+    calls = verdict()
+    message = refusal(Options(derivation=homework(text)))
+    assert "\n" not in message and not calls
+    for word in words:
+        assert word in message
+
+
+def test_paths_that_are_no_files(homework, tmp_path, verdict):
+    verdict()
+    assert "no such file" in refusal(Options(derivation=str(tmp_path / "nowhere.py")))
+    assert "too long" in refusal(Options(derivation=str(tmp_path / ("x" * 300))))
+    assert "directory" in refusal(Options(derivation=str(tmp_path)))
+    assert "directory" in refusal(Options(derivation=""))
+    assert "regular" in refusal(Options(derivation="/dev/null"))
+
+
+@pytest.mark.parametrize("flag", ["json", "report"])
+def test_outputs_that_cannot_be_written_are_found_first(homework, verdict, tmp_path, flag):
+    calls, path = verdict(), homework()
+    before = {found: found.stat().st_mtime_ns for found in tmp_path.rglob("*")}
+    for place, word in [
+        (tmp_path / "nowhere" / "out", "cannot be written"),
+        (tmp_path, "directory"),
+        (tmp_path / ("x" * 300), "too long"),
+        (pathlib.Path("/dev/null"), "regular"),
+        (pathlib.Path(path), "another file"),
+        (pathlib.Path(path) / "out", "cannot be written"),
+    ]:
+        message = refusal(Options(path, **{flag: str(place)}))
+        assert f"--{flag}={place}" in message and word in message
+    assert not calls and {found: found.stat().st_mtime_ns for found in tmp_path.rglob("*")} == before
+
+
+def test_nothing_is_left_behind_on_failure(homework, verdict, tmp_path):
+    def fails(gradients):
+        raise ValueError("dW1 has shape (2, 3),\nexpected (3, 2)")
+
+    verdict(does=fails)
+    both = {"json": str(tmp_path / "v.json"), "report": str(tmp_path / "v.json.md")}
+    assert refusal(Options(homework(), **both)) == "dW1 has shape (2, 3), expected (3, 2)"
+    assert {path.name for path in tmp_path.iterdir()} == {"homework"}
+    assert "another file" in refusal(Options(homework(), json=both["json"], report=both["json"]))
+
+
+def test_a_fault_of_ours_is_not_called_wrong(homework, verdict, capsys):
+    def fails(gradients):
+        raise RuntimeError("a bug")
+
+    verdict(does=fails)
+    assert command.run(Options(homework())) == 70
+    assert "a bug" in capsys.readouterr().err
+
+
+def test_gradients_that_end_the_program_end_nothing(homework, verdict):
+    verdict(does=lambda gradients: gradients(None, None, None))
+    message = refusal(Options(homework("def gradients(params, x, y):\n    exit(0)\n")))
+    assert "homework.py:2: exit(0): SystemExit" in message
+
+
+def test_an_interrupt_is_no_verdict(homework, verdict, capsys):
+    def interrupted(gradients):
+        raise KeyboardInterrupt
+
+    verdict(does=interrupted)
+    assert command.run(Options(homework())) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_what_the_file_prints_stays_out_of_the_verdict(homework, verdict, capsys):
+    verdict()
+    assert command.run(Options(homework("print('hello')\n" + HOMEWORK))) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("RIGHT") and err == "hello\n"
+
+
+def test_the_file_runs_as_a_module_with_its_folder_on_the_path(tmp_path, verdict):
+    (tmp_path / "helper_of_homework.py").write_text("SCALE = 2\n")
+    path = tmp_path / "homework.py"
+    path.write_text(
+        "from __future__ import annotations\nimport dataclasses, pathlib\nfrom helper_of_homework import SCALE\n\n"
+        "@dataclasses.dataclass\nclass Step:\n    scale: int = SCALE\n\n"
+        "def gradients(params, x, y):\n    import helper_of_homework\n    return Step(), pathlib.Path(__file__)\n\n"
+        "if __name__ == '__main__':\n    raise SystemExit\n"
+    )
+    before = list(sys.path), set(sys.modules)
+    with loading.loaded(loading.read(str(path))) as derivation:
+        step, place = derivation.gradients(None, None, None)
+    assert step.scale == 2 and place == path
+    assert sys.path == before[0]
+    assert set(sys.modules) - before[1] <= {"helper_of_homework"}
+    sys.modules.pop("helper_of_homework", None)
+
+
+def test_the_users_own_loss_is_passed_on(homework, verdict, capsys):
+    calls = verdict()
+    command.run(Options(homework(HOMEWORK + "\n\ndef loss(params, x, y):\n    return 0\n")))
+    assert calls[0]["own_loss"].__name__ == "loss"
+    capsys.readouterr()
+    for helper in ("def loss(O2, y):\n    return 0\n", "loss = 0.5\n"):
+        command.run(Options(homework(f"{HOMEWORK}\n\n{helper}")))
+        assert calls.pop()["own_loss"] is None
+        assert "`loss` in homework.py was not checked" in capsys.readouterr().out
+
+
+def test_every_encoding_that_python_reads(tmp_path, verdict, capsys):
+    for encoding, text in [("latin-1", "# -*- coding: latin-1 -*-\nname = 'é'\n"), ("utf-8-sig", "name = 'é'\n")]:
+        path = tmp_path / "homework.py"
+        path.write_bytes((text + HOMEWORK).encode(encoding))
+        file = loading.read(str(path))
+        assert "é" in file.source
+        with loading.loaded(file):
+            pass
+
+
+# ---- Without --derivation: the package's own
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "quadratic"])
+def test_the_packages_derivation_has_the_form_of_a_users(verdict, loss):
+    calls = verdict()
+    assert command.run(Options(loss=loss, reduction="sum", quiet=True)) == 0
+    params, x, y = problem()
+    labels = y.argmax(axis=1).astype(np.int32) if loss == "cross_entropy" else y
+    found = calls[0]["gradients"](params, *map(on_device_float32, (x, y)))
+    _, right = gradients.closed_form(loss, reduction="sum")(params, on_device_float32(x), on_device_float32(labels))
+    assert set(found) == set(LEAVES)
+    for name, value in right._asdict().items():
+        np.testing.assert_array_equal(found[f"d{name}"], value)
+
+
+def problem(m=7, d=5, K=6, C=3):
+    """Parameters, x and one-hot y, float32, as the verification hands them to a derivation."""
+    draw = np.random.default_rng(0).normal
+    params = network.Params(*(on_device_float32(draw(size=size)) for size in ((K, d), (K,), (C, K), (C,))))
+    return params, on_device_float32(draw(size=(m, d))), on_device_float32(np.eye(C)[np.arange(m) % C])
+
+
+def on_device_float32(array):
+    array = np.asarray(array)
+    return jnp.asarray(array, "float32" if array.dtype.kind == "f" else None)
+
+
+# ---- The batch of the exact check
+
+
+def arrays(**changes):
+    m, d, K, C = 4, 3, 5, 2
+    draw = np.random.default_rng(0).normal
+    good = {"W1": draw(size=(K, d)), "b1": draw(size=K), "W2": draw(size=(C, K)), "b2": draw(size=C)}
+    return good | {"x": draw(size=(m, d)), "y": np.array([0, 1, 1, 0])} | changes
+
+
+def test_a_batch_from_a_file(tmp_path, verdict):
+    np.savez(tmp_path / "batch.npz", **arrays())
+    calls = verdict()
+    assert command.run(Options(batch=str(tmp_path / "batch.npz"), quiet=True)) == 0
+    params, x, y = calls[0]["batch"]
+    assert [array.dtype for array in (*params, x, y)] == [np.float32] * 6
+    np.testing.assert_array_equal(y, [[1, 0], [0, 1], [0, 1], [1, 0]])
+    np.testing.assert_array_equal(x, arrays()["x"].astype(np.float32))
+    assert params._fields == ("W1", "b1", "W2", "b2") and params.W2.shape == (2, 5)
+
+
+def test_a_batch_from_a_data_set(verdict, tmp_path):
+    calls = verdict()
+    command.run(Options(dataset="digits", batch_size=6, hidden=7, quiet=True))
+    params, x, y = calls.pop()["batch"]
+    data = datasets.load("digits")
+    np.testing.assert_array_equal(x, data.train.x[:6].astype(np.float32) / 16)
+    np.testing.assert_array_equal(y.argmax(axis=1), data.train.y[:6])
+    assert params.W1.shape == (7, 64) and params.W2.shape == (10, 7)
+    saved = {name: np.asarray(array) * 2 for name, array in params._asdict().items()}
+    np.savez(tmp_path / "params.npz", **saved)
+    command.run(Options(dataset="digits", batch_size=6, params=str(tmp_path / "params.npz"), quiet=True))
+    np.testing.assert_array_equal(calls[0]["batch"].params.W1, 2 * params.W1)
+    command.run(Options(dataset="teacher", loss="quadratic", quiet=True))
+    assert calls[-1]["batch"].y.shape == (32, 10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"W1": np.zeros(3)}, ("W1 has shape (3,)", "(K, d)")),
+        ({"b1": np.zeros(4)}, ("b1 has shape (4,)", "expected (5,)", "K = 5")),
+        ({"W2": np.zeros((5, 2))}, ("W2 has shape (5, 2)", "expected (2, 5)")),
+        ({"x": np.zeros((0, 3))}, ("x has shape (0, 3)",)),
+        ({"x": np.zeros((4, 9))}, ("x has shape (4, 9)", "d = 3")),
+        ({"x": np.full((4, 3), np.nan)}, ("x", "not finite")),
+        ({"x": np.full((4, 3), 1e300)}, ("x", "not finite in float32")),
+        ({"x": np.array([["a"] * 3] * 4)}, ("x is <U1", "numbers")),
+        ({"y": np.array([0, 1, 2, 0])}, ("labels 0..2", "0..1")),
+        ({"y": np.zeros(4)}, ("y is (m,) reals",)),
+        ({"y": np.full((4, 2), 0.5)}, ("not one-hot", "--loss=quadratic")),
+        ({"y": np.zeros((4, 2, 1))}, ("y has shape (4, 2, 1)",)),
+    ],
+)
+def test_a_batch_that_does_not_fit(tmp_path, changes, words):
+    np.savez(tmp_path / "batch.npz", **arrays(**changes))
+    with pytest.raises(BadInput) as caught:
+        batches.from_file(str(tmp_path / "batch.npz"), "cross_entropy")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_batch_file_that_is_none(tmp_path, verdict):
+    calls = verdict()
+    (tmp_path / "text.npz").write_text("not a zip file")
+    np.savez(tmp_path / "params.npz", W1=np.zeros((2, 2)))
+    np.savez(tmp_path / "pickle.npz", **arrays(x=np.array([None])))
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for name, word in [
+        ("none.npz", "no such file"),
+        ("", "directory"),
+        ("text.npz", "not an .npz"),
+        ("one.npy", "not an"),
+    ]:
+        assert word in refusal(Options(batch=str(tmp_path / name)))
+    assert "no array b1" in refusal(Options(batch=str(tmp_path / "params.npz")))
+    assert "not an .npz file" in refusal(Options(batch=str(tmp_path / "pickle.npz")))
+    assert "choose one" in refusal(Options(batch="a", dataset="digits"))
+    assert "--dataset" in refusal(Options(params="a"))
+    assert "5000" in refusal(Options(dataset="digits", batch_size=5000))
+    assert "--loss=quadratic" in refusal(Options(dataset="teacher"))
+    assert "nowhere" in refusal(Options(dataset="mnist", source_dir=str(tmp_path / "nowhere"), data_dir=str(tmp_path)))
+    assert not calls
+
+
+# ---- The time limit and the progress line
+
+
+def test_the_limit_is_lifted_when_the_work_is_done(monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with limits.time_limit(0.05, None, 3):
+        pass
+    time.sleep(0.1)
+    assert not ended
+    assert not [thread for thread in threading.enumerate() if thread.name == "time limit"]
+
+
+def test_the_current_line_is_found_in_any_thread(tmp_path):
+    path = tmp_path / "waits.py"
+    path.write_text("def wait(event):\n    event.wait()\n")
+    names = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    event = threading.Event()
+    assert lines.current(path) is None and lines.current(None) is None
+    thread = threading.Thread(target=names["wait"], args=(event,), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while lines.current(path) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lines.current(path) == "waits.py:2: event.wait()"
+    event.set()
+    thread.join()
+
+
+class Terminal:
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_the_progress_line_erases_itself(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, silent = Terminal(), Terminal()
+    with progress.Progress(terminal) as show:
+        show("drawing " * 100)
+    assert terminal.text.endswith(progress.ERASE) and len(terminal.text) < 100
+    with progress.Progress(silent, quiet=True) as show:
+        show("drawing")
+    assert silent.text == ""
