@@ -43,7 +43,7 @@ MASKS = (
         "dZ2",
         [
             ("1+1e-6", "scale", "1.000001 * {right}"),
-            ("leak-1e-3", "other_activation unknown", "dO2 * jnp.where(Z2 > 0, 1, 1e-3)", RELU_OUTPUT),
+            ("leak-1e-3", "leaky_relu other_activation unknown", "dO2 * jnp.where(Z2 > 0, 1, 1e-3)", RELU_OUTPUT),
             ("threshold-1e-4", "threshold", "dO2 * (Z2 > 1e-4)", {"at": SMALL} | RELU_OUTPUT),
             ("mask-of-rounded", "threshold", "dO2 * (jnp.round(Z2, 3) > 0)", {"at": SMALL} | RELU_OUTPUT),
         ],
@@ -51,7 +51,7 @@ MASKS = (
     *fine(
         "dZ1",
         [
-            ("leak-1e-3", "other_activation unknown", "dO1 * jnp.where(Z1 > 0, 1, 1e-3)"),
+            ("leak-1e-3", "leaky_relu other_activation unknown", "dO1 * jnp.where(Z1 > 0, 1, 1e-3)"),
             ("threshold-1e-4", "threshold", "dO1 * (Z1 > 1e-4)", {"at": SMALL}),
             ("threshold-1e-8", "threshold", "dO1 * (Z1 > 1e-8)", {"at": 1e-9}),
             ("mask-of-rounded", "threshold", "dO1 * (jnp.round(Z1, 3) > 0)", {"at": SMALL}),

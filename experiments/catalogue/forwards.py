@@ -11,7 +11,7 @@ HIDDEN = table(
         ("no-b2", "bias_missing", {"Z2": (" + {b2}", "")}),
         ("no-biases", "bias_missing", {"Z1": (" + {b1}", ""), "Z2": (" + {b2}", "")}),
         ("minus-b1", "unknown", {"Z1": (" + {b1}", " - {b1}")}),
-        ("b1-outside", "bias_missing unknown", {"Z1": (" + {b1}", ""), "O1": "jnp.maximum(Z1, 0) + {b1}"}),
+        ("b1-outside", "bias_outside bias_missing unknown", {"Z1": (" + {b1}", ""), "O1": "jnp.maximum(Z1, 0) + {b1}"}),
         ("no-hidden-relu", "hidden_relu_missing", {"O1": "Z1", "dZ1": "dO1"}),
         ("no-hidden-relu-masked", "hidden_relu_missing", {"O1": "Z1"}),
         ("Z1-forward", "hidden_relu_missing unknown", {"Z2": ("O1", "Z1")}),

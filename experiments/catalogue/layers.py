@@ -14,7 +14,7 @@ SCALES = [
 MASKS = [
     ("no-mask", "mask_missing", "dO#"),
     ("inverted", "mask_inverted", "dO# * (Z# <= 0)"),
-    ("leak", "other_activation unknown", "dO# * jnp.where(Z# > 0, 1, 0.1)"),
+    ("leak", "leaky_relu other_activation unknown", "dO# * jnp.where(Z# > 0, 1, 0.1)"),
     ("guided-both", "mask_of_gradient unknown", "dO# * (Z# > 0) * (dO# > 0)"),
     ("times-preactivation", "output_for_mask unknown", "dO# * Z#"),
 ]
@@ -25,8 +25,8 @@ ACTIVATIONS = [
     ("sigmoid", "sigmoid_derivative", "dO# * O# * (1 - O#)"),
     ("tanh", "tanh_derivative", "dO# * (1 - O# ** 2)"),
     ("sigmoid-of-Z", "sigmoid_derivative unknown", "dO# * jnp.exp(-Z#) / (1 + jnp.exp(-Z#)) ** 2"),
-    ("absolute", "other_activation unknown", "dO# * jnp.sign(Z#)"),
-    ("mask-alone", "unknown", "1.0 * (Z# > 0)"),
+    ("absolute", "absolute_value other_activation unknown", "dO# * jnp.sign(Z#)"),
+    ("mask-alone", "mask_without_gradient unknown", "1.0 * (Z# > 0)"),
     ("over-K", "scale", "{right} / b1.shape[0]"),
     ("batch-mask", "unknown", "dO# * (Z#.mean(axis={examples}, keepdims=True) > 0)", {"layouts": BATCHED}),
 ]
@@ -45,7 +45,7 @@ WEIGHTS = [
     ("last-dropped", "one_example unknown", "dZ#[:-1].T @ INPUT[:-1]", {"layouts": ("rows",)}),
     ("decay", "phantom_l2", "{right} + 0.01 * W#"),
     ("zero", "zero", "jnp.zeros_like(W#)"),
-    ("no-input", "unknown", ("INPUT", "jnp.ones_like(INPUT)")),
+    ("no-input", "input_missing unknown", ("INPUT", "jnp.ones_like(INPUT)")),
     (
         "product-of-sums",
         "wrong_axis unknown",
@@ -93,14 +93,14 @@ def of_layer(layer: int, letter: str, rows: list[tuple], **options) -> tuple[Mis
 MISTAKES = (
     *of_layer(2, "dZ", MASKS, **RELU_OUTPUT),
     *of_layer(2, "dZ", ACTIVATIONS),
-    *table("dZ2", [("mask", "other_output unknown", "dO2 * (Z2 > 0)", {"outputs": ("identity",)})]),
+    *table("dZ2", [("mask", "mask_added other_output unknown", "dO2 * (Z2 > 0)", {"outputs": ("identity",)})]),
     *of_layer(2, "dW", UNMASKED, **RELU_OUTPUT),
     *of_layer(2, "dW", WEIGHTS),
     *table(
         "dW2",
         [
             ("preactivation", "preactivation_for_activation", ("O1", "Z1")),
-            ("mask-for-activation", "unknown", ("O1", "(Z1 > 0)")),
+            ("mask-for-activation", "mask_for_activation unknown", ("O1", "(Z1 > 0)")),
         ],
     ),
     *of_layer(2, "db", UNMASKED, **RELU_OUTPUT),
@@ -115,8 +115,8 @@ MISTAKES = (
             ("absolute", "absolute_weights", ("W2", "jnp.abs(W2)")),
             ("signs", "unknown", ("W2", "jnp.sign(W2)")),
             ("squares", "unknown", ("W2", "(W2 ** 2)")),
-            ("positive", "unknown", ("W2", "jnp.maximum(W2, 0)")),
-            ("no-weights", "unknown", ("W2", "jnp.ones_like(W2)")),
+            ("positive", "mask_of_weights unknown", ("W2", "jnp.maximum(W2, 0)")),
+            ("no-weights", "weights_missing unknown", ("W2", "jnp.ones_like(W2)")),
             ("plus-bias", "unknown", "{right} + {b1}"),
             ("one-output", "unknown", "dZ2[:, :1] @ W2[:1]", {"layouts": ("rows",)}),
         ],

@@ -19,8 +19,8 @@ BOTH_LOSSES = table(
         ("no-target", "target_missing", "{a}{n}"),
         ("plus-target", "unknown", "({a} + {y}){n}"),
         ("absolute", "unknown", "jnp.abs({residual}){n}"),
-        ("signs", "unknown", "jnp.sign({residual}){n}"),
-        ("squared", "unknown", "{residual} ** 2{n}"),
+        ("signs", "absolute_error unknown", "jnp.sign({residual}){n}"),
+        ("squared", "not_differentiated unknown", "{residual} ** 2{n}"),
         ("cubed", "unknown", "{residual} ** 3{n}"),
         (
             "batch-average",
@@ -70,8 +70,8 @@ SOFTMAX = table(
         ),
         ("batch-shift", "softmax_axis unknown", {"E": ("axis={classes}", "axis={examples}")}, {"layouts": BATCHED}),
         ("batch-sum", "softmax_axis unknown", {"P": "E / E.sum()"}, {"layouts": BATCHED}),
-        ("unnormalised", "unknown", {"P": "E"}),
-        ("sigmoid", "other_loss unknown", {"P": "1 / (1 + jnp.exp(-O2))"}),
+        ("unnormalised", "softmax_not_normalised unknown", {"P": "E"}),
+        ("sigmoid", "sigmoid_for_softmax other_loss unknown", {"P": "1 / (1 + jnp.exp(-O2))"}),
         ("of-Z2", "softmax_of_preactivation other_output", {"E": ("O2", "Z2")}, {"outputs": ("relu",)}),
         (
             "epsilon",

@@ -36,13 +36,13 @@ SQUARE = (
             ("W2-transposed", "transpose", "dZ2 @ W2.T", ROWS),
             ("W2-transposed", "transpose", "W2 @ dZ2", COLUMNS),
             ("row-formula", "unknown transpose", "dZ2 @ W2", COLUMNS),
-            ("W1-for-W2", "unknown w2_for_w1", ("W2", "W1")),
+            ("W1-for-W2", "unknown w1_for_w2 w2_for_w1", ("W2", "W1")),
         ],
     ),
     *square(
         "dW1",
         [
-            ("O1-for-x", "unknown input_for_activation", ("{x}", "O1")),
+            ("O1-for-x", "unknown activation_for_input input_for_activation", ("{x}", "O1")),
             ("transposed", "transpose", "x.T @ dZ1", ROWS),
             ("transposed", "transpose", "X @ dZ1.T", COLUMNS),
             ("dZ2-for-dZ1", "unknown", ("dZ1", "dZ2")),

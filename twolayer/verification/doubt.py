@@ -105,7 +105,7 @@ def _select(call: Any, which: Any, *cases: Any) -> Any:
     with np.errstate(invalid="ignore"):
         reaches = [abs(case.numbers - chosen.numbers) + case.bound for case in cases]
     reach = raised(np.maximum.reduce(np.broadcast_arrays(*reaches)))
-    return chosen._replace(bound=np.where(doubt, np.nan_to_num(reach, nan=np.inf), chosen.bound))
+    return chosen._replace(bound=np.where(doubt, np.where(np.isnan(reach), np.inf, reach), chosen.bound))
 
 
 RULES["select_n"] = _select
@@ -196,7 +196,8 @@ def _convert(call: Any, a: Any) -> Any:
     if not is_float(target):
         return _to_integers(a, target.dtype)
     if isinstance(a, Rounded):
-        narrower = call.system.unit(target.dtype).u > call.system.unit(source.dtype).u
+        new, old = call.system.unit(target.dtype), call.system.unit(source.dtype)
+        narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
         return call.system.rounded(a.numbers, a.bound, 1, a.size) if narrower else a
     value, doubt = _parts(a)
     if doubt.any() and value.dtype != bool:

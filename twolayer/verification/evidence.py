@@ -52,7 +52,12 @@ class Subject(NamedTuple):
 
     traced: tuple[Traced, ...]
     note: str | None
-    shape_error: str | None
+    shapes: str | None
+
+    @property
+    def at_any_sizes(self) -> bool:
+        """Whether it runs at whatever sizes it is given."""
+        return self.note is None and self.shapes is None
 
 
 def subject(gradients: Callable, setting: Setting) -> Subject:

@@ -1,4 +1,4 @@
-"""One program, run in several ways: compiled, one operation at a time, vmapped, in two halves, on several devices.
+"""One program, run in several ways: compiled whole or step by step, vmapped, in two halves, on two devices.
 
 All of them compute the same formula, so all lie within one bound of the same exact numbers, and two of them within two
 bounds of each other. These are bounds from the inputs to the leaves: what the program does in between may differ.
@@ -15,7 +15,7 @@ from twolayer.verification.cuts import evaluate
 from twolayer.verification.draws import Sizes
 from twolayer.verification.numbers.rounding import DecidedByRounding, Rounded, Rounding
 from twolayer.verification.reference import Setting
-from twolayer.verification.stepwise import follow, running
+from twolayer.verification.stepwise import Instrumented, follow, running
 from twolayer.verification.tracing import NotTraceable, Refused, Traced, trace
 from twolayer.verification.verdict import LEAVES
 
@@ -25,22 +25,26 @@ class NotRun(Exception):
 
 
 def agreement(
-    gradients: Callable, traced: Traced, setting: Setting, precision: str, problems: Sequence[np.ndarray]
+    gradients: Callable,
+    program: Instrumented,
+    setting: Setting,
+    problems: Sequence[np.ndarray],
+    first: Sequence[np.ndarray],
 ) -> dict[str, str]:
     """Way -> "right", "wrong", or why it was not run.
 
     Args:
-      gradients, traced: the derivation and its program.
+      gradients, program: the derivation, and its program compiled with every step held in memory.
       setting: says whether two halves of a batch are to be averaged or added.
-      precision: see stepwise.PRECISIONS.
       problems: (W1, b1, W2, b2, x, y), each with a leading axis of problems.
+      first: the first of them, without this axis.
     """
     try:
-        runs = _Runs(traced, precision, problems)
+        runs = _Runs(program.traced, program.precision, problems)
     except DecidedByRounding as error:
         return dict.fromkeys(("jit", "vmap", "split", "sharding"), f"not judged: {error}")
     ways: dict[str, Callable[[], str]] = {
-        "jit": runs.jit,
+        "jit": lambda: runs.first(program.run(first)[0]),
         "vmap": runs.vmap,
         "split": lambda: runs.split(gradients, setting.reduction),
         "sharding": runs.sharding,
@@ -48,7 +52,7 @@ def agreement(
     found = {}
     for name, way in ways.items():
         try:
-            with running(precision):
+            with running(program.precision):
                 found[name] = way()
         except (NotRun, NotImplementedError, Refused, NotTraceable, DecidedByRounding) as error:
             found[name] = f"not run: {error}"
@@ -77,10 +81,6 @@ class _Runs:
     def problem(self, i: int) -> list[np.ndarray]:
         return [array[i] for array in self.problems]
 
-    def jit(self) -> str:
-        """Compiled, and one operation at a time."""
-        return self._first(self._evaluate(*self.problem(0)))
-
     def vmap(self) -> str:
         """All problems in one program, and one after the other."""
         together = jax.jit(jax.vmap(self._evaluate))(*self.problems)
@@ -95,9 +95,10 @@ class _Runs:
         *params, x, y = self.problem(0)
         placed = [jax.device_put(array, NamedSharding(mesh, Spec())) for array in params]
         placed += [jax.device_put(array, NamedSharding(mesh, Spec("examples"))) for array in (x, y)]
-        return self._first(self.run(*placed))
+        return self.first(self.run(*placed))
 
-    def _first(self, outputs: Sequence) -> str:
+    def first(self, outputs: Sequence) -> str:
+        """These outputs, and those of the program compiled whole, for the first problem."""
         return _compare(outputs, self.single[0], [2 * right.bound[0] for right in self.right])
 
     def split(self, gradients: Callable, reduction: str) -> str:

@@ -1,25 +1,28 @@
-"""From the evidence to a verdict: what is right, where it goes wrong, and why."""
+"""From evidence to a verdict: what is right, where it goes wrong, and why."""
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import jax
-import numpy as np
 
 from twolayer.checks import check_choice
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import OUTPUTS
-from twolayer.verification import explain, findings, kinks, programs, unexplained
-from twolayer.verification.draws import patterns
-from twolayer.verification.evidence import Group, gather, opaque_reason, subject
-from twolayer.verification.interpreter import interpret
-from twolayer.verification.numbers.degrees import Degrees
-from twolayer.verification.numbers.field import Q
-from twolayer.verification.reference import Setting, backward_jaxpr
+from twolayer.verification import explain, findings, kinks, own_loss, programs
+from twolayer.verification.counterexample import smallest
+from twolayer.verification.evidence import Group, Subject, gather, subject
+from twolayer.verification.exact import check_batch
+from twolayer.verification.formula import leaf_verdicts, summarise, worst
+from twolayer.verification.program import check_program
+from twolayer.verification.reference import Setting
 from twolayer.verification.steps import right_lines
-from twolayer.verification.verdict import LEAVES, Formula, StepVerdict, Verdict
+from twolayer.verification.tracing import NotTraceable
+from twolayer.verification.verdict import LEAVES, STEPS, Cause, Program, StepVerdict, Verdict
+
+CONVENTIONS = {"any": None, "0": Fraction(0), "1/2": Fraction(1, 2), "1": Fraction(1)}
 
 
 def verify(
@@ -29,80 +32,164 @@ def verify(
     output: str = "relu",
     reduction: str = "mean",
     own_loss: Callable | None = None,
+    batch: tuple | None = None,
+    relu_at_zero: str = "any",
+    precisions: Sequence[str] = ("float32",),
     seed: int = 0,
     effort: int = 1,
+    counterexample: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Verdict:
-    """Judge a derivation."""
+    """Prove a hand-derived gradient right, or say which step is wrong and why.
+
+    FORMULA, exact: the function is traced and its algebra tested at random points of a prime field, over many
+    activation patterns and sizes of numbers, against jax.grad and against an exact forward derivative. PROGRAM: what
+    the compiled function computes is held against its own formula, within a derived rounding bound.
+    docs/derivation.md says what is assumed.
+
+    Args:
+      gradients: (params, x, y) -> {"dW1": (K, d), "db1": (K,), "dW2": (C, K), "db2": (C,)} and, if it likes, dO2, dZ2
+        (m, C), dO1, dZ1 (m, K). params has W1, b1, W2, b2; x is (m, d); y (m, C) is one-hot for cross-entropy, else
+        real targets. Sizes are taken from the shapes.
+      loss, output, reduction: what it claims to differentiate.
+      own_loss: (params, x, y) -> (), the derivation's own statement of the loss.
+      batch: (params, x, y), float32 or float64 arrays on which it is judged exactly as well.
+      relu_at_zero: which ReLU'(0) it must have: "0", "1/2", "1", or "any", which only names it.
+      precisions: of the PROGRAM check: "float64", "float32", "bfloat16", "tensorfloat32".
+      seed: of the draws. The same seed gives the same verdict.
+      effort: multiplies the number of draws.
+      counterexample: whether the smallest one is looked for.
+      progress: called with what is being done.
+
+    Raises:
+      ValueError: `Refused`, one line: the function raises an exception, returns wrong keys or shapes, has side effects;
+        or an argument is not known.
+    """
     started = time.perf_counter()
     check_choice("loss", loss, LOSSES)
     check_choice("output", output, OUTPUTS)
     check_choice("reduction", reduction, REDUCTIONS)
-    setting = Setting(loss, output, reduction)
+    check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
+    setting, say = Setting(loss, output, reduction), progress or (lambda text: None)
+    say("tracing")
     with jax.enable_x64(True):
-        traced = subject(gradients, setting)
-        groups = gather(traced, setting, seed, effort)
-        leaves = leaf_verdicts(groups, setting)
-        constants = programs.literals(traced.traced[0].jaxpr)
-        found = explain.explanations(setting, groups, constants)
-        causes, steps, first = findings.find(found, setting, groups, leaves, constants, explain.right_inside(groups))
-        formula = summarise(leaves, steps, groups, constants)
-        conventions = {"relu_at_zero": {k: str(v) for k, v in kinks.relu_at_zero(traced, setting).items()}}
-    return Verdict(
-        formula.verdict, leaves, steps, first, causes, formula, conventions=conventions,
-        notes=tuple(n for n in (traced.note, traced.shape_error) if n), seconds=time.perf_counter() - started,
-    )  # fmt: skip
-
-
-def leaf_verdicts(groups: list[Group], setting: Setting) -> dict[str, StepVerdict]:
-    """Each leaf by itself: equal to the true gradient at every point, or not."""
-    lines = right_lines(*setting)
-    verdicts = {}
-    for leaf in LEAVES:
-        if leaf not in groups[0].mine | groups[0].named:
-            verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
-            continue
-        pairs = [group.pair(leaf) for group in groups]
-        if any(unexplained.differs(*pair).any() for pair in pairs):
-            verdicts[leaf] = StepVerdict("wrong", where="returned")
-            continue
-        reason = next((r for r in (opaque_reason(mine) for mine, _ in pairs) if r), None)
-        if reason or not any(len(mine) for mine, _ in pairs):
-            verdicts[leaf] = StepVerdict("undecided", reason=reason or "not finite at any draw", where="returned")
+        try:
+            traced = subject(gradients, setting)
+        except NotTraceable as error:
+            traced, verdict = None, _numeric(gradients, setting, str(error), precisions)
         else:
-            verdicts[leaf] = StepVerdict("right", where="returned")
-    return verdicts
+            verdict = _judge(setting, traced, own_loss, CONVENTIONS[relu_at_zero], seed, effort, say)
+    if traced and traced.at_any_sizes and precisions:
+        say("rounding")
+        verdict = _with_program(verdict, check_program(gradients, setting, precisions, batch=batch, seed=seed))
+    if batch is not None:
+        say("the batch, exactly")
+        verdict = _with_batch(verdict, *_exactly(gradients, setting, batch))
+    if counterexample and verdict.verdict == "wrong":
+        say("the smallest counterexample")
+        shown = [name for name in STEPS if verdict.steps[name].where == "returned"]
+        verdict = dataclasses.replace(verdict, counterexample=smallest(gradients, setting, shown))
+    return dataclasses.replace(verdict, seconds=time.perf_counter() - started)
 
 
-def summarise(
-    leaves: dict[str, StepVerdict], steps: dict[str, StepVerdict], groups: list[Group], constants: tuple[Fraction, ...]
-) -> Formula:
-    """The exact part in numbers: how much was tested, and the odds that a wrong formula passed it all."""
-    verdicts = {v.verdict for v in (*leaves.values(), *steps.values())}
-    verdict = next((v for v in ("wrong", "undecided", "not_derived") if v in verdicts), "right")
-    kept = [patterns(type(g.point.shadows)(*(part[g.keep] for part in g.point.shadows))) for g in groups]
-    degree = _degree(groups[0])
-    return Formula(
-        verdict,
-        error_probability=degree / Q if verdict == "right" else 0.0,
-        degree=degree,
-        draws=sum(map(len, kept)),
-        patterns=sum(len(np.unique(rows, axis=0)) for rows in kept if len(rows)),
-        left_out=sum(int((~g.keep).sum()) for g in groups),
-        literals=programs.readings(constants),
+def _judge(
+    setting: Setting,
+    traced: Subject,
+    loss: Callable | None,
+    convention: Fraction | None,
+    seed: int,
+    effort: int,
+    say: Callable[[str], None],
+) -> Verdict:
+    say("exact algebra")
+    groups = gather(traced, setting, seed, effort)
+    statement = None if loss is None else own_loss.check_own_loss(loss, setting, groups)
+    leaves = leaf_verdicts(groups, setting)
+    constants = programs.literals(traced.traced[0].jaxpr)
+    say("explanations")
+    found = explain.explanations(setting, groups, constants)
+    causes, steps, first = findings.find(found, setting, groups, leaves, constants, explain.right_inside(groups))
+    formula = summarise(leaves, steps, groups, constants)
+    verdict = Verdict(
+        formula.verdict, leaves, steps, first, causes, formula, notes=tuple(filter(None, (traced.note, traced.shapes)))
+    )
+    if statement is not None:
+        verdict = _with_own_loss(verdict, statement, groups)
+    return _with_conventions(verdict, kinks.relu_at_zero(traced, setting), convention, setting)
+
+
+def _with_own_loss(verdict: Verdict, statement: own_loss.OwnLoss, groups: list[Group]) -> Verdict:
+    if statement.agrees:
+        return dataclasses.replace(verdict, loss=statement.text)
+    text = statement.text
+    if own_loss.right_for_own_loss(statement, groups):
+        text = f"your gradient is right for your own loss, but {text}"
+    causes = verdict.causes or (Cause("loss", text, "loss", "the declared loss, or another declaration"),)
+    return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes)
+
+
+def _with_conventions(
+    verdict: Verdict, found: dict[str, Fraction], wanted: Fraction | None, setting: Setting
+) -> Verdict:
+    """Name ReLU'(0); fail it only if it is no subgradient, or not the one that was asked for."""
+    conventions = {"relu_at_zero": {layer: str(value) for layer, value in found.items()}} if found else {}
+    verdict = dataclasses.replace(verdict, conventions=conventions)
+    for layer, value in found.items():
+        step = "dZ1" if layer == "hidden" else "dZ2"
+        if not 0 <= value <= 1:
+            text = f"at {step[1:]} = 0 the mask is {value}: a subgradient of ReLU lies in [0, 1]"
+        elif wanted is not None and value != wanted:
+            text = f"at {step[1:]} = 0 the mask is {value}; you asked for {wanted}"
+        else:
+            continue
+        if verdict.verdict != "wrong":
+            cause = Cause("relu_at_zero", text, step, right_lines(*setting)[step].code)
+            steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong")}
+            verdict = dataclasses.replace(
+                verdict,
+                verdict="wrong",
+                causes=(cause,),
+                steps=steps,
+                first_wrong_step=verdict.first_wrong_step or step,
+            )
+    return verdict
+
+
+def _with_program(verdict: Verdict, found: tuple[Program, ...]) -> Verdict:
+    """A program that errs by more than rounding is wrong, however right its formula."""
+    bad = next((one for one in found if one.verdict == "wrong"), None)
+    if bad is None or verdict.verdict == "wrong":
+        return dataclasses.replace(verdict, program=found)
+    note = f"the formula is {verdict.verdict}; the program is not: {bad.reason}"
+    return dataclasses.replace(verdict, program=found, verdict="wrong", notes=(*verdict.notes, note))
+
+
+def _exactly(gradients: Callable, setting: Setting, batch: tuple) -> tuple[dict[str, str], str]:
+    result = check_batch(gradients, setting, *batch)
+    return result.leaves, result.text
+
+
+def _with_batch(verdict: Verdict, leaves: dict[str, str], text: str) -> Verdict:
+    formula = verdict.formula and dataclasses.replace(verdict.formula, exact_batch=text)
+    found = worst([verdict.verdict, *(one for leaf, one in leaves.items() if verdict.leaves[leaf].where)])
+    return dataclasses.replace(
+        verdict, formula=formula, verdict=found, notes=verdict.notes if formula else (*verdict.notes, text)
     )
 
 
-def _degree(group: Group) -> int:
-    """A bound on the degree of "derivation minus truth", from the derivation's own operations and the truth's."""
-    system = Degrees()
-    arguments = [system.variable(value.shadow) for value in group.point.arguments]
-    own = interpret(group.traced.jaxpr, system, *arguments)
-    closed, _ = backward_jaxpr(group.setting, group.sizes)
-    true = interpret(closed, system, *arguments)
-
-    def largest(values: list) -> tuple[int, int]:
-        return int(max(v.above.max() for v in values)), int(max(v.below.max() for v in values))
-
-    (a, b), (c, d) = largest(own), largest(true)
-    return max(a + d, c + b)
+def _numeric(gradients: Callable, setting: Setting, why: str, precisions: Sequence[str]) -> Verdict:
+    """For a program that JAX cannot trace: numbers only, no proof."""
+    found = check_program(gradients, setting, precisions)
+    lines = right_lines(*setting)
+    outcome = "wrong" if any(one.verdict == "wrong" for one in found) else "undecided"
+    returned = {rounding.step for one in found for rounding in one.steps}
+    reason = "the program cannot be traced, so only its numbers were judged"
+    leaves = {
+        leaf: StepVerdict("undecided", reason=reason, where="returned")
+        if leaf in returned
+        else StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
+        for leaf in LEAVES
+    }
+    steps = {step: leaves.get(step, StepVerdict("not_shown")) for step in STEPS}
+    notes = (f"FORMULA undecided: {why}",)
+    return Verdict(outcome, leaves, steps, None, (), None, program=found, notes=notes)

@@ -15,8 +15,8 @@ from twolayer.verification.reference import Point, Setting, over_the_field, trut
 DRAWS = 4
 
 
-def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction | None]:
-    """ReLU'(0) in the hidden layer and, with a ReLU on it, in the output layer; None if db fits no such number.
+def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction]:
+    """ReLU'(0) in the hidden layer and, with a ReLU on it, in the output layer; left out if db fits no such number.
 
     In the first group of draws Z1 = 0 exactly for every unit of the first example, in the second Z2 = 0 for the first
     output of all examples. There db is what it is with ReLU'(0) = 0, plus ReLU'(0) times a known sum.
@@ -31,7 +31,7 @@ def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction | Non
         mine, right = _at(subject, output[0]), output[1]
         tied = right["dO2"].element[:, :, 0].sum(axis=1) % P
         found["output"] = _convention(mine["db2"][:, :1], right["db2"].element[:, :1], tied[:, None])
-    return found
+    return {layer: value for layer, value in found.items() if value is not None}
 
 
 @functools.lru_cache(maxsize=64)

@@ -314,7 +314,7 @@ def _for_each_draw(f: Callable, inputs: Any, shapes: Any) -> Numbers:
     return np.asarray(jax.vmap(f, [0 if one else None for one in batched])(*inputs) if any(batched) else f(*inputs))
 
 
-for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad", "tile"):
+for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad"):
     RULES[_name] = _by_position
 
 

@@ -121,11 +121,14 @@ class Search:
         values = self.evaluate(line.compute, given, literal, step)
         return values[0] if values else None
 
-    def candidates(self, step: str, start: Start, scope: dict, wrong: bool, right_so_far: bool) -> Iterator[Choice]:
-        """The right line, then the wrong ones, each with every literal that may stand in it."""
+    def candidates(self, step: str, start: Start, scope: dict, wrong: bool, simple: bool) -> Iterator[Choice]:
+        """The right line, then the wrong ones, each with every literal that may stand in it, or the one that fits.
+
+        Constants are solved for only if what came before is `simple`: one wrong line at most.
+        """
         yield Choice(step, start.right[step])
         for line in _wrong_lines(step, self.setting) if wrong else ():
-            if line.affine and not right_so_far:
+            if line.affine and not simple:
                 continue
             if line.affine:
                 literal = self.solve(step, line, start, scope)
@@ -166,7 +169,7 @@ class Search:
             return
         step, shown = STEPS[position], self.shown.get(STEPS[position])
         matched = False
-        for choice in self.candidates(step, start, scope, left > 0, not any(c.wrong for c in past)):
+        for choice in self.candidates(step, start, scope, left > 0, sum(c.wrong for c in past) <= 1):
             value = self._remembered(choice, start, scope)
             c = None if value is None else 1 if shown is None else scales.ratio(shown.element, _full(value, shown))
             if c is None:

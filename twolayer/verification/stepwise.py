@@ -12,10 +12,11 @@ from jax.extend.core import ClosedJaxpr
 from twolayer.verification.cuts import Place, evaluate
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.rounding import DecidedByRounding, Rounded, Rounding, exactly
+from twolayer.verification.tracing import Traced
 from twolayer.verification.verdict import Rounding as Report
 
 ORDER = ("Z1", "O1", "Z2", "O2", "dO2", "dZ2", "dW2", "db2", "dO1", "dZ1", "dW1", "db1")
-PRECISIONS = ("float64", "float32", "bfloat16", "tensorfloat32")
+PRECISIONS = ("float32", "float64", "bfloat16", "tensorfloat32")
 
 
 class Compared(NamedTuple):
@@ -56,9 +57,9 @@ def running(precision: str) -> Iterator[str]:
 class Instrumented:
     """A program compiled so that it hands out the arrays at some places, and uses what it hands out."""
 
-    def __init__(self, closed: ClosedJaxpr, names: Sequence[str], places: dict[Place, str], precision: str):
-        """`names` of its outputs; `places`: where the steps stand inside of it."""
-        self.closed, self.names, self.places, self.precision = closed, names, places, precision
+    def __init__(self, traced: Traced, places: dict[Place, str], precision: str):
+        """`places`: where the steps stand inside of it."""
+        self.traced, self.closed, self.places, self.precision = traced, traced.jaxpr, places, precision
         self._order = list(places)
         self._run = jax.jit(self._evaluate)
 
@@ -85,7 +86,7 @@ class Instrumented:
             return values
 
         right = follow(self.closed, system, arguments, cut)
-        compared += map(Compared, self.names, outputs, right)
+        compared += map(Compared, self.traced.names, outputs, right)
         return Steps(compared, system)
 
 
@@ -102,11 +103,20 @@ def follow(closed: ClosedJaxpr, system: Rounding, arguments: Sequence[np.ndarray
         raise DecidedByRounding(f"{system.here()}: rounding has a say in {error}") from None
 
 
-def report(compared: Sequence[Compared]) -> tuple[Report, ...]:
-    """The rounding of each step; of a step that occurs more than once, the worst."""
+def disagreement(one: Compared, by: str, allowing: str = "") -> str:
+    """The worst entry beyond its bound: both numbers, and how far rounding reaches."""
+    at = np.unravel_index(np.where(one.beyond, one.error, -1).argmax(), one.error.shape)
+    entry = f"{one.step}[{', '.join(map(str, at))}]" if at else one.step
+    mine, right, room = (float(a[at]) for a in (one.mine, one.right.numbers, one.right.bound))
+    allowed = f", {allowing}," if allowing else ""
+    return f"{entry} is {mine:.9g}, and {right:.9g} {by}; rounding{allowed} explains a difference of {room:.2g}"
+
+
+def report(compared: Sequence[Compared], u: float | None = None) -> tuple[Report, ...]:
+    """The rounding of each step, of one that occurs more than once the worst. u is that of each array's own type."""
     found: dict[str, Report] = {}
     for one in compared:
-        new, old = _rounding(one), found.get(one.step)
+        new, old = _rounding(one, u or float(jnp.finfo(one.mine.dtype).eps) / 2), found.get(one.step)
         if old is not None:
             pairs = [
                 (getattr(old, name), getattr(new, name)) for name in ("eta", "error_over_bound", "bound_over_entry")
@@ -116,8 +126,7 @@ def report(compared: Sequence[Compared]) -> tuple[Report, ...]:
     return tuple(found[name] for name in ORDER if name in found)
 
 
-def _rounding(one: Compared) -> Report:
-    u = float(jnp.finfo(one.mine.dtype).eps) / 2
+def _rounding(one: Compared, u: float) -> Report:
     error, entry = one.error, abs(one.right.numbers)
     with np.errstate(all="ignore"):
         eta = np.where(error > 0, error / (u * one.right.size), 0.0)

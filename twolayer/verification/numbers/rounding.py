@@ -11,7 +11,7 @@ bound is computed in float64, and raised by more than that can lose.
 Sums may be added in any order, so a term of n goes through at most n - 1 roundings, each of the result's type. A
 matrix product is trusted to accumulate bfloat16 and float16 in float32 (it does on CPUs, and in the matrix units of
 GPUs and TPUs), and to round once to its own type. XLA's rewriting is allowed for: a / b / c as a / (b c), a / b as
-a * (1 / b), exp(a) exp(b) as exp(a + b), fused multiply-add, higher precision than asked for.
+a * (1 / b), exp(a) exp(b) as exp(a + b), sums of constants, fused multiply-add, higher precision than asked for.
 """
 
 from collections.abc import Callable
@@ -111,8 +111,11 @@ class Rounding(System):
         return Rounded(shadow, np.full(np.shape(shadow), np.inf), abs(shadow))
 
     def add(self, a: Rounded, b: Rounded) -> Rounded:
+        u = self.unit(self._eqn.outvars[0].aval.dtype).u
         with np.errstate(all="ignore"):
-            return self.rounded(a.numbers + b.numbers, a.bound + b.bound, 1, a.size + b.size)
+            # (x + c) + c' may run as x + (c + c'): each constant then brings a rounding of its own size.
+            constants = u * sum(abs(c.numbers) for c in (a, b) if _constant(c))
+            return self.rounded(a.numbers + b.numbers, a.bound + b.bound + constants, 1, a.size + b.size)
 
     def neg(self, a: Rounded) -> Rounded:
         return Rounded(-a.numbers, a.bound, a.size)
@@ -205,6 +208,11 @@ class DecidedByRounding(Exception):
 def raised(bound: np.ndarray, n: int = 0) -> np.ndarray:
     """A bound, raised by more than its own computation in float64 (n terms, and some operations) may have lost."""
     return bound * (1 + (2 * n + 32) * U64)
+
+
+def _constant(a: Rounded) -> bool:
+    """Whether it may be one number that stands in the program."""
+    return not np.any(a.bound) and np.size(a.numbers) > 0 and np.min(a.numbers) == np.max(a.numbers)
 
 
 def _times(a: np.ndarray, b: Any) -> np.ndarray:
