@@ -67,6 +67,42 @@ def benchmark() -> str:
     return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds; spreads are in the JSON.\n"
 
 
+def example() -> str:
+    """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
+    return f"```\n{(ROOT / 'docs' / 'results' / 'verify_example.txt').read_text()}```\n"
+
+
+def catalogue() -> str:
+    """How the verification fares on derivations it has not seen, from docs/results/verification_catalogue.json."""
+    result = _read("verification_catalogue")
+    singles, doubles, right = result["singles"], result["doubles"], result["right"]
+    named = singles["derivations"] - singles["refused"] - singles["honest"]
+    rows = [
+        ("wrong derivations, one error: killed", f"{singles['killed']} of {singles['derivations']}"),
+        ("... first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
+        ("... cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
+        ("... several causes named, the right one among them", f"{singles['candidates']}"),
+        ("... a wrong cause named", f"{singles['wrong_name']}"),
+        ("two errors at once: killed", f"{doubles['killed']} of {doubles['derivations']}"),
+        ("... both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
+        ("right derivations, formula and program: false alarms", f"{_alarms(right)} of {right['verdicts']}"),
+    ]
+    return _table(("", "measured"), rows) + _machine(result["provenance"])
+
+
+def _alarms(right: dict) -> int:
+    return right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
+
+
+def verification() -> str:
+    """The verification beside other checkers, from docs/results/verification.json."""
+    from experiments.checkers.table import table
+
+    result = _read("verification")
+    header, *rows = table(result)
+    return _table(header, rows) + _machine(result)
+
+
 def _labelled(case: dict, name: str) -> str:
     return next(row["label"] for row in case["rows"] if row["name"] == name)
 
@@ -93,7 +129,13 @@ def _machine(result: dict) -> str:
     return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
 
 
-TABLES = {"training": training, "benchmark": benchmark}
+TABLES = {
+    "training": training,
+    "benchmark": benchmark,
+    "example": example,
+    "catalogue": catalogue,
+    "verification": verification,
+}
 
 if __name__ == "__main__":
     cli.run(main)

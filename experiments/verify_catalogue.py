@@ -4,9 +4,10 @@
   python -m experiments.verify_catalogue --limit=20      a look, two minutes
 
 Kills: wrong derivations called wrong, or refused because they raise. Located: the first wrong step is the true one, all
-eight steps returned; for two errors, both steps exactly. Named: from the four leaves alone, the cause is one that a
-teacher would accept, and the only one offered; "candidates" counts those where it is one of several, "wrong names"
-those where other causes are offered and none is acceptable; "honest" those called unknown that no name fits. Alarms: right derivations not called right.
+eight steps returned; for two errors, both steps exactly. Named, from the four leaves alone: "unique" if the only cause
+offered is one that a teacher would accept, "candidates" if it is one of several, "honest" if it is called unknown and
+no name fits, "unknown" if one would, "wrong name" if other causes are offered and none is acceptable. Alarms: right
+derivations not called right, at random shapes too, and in four precisions.
 The wrong ones are written by hand in experiments/catalogue, by somebody who had not seen the checker.
 """
 
@@ -83,9 +84,7 @@ def judge(task: tuple[str, Any]) -> dict:
     full = _verify(entry, steps=True)
     row |= {"killed": full is None or full.verdict == "wrong", "raised": full is None}
     if full is not None:
-        wrong = {
-            "forward" if cause.leaf == "forward" else cause.leaf for cause in full.causes if cause.explanation == 0
-        }
+        wrong = {cause.leaf for cause in full.causes if cause.explanation == 0}
         row["located"] = wrong == set(entry.steps) if kind == "double" else _first(full) == entry.steps[0]
         row["subset"] = bool(wrong) and wrong < set(entry.steps)
     if kind == "single":
@@ -141,10 +140,31 @@ def _judge_right(key: str) -> dict:
     )
     row = {"id": entry.id, "formula": verdict.formula.verdict if verdict.formula else "undecided"}
     row["program"] = {one.precision: one.verdict for one in verdict.program}
+    row["shapes"] = [_at_random_shape(entry, seed) for seed in range(SHAPES)]
     row["tie"] = verdict.conventions.get("relu_at_zero", {}).get("hidden") == entry.tie
     return row
 
 
+def _at_random_shape(entry: Any, seed: int) -> str:
+    """The verdict of exact algebra on all four leaves, at sizes of 1 to 6."""
+    import jax
+    import numpy as np
+
+    from twolayer.verification.draws import Sizes
+    from twolayer.verification.evidence import Subject, gather
+    from twolayer.verification.formula import leaf_verdicts, worst
+    from twolayer.verification.reference import Setting
+    from twolayer.verification.tracing import trace
+
+    setting = Setting(entry.loss, entry.output, entry.reduction)
+    d, K, C, m = np.random.default_rng([seed, len(entry.id)]).integers(1, 7, 4).tolist()
+    sizes = Sizes(d, K, max(C, 2) if entry.loss == "cross_entropy" else C, max(m, 2))
+    with jax.enable_x64(True):
+        groups = gather(Subject((trace(entry.function(), sizes),), None, None), setting, seed)
+        return worst(leaf.verdict for leaf in leaf_verdicts(groups, setting).values())
+
+
+SHAPES = 18  # random shapes for each right derivation
 PRECISIONS = ("float64", "float32", "tensorfloat32", "bfloat16")
 
 
@@ -180,10 +200,7 @@ def summarise_wrong(rows: list[dict]) -> dict:
     }
     if "name" in rows[0]:
         counts = collections.Counter(row["name"] for row in rows)
-        found |= {
-            name.replace(" ", "_"): counts[name]
-            for name in ("unique", "candidates", "unknown", "wrong name", "refused")
-        }
+        found |= {name.replace(" ", "_"): counts[name] for name in NAMES}
         found["not_unique"] = [
             {"id": row["id"], "name": row["name"], "causes": row["causes"]}
             for row in rows
@@ -194,16 +211,22 @@ def summarise_wrong(rows: list[dict]) -> dict:
 
 def summarise_right(rows: list[dict]) -> dict:
     """How many were judged, and which were not accepted."""
+    shapes = [(row["id"], verdict) for row in rows for verdict in row["shapes"]]
     programs = [(row["id"], *one) for row in rows for one in row["program"].items()]
     return {
         "derivations": len(rows),
+        "verdicts": len(rows) + len(shapes) + len(programs),
         "formula_alarms": sum(row["formula"] == "wrong" for row in rows),
         "formula_undecided": sum(row["formula"] == "undecided" for row in rows),
+        "random_shapes": len(shapes),
+        "random_shape_alarms": sum(verdict == "wrong" for _, verdict in shapes),
+        "random_shape_undecided": sum(verdict == "undecided" for _, verdict in shapes),
         "programs": len(programs),
         "program_alarms": sum(verdict == "wrong" for *_, verdict in programs),
         "program_undecided": sum(verdict == "undecided" for *_, verdict in programs),
         "convention_as_stated": sum(row["tie"] for row in rows),
         "not_right": [row["id"] for row in rows if row["formula"] != "right"]
+        + [f"{id}, a random shape: {verdict}" for id, verdict in shapes if verdict != "right"]
         + [f"{id}, {precision}: {verdict}" for id, precision, verdict in programs if verdict != "right"],
     }
 

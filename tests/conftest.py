@@ -49,5 +49,9 @@ def strict_dtypes():
 
 @pytest.fixture
 def as_users_call_it(monkeypatch):
-    """Without the annotation checks, which would speak before the package's own errors."""
+    """Without the annotation checks, which would speak before the package's own errors.
+
+    Nor are they compiled into functions that the package defines as it goes, as an interpreter does by the thousand.
+    """
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    monkeypatch.setattr(jaxtyping, "jaxtyped", lambda **_: lambda function: function)

@@ -368,6 +368,21 @@ def test_terms_that_cancel_to_nothing(loss):
     assert set(check(loss, masked).leaves.values()) == {"right"}
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "right"), (1 + 2.0**-50, "wrong")])
+def test_balls_that_are_too_wide_to_judge(factor, verdict):
+    """Something large is added and taken away again: 128 bits leave a ball that holds zero and says nothing."""
+
+    def detour(s):
+        large = 2.0**90 * jnp.exp(s.b2)
+        return s.dZ2.sum(axis=0) * factor + large - large
+
+    found = check("cross_entropy", derivation("cross_entropy", db2=detour))
+    assert found.leaves["db2"] == verdict
+    assert verdict == "wrong" or re.search(
+        r"db2 is right: 4 entries agree to at least \d\d digits, in balls of 256 bits", found.text
+    )
+
+
 def test_labels_and_missing_leaves():
     params, x, y = batch("cross_entropy")
 

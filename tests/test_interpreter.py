@@ -17,7 +17,9 @@ DRAWS = 3
 
 
 def _newton(a):
-    return jax.lax.while_loop(lambda c: (c[0] < 4) & (c[1] > 1).all(), lambda c: (c[0] + 1, c[1] / 2 + 1), (0, a + 3))[1]
+    return jax.lax.while_loop(lambda c: (c[0] < 4) & (c[1] > 1).all(), lambda c: (c[0] + 1, c[1] / 2 + 1), (0, a + 3))[
+        1
+    ]
 
 
 def _branch(a):
@@ -44,7 +46,7 @@ PROGRAMS = {
     "softmax": lambda a, b: jax.nn.softmax(a) + jnp.exp(jax.nn.log_softmax(b, axis=0)),
     "logsumexp": lambda a, b: jnp.exp(a - jax.nn.logsumexp(a, axis=1, keepdims=True)),
     "movement": lambda a, b: jnp.concatenate([a.T[::-1], b.T], axis=1)[1:, ::2].reshape(-1)[None],
-    "stack and split": lambda a, b: jnp.stack(jnp.split(a, 2, axis=1) + [b[:, 1:3]]).swapaxes(0, 1),
+    "stack and split": lambda a, b: jnp.stack([*jnp.split(a, 2, axis=1), b[:, 1:3]]).swapaxes(0, 1),
     "tile and unstack": lambda a, b: jnp.tile(a, (2, 1))[2:5] + sum(jnp.unstack(b, axis=1))[:, None],
     "gather": lambda a, b: a[jnp.arange(3), jnp.array([3, 0, 2])] + jnp.take_along_axis(b, (b > 0) * 1, axis=1)[:, 0],
     "gather by draw": lambda a, b: b[a.argmax(axis=0)[0]] + a[:, 1:2],

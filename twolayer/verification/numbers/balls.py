@@ -83,7 +83,7 @@ class Balls(System):
     def _literal(self, fraction: Any) -> Any:
         if fraction is None:
             return Opaque("an infinite literal")
-        return self.flint.arb(float(fraction))
+        return self.flint.arb(fraction.numerator) / fraction.denominator
 
     def shadow(self, value: Ball) -> np.ndarray:
         """The midpoints, rounded, once the balls are too small for that to matter."""

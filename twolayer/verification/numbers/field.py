@@ -109,7 +109,8 @@ class Field(System):
     def matmul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
         if a.image is not None or b.image is not None:
-            image = np.full(np.matmul(a.shadow, b.shadow).shape, Opaque("a logarithm in a matrix product"), object)
+            opaque = Opaque("a logarithm in a matrix product")
+            image = np.full((*a.shadow.shape[:-1], b.shadow.shape[-1]), opaque, object)
         return self._both(operator.matmul, a, b, image)
 
     def sum(self, a: FieldValue, axes: tuple[int, ...]) -> FieldValue:
@@ -119,7 +120,9 @@ class Field(System):
             image = image % P
         element = np.sum(a.element, axis=axes) % P
         exponent = None if a.exponent is None else np.sum(a.exponent, axis=axes) % Q
-        return _value(np.sum(a.shadow, axis=axes), element, exponent, image)
+        with np.errstate(all="ignore"):
+            shadow = np.sum(a.shadow, axis=axes)
+        return _value(shadow, element, exponent, image)
 
     def exp(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):

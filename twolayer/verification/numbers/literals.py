@@ -22,6 +22,12 @@ def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
     if number < 0:
         return -simplest_rational(-number, dtype)
     exact = Fraction(number)
+    if exact.denominator == 1:
+        return exact  # nor does a large one mean the smallest integer that rounds to it
+    with np.errstate(over="ignore"):
+        inverse = float(1 / np.array(number, dtype))
+    if SMALLEST_PLAIN[dtype] < inverse < np.inf:
+        return 1 / Fraction(inverse)
     below = Fraction(float(np.nextafter(np.array(number, dtype), np.array(0, dtype)).astype(np.float64)))
     gap = exact - below  # the one below is the smaller at a power of two, so nothing wrong is let in
     nearest = _simplest_between(exact - gap / 2, exact + gap / 2)
