@@ -13,6 +13,7 @@ The wrong ones are written by hand in experiments/catalogue, by somebody who had
 
 import collections
 import concurrent.futures
+import json
 import multiprocessing
 import pathlib
 import random
@@ -30,6 +31,8 @@ from experiments.provenance import provenance
 FLAGS = flags.FLAGS
 flags.DEFINE_string("json", "docs/results/verification_catalogue.json", "Where the counts go.")
 flags.DEFINE_integer("limit", None, "Of each part, only so many derivations, drawn at random.", lower_bound=1)
+PARTS = ["singles", "doubles", "right"]
+flags.DEFINE_multi_enum("parts", PARTS, PARTS, "Which parts; the others are kept from an earlier file.")
 flags.DEFINE_integer("doubles", 250, "Pairs of errors in each setting.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides which derivations are drawn.", lower_bound=0)
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
@@ -50,14 +53,17 @@ def main() -> int:
     }
     started = time.perf_counter()
     context = multiprocessing.get_context("spawn")
-    result: dict[str, Any] = {"provenance": provenance()}
+    path = pathlib.Path(FLAGS.json)
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    result["provenance"] = provenance()
     with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context) as pool:
-        for part, tasks in parts.items():
+        for part in FLAGS.parts:
+            tasks = parts[part]
             rows = list(tqdm(pool.map(judge, tasks, chunksize=4), total=len(tasks), desc=part, unit="derivation"))
             result[part] = SUMMARIES[part](rows)
             print(part, {key: value for key, value in result[part].items() if not isinstance(value, list)})
-    result["seconds"] = time.perf_counter() - started
-    write_json(pathlib.Path(FLAGS.json), result)
+            result[part]["seconds"] = time.perf_counter() - started
+            write_json(path, result)
     return cli.DONE
 
 

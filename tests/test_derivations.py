@@ -16,6 +16,7 @@ from problems import problem
 from tolerances import TOLERANCES, assert_close
 
 from twolayer.losses import LOSSES, example_weights
+from twolayer.verification import verify
 
 ROOT = pathlib.Path(__file__).parent.parent
 FOLDER = ROOT / "experiments" / "derivations"
@@ -202,3 +203,45 @@ def test_the_sums_of_the_derivation_page_add_up():
     assert blocks
     for block in blocks:
         exec(compile(block, "docs/derivation.md", "exec"), {})
+
+
+def expected(module):
+    """(verdict, first wrong step, causes) of the docstring."""
+    text = " ".join(module.__doc__.split("Expected: ")[1].split())
+    step = re.search(r"First wrong step: (\w+)", text)
+    causes = re.search(r"Cause: (\w+), at (\w+)(?: and at (\w+))?", text)
+    places = {(causes[1], place) for place in causes.groups()[1:] if place} if causes else set()
+    return text.split(".")[0], step and step[1], places
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_the_verification_answers_as_the_docstring_says(name):
+    module = load(name)
+    loss, output, reduction = declared(module)
+    own_loss = getattr(module, "loss", None)
+    settings = {
+        "loss": loss,
+        "output": output,
+        "reduction": reduction,
+        "own_loss": own_loss,
+        "precisions": ("float64",),
+    }
+    verdict, step, causes = expected(module)
+    if verdict == "bad input":
+        with pytest.raises(ValueError, match=r"dW2 has shape .* that is the shape of O1"):
+            verify(module.gradients, **settings)
+        return
+    judged = verify(module.gradients, **settings)
+    assert (judged.verdict, judged.first_wrong_step) == (verdict, step)
+    assert {(cause.id, cause.leaf) for cause in judged.causes} == causes
+
+
+def test_the_scanned_page_is_told_its_shape_error():
+    judged = verify(load("author_as_scanned").gradients, reduction="sum", precisions=(), counterexample=False)
+    assert any("author_as_scanned.py:" in note and "incompatible shapes" in note for note in judged.notes)
+
+
+def test_steps_named_inside_are_judged():
+    steps = verify(load("named_steps").gradients, loss="quadratic", precisions=()).steps
+    assert {step for step, judged in steps.items() if judged.where == "named"} == {"dO2", "dZ2", "dO1", "dZ1"}
+    assert all(judged.verdict == "right" for judged in steps.values())

@@ -368,7 +368,7 @@ def test_terms_that_cancel_to_nothing(loss):
     assert set(check(loss, masked).leaves.values()) == {"right"}
 
 
-@pytest.mark.parametrize(("factor", "verdict"), [(1, "right"), (1 + 2.0**-50, "wrong")])
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "right"), (1 + 2.0**-45, "wrong")])
 def test_balls_that_are_too_wide_to_judge(factor, verdict):
     """Something large is added and taken away again: 128 bits leave a ball that holds zero and says nothing."""
 
@@ -378,9 +378,8 @@ def test_balls_that_are_too_wide_to_judge(factor, verdict):
 
     found = check("cross_entropy", derivation("cross_entropy", db2=detour))
     assert found.leaves["db2"] == verdict
-    assert verdict == "wrong" or re.search(
-        r"db2 is right: 4 entries agree to at least \d\d digits, in balls of 256 bits", found.text
-    )
+    if verdict == "right":
+        assert re.search(r"db2 is right: 4 entries agree to at least \d\d digits, in balls of 256 bits", found.text)
 
 
 def test_labels_and_missing_leaves():

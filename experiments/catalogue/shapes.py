@@ -57,7 +57,7 @@ RESHAPED = (
     *table("dW1", [("reshaped", "transpose", "(x.T @ dZ1).reshape(W1.shape)")], kind="shape", layouts=("rows",)),
     *table(
         "dZ1",
-        [("any-output", "mask_of_other_layer unknown", "dO1 * (Z2 > 0).any(axis=1, keepdims=True)")],
+        [("any-output", "mask_of_other_layer mask_missing unknown", "dO1 * (Z2 > 0).any(axis=1, keepdims=True)")],
         kind="shape",
         layouts=("rows",),
     ),

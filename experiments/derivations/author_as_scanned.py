@@ -6,7 +6,7 @@ The slip is in the line that computes O2: W2 stands where W1 x belongs, and b2 i
 b1 (K, 1) needs C = K, and O2 then has one column for each hidden unit, not for each example: with the sizes on the page
 nothing fits. Where all sizes agree the file runs, and is wrong. Bias gradients: none on the page.
 
-Expected: bad input. A shape error in that line, at any sizes C and K that differ and are not 1.
+Expected: wrong. First wrong step: dO2. Cause: w2_for_w1, at forward. The shape error in that line is quoted too.
 """
 
 import jax

@@ -6,7 +6,8 @@ D is the scan's O: the factor before it, dD/dZ, is dO/dZ. Read so, each chain en
 its weights, and the product is a gradient of something else: of O1 (m, K) where dW2 (C, K) belongs, and of x (m, d)
 where dW1 (K, d) belongs. The two lines of the slip are those of dW2 and dW1. Bias gradients: none on the page.
 
-Expected: bad input. dW2 has shape (m, K) where W2 has (C, K), and dW1 (m, d) where W1 has (K, d).
+Expected: bad input. It is said of dW2 that it has the shape of O1. dW2 has shape (m, K) where W2 has (C, K), and dW1
+(m, d) where W1 has (K, d).
 """
 
 import jax

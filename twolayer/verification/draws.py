@@ -32,8 +32,9 @@ class Shadows(NamedTuple):
     y: np.ndarray
 
 
-# m <= K + 1, so that the exponents of live outputs are independent; see docs/derivation.md.
-PRIME_SIZES = (Sizes(3, 11, 5, 7), Sizes(7, 5, 11, 3))
+# m <= K + 1, so that the exponents of live outputs are independent; see docs/derivation.md. No product of powers of
+# d, K, C and m is the same number at both, so a factor m / C is not read as a constant times K / d.
+PRIME_SIZES = (Sizes(3, 11, 5, 7), Sizes(5, 7, 13, 3))
 SQUARE = Sizes(5, 5, 5, 5)
 SMALL = Sizes(3, 2, 2, 2)
 ONE_OUTPUT = Sizes(3, 7, 1, 5)

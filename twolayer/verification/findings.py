@@ -14,7 +14,12 @@ from twolayer.verification.steps import right_lines
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict
 
 UNKNOWN = "unknown, the error enters at {step}"
-FORWARD = {"O1": "O1 = ReLU(Z1)", "Z2": "Z2 = O1 @ W2.T + b2", "O2": "O2 = ReLU(Z2), or Z2 for an identity output"}
+FORWARD = {
+    "Z1": "Z1 = x @ W1.T + b1",
+    "O1": "O1 = ReLU(Z1)",
+    "Z2": "Z2 = O1 @ W2.T + b2",
+    "O2": "O2 = ReLU(Z2), or Z2 for an identity output",
+}
 
 
 class Findings(NamedTuple):
@@ -50,7 +55,7 @@ def find(
     """
     alternatives: list[_Alternative] = []
     for explanation in explanations:
-        for alternative in _placed(explanation, setting, groups, literals):
+        for alternative in _placed(explanation, setting, groups, literals, found):
             if _identity(alternative) not in map(_identity, alternatives):
                 alternatives.append(alternative)
     wrong = {leaf for leaf, verdict in leaves.items() if verdict.verdict == "wrong"}
@@ -70,11 +75,19 @@ def _identity(alternative: _Alternative) -> list[tuple[str, str]]:
 
 
 def _placed(
-    explanation: Explanation, setting: Setting, groups: list[Group], literals: tuple[Fraction, ...]
+    explanation: Explanation,
+    setting: Setting,
+    groups: list[Group],
+    literals: tuple[Fraction, ...],
+    found: frozenset[str],
 ) -> list[_Alternative]:
     """The wrong lines of an explanation, with each way of blaming its wrong factors."""
     lines = right_lines(*setting)
     causes, steps = [], []
+    if any(choice.step == "dO2" and choice.line is None for choice in explanation.wrong):
+        forward = _forward_error(groups, found)
+        if forward is not None:  # what comes after follows from it
+            return [_Alternative((forward,), ("dO2",))]
     if explanation.forward is not None:
         forward, text = explanation.forward, explanation.forward.text.format(t=_number(explanation.literal))
         causes.append(Cause(forward.id, text, "forward", forward.correction))
@@ -97,9 +110,13 @@ def _placed(
         for chosen in itertools.product(*places.values()):
             said, blamed = list(causes), list(steps)
             for step, at in zip(placement, chosen, strict=True):
-                for factor in scales.factors(_same_placement(set(placement), step, constants)):
-                    said.append(Cause(factor.id, _spoken(factor, setting), at, lines[at].code))
-                blamed.append(at)
+                for place in at:
+                    values = _same_placement(set(placement), step, constants)
+                    if len(at) > 1:  # a part of the factor at each, as the derivation shows
+                        values = [(local[place], sizes) for _, local, sizes in constants if place in local]
+                    for factor in scales.factors(values):
+                        said.append(Cause(factor.id, _spoken(factor, setting), place, lines[place].code))
+                    blamed.append(place)
             if said:
                 result.append(_Alternative(tuple(said), tuple(blamed)))
     return result
@@ -115,21 +132,25 @@ def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dic
     return values
 
 
-def _where(step: str, c: int, before: int, explanation: Explanation) -> tuple[str, ...]:
-    """Between dO and dZ, the step at which the factor c comes in; both if nothing shows which.
+def _where(step: str, c: int, before: int, explanation: Explanation) -> tuple[tuple[str, ...], ...]:
+    """Where the factor c comes in between dO and dZ: the alternatives, each one step or, a part at each, both.
 
     `before` is the factor that came in earlier. Without a returned or named array, those inside the program decide:
     if dO occurs there without c but not with it, c came after.
     """
     later = {"dO2": "dZ2", "dO1": "dZ1"}.get(step)
     if later is None:
-        return (step,)
-    if step in explanation.local or later in explanation.local:
-        return (later,) if explanation.local.get(later) == c and explanation.local.get(step, 1) != c else (step,)
+        return ((step,),)
+    local = explanation.local
+    if step in local or later in local:
+        first, second = local.get(step, 1), local.get(later, 1)
+        if 1 not in (first, second) and first * second % scales.P == c:
+            return ((step, later),)
+        return ((later,),) if second == c and first != c else ((step,),)
     inside = explanation.inside.get(step, frozenset())
     if before * c % scales.P in inside:
-        return (step,)
-    return (later,) if before in inside else (step, later)
+        return ((step,),)
+    return ((later,),) if before in inside else ((step,), (later,))
 
 
 def _spoken(factor: scales.Factor, setting: Setting) -> str:
@@ -151,11 +172,27 @@ def _unexplained(
         return _Alternative(tuple(_describe(step, lines[step].code, groups) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, set(found))
-    if step == "dO2" and "Z1" in found and not {"O1", "Z2", "O2"} <= found:
-        missing = next(name for name in ("O1", "Z2", "O2") if name not in found)
-        text = f"unknown, the error enters in the forward pass: the program computes no right {missing}"
-        return _Alternative((Cause("unknown", text, "forward", FORWARD[missing]),), (step,))
+    forward = _forward_error(groups, found) if step == "dO2" else None
+    if forward is not None:
+        return _Alternative((forward,), (step,))
     return _Alternative((_describe(step, lines[step].code, groups),), (step,))
+
+
+def _forward_error(groups: list[Group], found: frozenset[str]) -> Cause | None:
+    """If the program shows its arrays, and stops computing right ones before O2, the error is in the forward pass."""
+    order = ("Z1", "O1", "Z2", "O2")
+    last = max((i for i, name in enumerate(order) if name in found), default=-1)
+    if last == 3 or not any(group.inside for group in groups):
+        return None
+    missing = order[last + 1]
+    leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
+    places = unexplained.acts_at_some_sizes(unexplained.errors(groups, leaves))
+    text = f"the error enters in the forward pass: the program computes no right {missing}"
+    if places:
+        return Cause(
+            "threshold", f"{text} at some sizes of the numbers ({', '.join(places[:3])})", "forward", FORWARD[missing]
+        )
+    return Cause("unknown", f"unknown, {text}", "forward", FORWARD[missing])
 
 
 def _describe(step: str, correction: str, groups: list[Group]) -> Cause:

@@ -91,6 +91,9 @@ def check_shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
         advice = ": it is transposed"
     elif len(wanted) == 1 and int(np.prod(shape)) == wanted[0]:
         advice = ": drop the axis of length 1"
+    elif shape in (right["O1"], right["O2"], (m, d)):
+        like = "O1" if shape == right["O1"] else "O2" if shape == right["O2"] else "x"
+        advice = f": that is the shape of {like}, as of a derivative by {like}"
     named = letters.get(name[1:], "(m, K)" if name[2:] == "1" else "(m, C)")
     raise Refused(
         f"{name} has shape {shape} where {name[1:]} is {named} = {wanted}{advice} (tried: d={d}, K={K}, C={C}, m={m})"

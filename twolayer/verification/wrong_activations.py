@@ -8,8 +8,16 @@ import jax.numpy as jnp
 from twolayer.verification.lines import Line, Scope
 
 # Lines that people write for dZ2 whether or not the output has an activation.
-ANY_OUTPUT = ("mask_of_gradient", "absolute_value", "output_for_mask", "sigmoid_derivative", "tanh_derivative", "zero",
-              "mask_without_gradient")  # fmt: skip
+ANY_OUTPUT = (
+    "mask_of_gradient",
+    "mask_of_other_layer",
+    "absolute_value",
+    "output_for_mask",
+    "sigmoid_derivative",
+    "tanh_derivative",
+    "zero",
+    "mask_without_gradient",
+)
 NO_ACTIVATION = "the declared output has no activation, so dZ2 = dO2"
 
 

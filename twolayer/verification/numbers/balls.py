@@ -29,7 +29,7 @@ SURE_BITS = 60  # more than a float64 has
 
 
 class FlintMissing(ImportError):
-    """Balls need python-flint, an optional extra of this package."""
+    """Balls need python-flint, which is not installed."""
 
 
 class Ball(NamedTuple):
@@ -65,7 +65,7 @@ class Balls(System):
         try:
             import flint
         except ImportError as error:
-            raise FlintMissing("ball arithmetic needs python-flint: pip install -e '.[verify]'") from error
+            raise FlintMissing("ball arithmetic needs python-flint: pip install python-flint") from error
         self.flint, self.bits = flint, bits
         self._doubt: Undecided | None = None
 

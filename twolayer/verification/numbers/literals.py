@@ -2,6 +2,9 @@
 
 Python may have rounded more than once on the way: 1e-5 / 5 is not the float nearest to 1/500000. So where a rational
 within a few units in the last place is simpler by far than any that rounds to the literal, that one is meant.
+
+Beyond 2^53 all floats are integers, and each means itself: 1e16, not the smallest integer that rounds to it. Nor does
+the reciprocal of such a number, as 2.0**-60, mean that of a smaller one.
 """
 
 import functools
@@ -23,16 +26,26 @@ def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
         return -simplest_rational(-number, dtype)
     exact = Fraction(number)
     if exact.denominator == 1:
-        return exact  # nor does a large one mean the smallest integer that rounds to it
-    with np.errstate(over="ignore"):
-        inverse = float(1 / np.array(number, dtype))
-    if SMALLEST_PLAIN[dtype] < inverse < np.inf:
-        return 1 / Fraction(inverse)
+        return exact
+    whole = _whole_reciprocal(number, dtype)
+    if whole:
+        return Fraction(1, whole)
     below = Fraction(float(np.nextafter(np.array(number, dtype), np.array(0, dtype)).astype(np.float64)))
     gap = exact - below  # the one below is the smaller at a power of two, so nothing wrong is let in
     nearest = _simplest_between(exact - gap / 2, exact + gap / 2)
+    if exact <= ROUNDED_TWICE * gap:
+        return nearest  # among the smallest floats; 0 is simpler by far, and is not meant
     wider = _simplest_between(exact - ROUNDED_TWICE * gap, exact + ROUNDED_TWICE * gap)
     return wider if wider.denominator * SIMPLER_BY_FAR <= nearest.denominator else nearest
+
+
+def _whole_reciprocal(number: float, dtype: str) -> int | None:
+    """1 / number, if that is a float beyond those that have fractions, and number is its reciprocal."""
+    one = np.ones((), dtype)
+    with np.errstate(over="ignore"):
+        inverse = one / np.array(number, dtype)
+    whole = 2.0 ** (np.finfo(dtype).nmant + 1) <= inverse < np.inf and one / inverse == np.array(number, dtype)
+    return int(inverse) if whole else None
 
 
 def _simplest_between(low: Fraction, high: Fraction) -> Fraction:

@@ -8,10 +8,11 @@ operands a', b' within their own bounds, products of two bounds included; u is t
 k the operation's roundings and eta its underflow (units.py); u' = 2^-53 and k' are those of `numbers` themselves. The
 bound is computed in float64, and raised by more than that can lose.
 
-Sums may be added in any order, so a term of n goes through at most n - 1 roundings, each of the result's type. A
-matrix product is trusted to accumulate bfloat16 and float16 in float32 (it does on CPUs, and in the matrix units of
-GPUs and TPUs), and to round once to its own type. XLA's rewriting is allowed for: a / b / c as a / (b c), a / b as
-a * (1 / b), exp(a) exp(b) as exp(a + b), sums of constants, fused multiply-add, higher precision than asked for.
+Sums may be added in any order, so a term of n goes through at most n - 1 roundings, each of the result's type; terms
+that are zero, such as masked ones, do not count, since adding zero is exact. A matrix product is trusted to accumulate
+bfloat16 and float16 in float32 (it does on CPUs, and in the matrix units of GPUs and TPUs), and to round once to its
+own type. XLA's rewriting is allowed for: a / b / c as a / (b c), a / b as a * (1 / b), exp(a) exp(b) as exp(a + b),
+sums of constants, fused multiply-add, higher precision than asked for.
 """
 
 from collections.abc import Callable
@@ -165,14 +166,14 @@ class Rounding(System):
         n = int(np.prod([a.shape[axis] for axis in axes], dtype=int))
         u, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
-            size, moved = a.size.sum(axis=axes), a.bound.sum(axis=axes)
-            program = product_of(max(n - 1, 0), u)
-            own = (program + product_of(n, U64)) * (abs(a.numbers).sum(axis=axes) + moved)
+            size, moved, absolute = a.size.sum(axis=axes), a.bound.sum(axis=axes), abs(a.numbers).sum(axis=axes)
+            adds = np.maximum(_present(a).sum(axis=axes) - 1, 0)
+            own = (_powers(n, u) + _powers(n, U64))[adds] * (absolute + moved)
             return self.checked(a.numbers.sum(axis=axes), raised(moved + own + n * tiny, n), size, largest)
 
     def matmul(self, a: Rounded, b: Rounded) -> Rounded:
-        n = a.shape[-1]
-        last, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        n, (v, u, last) = a.shape[-1], self._product()
+        _, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
             numbers, A, B = a.numbers @ b.numbers, abs(a.numbers), abs(b.numbers)
             absolute = A @ B
@@ -182,23 +183,23 @@ class Rounding(System):
                 moved = moved + _matmul(a.bound, B + b.bound)
             if b.bound.any():
                 moved = moved + _matmul(A, b.bound)
-            program, underflow = self._accumulation(n, last, tiny)
-            bound = raised(moved + (program + product_of(n, U64)) * (absolute + moved) + underflow, n)
-        return self.checked(numbers, bound, size, largest)
+            operands = (1 + v) ** 2
+            own = (operands * (1 + _powers(n, u)) - 1 + _powers(n, U64))[_terms(a, b)] * (absolute + moved)
+            bound = moved + own + 2 * n * tiny
+            return self.checked(numbers, raised(bound + last * (abs(numbers) + bound), n), size, largest)
 
-    def _accumulation(self, n: int, last: float, tiny: float) -> tuple[float, float]:
-        """(1 + v)^2 (1 + u)^n (1 + last) - 1: operands, accumulation, result; and the underflow of 2n operations."""
+    def _product(self) -> tuple[float, float, float]:
+        """To what a product rounds its operands, its running sum, and its result once more."""
         eqn = self._eqn
+        out = self.unit(eqn.outvars[0].aval.dtype).u
         if eqn.primitive.name != "dot_general":  # cumsum, scatter-add: a sum of terms times 0 or 1
-            return product_of(n, last), n * tiny
+            return 0.0, out, 0.0
         types = [var.aval.dtype for var in (*eqn.invars, *eqn.outvars)]
-        widest = jnp.promote_types(jnp.result_type(*types), jnp.float32)
+        u = self.unit(jnp.promote_types(jnp.result_type(*types), jnp.float32)).u
         v = 0.0
         if any(np.dtype(dtype).name == "float32" for dtype in types[:2]):
             v = self.roundings * operand_rounding(eqn.params["precision"], self.platform, self.precision)
-        u = self.unit(widest).u
-        after = last if types[2] != widest else 0.0
-        return (1 + v) ** 2 * (1 + product_of(n, u)) * (1 + after) - 1, 2 * n * tiny
+        return v, u, out if out > u else 0.0
 
 
 class DecidedByRounding(Exception):
@@ -210,9 +211,24 @@ def raised(bound: np.ndarray, n: int = 0) -> np.ndarray:
     return bound * (1 + (2 * n + 32) * U64)
 
 
+def _powers(n: int, u: float) -> np.ndarray:
+    """(1 + u)^k - 1 for k = 0, ..., n."""
+    return np.expm1(np.arange(n + 1) * np.log1p(u))
+
+
+def _present(a: Rounded) -> np.ndarray:
+    return (a.numbers != 0) | (a.bound != 0)
+
+
+def _terms(a: Rounded, b: Rounded) -> np.ndarray:
+    """How many terms of each entry of a product may not be zero, at most."""
+    rows, columns = _present(a).sum(axis=-1), _present(b).sum(axis=-2)
+    return np.minimum(rows[..., :, None], columns[..., None, :])
+
+
 def _constant(a: Rounded) -> bool:
     """Whether it may be one number that stands in the program."""
-    return not np.any(a.bound) and np.size(a.numbers) > 0 and np.min(a.numbers) == np.max(a.numbers)
+    return bool(not np.any(a.bound) and np.size(a.numbers) > 0 and np.min(a.numbers) == np.max(a.numbers))
 
 
 def _times(a: np.ndarray, b: Any) -> np.ndarray:
