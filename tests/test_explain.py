@@ -15,10 +15,12 @@ from twolayer.verification.draws import SQUARE, Sizes
 from twolayer.verification.evidence import Subject, gather
 from twolayer.verification.formula import leaf_verdicts
 from twolayer.verification.forwards import wrong_forwards
+from twolayer.verification.interpreter import interpret
 from twolayer.verification.lines import Scope
-from twolayer.verification.reference import Setting
+from twolayer.verification.numbers.floats import Float64, Floats
+from twolayer.verification.reference import Setting, shapes
 from twolayer.verification.steps import right_lines
-from twolayer.verification.tracing import RaisedInside, trace
+from twolayer.verification.tracing import Refused, trace
 from twolayer.verification.verdict import LEAVES, STEPS
 
 pytestmark = pytest.mark.usefixtures("float64", "as_users_call_it")
@@ -31,7 +33,7 @@ LITERAL = 0.1
 
 
 def from_lines(setting, changes, shown=LEAVES, forward=None):
-    """A derivation put together from lines of the catalogue, right ones but for the changes."""
+    """A derivation put together from lines of the catalogue, right ones but for the changes; its scope for None."""
     lines = {step: line.compute for step, line in right_lines(*setting).items()}
     lines |= (forward.lines if forward else {}) | {step: line.compute for step, line in changes.items()}
 
@@ -46,7 +48,7 @@ def from_lines(setting, changes, shown=LEAVES, forward=None):
         for step in STEPS:
             values[step] = lines[step](s)
             s = s._replace(**{step: values[step]} if step in Scope._fields else {})
-        return {name: values[name] for name in shown}
+        return s if shown is None else {name: values[name] for name in shown}
 
     return gradients
 
@@ -55,7 +57,7 @@ def judge(gradients, setting, sizes=SMALL_SIZES):
     """Findings and verdicts of the leaves, at small sizes; at a square one if the derivation fits no other."""
     try:
         traced = tuple(trace(gradients, size) for size in sizes)
-    except RaisedInside:
+    except Refused:
         traced = (trace(gradients, SQUARE),)
     groups = gather(Subject(traced, None, None), setting)
     leaves, literals = leaf_verdicts(groups, setting), programs.literals(traced[0].jaxpr)
@@ -90,90 +92,91 @@ SAME_LEAVES = (
     {("zero", "dO1"), ("zero", "dZ1")},
 )
 EQUIVALENT = {("preactivation_for_output", RELU)}  # (Z2 - y) 1[Z2 > 0] = (O2 - y) 1[Z2 > 0]
-CASES = [(RELU, step, False) for step in STEPS] + [(SOFTMAX, "dO2", True), (IDENTITY, "dZ2", True)]
+CASES = [(RELU, step) for step in STEPS] + [(SOFTMAX, "dO2"), (IDENTITY, "dZ2")]
 
 
-@pytest.mark.parametrize(
-    ("setting", "step", "own"),
-    CASES,
-    ids=lambda case: "-".join(case) if case not in STEPS and not isinstance(case, bool) else None,
-)
-def test_each_line_of_the_catalogue_is_named_from_the_leaves_alone(setting, step, own):
-    for line in lines_of(setting, step, own):
-        found, leaves = judge(from_lines(setting, {step: line}), setting)
-        if (line.id, setting) in EQUIVALENT:
+@pytest.mark.parametrize(("setting", "step"), CASES, ids=[f"{setting.loss}-{step}" for setting, step in CASES])
+def test_each_line_of_the_catalogue_is_named(setting, step):
+    """From the leaves alone, or from all steps, by turns; then it is the only candidate, and all else is right."""
+    for i, line in enumerate(lines_of(setting, step, own=setting != RELU)):
+        shown = STEPS if i % 2 or (setting == SOFTMAX and i % 5) else LEAVES
+        found, leaves = judge(from_lines(setting, {step: line}, shown), setting)
+        if (line.id, setting) in EQUIVALENT and shown == LEAVES:
             assert not found.causes and not wrong_leaves(leaves)
             continue
         names = [alternative for [alternative] in alternatives(found)]
-        possible = next((group for group in SAME_LEAVES if (line.id, step) in group), set())
-        assert (line.id, step) in names and set(names) <= possible | {(line.id, step)}, line.code
-        assert found.first_wrong_step == names[0][1] and found.steps[names[0][1]].verdict == "wrong"
-        assert wrong_leaves(leaves)
-        own_cause = found.causes[names.index((line.id, step))]
-        assert own_cause.correction == right_lines(*setting)[step].code
-        assert own_cause.text == line.text.format(t="0.1")
-
-
-def test_with_all_steps_returned_each_line_is_named_alone_and_all_other_steps_are_right():
-    for line in lines_of(RELU)[::3]:
-        found, _ = judge(from_lines(RELU, {line.step: line}, STEPS), RELU)
-        names = {cause.id for cause in found.causes}
-        if (line.id, RELU) in EQUIVALENT:
-            names |= {line.id}
-        assert names == {line.id} and found.first_wrong_step == line.step, line.code
+        alike = next((group for group in SAME_LEAVES if (line.id, step) in group), set()) if shown == LEAVES else set()
+        assert (line.id, step) in names and set(names) <= alike | {(line.id, step)}, line.code
+        first = names[0][1]
+        assert found.first_wrong_step == first and wrong_leaves(leaves)
         verdicts = {step: verdict.verdict for step, verdict in found.steps.items()}
-        assert verdicts == dict.fromkeys(STEPS, "right") | {line.step: "wrong"}, line.code
-        assert {verdict.where for verdict in found.steps.values()} == {"returned"}
+        assert verdicts == dict.fromkeys(STEPS, "right") | {first: "wrong"}, line.code
+        cause = found.causes[names.index((line.id, step))]
+        assert cause.correction == right_lines(*setting)[step].code
+        assert cause.text == line.text.format(t="0.1")
+
+
+def wrong_in_themselves(setting, lines):
+    """The steps whose line gives another result than the right one, from what came before it, at some point."""
+    right, at_point = right_lines(*setting), np.random.default_rng(7).normal
+
+    def both(params, x, y):
+        gradients = from_lines(setting, lines, STEPS)(params, x, y)
+        scope = from_lines(setting, lines, None)(params, x, y)
+        return {step: (gradients[step], right[step].compute(scope)) for step in STEPS}
+
+    arguments = [Floats(at_point(size=shape.shape)) for shape in jax.tree.leaves(shapes(SMALL_SIZES[0]))]
+    with jax.numpy_rank_promotion("allow"):
+        closed, out = jax.make_jaxpr(both, return_shape=True)(*shapes(SMALL_SIZES[0]))
+    values = jax.tree.unflatten(jax.tree.structure(out), [v.numbers for v in interpret(closed, Float64(), *arguments)])
+    return {step for step, (mine, true) in values.items() if not np.allclose(mine, true)}
 
 
 def pairs(setting, count, seed):
-    """Random pairs of wrong lines at two steps that fit any sizes, of which neither hides the other."""
-    rng = np.random.default_rng(seed)
-    hides = ("zero", "threshold", "transpose", "unmasked_cotangent", "mask_without_gradient")
-    pool = [line for line in lines_of(setting) if line.id not in hides and (line.id, setting) not in EQUIVALENT]
-    while count:
-        first, second = (pool[i] for i in rng.integers(len(pool), size=2))
-        if first.step == second.step or "affine" in (first.affine, second.affine):
-            continue
-        gradients = from_lines(setting, {line.step: line for line in (first, second)})
+    """Random pairs of wrong lines at two steps that fit any sizes, each of them wrong where the other is wrong too."""
+    rng, pool, found = np.random.default_rng(seed), lines_of(setting), []
+    while len(found) < count:
+        lines = {line.step: line for line in (pool[i] for i in rng.integers(len(pool), size=2))}
         try:
-            trace(gradients, SMALL_SIZES[0])
-        except RaisedInside:
+            trace(from_lines(setting, lines), SMALL_SIZES[0])
+        except Refused:
             continue
-        count -= 1
-        yield {line.step: line for line in (first, second)}
+        if len(lines) == 2 and wrong_in_themselves(setting, lines) == set(lines):
+            found.append(lines)
+    return found
 
 
 @pytest.mark.parametrize("setting", [RELU, SOFTMAX], ids=" ".join)
-def test_two_wrong_lines_are_both_located_if_the_steps_are_returned(setting):
-    for lines in pairs(setting, 8, seed=1):
+def test_two_wrong_lines_are_both_named_if_the_steps_are_returned(setting):
+    for lines in pairs(setting, 6, seed=1):
         found, _ = judge(from_lines(setting, lines, STEPS), setting)
         codes = [line.code for line in lines.values()]
-        assert {cause.leaf for cause in found.causes} == set(lines), codes
-        assert {(cause.id, cause.leaf) for cause in found.causes} >= {(line.id, step) for step, line in lines.items()}
+        assert alternatives(found) == [[(lines[step].id, step) for step in sorted(lines, key=STEPS.index)]], codes
         assert found.first_wrong_step == min(lines, key=STEPS.index), codes
+        assert {step for step in STEPS if found.steps[step].verdict == "wrong"} == set(lines)
 
 
-def test_two_wrong_lines_are_both_named_from_the_leaves_alone():
-    for lines in pairs(RELU, 4, seed=2):
+def test_two_wrong_lines_are_among_the_candidates_from_the_leaves_alone():
+    for lines in pairs(RELU, 3, seed=2):
         found, _ = judge(from_lines(RELU, lines), RELU)
         both = sorted((line.id, step) for step, line in lines.items())
-        assert both in [sorted(alternative) for alternative in alternatives(found)], [l.code for l in lines.values()]
+        assert both in map(sorted, alternatives(found)), [line.code for line in lines.values()]
 
 
 @pytest.mark.parametrize("setting", [RELU, IDENTITY], ids=" ".join)
 def test_wrong_forward_passes_are_named(setting):
     for forward in wrong_forwards(setting.output):
-        gradients = from_lines(setting, {}, forward=forward)
+        if setting != RELU and forward.id != "other_output":
+            continue
         try:
-            found, leaves = judge(gradients, setting)
-        except ValueError:
-            assert forward.id == "w2_for_w1"  # as it was scanned: it fits no shapes of a batch
+            found, leaves = judge(from_lines(setting, {}, forward=forward), setting)
+        except Refused:
+            assert forward.id == "w2_for_w1"  # some of these fit only at sizes of their own
             continue
         assert wrong_leaves(leaves)
         assert [(forward.id, "forward")] in alternatives(found), forward.code
         assert all(len(alternative) == 1 for alternative in alternatives(found))
-        assert found.causes[0].text.count("0.1") == forward.literal
+        assert found.causes[0].text == forward.text.format(t="0.1")
 
 
 # --- what is not in the catalogue ---
@@ -196,7 +199,7 @@ SPOILED = {"dO2": set(LEAVES), "dZ2": set(LEAVES), "dO1": {"dW1", "db1"}, "dZ1":
 @pytest.mark.parametrize("name", ODD)
 def test_an_error_of_no_known_kind_is_located_and_not_named(name):
     (step,) = ODD[name]
-    for shown in ((), CHAIN) if name in ("a sum of Z2", "a cube", "centred residuals") else ((),):
+    for shown in ((), CHAIN) if name in ("a mask from x", "a cube", "centred residuals") else (CHAIN,):
         found, leaves = judge(derivation("quadratic", steps=shown, **ODD[name]), RELU)
         assert alternatives(found) == [[("unknown", step)]] and found.first_wrong_step == step
         assert step in found.causes[0].text
@@ -229,16 +232,16 @@ def test_a_single_wrong_entry_is_named_with_its_place(name):
 
 
 THRESHOLDS = {
-    "a clip of dO1": {"dO1": lambda s: (s.dZ2 @ s.W2).clip(-3, 3)},
-    "a rounded product": {"dW1": lambda s: jnp.round(s.dZ1.T @ s.x, 6)},
-    "small numbers left out": {"dZ2": lambda s: s.dO2 * (s.Z2 > 0) * (abs(s.dO2) > 1e-3)},
+    "small numbers left out": {"dW1": lambda s: jnp.where(abs(s.dZ1.T @ s.x) > 1e-3, s.dZ1.T @ s.x, 0)},
+    "a lower bound": {"db2": lambda s: jnp.maximum(s.dZ2.sum(axis=0), -2.5)},
+    "a clipped norm": {"dO2": lambda s: s.residual / s.m / jnp.maximum(1, (s.residual**2).sum() / 1e3)},
 }
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_what_acts_at_some_sizes_only_is_called_a_threshold_with_its_place(name):
     ((step, line),) = THRESHOLDS[name].items()
-    found, _ = judge(derivation("quadratic", **THRESHOLDS[name]), RELU)
+    found, _ = judge(derivation("quadratic", steps=CHAIN, **THRESHOLDS[name]), RELU)
     assert alternatives(found) == [[("threshold", step)]]
     assert f"test_explain.py:{line.__code__.co_firstlineno}" in found.causes[0].text
 

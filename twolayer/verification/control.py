@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification import movement
+from twolayer.verification import arrays
 from twolayer.verification.numbers.system import Numbers
 
 
@@ -17,7 +17,7 @@ def _scan(call: Any, *inputs: Any) -> list:
     slots: list = [None] * p["length"]
     for i in reversed(range(p["length"])) if p["reverse"] else range(p["length"]):
         xs = [
-            movement.apply(call.system, lambda a, i=i, rank=rank: np.take(a, i, axis=-rank), a)
+            arrays.apply(call.system, lambda a, i=i, rank=rank: np.take(a, i, axis=-rank), a)
             for a, rank in zip(stacked, ranks, strict=True)
         ]
         outputs = call.run(p["jaxpr"], [*consts, *carry, *xs], loop=True)
@@ -26,7 +26,7 @@ def _scan(call: Any, *inputs: Any) -> list:
     if not p["length"]:
         raise NotImplementedError("a scan of length 0")
     return carry + [
-        movement.stack(call, list(ys), rank) for ys, rank in zip(zip(*slots, strict=True), inner, strict=True)
+        arrays.stack(call, list(ys), rank) for ys, rank in zip(zip(*slots, strict=True), inner, strict=True)
     ]
 
 
@@ -42,7 +42,7 @@ def _while(call: Any, *inputs: Any) -> list:
     while more.size and more.all():
         carry = call.run(p["body_jaxpr"], [*body_consts, *carry], loop=True)
         more = goes_on(carry)
-    return movement.each_draw(call, lambda *one: _while(call, *one), inputs) if more.any() else carry
+    return arrays.each_draw(call, lambda *one: _while(call, *one), inputs) if more.any() else carry
 
 
 def _cond(call: Any, which: Numbers, *inputs: Any) -> list:
@@ -50,7 +50,7 @@ def _cond(call: Any, which: Numbers, *inputs: Any) -> list:
     chosen = np.unique(np.clip(np.asarray(which).astype(int), 0, len(branches) - 1))
     if len(chosen) == 1:
         return call.run(branches[int(chosen[0])], inputs, loop=True)
-    return movement.each_draw(call, lambda *one: _cond(call, *one), (which, *inputs))
+    return arrays.each_draw(call, lambda *one: _cond(call, *one), (which, *inputs))
 
 
 RULES: dict[str, Callable] = {"scan": _scan, "while": _while, "cond": _cond}

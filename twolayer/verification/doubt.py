@@ -10,31 +10,41 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twolayer.verification import movement, rules
+from twolayer.verification import arrays, rules, selection
 from twolayer.verification.interpreter import is_float
 from twolayer.verification.numbers.rounding import DecidedByRounding, Rounded, raised
+from twolayer.verification.numbers.system import Numbers
 
 RULES: dict[str, Callable] = {}
+# Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.
+_HAND_ON = "transpose reshape squeeze expand_dims broadcast_in_dim rev slice copy stop_gradient name scan while".split()
+
+
+def rule_of(eqn: Any) -> Callable:
+    """The rule of an operation where predicates may be in doubt."""
+    return RULES.get(eqn.primitive.name, _common)
+
+
+def _common(call: Any, *inputs: Any) -> Any:
+    """The rule that holds in any system, for operations that have nothing to do with doubts."""
+    name = call.eqn.primitive.name
+    if any(isinstance(a, Unsure) for a in inputs) and name not in _HAND_ON and rules.nested_call(call.eqn) is None:
+        raise DecidedByRounding("a decision")
+    return rules.RULES.get(name, rules.opaque_rule)(call, *inputs)
 
 
 class Unsure(NamedTuple):
     """Booleans or integers, and where the program may hold others."""
 
-    value: np.ndarray
-    doubt: np.ndarray
+    value: Numbers
+    doubt: Numbers
 
     @property
     def shape(self) -> tuple[int, ...]:
         return np.shape(self.value)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+    def __array__(self, *args: Any, **kwargs: Any) -> Numbers:
         raise DecidedByRounding("a decision")
-
-    @property
-    def numbers(self) -> np.ndarray:  # asked for by whoever takes it for a float
-        raise DecidedByRounding("a decision")
-
-    bound = size = numbers
 
 
 def unsure(value: Any, doubt: Any) -> Any:
@@ -43,11 +53,11 @@ def unsure(value: Any, doubt: Any) -> Any:
     return Unsure(value, doubt) if doubt.any() else value
 
 
-def _parts(a: Any) -> tuple[np.ndarray, np.ndarray]:
+def _parts(a: Any) -> tuple[Numbers, Numbers]:
     return (a.value, a.doubt) if isinstance(a, Unsure) else (np.asarray(a), np.zeros(np.shape(a), bool))
 
 
-def _close(a: Rounded, b: Rounded) -> np.ndarray:
+def _close(a: Rounded, b: Rounded) -> Numbers:
     """Where the program may see either order. Numbers without a bound are what the program holds."""
     room = a.bound + b.bound
     with np.errstate(invalid="ignore"):
@@ -56,7 +66,7 @@ def _close(a: Rounded, b: Rounded) -> np.ndarray:
 
 def _comparison(op: Callable) -> Callable:
     def rule(call: Any, a: Any, b: Any) -> Any:
-        a, b = movement.same_rank(call, (a, b))
+        a, b = arrays.same_rank(call, (a, b))
         if isinstance(a, Rounded):
             return unsure(op(a.numbers, b.numbers), _close(a, b))
         (a, doubt_a), (b, doubt_b) = _parts(a), _parts(b)
@@ -75,7 +85,7 @@ def _logic(name: str, settles: Callable) -> Callable:
     def rule(call: Any, *inputs: Any) -> Any:
         if not any(isinstance(a, Unsure) for a in inputs):
             return rules.opaque_rule(call, *inputs)
-        parts = [_parts(a) for a in movement.same_rank(call, inputs)]
+        parts = [_parts(a) for a in arrays.same_rank(call, inputs)]
         if any(value.dtype != bool for value, _ in parts):
             raise DecidedByRounding("the bits of an integer")
         doubt = np.logical_or.reduce(np.broadcast_arrays(*(doubt for _, doubt in parts)))
@@ -91,11 +101,11 @@ RULES |= {name: _logic(name, np.zeros_like) for name in ("xor", "not")}
 
 
 def _select(call: Any, which: Any, *cases: Any) -> Any:
-    which, *cases = movement.same_rank(call, (which, *cases))
+    which, *cases = arrays.same_rank(call, (which, *cases))
     value, doubt = _parts(which)
     if any(isinstance(case, Unsure) for case in cases):
         cases = [Unsure(*_parts(case)) for case in cases]
-    chosen = movement.choose(call.system, value, *cases)
+    chosen = selection.choose(call.system, value, *cases)
     if not isinstance(chosen, Rounded):
         value, unsettled = _parts(chosen)
         differ = np.logical_or.reduce([_parts(case)[0] != value for case in cases])
@@ -113,23 +123,23 @@ RULES["select_n"] = _select
 
 def _pick(call: Any, sign: int, a: Rounded, b: Rounded) -> Rounded:
     """The larger (sign 1) or smaller (-1) of two numbers: it moves no further than the one that moves most."""
-    chosen = movement.choose(call.system, sign * b.numbers > sign * a.numbers, a, b)
+    chosen = selection.choose(call.system, sign * b.numbers > sign * a.numbers, a, b)
     return chosen._replace(bound=np.where(_close(a, b), np.maximum(a.bound, b.bound), chosen.bound))
 
 
 def _of_two(name: str, sign: int) -> Callable:
     def rule(call: Any, a: Any, b: Any) -> Any:
         if not isinstance(a, Rounded):
-            return movement.RULES[name](call, a, b)
-        return _pick(call, sign, *movement.same_rank(call, (a, b)))
+            return selection.RULES[name](call, a, b)
+        return _pick(call, sign, *arrays.same_rank(call, (a, b)))
 
     return rule
 
 
 def _clamp(call: Any, low: Any, a: Any, high: Any) -> Any:
     if not isinstance(a, Rounded):
-        return movement.RULES["clamp"](call, low, a, high)
-    low, a, high = movement.same_rank(call, (low, a, high))
+        return selection.RULES["clamp"](call, low, a, high)
+    low, a, high = arrays.same_rank(call, (low, a, high))
     return _pick(call, -1, _pick(call, 1, a, low), high)
 
 
@@ -145,7 +155,7 @@ def _of_many(name: str, extreme: Callable) -> Callable:
 
     def rule(call: Any, a: Any) -> Any:
         if not isinstance(a, Rounded):
-            return movement.RULES[name](call, a)
+            return selection.RULES[name](call, a)
         axes = _axes(call)
         return Rounded(extreme(a.numbers, axis=axes), a.bound.max(axis=axes), a.size.max(axis=axes))
 
@@ -160,7 +170,7 @@ def _position(name: str, sign: int) -> Callable:
 
     def rule(call: Any, a: Any) -> Any:
         if not isinstance(a, Rounded):
-            return movement.RULES[name](call, a)
+            return selection.RULES[name](call, a)
         (axis,) = _axes(call)
         at = np.expand_dims((sign * a.numbers).argmax(axis=axis), axis)
         best = call.system.move(lambda part: np.take_along_axis(part, at, axis=axis), a)

@@ -108,7 +108,7 @@ def forward(s: Shadows) -> tuple[np.ndarray, np.ndarray]:
 
 def patterns(s: Shadows) -> np.ndarray:
     """Which units of both layers are on, one row of booleans a draw."""
-    return np.concatenate([(Z > 0).reshape(len(Z), -1) for Z in forward(s)], axis=1)
+    return np.concatenate([(Z > 0).reshape(len(Z), Z.shape[1] * Z.shape[2]) for Z in forward(s)], axis=1)
 
 
 def _normal(rng: np.random.Generator, sizes: Sizes, draws: int, loss: str) -> Shadows:

@@ -15,9 +15,9 @@ from jaxtyping import Float, Shaped
 from twolayer.network import Params
 from twolayer.verification import agreement
 from twolayer.verification.agreement import BITS, INTEGERS, Agreement
+from twolayer.verification.arrays import as_value
 from twolayer.verification.draws import Sizes
 from twolayer.verification.interpreter import interpret
-from twolayer.verification.movement import as_value
 from twolayer.verification.numbers.balls import Ball, Balls, FlintMissing
 from twolayer.verification.numbers.integers import Integers, Rational, Undecided
 from twolayer.verification.reference import Setting, backward_jaxpr

@@ -25,26 +25,21 @@ class NotRun(Exception):
 
 
 def agreement(
-    gradients: Callable,
-    program: Instrumented,
-    setting: Setting,
-    problems: Sequence[np.ndarray],
-    first: Sequence[np.ndarray],
+    gradients: Callable, program: Instrumented, setting: Setting, problems: Sequence[Sequence[np.ndarray]]
 ) -> dict[str, str]:
     """Way -> "right", "wrong", or why it was not run.
 
     Args:
       gradients, program: the derivation, and its program compiled with every step held in memory.
       setting: says whether two halves of a batch are to be averaged or added.
-      problems: (W1, b1, W2, b2, x, y), each with a leading axis of problems.
-      first: the first of them, without this axis.
+      problems: W1, b1, W2, b2, x, y of each.
     """
     try:
         runs = _Runs(program.traced, program.precision, problems)
     except DecidedByRounding as error:
         return dict.fromkeys(("jit", "vmap", "split", "sharding"), f"not judged: {error}")
     ways: dict[str, Callable[[], str]] = {
-        "jit": lambda: runs.first(program.run(first)[0]),
+        "jit": lambda: runs.first(program.run(problems[0])[0]),
         "vmap": runs.vmap,
         "split": lambda: runs.split(gradients, setting.reduction),
         "sharding": runs.sharding,
@@ -62,28 +57,26 @@ def agreement(
 class _Runs:
     """The outputs of the compiled program for each problem, and their bounds."""
 
-    def __init__(self, traced: Traced, precision: str, problems: Sequence[np.ndarray]):
+    def __init__(self, traced: Traced, precision: str, problems: Sequence[Sequence[np.ndarray]]):
         self.traced, self.precision, self.problems = traced, precision, problems
         self.run = jax.jit(self._evaluate)
-        bounded = follow(traced.jaxpr, Rounding(precision), problems)
+        self.stacked = [np.stack(arrays) for arrays in zip(*problems, strict=True)]
+        bounded = follow(traced.jaxpr, Rounding(precision), self.stacked)
         shapes = [var.aval.shape for var in traced.jaxpr.jaxpr.outvars]
-        n = len(problems[0])
+        n = len(problems)
         self.right = [
             Rounded(*(np.broadcast_to(part, (n, *shape)) for part in one))
             for one, shape in zip(bounded, shapes, strict=True)
         ]
         with running(precision):
-            self.single = [self.run(*self.problem(i)) for i in range(n)]
+            self.single = [self.run(*problem) for problem in problems]
 
     def _evaluate(self, *arguments: jax.Array) -> list[jax.Array]:
         return evaluate(self.traced.jaxpr, arguments)[0]
 
-    def problem(self, i: int) -> list[np.ndarray]:
-        return [array[i] for array in self.problems]
-
     def vmap(self) -> str:
         """All problems in one program, and one after the other."""
-        together = jax.jit(jax.vmap(self._evaluate))(*self.problems)
+        together = jax.jit(jax.vmap(self._evaluate))(*self.stacked)
         single = [np.stack([np.asarray(one[k]) for one in self.single]) for k in range(len(together))]
         return _compare(together, single, [2 * right.bound for right in self.right])
 
@@ -92,7 +85,7 @@ class _Runs:
         if len(jax.devices()) < 2:
             raise NotRun("one device")
         mesh = Mesh(np.array(jax.devices()[:2]), ("examples",))
-        *params, x, y = self.problem(0)
+        *params, x, y = self.problems[0]
         placed = [jax.device_put(array, NamedSharding(mesh, Spec())) for array in params]
         placed += [jax.device_put(array, NamedSharding(mesh, Spec("examples"))) for array in (x, y)]
         return self.first(self.run(*placed))
@@ -104,8 +97,8 @@ class _Runs:
     def split(self, gradients: Callable, reduction: str) -> str:
         """The batch in two halves, whose leaves are averaged for a mean and added for a sum."""
         d, K, C, m = self.traced.sizes
-        half = trace(gradients, Sizes(d, K, C, m // 2), str(self.problems[0].dtype))
-        *params, x, y = self.problem(0)
+        half = trace(gradients, Sizes(d, K, C, m // 2), str(self.stacked[0].dtype))
+        *params, x, y = self.problems[0]
         parts = [np.stack([a, a]) for a in params] + [np.stack([a[: m // 2], a[m // 2 :]]) for a in (x, y)]
         run = jax.jit(lambda *arguments: evaluate(half.jaxpr, arguments)[0])
         halves = [run(*(part[i] for part in parts)) for i in range(2)]

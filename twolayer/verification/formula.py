@@ -94,7 +94,8 @@ def _degree(group: Group) -> int:
     closed, _ = backward_jaxpr(group.setting, group.sizes)
 
     def largest(values: list) -> tuple[int, int]:
-        return int(max(v.above.max() for v in values)), int(max(v.below.max() for v in values))
+        above, below = [v.above.max() for v in values], [v.below.max() for v in values]
+        return int(max(above, default=0)), int(max(below, default=0))
 
     (a, b), (c, d) = (largest(interpret(jaxpr, system, *arguments)) for jaxpr in (group.traced.jaxpr, closed))
     return max(a + d, c + b)

@@ -18,6 +18,7 @@ from twolayer.verification.cuts import Place, signature
 from twolayer.verification.draws import Shadows, Sizes
 from twolayer.verification.numbers.field import FieldValue
 from twolayer.verification.numbers.rounding import DecidedByRounding
+from twolayer.verification.programs import operations
 from twolayer.verification.recognise import matches
 from twolayer.verification.reference import Point, Setting, over_the_field, truth
 from twolayer.verification.remarks import remarks
@@ -26,6 +27,8 @@ from twolayer.verification.tracing import NotTraceable, trace
 from twolayer.verification.verdict import Program
 
 SIZES = Sizes(20, 16, 7, 24)
+SMALL = Sizes(5, 4, 3, 6)  # for programs that grow with the sizes, such as loops in Python
+LONG = 200  # operations
 DRAWS = 3  # the first is judged step by step; all are for vmap
 
 
@@ -51,33 +54,34 @@ def check_program(
     Raises:
       Refused: the function cannot be judged; one line says why.
     """
-    case, found = _case(setting, seed), []
+    found = []
     for i, precision in enumerate(precisions):
-        with running(precision) as dtype:
-            arguments = _typed(case.first, dtype)
         try:
             program = instrument(gradients, setting, precision, seed)
         except NotTraceable:
             right = instrument(untraceable.canonical(setting), setting, precision, seed)
-            found.append(untraceable.check(gradients, right, arguments))
+            found.append(untraceable.check(gradients, right, _problems(right, setting, seed)[0]))
             continue
-        judged = _judge(gradients, program, arguments, batch)
+        problems = _problems(program, setting, seed)
+        judged = _judge(gradients, program, problems[0], batch)
         if agreement and i == 0:
-            agreed = executions.agreement(gradients, program, setting, _typed(case.all, dtype), arguments)
+            agreed = executions.agreement(gradients, program, setting, problems)
             judged = dataclasses.replace(judged, agreement=agreed)
         found.append(judged)
     return tuple(found)
 
 
 def instrument(gradients: Callable, setting: Setting, precision: str, seed: int = 0) -> Instrumented:
-    """A derivation at SIZES, compiled so that it hands out every step that can be found in it.
+    """A derivation, compiled so that it hands out every step that can be found in it; at SIZES, or SMALL if it is long.
 
     Raises:
       Refused, NotTraceable: see tracing.trace.
     """
-    case = _case(setting, seed)
     with running(precision) as dtype:
         traced = trace(gradients, SIZES, dtype)
+        if sum(1 for _ in operations(traced.jaxpr)) > LONG:
+            traced = trace(gradients, SMALL, dtype)
+    case = _case(setting, traced.sizes, seed)
     places: dict[Place, str] = {}
     with jax.enable_x64(True):
         for match in matches(traced, case.point, case.right):
@@ -96,26 +100,26 @@ def resized(program: Instrumented, gradients: Callable, sizes: Sizes) -> Instrum
 class _Case(NamedTuple):
     """The problems that are drawn, and the right arrays of the first in the prime field."""
 
-    all: Shadows
-    first: Shadows
+    shadows: Shadows
     point: Point
     right: dict[str, FieldValue]
 
 
 @functools.lru_cache(maxsize=16)
-def _case(setting: Setting, seed: int) -> _Case:
+def _case(setting: Setting, sizes: Sizes, seed: int) -> _Case:
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
-        shadows = draws.ordinary(rng, SIZES, DRAWS, setting.loss)
+        shadows = draws.ordinary(rng, sizes, DRAWS, setting.loss)
         first = Shadows(*(part[:1] for part in shadows))
-        point = over_the_field(rng, SIZES, first, setting.loss)
-        return _Case(shadows, first, point, truth(setting, point)[0])
+        point = over_the_field(rng, sizes, first, setting.loss)
+        return _Case(shadows, point, truth(setting, point)[0])
 
 
-def _typed(shadows: Shadows, dtype: str) -> list[np.ndarray]:
-    """The six arrays in the type of the run; a single draw loses its axis."""
-    arrays = [part.astype(dtype) for part in shadows]
-    return [array[0] for array in arrays] if len(shadows.x) == 1 else arrays
+def _problems(program: Instrumented, setting: Setting, seed: int) -> list[list[np.ndarray]]:
+    """W1, b1, W2, b2, x, y of each problem, in the type of the run."""
+    shadows = _case(setting, program.traced.sizes, seed).shadows
+    with running(program.precision) as dtype:
+        return [[part[i].astype(dtype) for part in shadows] for i in range(DRAWS)]
 
 
 def _judge(gradients: Callable, program: Instrumented, arguments: list[np.ndarray], batch: tuple | None) -> Program:

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from twolayer.verification import control, movement
+from twolayer.verification import arrays, control, movement, positions, selection
+from twolayer.verification.contraction import dot_general
 from twolayer.verification.interpreter import Call, is_float
 
 RULES: dict[str, Callable] = {}
@@ -32,7 +33,7 @@ def _arithmetic(name: str, on_integers: Callable) -> Callable:
     def apply(call: Call, *inputs: Any) -> Any:
         if isinstance(inputs[0], np.ndarray):
             return np.asarray(on_integers(*inputs)).astype(call.eqn.outvars[0].aval.dtype)
-        return getattr(call.system, name)(*movement.same_rank(call, inputs))
+        return getattr(call.system, name)(*arrays.same_rank(call, inputs))
 
     return apply
 
@@ -48,7 +49,7 @@ for _name in ("exp", "log", "logistic", "tanh", "expm1", "log1p"):
 
 @rule("div")
 def _div(call: Call, a: Any, b: Any) -> Any:
-    return _on_integers(call, a, b) if isinstance(a, np.ndarray) else call.system.div(*movement.same_rank(call, (a, b)))
+    return _on_integers(call, a, b) if isinstance(a, np.ndarray) else call.system.div(*arrays.same_rank(call, (a, b)))
 
 
 @rule("integer_pow")
@@ -63,7 +64,7 @@ def _split(call: Call, a: Any) -> list:
     ends = np.cumsum(call.params["sizes"])
     starts = ends - call.params["sizes"]
     return [
-        movement.apply(call.system, lambda a, i=i, n=n: np.take(a, range(i, n), axis=axis), a)
+        arrays.apply(call.system, lambda a, i=i, n=n: np.take(a, range(i, n), axis=axis), a)
         for i, n in zip(starts, ends, strict=True)
     ]
 
@@ -81,9 +82,7 @@ def _pow(call: Call, a: Any, b: Any) -> Any:
     return opaque_rule(call, a, b)
 
 
-@rule("dot_general")
-def _dot_general(call: Call, a: Any, b: Any) -> Any:
-    return movement.dot_general(call, a, b)
+RULES["dot_general"] = dot_general
 
 
 @rule("reduce_sum")
@@ -126,8 +125,8 @@ def _size(call: Call, axis: int) -> int:
 # Predicates: decided by the shadows, and from then on exact data.
 
 for _name, _op in {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater}.items():
-    RULES[_name] = lambda call, a, b, op=_op: movement.compare(call, op, a, b)
-RULES["ge"] = lambda call, a, b: movement.compare(call, np.greater_equal, a, b)
+    RULES[_name] = lambda call, a, b, op=_op: selection.compare(call, op, a, b)
+RULES["ge"] = lambda call, a, b: selection.compare(call, np.greater_equal, a, b)
 RULES["is_finite"] = lambda call, a: np.isfinite(call.system.shadow(a))
 
 
@@ -171,10 +170,12 @@ def _unchanged(call: Call, *inputs: Any) -> Any:
 def _abs(call: Call, a: Any) -> Any:
     if isinstance(a, np.ndarray):
         return abs(a)
-    return movement.choose(call.system, call.system.shadow(a) < 0, a, call.system.neg(a))
+    return selection.choose(call.system, call.system.shadow(a) < 0, a, call.system.neg(a))
 
 
 RULES.update(movement.RULES)
+RULES.update(selection.RULES)
+RULES.update(positions.RULES)
 RULES.update(control.RULES)
 
 

@@ -67,7 +67,11 @@ def factors(constants: list[tuple[int, Sizes]], named: dict[str, str] | None = N
         numbers = {value / _size(sizes, exponents) for value, sizes in values}
         if len(numbers) == 1 and (len(values) > 1 or _simple(next(iter(numbers)))):
             return _split(numbers.pop(), exponents)
-    return [Factor("scale", str(values[0][0]), f"a factor of {values[0][0]} at {values[0][1]} is wrong")]
+    return [Factor("scale", str(values[0][0]), f"a factor of {values[0][0]} is wrong ({_at(values[0][1])})")]
+
+
+def _at(sizes: Sizes) -> str:
+    return ", ".join(f"{letter}={size}" for letter, size in sizes._asdict().items())
 
 
 def _exponents() -> Iterator[tuple[int, int, int, int]]:

@@ -58,7 +58,7 @@ def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
     def flat(params: Params, x: Any, y: Any) -> list:
         result = _as_dict(gradients(Parameters(*params), x, y))
         found.update({name: np.shape(a) for name, a in result.items()})
-        return [jnp.asarray(a) for a in result.values()]
+        return [_floats(name, a) for name, a in result.items()]
 
     try:
         with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
@@ -126,6 +126,14 @@ def _as_dict(result: Any) -> dict[str, Any]:
             hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
             raise Refused(f"gradients returned the key {key!r}{hint}")
     return {name: result[name] for name in STEPS if result.get(name) is not None}
+
+
+def _floats(name: str, array: Any) -> jax.Array:
+    """Integers and booleans as the floats that they are equal to."""
+    array = jnp.asarray(array)
+    if jnp.iscomplexobj(array):
+        raise Refused(f"{name} is complex: {array.dtype}")
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
 def _runs_on_numpy(gradients: Callable, sizes: Sizes, dtype: str) -> bool:

@@ -23,16 +23,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.verification.interpreter import where
-from twolayer.verification.numbers.system import System
+from twolayer.verification.numbers.system import Numbers, System
 from twolayer.verification.numbers.units import NUMPY, TRUSTED, U64, Unit, operand_rounding, product_of, unit
 
 
 class Rounded(NamedTuple):
     """Float64 arrays of one shape: numbers, a bound on the program's distance from them, and their size."""
 
-    numbers: np.ndarray
-    bound: np.ndarray
-    size: np.ndarray
+    numbers: Numbers
+    bound: Numbers
+    size: Numbers
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,11 +62,11 @@ class Rounding(System):
         self.overflow: str | None = None
         self._eqn: Any = None
 
-    def rule(self, eqn: Any) -> Callable | None:
-        from twolayer.verification.doubt import RULES
+    def rule(self, eqn: Any) -> Callable:
+        from twolayer.verification.doubt import rule_of
 
         self._eqn = eqn
-        return RULES.get(eqn.primitive.name)
+        return rule_of(eqn)
 
     def here(self) -> str:
         """The operation under way and its line."""
@@ -93,21 +93,21 @@ class Rounding(System):
         with np.errstate(all="ignore"):
             return Rounded(numbers, np.where(abs(numbers) + bound <= largest, bound, np.inf), size)
 
-    def constant(self, array: np.ndarray) -> Rounded:
+    def constant(self, array: Numbers) -> Rounded:
         return exactly(array)
 
-    def literal(self, array: np.ndarray, dtype: np.dtype) -> Rounded:
+    def literal(self, array: Numbers, dtype: np.dtype) -> Rounded:
         return exactly(array.astype(dtype))
 
-    def shadow(self, value: Rounded) -> np.ndarray:
+    def shadow(self, value: Rounded) -> Numbers:
         return value.numbers
 
-    def rank(self, value: Rounded) -> np.ndarray:
+    def rank(self, value: Rounded) -> Numbers:
         if value.bound.any():
             raise DecidedByRounding("an order")
         return value.numbers
 
-    def opaque(self, shadow: np.ndarray, reason: str) -> Rounded:
+    def opaque(self, shadow: Numbers, reason: str) -> Rounded:
         self.unknown = self.unknown or reason
         return Rounded(shadow, np.full(np.shape(shadow), np.inf), abs(shadow))
 
@@ -206,21 +206,21 @@ class DecidedByRounding(Exception):
     """A decision on which a rounding has a say, where only one outcome can be followed."""
 
 
-def raised(bound: np.ndarray, n: int = 0) -> np.ndarray:
+def raised(bound: Numbers, n: int = 0) -> Numbers:
     """A bound, raised by more than its own computation in float64 (n terms, and some operations) may have lost."""
     return bound * (1 + (2 * n + 32) * U64)
 
 
-def _powers(n: int, u: float) -> np.ndarray:
+def _powers(n: int, u: float) -> Numbers:
     """(1 + u)^k - 1 for k = 0, ..., n."""
     return np.expm1(np.arange(n + 1) * np.log1p(u))
 
 
-def _present(a: Rounded) -> np.ndarray:
+def _present(a: Rounded) -> Numbers:
     return (a.numbers != 0) | (a.bound != 0)
 
 
-def _terms(a: Rounded, b: Rounded) -> np.ndarray:
+def _terms(a: Rounded, b: Rounded) -> Numbers:
     """How many terms of each entry of a product may not be zero, at most."""
     rows, columns = _present(a).sum(axis=-1), _present(b).sum(axis=-2)
     return np.minimum(rows[..., :, None], columns[..., None, :])
@@ -231,13 +231,13 @@ def _constant(a: Rounded) -> bool:
     return bool(not np.any(a.bound) and np.size(a.numbers) > 0 and np.min(a.numbers) == np.max(a.numbers))
 
 
-def _times(a: np.ndarray, b: Any) -> np.ndarray:
+def _times(a: Numbers, b: Any) -> Numbers:
     """A product in which zero times infinity is zero: an operand known to be zero has no say."""
     with np.errstate(invalid="ignore"):
         return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
-def _matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _matmul(a: Numbers, b: Numbers) -> Numbers:
     """A product of bounds; an infinite one makes what it may touch infinite, never NaN."""
     with np.errstate(all="ignore"):
         product = a @ b
