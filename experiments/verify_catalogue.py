@@ -33,7 +33,8 @@ flags.DEFINE_string("json", "docs/results/verification_catalogue.json", "Where t
 flags.DEFINE_integer("limit", None, "Of each part, only so many derivations, drawn at random.", lower_bound=1)
 PARTS = ["singles", "doubles", "right"]
 flags.DEFINE_multi_enum("parts", PARTS, PARTS, "Which parts; the others are kept from an earlier file.")
-flags.DEFINE_integer("doubles", 250, "Pairs of errors in each setting.", lower_bound=1)
+flags.DEFINE_integer("doubles", 150, "Pairs of errors in each setting.", lower_bound=1)
+flags.DEFINE_integer("right", 250, "Right derivations, of all styles and settings.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides which derivations are drawn.", lower_bound=0)
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
 
@@ -49,7 +50,9 @@ def main() -> int:
     parts = {
         "singles": [("single", key) for key in _drawn(rng, [e.id for e in wrong])],
         "doubles": [("double", key) for key in _drawn(rng, list(_doubles(rng)))],
-        "right": [("right", key) for key in _drawn(rng, [e.id for e in RIGHT])],
+        "right": [
+            ("right", key) for key in _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
+        ],
     }
     started = time.perf_counter()
     context = multiprocessing.get_context("spawn")
@@ -170,7 +173,7 @@ def _at_random_shape(entry: Any, seed: int) -> str:
         return worst(leaf.verdict for leaf in leaf_verdicts(groups, setting).values())
 
 
-SHAPES = 18  # random shapes for each right derivation
+SHAPES = 36  # random shapes for each right derivation
 PRECISIONS = ("float64", "float32", "tensorfloat32", "bfloat16")
 
 

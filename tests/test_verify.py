@@ -1,0 +1,348 @@
+"""What a user sees: the verdict on a derivation, what is refused and in which words, conventions, the own loss."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from handmade import WRONG, derivation
+
+from experiments.catalogue import RIGHT
+from twolayer.network import Params
+from twolayer.verification import Verdict, verify
+from twolayer.verification.draws import ONE_OUTPUT, PRIME_SIZES
+from twolayer.verification.tracing import RaisedInside, Refused
+from twolayer.verification.verdict import LEAVES, STEPS
+
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
+right = derivation("quadratic")
+
+
+def judged(gradients, loss="quadratic", **options):
+    return verify(gradients, loss=loss, precisions=(), **options)
+
+
+def changed(**leaves):
+    """The right derivation, some of its leaves replaced by functions of themselves."""
+
+    def gradients(params, x, y):
+        result = right(params, x, y)
+        return result | {name: f(result[name]) for name, f in leaves.items()}
+
+    return gradients
+
+
+def without(*names):
+    return lambda params, x, y: {name: leaf for name, leaf in right(params, x, y).items() if name not in names}
+
+
+# --- right and wrong ---
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_correct_rewrites_are_right(number):
+    """Twenty of them, drawn at random once and for all."""
+    entry = RIGHT[np.random.default_rng(3).permutation(len(RIGHT))[number]]
+    found = judged(entry.function(), entry.loss, output=entry.output, reduction=entry.reduction)
+    assert found.verdict == "right" and found.causes == () and found.first_wrong_step is None, entry
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"right"}
+    assert "wrong" not in {step.verdict for step in found.steps.values()}
+    assert 0 < found.formula.error_probability < 1e-12
+    layers = found.conventions["relu_at_zero"]
+    assert layers["hidden"] == entry.tie and layers.get("output", entry.tie) == entry.tie
+
+
+@pytest.mark.parametrize("name", list(WRONG)[::2])
+def test_wrong_ones_are_wrong_in_the_leaves_that_they_spoil_and_shown_at_a_small_case(name):
+    step, line, spoiled = WRONG[name]
+    found = judged(derivation("cross_entropy", **{step: line}), "cross_entropy")
+    assert found.verdict == "wrong" and found.first_wrong_step == step
+    assert {leaf for leaf in LEAVES if found.leaves[leaf].verdict == "wrong"} == set(spoiled.split())
+    assert found.formula.error_probability == 0 and found.counterexample.quantity in spoiled.split()
+    assert found.counterexample.yours != found.counterexample.right
+
+
+def test_the_verdict_as_json_is_what_the_contract_says():
+    for gradients in (right, changed(dW2=lambda a: 2 * a), without("db1")):
+        found = judged(gradients)
+        data = json.loads(json.dumps(found.to_json()))
+        assert data["verdict"] in ("right", "wrong", "undecided", "not_derived")
+        assert list(data["leaves"]) == list(LEAVES) and list(data["steps"]) == list(STEPS)
+        assert all("verdict" in entry for entry in (*data["leaves"].values(), *data["steps"].values()))
+        assert data["first_wrong_step"] == found.first_wrong_step and data["seconds"] == found.seconds > 0
+        assert all(cause.keys() >= {"id", "text", "leaf"} for cause in data["causes"])
+        assert set(data) == {field.name for field in dataclasses.fields(Verdict)}
+    assert judged(changed(dW2=lambda a: 2 * a)).to_json()["causes"][0]["leaf"] == "dW2"
+
+
+def test_the_same_seed_gives_the_same_verdict_and_another_seed_the_same_causes():
+    def told(seed):
+        return dataclasses.replace(judged(derivation("quadratic", dZ1=lambda s: s.dO1), seed=seed), seconds=0.0)
+
+    first, again, other = told(1), told(1), told(2)
+    assert first == again
+    assert (first.causes, first.leaves, first.first_wrong_step) == (other.causes, other.leaves, other.first_wrong_step)
+
+
+def test_the_verdict_says_how_much_was_tested_and_how_literals_were_read():
+    scaled = derivation("quadratic", dO2=lambda s: s.residual * (1 / s.m) * 0.1 * 10)
+    once, twice = judged(scaled).formula, judged(scaled, effort=2).formula
+    assert once.verdict == "right" and once.patterns >= 244, "all patterns of a small shape"
+    assert twice.draws > once.draws >= once.patterns
+    assert once.literals == {repr(1 / PRIME_SIZES[0].m): f"1/{PRIME_SIZES[0].m}"}
+    said = []
+    judged(right, progress=said.append)
+    assert said[:2] == ["tracing", "exact algebra"]
+
+
+# --- what is not derived, and what has no algebra ---
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_missing_leaf_is_not_derived_and_its_formula_is_told(leaf):
+    found = judged(without(leaf))
+    assert found.verdict == "not_derived" and found.leaves[leaf].verdict == "not_derived"
+    formulas = {"dW1": "dW1 = dZ1.T @ x", "db1": "db1 = dZ1.sum(axis=0)", "dW2": "dW2 = dZ2.T @ O1"}
+    assert formulas.get(leaf, "db2 = dZ2.sum(axis=0)") in found.leaves[leaf].reason
+    assert {found.leaves[name].verdict for name in LEAVES if name != leaf} == {"right"}
+
+
+def test_a_wrong_leaf_weighs_more_than_a_missing_one_and_nothing_at_all_is_not_derived():
+    wrong = changed(dW2=lambda a: -a)
+    found = judged(lambda *batch: {name: a for name, a in wrong(*batch).items() if name != "db1"})
+    assert found.verdict == "wrong" and found.leaves["db1"].verdict == "not_derived"
+    assert judged(lambda params, x, y: {}).verdict == "not_derived"
+    assert judged(lambda params, x, y: right(params, x, y) | {"dW1": None}).leaves["dW1"].verdict == "not_derived"
+
+
+def test_an_operation_without_algebra_leaves_a_leaf_undecided_and_is_named_with_its_line():
+    def through_a_root(a):
+        return jnp.sqrt(a * a) * jnp.sign(a)
+
+    found = judged(changed(dW1=through_a_root))
+    assert found.verdict == "undecided" and found.causes == ()
+    assert found.leaves["dW1"].verdict == "undecided"
+    assert f"sqrt at test_verify.py:{through_a_root.__code__.co_firstlineno + 1}" in found.leaves["dW1"].reason
+    assert {found.leaves[leaf].verdict for leaf in LEAVES if leaf != "dW1"} == {"right"}
+
+
+def test_wrong_numbers_behind_an_operation_without_algebra_are_wrong():
+    assert judged(changed(db2=lambda a: jnp.log(jnp.exp(a)))).verdict == "undecided"
+    found = judged(changed(db2=lambda a: 1.0001 * jnp.log(jnp.exp(a))))
+    assert found.verdict == "wrong" and found.leaves["db2"].verdict == "wrong"
+    assert "logarithm" in found.leaves["db2"].reason
+
+
+def test_a_leaf_that_is_not_finite_is_never_right():
+    found = judged(changed(dW1=lambda a: a + jnp.nan))
+    assert found.verdict == "undecided" and "finite" in found.leaves["dW1"].reason
+
+
+def test_integers_are_numbers():
+    assert judged(changed(db1=lambda a: jnp.zeros(a.shape, int))).leaves["db1"].verdict == "wrong"
+    assert judged(changed(db1=lambda a: np.zeros(a.shape))).causes[0].id == "zero"
+
+
+# --- the own loss ---
+
+
+def network(params, x, output="relu"):
+    Z2 = jnp.maximum(x @ params["W1"].T + params["b1"], 0) @ params["W2"].T + params["b2"]
+    return jnp.maximum(Z2, 0) if output == "relu" else Z2
+
+
+def squares(params, x, y, output="relu"):
+    return ((network(params, x, output) - y) ** 2).sum(axis=1) / 2
+
+
+def cross_entropies(params, x, y):
+    return -(y * jax.nn.log_softmax(network(params, x))).sum(axis=1)
+
+
+SUM = "the sum; you declared the mean"
+OWN = {
+    "the declared one": ("quadratic", lambda *a: squares(*a).mean(), None),
+    "with a constant": ("quadratic", lambda *a: squares(*a).mean() + 7, None),
+    "cross-entropy": ("cross_entropy", lambda *a: cross_entropies(*a).mean(), None),
+    "the sum": ("quadratic", lambda *a: squares(*a).sum(), f"{SUM} of the quadratic loss"),
+    "the sum, cross-entropy": ("cross_entropy", lambda *a: cross_entropies(*a).sum(), f"{SUM} of cross-entropy"),
+    "without its 1/2": ("quadratic", lambda *a: 2 * squares(*a).mean(), "times 2"),
+    "the mean over all": ("quadratic", lambda *a: squares(*a).mean() / a[2].shape[1], "times 1/C"),
+    "another output": ("quadratic", lambda *a: squares(*a, "identity").mean(), "output identity; you declared"),
+    "another loss": ("cross_entropy", lambda *a: squares(*a).mean(), "the quadratic loss, output relu; you declared"),
+    "with decay": ("quadratic", lambda p, *a: squares(p, *a).mean() + 1e-6 * (p.W1**2).sum(), "not the declared one"),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_own_loss_is_checked_against_the_declared_one(name):
+    loss, own_loss, said = OWN[name]
+    found = judged(derivation(loss), loss, own_loss=own_loss)
+    assert found.verdict == ("right" if said is None else "wrong")
+    assert ("is the declared one" if said is None else said) in found.loss
+    assert [cause.leaf for cause in found.causes] == ([] if said is None else ["loss"])
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"right"}, "the derivation itself is right"
+
+
+def test_a_derivation_of_its_own_loss_is_told_that_only_the_declaration_differs():
+    found = judged(derivation("quadratic", dO2=lambda s: s.residual), own_loss=lambda *a: squares(*a).sum())
+    assert found.verdict == "wrong" and [cause.id for cause in found.causes] == ["reduction"]
+    assert "right for your own loss" in found.loss and SUM in found.loss
+    other = judged(derivation("quadratic", dO2=lambda s: -s.residual), own_loss=lambda *a: squares(*a).sum())
+    assert "right for" not in other.loss
+
+
+BAD_LOSSES = {
+    "one for each example": (squares, r"one number; it returned an array of shape \(7,\)"),
+    "no number": (lambda *a: None, "loss raised"),
+    "an exception": (lambda params, x, y: x @ y, "test_verify.py:.* raised TypeError"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LOSSES)
+def test_an_own_loss_that_is_no_loss_is_refused(name):
+    own_loss, said = BAD_LOSSES[name]
+    with pytest.raises(Refused, match=said) as raised:
+        judged(right, own_loss=own_loss)
+    assert "\n" not in str(raised.value)
+
+
+# --- conventions at the kink ---
+
+
+def at_zero(hidden=0.0, output=0.0, loss="quadratic"):
+    """ReLU'(0) in both layers."""
+    return derivation(
+        loss, dZ1=lambda s: s.dO1 * jnp.heaviside(s.Z1, hidden), dZ2=lambda s: s.dO2 * jnp.heaviside(s.Z2, output)
+    )
+
+
+@pytest.mark.parametrize(("hidden", "output"), [("0", "1"), ("1/2", "0"), ("1", "1/2"), ("1/4", "1/4")])
+def test_any_subgradient_at_the_kink_is_right_and_named(hidden, output):
+    numbers = {"0": 0.0, "1/4": 0.25, "1/2": 0.5, "1": 1.0}
+    found = judged(at_zero(numbers[hidden], numbers[output]))
+    assert found.verdict == "right"
+    assert found.conventions == {"relu_at_zero": {"hidden": hidden, "output": output}}
+
+
+def test_a_convention_that_was_asked_for_is_demanded_of_each_layer():
+    assert judged(at_zero(0.5, 0.5), relu_at_zero="1/2").verdict == "right"
+    for numbers, step in (((1.0, 0.0), "dZ1"), ((0.0, 1.0), "dZ2")):
+        found = judged(at_zero(*numbers), relu_at_zero="0")
+        assert found.verdict == "wrong" and found.first_wrong_step == step and found.steps[step].verdict == "wrong"
+        assert [(cause.id, cause.leaf) for cause in found.causes] == [("relu_at_zero", step)]
+        assert "is 1; you asked for 0" in found.causes[0].text
+        assert {leaf.verdict for leaf in found.leaves.values()} == {"right"}
+
+
+def test_what_is_no_subgradient_is_wrong():
+    for number in (2.0, -1.0):
+        found = judged(at_zero(number))
+        assert found.verdict == "wrong" and "subgradient" in found.causes[0].text
+
+
+def test_an_output_without_relu_has_no_convention():
+    found = judged(derivation("quadratic", "identity"), output="identity", relu_at_zero="0")
+    assert found.verdict == "right" and list(found.conventions["relu_at_zero"]) == ["hidden"]
+
+
+# --- what is refused ---
+
+
+def raises(params, x, y):
+    raise RuntimeError("on\ntwo lines")
+
+
+def prints(params, x, y):
+    jax.debug.print("{}", x)
+    return right(params, x, y)
+
+
+def does_not_fit(params, x, y):
+    return {"db1": x.reshape(3, 1000) @ params.W1}
+
+
+REFUSED = {
+    "a key in lower case": (lambda p, x, y: {"dw1": p.W1}, "the key 'dw1'; did you mean 'd"),
+    "an unknown key": (lambda p, x, y: {"foo": p.W1}, "the key 'foo'; the names are dO2, dZ2"),
+    "a list": (lambda p, x, y: [p.W1], "must return a dict .* returned a list"),
+    "nothing": (lambda p, x, y: None, "must return a dict .* returned a NoneType"),
+    "a transposed leaf": (
+        changed(dW1=lambda a: a.T),
+        r"dW1 has shape \(3, 11\) .*: it is transposed",
+    ),
+    "an axis too many": (changed(db1=lambda a: a[None]), "db1 has shape .* drop the axis of length 1"),
+    "a number": (changed(db2=lambda a: a.sum()), r"db2 has shape \(\) where b2 is \(C,\) = \(5,\)"),
+    "complex numbers": (changed(dW2=lambda a: a + 0j), "dW2 is complex"),
+    "an exception": (raises, "test_verify.py:.*RuntimeError: on two lines"),
+    "shapes that fit nowhere": (does_not_fit, r"x.reshape\(3, 1000\) @ params.W1 raised TypeError"),
+    "a side effect": (prints, "side effects .*: it must only compute"),
+    "too many arguments": (lambda p, x: {}, "raised TypeError: .* takes 2 positional arguments but 3 were given"),
+    "an attribute of nothing": (lambda p, x, y: {"dW1": p.W3}, "AttributeError: .*W3"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_judged_is_refused_in_one_line(name):
+    gradients, said = REFUSED[name]
+    with pytest.raises(Refused, match=said) as raised:
+        judged(gradients)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 500
+    assert isinstance(raised.value, ValueError)
+    assert isinstance(raised.value, RaisedInside) == ("raised" in str(raised.value) or name == "an exception")
+
+
+@pytest.mark.parametrize("option", ["loss", "output", "reduction", "relu_at_zero"])
+def test_unknown_options_are_refused_with_the_known_ones(option):
+    with pytest.raises(ValueError, match=f"{option}='third' is not known; choose one of: "):
+        judged(right, **{option: "third"})
+
+
+def test_results_may_be_params_and_params_may_be_indexed():
+    assert judged(lambda *batch: Params(*right(*batch).values())).verdict == "right"
+
+    def indexed(params, x, y):
+        return right(Params(params["W1"], params["b1"], params[2], params[3]), x, y)
+
+    assert judged(indexed).verdict == "right"
+
+
+# --- sizes ---
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_code_with_sizes_built_in_is_judged_at_them_with_a_note(wrong):
+    inner = derivation("quadratic", dZ1=lambda s: s.dO1) if wrong else right
+
+    def flattens(params, x, y):
+        return inner(params, x.reshape(-1, 784), y.reshape(-1, 10))
+
+    found = judged(flattens)
+    assert found.verdict == ("wrong" if wrong else "right")
+    assert [cause.id for cause in found.causes] == (["mask_missing"] if wrong else [])
+    (note,) = found.notes
+    assert "d=784" in note and "C=10" in note and "test_verify.py" in note
+
+
+def test_code_for_one_output_is_judged_at_one_output():
+    found = judged(lambda params, x, y: right(params, x, y.reshape(len(x), 1)))
+    assert found.verdict == "right" and f"C={ONE_OUTPUT.C}" in found.notes[0]
+
+
+SQUARE = {
+    "transpose": ({"dO1": lambda s: s.dZ2 @ s.W2.T}, "dO1"),
+    "w1_for_w2": ({"dO1": lambda s: s.dZ2 @ s.W1}, "dO1"),
+    "wrong_axis": ({"db1": lambda s: s.dZ1.sum(axis=1) + 0 * s.b1}, "db1"),
+}
+
+
+@pytest.mark.parametrize("cause", SQUARE)
+def test_an_error_of_shapes_is_wrong_with_its_cause_as_it_shows_where_all_sizes_are_equal(cause):
+    changes, step = SQUARE[cause]
+    found = judged(derivation("quadratic", **changes))
+    assert found.verdict == "wrong" and found.first_wrong_step == step
+    assert cause in [one.id for one in found.causes]
+    assert "raised TypeError" in found.notes[0]
