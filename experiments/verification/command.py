@@ -71,6 +71,7 @@ def _run(options: Options) -> int:
     inputs = [Path(name) for name in (options.derivation, options.batch, options.params) if name]
     json = outputs.check("json", options.json, inputs)
     report = outputs.check("report", options.report, inputs + ([json] if json else []))
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
     # Before the user's folder is on the path, where a file could hide a library that is not loaded yet.
     from twolayer import verification
 
