@@ -14,7 +14,7 @@ RESIDUALS = (
     *fine(
         "dO2",
         [
-            ("1/m-rounded", "scale threshold", "{residual} * round(1 / m, 4)", {"reductions": ("mean",)}),
+            ("1/m-rounded", "reduction scale threshold", "{residual} * round(1 / m, 4)", {"reductions": ("mean",)}),
             ("third-rounded", "scale", "0.3333 * 3 * {right}"),
             ("1+1e-9", "scale", "{right} * (1 + 1e-9)"),
             ("clip-5", "threshold", "jnp.clip({residual}, -5, 5){n}", {"at": LARGE, "losses": MSE}),

@@ -19,7 +19,7 @@ HIDDEN = table(
         ("sigmoid", "other_activation", {"O1": SIGMOID.format("Z1"), "dZ1": "dO1 * O1 * (1 - O1)"}),
         (
             "leaky",
-            "other_activation",
+            "leaky_relu other_activation",
             {"O1": "jnp.where(Z1 > 0, Z1, 0.1 * Z1)", "dZ1": "dO1 * jnp.where(Z1 > 0, 1, 0.1)"},
         ),
         (

@@ -51,7 +51,7 @@ SOFTMAX = table(
         ("quadratic", "other_loss", "(O2 - {y}){n}"),
         ("no-jacobian", "softmax_jacobian_missing", "-{y} / P{n}"),
         ("jacobian-diagonal", "softmax_jacobian_diagonal", "-{y} * (1 - P){n}"),
-        ("jacobian-off-diagonal", "unknown", "P * (1 - {y}){n}"),
+        ("jacobian-off-diagonal", "mask_of_gradient unknown", "P * (1 - {y}){n}"),
         (
             "jacobian-twice",
             "softmax_jacobian_twice",

@@ -12,7 +12,7 @@ from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue
 from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.reference import Point, Setting, check_oracles, over_the_field, truth
-from twolayer.verification.tracing import RaisedInside, Traced, trace
+from twolayer.verification.tracing import RaisedInside, Traced, check_repeats, trace
 from twolayer.verification.verdict import STEPS
 
 PROBED = 2  # draws that a search looks at before all others confirm
@@ -70,6 +70,7 @@ def subject(gradients: Callable, setting: Setting) -> Subject:
         first = [trace(gradients, sizes) for sizes in draws.PRIME_SIZES]
     except RaisedInside as error:
         return _at_other_sizes(gradients, setting, error)
+    check_repeats(gradients, first[0])
     return Subject((*first, trace(gradients, draws.SQUARE), trace(gradients, draws.SMALL)), None, None)
 
 

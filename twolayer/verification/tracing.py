@@ -2,6 +2,7 @@
 
 import difflib
 import linecache
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ class Traced(NamedTuple):
     sizes: Sizes
 
 
+_ADDRESS = re.compile("0x[0-9a-f]+")
+
+
 class Parameters(Params):
     """Params that can also be read as params["W1"]."""
 
@@ -50,7 +54,7 @@ def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
     Raises:
       RaisedInside: it raised an exception; the line names the user's own line.
       NotTraceable: it cannot be traced, but runs on NumPy arrays.
-      Refused: wrong keys or shapes, side effects, or another result when called again.
+      Refused: wrong keys or shapes, or side effects.
     """
     arguments = shapes(sizes, dtype)
     found: dict[str, tuple] = {}
@@ -76,6 +80,18 @@ def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
     for name, shape in found.items():
         check_shape(name, shape, sizes)
     return Traced(closed, tuple(found), sizes)
+
+
+def check_repeats(gradients: Callable, traced: Traced) -> None:
+    """Raise Refused if the function, called again, does something else: it is no function of its arguments alone."""
+    again = trace(lambda *arguments: gradients(*arguments), traced.sizes)  # another function, so no cache answers
+    constants = zip(traced.jaxpr.consts, again.jaxpr.consts, strict=False)
+    same = _ADDRESS.sub("", str(again.jaxpr)) == _ADDRESS.sub("", str(traced.jaxpr))
+    if not same or not all(np.array_equal(a, b, equal_nan=True) for a, b in constants):
+        raise Refused(
+            "gradients gives another result when it is called again: it depends on more than its arguments, such as "
+            "random numbers, the time, or a variable that it changes"
+        )
 
 
 def check_shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
