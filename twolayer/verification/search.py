@@ -91,7 +91,10 @@ class Search:
         if values is None:
             return None
         lines = {step: self.right[step]._replace(compute=f) for step, f in forward.lines.items()}
-        return Start(forward, literal, self.base | dict(zip(TRACE, values, strict=True)), self.right | lines, {})
+        scope = self.base | dict(zip(TRACE, values, strict=True))
+        if literal is not None:
+            scope["t"] = self.field.rational(literal)  # for the lines that follow from the wrong forward pass
+        return Start(forward, literal, scope, self.right | lines, {})
 
     def starts(self) -> list[Start]:
         """The declared forward pass first, then every wrong one that fits."""
