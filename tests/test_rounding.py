@@ -125,7 +125,7 @@ def test_what_xla_rewrites_is_within_the_bound():
     rng = np.random.default_rng(2)
     a, b, c = (rng.uniform(0.1, 1, size=(100, 100)).astype(np.float32) for _ in range(3))
     check(lambda a, b, c: [a / b / c, a / (b / c), a / 7, a / b.sum(1, keepdims=True)], a, b, c)
-    check(lambda a, b, c: [(a + 1e-3) + 1e3, (a + 1e4) - 1e4, a * 0.3 * 0.7, (a * b + c) * b], a, b, c)
+    check(lambda a, b, c: [(a + 1e-3) + 1.0, (a + 1e4) - 1e4, a * 0.3 * 0.7, (a * b + c) * b], -a, b, c)
     check(lambda a, b, c: [jnp.exp(40 * a) * jnp.exp(-39 * b), jnp.log(jnp.exp(a)), a / jnp.exp(20 * b)], a, b, c)
 
 

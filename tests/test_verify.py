@@ -241,6 +241,10 @@ def test_what_is_no_subgradient_is_wrong():
         assert found.verdict == "wrong" and "subgradient" in found.causes[0].text
 
 
+def test_a_layer_whose_bias_gradient_is_wrong_has_no_convention():
+    assert list(judged(changed(db1=lambda a: 2 * a)).conventions["relu_at_zero"]) == ["output"]
+
+
 def test_an_output_without_relu_has_no_convention():
     found = judged(derivation("quadratic", "identity"), output="identity", relu_at_zero="0")
     assert found.verdict == "right" and list(found.conventions["relu_at_zero"]) == ["hidden"]

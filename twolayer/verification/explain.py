@@ -83,13 +83,15 @@ def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction
 
 
 def _telling(groups: list[Group]) -> tuple[Group, np.ndarray]:
-    """A few draws at which a leaf is wrong, so that an error shows there; any draws if none is."""
+    """The few draws at which most entries of most leaves are wrong, so that every error shows; any if none is wrong."""
     usable = [group for group in groups if group.keep.any()]
     for group in usable:
         leaves = [leaf for leaf in LEAVES if leaf in group.mine]
-        wrong = [differs(*group.pair(leaf)).reshape(group.keep.sum(), -1).any(axis=1) for leaf in leaves]
+        wrong = [differs(*group.pair(leaf)).reshape(group.keep.sum(), -1).mean(axis=1) for leaf in leaves]
         if wrong and np.any(wrong):
-            return group, np.flatnonzero(group.keep)[np.any(wrong, axis=0)][:PROBED]
+            shown = np.count_nonzero(wrong, axis=0) + np.mean(wrong, axis=0)
+            best = np.argsort(-shown, kind="stable")[:PROBED]
+            return group, np.flatnonzero(group.keep)[best[shown[best] > 0]]
     return usable[0], np.flatnonzero(usable[0].keep)[:PROBED]
 
 

@@ -81,7 +81,10 @@ def _placed(
     literals: tuple[Fraction, ...],
     found: frozenset[str],
 ) -> list[_Alternative]:
-    """The wrong lines of an explanation, with each way of blaming its wrong factors."""
+    """The wrong lines of an explanation, with each way of blaming its wrong factors.
+
+    A step that the derivation shows without a factor of its own is not blamed if another can be.
+    """
     lines = right_lines(*setting)
     causes, steps = [], []
     if any(choice.step == "dO2" and choice.line is None for choice in explanation.wrong):
@@ -118,8 +121,10 @@ def _placed(
                         said.append(Cause(factor.id, _spoken(factor, setting), place, lines[place].code))
                     blamed.append(place)
             if said:
-                result.append(_Alternative(tuple(said), tuple(blamed)))
-    return result
+                shown = all(explanation.local.get(place) != 1 for at in chosen for place in at)
+                result.append((shown, _Alternative(tuple(said), tuple(blamed))))
+    borne_out = [alternative for shown, alternative in result if shown]
+    return borne_out or [alternative for _, alternative in result]
 
 
 def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, Sizes]]) -> list[tuple[int, Sizes]]:
