@@ -5,6 +5,8 @@ import itertools
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+
 from twolayer.verification import explain, scales, unexplained
 from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Group
@@ -117,7 +119,7 @@ def _placed(
                     values = _same_placement(set(placement), step, constants)
                     if len(at) > 1:  # a part of the factor at each, as the derivation shows
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
-                    for factor in scales.factors(values):
+                    for factor in _checked(scales.factors(values), values, place, placement, groups):
                         said.append(Cause(factor.id, _spoken(factor, setting), place, lines[place].code))
                     blamed.append(place)
             if said:
@@ -125,6 +127,25 @@ def _placed(
                 result.append((shown, _Alternative(tuple(said), tuple(blamed))))
     borne_out = [alternative for shown, alternative in result if shown]
     return borne_out or [alternative for _, alternative in result]
+
+
+def _checked(
+    found: list[scales.Factor],
+    values: list[tuple[int, Sizes]],
+    place: str,
+    placement: dict[str, int],
+    groups: list[Group],
+) -> list[scales.Factor]:
+    """The factors, if the shadows of a leaf have that ratio too: a constant of many digits is no small fraction."""
+    leaf = next((leaf for leaf, path in scales.PATHS.items() if place in path and leaf in groups[0].mine), None)
+    value = scales.rational(values[0][0]) if values else None
+    if leaf is None or len(placement) > 1 or not groups[0].keep.any():
+        return found
+    mine, right = (v.shadow[groups[0].keep] for v in (groups[0].mine[leaf], groups[0].right[leaf]))
+    ratio = float(np.median(mine[right != 0] / right[right != 0])) if (right != 0).any() else np.nan
+    if not np.isfinite(ratio) or (value is not None and abs(float(value) - ratio) <= 1e-6 * abs(ratio)):
+        return found
+    return [scales.Factor("scale", f"{ratio:.16g}", f"a constant factor of about {ratio:.16g} too many")]
 
 
 def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, Sizes]]) -> list[tuple[int, Sizes]]:

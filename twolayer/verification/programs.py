@@ -59,6 +59,7 @@ def thresholds(closed: ClosedJaxpr) -> list[str]:
     found = []
     for eqn in operations(closed):
         constants = [float(a.val) for a in eqn.invars if isinstance(a, Literal) and np.ndim(a.val) == 0]
+        constants = [c for c in constants if np.isfinite(c)]  # the maximum with -inf in a softmax is no threshold
         if eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and any(constants)):
             found.append(where(eqn))
         elif eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round"):

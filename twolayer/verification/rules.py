@@ -226,7 +226,7 @@ def _is_key(array: Any) -> bool:
 
 
 def _shadows(call: Call, inputs: tuple) -> list[np.ndarray]:
-    """JAX's own operation on the shadows."""
+    """JAX's own operation on the shadows; not a number where it refuses them."""
     plain = [a if isinstance(a, np.ndarray) else call.system.shadow(a) for a in inputs]
     typed = [np.asarray(a, var.aval.dtype) for a, var in zip(plain, call.eqn.invars, strict=True)]
 
@@ -237,4 +237,10 @@ def _shadows(call: Call, inputs: tuple) -> list[np.ndarray]:
     batched = [np.ndim(a) > rank for a, rank in zip(typed, call.ranks, strict=True)]
     if any(batched):
         bind = jax.vmap(bind, in_axes=[0 if one else None for one in batched])
-    return [np.asarray(a, np.float64 if is_float(a) else None) for a in bind(*typed)]
+    try:
+        outputs = bind(*typed)
+    except Exception:  # whatever an operation of somebody else's raises, its value is unknown
+        outputs = [
+            np.full(var.aval.shape, np.nan if is_float(var.aval) else 0, var.aval.dtype) for var in call.eqn.outvars
+        ]
+    return [np.asarray(a, np.float64 if is_float(a) else None) for a in outputs]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jax.extend.core import Literal
 
 from twolayer.verification.arrays import apply, same_rank
 from twolayer.verification.numbers.system import Numbers
@@ -38,6 +39,10 @@ RULES["select_n"] = _select
 
 
 def _larger(call: Any, op: Callable, a: Any, b: Any) -> Any:
+    least = -np.inf if op is np.greater else np.inf
+    for atom, other in zip(call.eqn.invars, (b, a), strict=True):
+        if isinstance(atom, Literal) and np.ndim(atom.val) == 0 and atom.val == least:
+            return other  # a softmax may start its maximum from -inf, a number that exact systems do not have
     a, b = same_rank(call, (a, b))
     prefer_b = op(b, a) if isinstance(a, np.ndarray) else call.system.compare(op, b, a)
     return choose(call.system, prefer_b, a, b)

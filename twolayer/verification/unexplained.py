@@ -69,7 +69,6 @@ def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
         by_kind.setdefault(e.group.kind, []).append(bad)
     shares = {kind: np.concatenate(parts).mean() for kind, parts in by_kind.items() if sum(map(len, parts))}
     ordinary = min(shares.get("ordinary", 1.0), shares.get("every pattern", 1.0))
-    extreme = shares.get("extreme", 0.0)
-    if (ordinary < 0.5 and abs(ordinary - extreme) > 0.1) or 0 < ordinary < 1:
+    if shares.get("extreme", 0.0) > ordinary + 0.1:
         return programs.thresholds(compared[0].group.traced.jaxpr)
     return []

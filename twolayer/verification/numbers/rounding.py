@@ -21,10 +21,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Literal
 
 from twolayer.verification.interpreter import where
 from twolayer.verification.numbers.system import Numbers, System
 from twolayer.verification.numbers.units import NUMPY, TRUSTED, U64, Unit, operand_rounding, product_of, unit
+
+MOVES = ("transpose", "reshape", "squeeze", "broadcast_in_dim", "name", "copy")
 
 
 class Rounded(NamedTuple):
@@ -61,12 +64,22 @@ class Rounding(System):
         self.unknown: str | None = None
         self.overflow: str | None = None
         self._eqn: Any = None
+        self._lengths: dict[Any, int] = {}  # variables that are matrix products, and over how many terms
 
     def rule(self, eqn: Any) -> Callable:
         from twolayer.verification.doubt import rule_of
 
         self._eqn = eqn
+        if eqn.primitive.name == "dot_general":
+            (contracted, _), _ = eqn.params["dimension_numbers"]
+            shape = eqn.invars[0].aval.shape
+            self._lengths[eqn.outvars[0]] = int(np.prod([shape[axis] for axis in contracted], dtype=int))
+        elif eqn.primitive.name in MOVES:
+            self._lengths[eqn.outvars[0]] = self._length(eqn.invars[0])
         return rule_of(eqn)
+
+    def _length(self, atom: Any) -> int:
+        return 0 if isinstance(atom, Literal) else self._lengths.get(atom, 0)
 
     def here(self) -> str:
         """The operation under way and its line."""
@@ -116,7 +129,11 @@ class Rounding(System):
         with np.errstate(all="ignore"):
             # (x + c) + c' may run as x + (c + c'): each constant then brings a rounding of its own size.
             constants = u * sum(abs(c.numbers) for c in (a, b) if _constant(c))
-            return self.rounded(a.numbers + b.numbers, a.bound + b.bound + constants, 1, a.size + b.size)
+            # x W + b may run as one sum that starts with b (XLA does so for a single row): b is then rounded n times.
+            n = [self._length(atom) for atom in self._eqn.invars] if self._eqn.primitive.name == "add" else (0, 0)
+            started = sum(_powers(k, u)[k] * (abs(c.numbers) + c.bound) for k, c in zip(n, (b, a), strict=True))
+            moved = a.bound + b.bound + constants + started
+            return self.rounded(a.numbers + b.numbers, moved, 1, a.size + b.size)
 
     def neg(self, a: Rounded) -> Rounded:
         return Rounded(-a.numbers, a.bound, a.size)
