@@ -77,15 +77,17 @@ def catalogue() -> str:
     result = _read("verification_catalogue")
     singles, doubles, right = result["singles"], result["doubles"], result["right"]
     named = singles["derivations"] - singles["refused"] - singles["honest"]
+    bounds = _read("verification_bounds")
     rows = [
         ("wrong derivations, one error: killed", f"{singles['killed']} of {singles['derivations']}"),
-        ("... first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
-        ("... cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
-        ("... several causes named, the right one among them", f"{singles['candidates']}"),
-        ("... a wrong cause named", f"{singles['wrong_name']}"),
+        ("first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
+        ("cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
+        ("several causes named, the right one among them", f"{singles['candidates']}"),
+        ("only wrong causes named", f"{singles['wrong_name']}"),
         ("two errors at once: killed", f"{doubles['killed']} of {doubles['derivations']}"),
-        ("... both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
+        ("both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
         ("right derivations, formula and program: false alarms", f"{_alarms(right)} of {right['verdicts']}"),
+        ("entries beyond their rounding bound", f"{bounds['violations']} of {bounds['entries']:.2g}"),
     ]
     return _table(("", "measured"), rows) + _machine(result["provenance"])
 

@@ -143,6 +143,22 @@ def test_what_xla_rewrites_is_within_the_bound():
     check(lambda a, b, c: [jnp.exp(a) * jnp.exp(-b), jnp.log(jnp.exp(a)), c / jnp.exp(b)], 80 * a, 80 * b, c)
 
 
+@pytest.mark.parametrize("m", [1, 2, 8])
+@pytest.mark.parametrize("inner", [lambda f: f, jax.jit])
+def test_a_bias_that_starts_the_sum_is_within_the_bound(inner, m):
+    """XLA adds b to a single row of products before the first of them, where b is rounded with every term."""
+    rng = np.random.default_rng(6)
+    x, W, b = (scale * rng.normal(size=size) for scale, size in ((1e-3, (m, 300)), (1e-2, (40, 300)), (1, (1, 40))))
+    product = inner(lambda x, W: x @ W.T)
+    for dtype in ("float32", "bfloat16"):
+        arrays = [a.astype(dtype) for a in (x, W, b)]
+        check(lambda x, W, b: [product(x, W) + b, b + product(x, W), product(x, W) - b], *arrays)
+    (alone, biased), _ = bounded(lambda x, W, b: [product(x, W), product(x, W) + b], *arrays)
+    assert (
+        biased.bound < alone.bound + 2.0**-7 * abs(arrays[2].astype(float))
+    ).all()  # bfloat16: one rounding, not 300
+
+
 def test_operands_may_be_rounded_to_eleven_bits_under_tensorfloat32_only():
     rng = np.random.default_rng(3)
     a, b = (rng.normal(size=(30, 30)).astype(np.float32) for _ in range(2))

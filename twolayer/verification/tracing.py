@@ -121,7 +121,7 @@ def raised(function: Callable, error: BaseException) -> str:
     code = getattr(function, "__wrapped__", function)
     filename = getattr(getattr(code, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(f"{type(error).__name__}: {error}".split()).split(" The error occurred while tracing")[0]
     if not frames:
         return f"gradients raised {said[:300]}"
     line = linecache.getline(filename, frames[-1].lineno or 0).strip()

@@ -12,7 +12,7 @@ Sums may be added in any order, so a term of n goes through at most n - 1 roundi
 that are zero, such as masked ones, do not count, since adding zero is exact. A matrix product is trusted to accumulate
 bfloat16 and float16 in float32 (it does on CPUs, and in the matrix units of GPUs and TPUs), and to round once to its
 own type. XLA's rewriting is allowed for: a / b / c as a / (b c), a / b as a * (1 / b), exp(a) exp(b) as exp(a + b),
-sums of constants, fused multiply-add, higher precision than asked for.
+sums of constants, x W + b as one sum that starts with b, fused multiply-add, higher precision than asked for.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
 from twolayer.verification.interpreter import where
+from twolayer.verification.numbers.lengths import Lengths
 from twolayer.verification.numbers.system import Numbers, System
 from twolayer.verification.numbers.units import NUMPY, TRUSTED, U64, Unit, operand_rounding, product_of, unit
-
-MOVES = ("transpose", "reshape", "squeeze", "broadcast_in_dim", "name", "copy")
 
 
 class Rounded(NamedTuple):
@@ -64,22 +62,14 @@ class Rounding(System):
         self.unknown: str | None = None
         self.overflow: str | None = None
         self._eqn: Any = None
-        self._lengths: dict[Any, int] = {}  # variables that are matrix products, and over how many terms
+        self._lengths = Lengths()
 
     def rule(self, eqn: Any) -> Callable:
         from twolayer.verification.doubt import rule_of
 
         self._eqn = eqn
-        if eqn.primitive.name == "dot_general":
-            (contracted, _), _ = eqn.params["dimension_numbers"]
-            shape = eqn.invars[0].aval.shape
-            self._lengths[eqn.outvars[0]] = int(np.prod([shape[axis] for axis in contracted], dtype=int))
-        elif eqn.primitive.name in MOVES:
-            self._lengths[eqn.outvars[0]] = self._length(eqn.invars[0])
+        self._lengths.note(eqn)
         return rule_of(eqn)
-
-    def _length(self, atom: Any) -> int:
-        return 0 if isinstance(atom, Literal) else self._lengths.get(atom, 0)
 
     def here(self) -> str:
         """The operation under way and its line."""
@@ -129,11 +119,17 @@ class Rounding(System):
         with np.errstate(all="ignore"):
             # (x + c) + c' may run as x + (c + c'): each constant then brings a rounding of its own size.
             constants = u * sum(abs(c.numbers) for c in (a, b) if _constant(c))
-            # x W + b may run as one sum that starts with b (XLA does so for a single row): b is then rounded n times.
-            n = [self._length(atom) for atom in self._eqn.invars] if self._eqn.primitive.name == "add" else (0, 0)
-            started = sum(_powers(k, u)[k] * (abs(c.numbers) + c.bound) for k, c in zip(n, (b, a), strict=True))
-            moved = a.bound + b.bound + constants + started
+            moved = a.bound + b.bound + constants + self._started(a, b)
             return self.rounded(a.numbers + b.numbers, moved, 1, a.size + b.size)
+
+    def _started(self, a: Rounded, b: Rounded) -> Any:
+        """A product and c may be added up as one sum that starts with c; c then goes through n roundings."""
+        eqn = self._eqn
+        if eqn.primitive.name not in ("add", "add_any", "sub"):
+            return 0.0
+        u = self.unit(jnp.promote_types(eqn.outvars[0].aval.dtype, jnp.float32)).u  # that of the running sum
+        lengths = [self._lengths.of(atom) for atom in eqn.invars]
+        return sum(product_of(n, u) * (abs(c.numbers) + c.bound) for n, c in zip(lengths, (b, a), strict=True) if n)
 
     def neg(self, a: Rounded) -> Rounded:
         return Rounded(-a.numbers, a.bound, a.size)
