@@ -44,7 +44,9 @@ CAUSES = """
     mask_missing mask_inverted mask_of_other_layer mask_of_gradient output_for_mask sigmoid_derivative tanh_derivative
     preactivation_for_activation unmasked_cotangent one_example zero phantom_l2 transpose input_for_activation one_entry
     wrong_axis updated_w2 absolute_weights
-    w2_for_w1 bias_missing hidden_relu_missing other_output other_activation threshold unknown
+    absolute_error not_differentiated softmax_not_normalised sigmoid_for_softmax leaky_relu absolute_value mask_added
+    mask_without_gradient mask_for_activation mask_of_weights weights_missing input_missing activation_for_input
+    w1_for_w2 bias_outside w2_for_w1 bias_missing hidden_relu_missing other_output other_activation threshold unknown
 """
 
 AT = re.compile(r"\((.+)\)\.at\[(.+)\]\.(set|multiply)\((.+)\)")

@@ -70,7 +70,11 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
         else ("a ReLU is put on the output, in the forward pass and in dZ2", lambda s: jnp.where(s.Z2 > 0, s.dO2, 0))
     )
     Z1 = "Z1 = x @ W1.T + b1"
+    unmasked = Forward(
+        "other_output", "", lambda s: forward(s, other), "a ReLU is put on the output in the forward pass", O2, {}
+    )
     return (
+        *((unmasked,) if output == "identity" else ()),  # under a ReLU it is softmax_of_preactivation, or right
         Forward("bias_missing", "Z1 = x @ W1.T", lambda s: forward(s, act, b1=0), "b1 is missing in Z1", Z1, {}),
         Forward("bias_missing", "Z2 = O1 @ W2.T", lambda s: forward(s, act, b2=0), "b2 is missing in Z2",
                 "Z2 = O1 @ W2.T + b2", {}),
@@ -87,8 +91,6 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
                 {"dZ1": lambda s: s.dO1}),
         Forward("hidden_relu_missing", "O1 = Z1", lambda s: forward(s, act, _same),
                 "the hidden layer has no ReLU in the forward pass", "O1 = ReLU(Z1)", {}),
-        Forward("other_output", "", lambda s: forward(s, other), f"{mixed[0].split(',')[0]}, in the forward pass", O2,
-                {}),
         Forward("other_activation", "O1 = sigmoid(Z1)", lambda s: forward(s, act, jax.nn.sigmoid),
                 "the hidden activation is a sigmoid; the declared one is ReLU", "O1 = ReLU(Z1)",
                 {"dZ1": lambda s: s.dO1 * s.O1 * (1 - s.O1)}),
