@@ -61,7 +61,9 @@ def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction
     search = Search(setting, first, literals, draws)
     starts = search.starts()
     found: list[Explanation] = []
-    for budget in range(MOST_WRONG_LINES + 1):
+    # Without anything of the output layer to match, three wrong lines are too many to try.
+    most = MOST_WRONG_LINES if {"dO2", "dZ2", "dW2", "db2"} & set(search.shown) else MOST_WRONG_LINES - 1
+    for budget in range(most + 1):
         if found and min(e.errors for e in found) <= budget:
             break
         for start in starts:
