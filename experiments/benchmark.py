@@ -19,13 +19,12 @@ runs at 80 % or more of the rate at which its five matrix products run alone.
 import datetime
 import importlib.metadata
 import os
-import pathlib
 import sys
-import tempfile
 
 from absl import flags
 
 from experiments import cli
+from experiments.files import writable
 from experiments.peers import COMPETITORS, GEMMS, LIMIT, OURS
 
 FLAGS = flags.FLAGS
@@ -51,7 +50,7 @@ def main() -> int:
     unknown = sorted(set(FLAGS.peers) - set(PEERS))
     if unknown:
         raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join(PEERS)}")
-    path = _writable(FLAGS.json)
+    path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     from twolayer.datasets import DataError, load
 
@@ -118,17 +117,6 @@ def _hidden() -> list[int]:
     if not sizes or min(sizes) < 1:
         raise cli.BadInput(f"--hidden={','.join(FLAGS.hidden)}: give positive whole numbers, like 32,128")
     return sizes
-
-
-def _writable(name: str) -> pathlib.Path:
-    """The path of the result; raises BadInput now rather than after the run if it cannot be written."""
-    path = pathlib.Path(name)
-    with cli.bad_input(OSError):
-        if path.is_dir():
-            raise IsADirectoryError(f"--json={name} is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    return path
 
 
 def _facts(dataset) -> dict[str, object]:

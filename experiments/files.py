@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
+from experiments.cli import bad_input
+
 
 @contextlib.contextmanager
 def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
@@ -25,6 +27,17 @@ def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def writable(name: str) -> pathlib.Path:
+    """The path of what --json names; raises BadInput now rather than after the run if it cannot be written."""
+    path = pathlib.Path(name)
+    with bad_input(OSError):
+        if path.is_dir():
+            raise IsADirectoryError(f"--json={name} is a directory")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    return path
 
 
 def write_json(path: pathlib.Path, value: object) -> None:

@@ -12,15 +12,14 @@ Each has its default tolerances. SciPy's returns a number only: it accepts if th
 scikit-learn's tests ask. No other names a cause; PyTorch's names the first leaf that differs, the rest name no place.
 """
 
-import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 
 from absl import flags
 
 from experiments import cli
 from experiments.checkers import BENCH, CHECKERS
+from experiments.files import writable
 
 FLAGS = flags.FLAGS
 SETTINGS = ["he", "small", "real"]
@@ -46,7 +45,7 @@ def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     _known("checkers", FLAGS.checkers, CHECKERS)
     _known("settings", FLAGS.settings, SETTINGS)
-    path = _writable(FLAGS.json)
+    path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     import jax
 
@@ -101,17 +100,6 @@ def _known(flag: str, given: Sequence[str], known: Sequence[str]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown or not given:
         raise cli.BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
-
-
-def _writable(name: str) -> pathlib.Path:
-    """The path of the result; raises BadInput now rather than after the run if it cannot be written."""
-    path = pathlib.Path(name)
-    with cli.bad_input(OSError):
-        if path.is_dir():
-            raise IsADirectoryError(f"--json={name} is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    return path
 
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ float32 and 5e-2 in bfloat16.
 """
 
 import datetime
-import pathlib
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 
@@ -23,6 +21,7 @@ import numpy as np
 from absl import flags
 
 from experiments import cli
+from experiments.files import writable
 
 FLAGS = flags.FLAGS
 PRECISIONS = ["float32", "bfloat16", "tensorfloat32", "float64"]
@@ -40,7 +39,7 @@ flags.DEFINE_string("json", "runs/verification_bounds.json", "Where the numbers 
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
-    sizes, path = _sizes(), _writable(FLAGS.json)
+    sizes, path = _sizes(), writable(FLAGS.json)
     unknown = sorted(set(FLAGS.precisions) - set(PRECISIONS))
     if unknown or not FLAGS.precisions:
         raise cli.BadInput(f"--precisions: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(PRECISIONS)}")
@@ -131,17 +130,6 @@ def _sizes() -> tuple[int, ...]:
     if len(sizes) != 4 or min(sizes) < 1:
         raise cli.BadInput(f"--sizes={','.join(FLAGS.sizes)}: give d, K, C and m, like 784,512,10,256")
     return sizes
-
-
-def _writable(name: str) -> pathlib.Path:
-    """The path of the result; raises BadInput now rather than after the run if it cannot be written."""
-    path = pathlib.Path(name)
-    with cli.bad_input(OSError):
-        if path.is_dir():
-            raise IsADirectoryError(f"--json={name} is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    return path
 
 
 if __name__ == "__main__":

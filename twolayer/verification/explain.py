@@ -74,7 +74,7 @@ def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction
                 if sum(choice.wrong for choice in way.choices) == left:
                     inside = met(way.scope, first, draws)
                     found.append(Explanation(way.choices, start.forward, start.literal, *way[1:3], inside))
-    found.sort(key=lambda e: (e.errors, e.unknown, e.unseen))
+    found.sort(key=_rank)
     confirmed: list[Explanation] = []
     for explanation in found:
         if confirmed and _rank(explanation) > _rank(confirmed[0]):

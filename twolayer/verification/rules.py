@@ -5,7 +5,7 @@ the shadows decide. Anything else has no algebraic meaning: its shadow is comput
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -206,6 +206,15 @@ def opaque_rule(call: Call, *inputs: Any) -> Any:
 
 def _on_integers(call: Call, *inputs: Any) -> Any:
     """JAX's own operation on data that holds no value of the system; each draw by itself where there are draws."""
+    outputs = [
+        call.system.constant(np.asarray(a, np.float64)) if is_float(a) else a if _is_key(a) else np.asarray(a)
+        for a in _bind(call, inputs)
+    ]
+    return outputs if call.eqn.primitive.multiple_results else outputs[0]
+
+
+def _bind(call: Call, inputs: Sequence) -> list:
+    """The outputs of JAX's own operation, for each draw by itself where there are draws."""
 
     def bind(*arguments: Any) -> list:
         outputs = call.eqn.primitive.bind(*arguments, **call.params)
@@ -214,11 +223,7 @@ def _on_integers(call: Call, *inputs: Any) -> Any:
     batched = [np.ndim(a) > rank for a, rank in zip(inputs, call.ranks, strict=True)]
     if any(batched):
         bind = jax.vmap(bind, in_axes=[0 if one else None for one in batched])
-    outputs = [
-        call.system.constant(np.asarray(a, np.float64)) if is_float(a) else a if _is_key(a) else np.asarray(a)
-        for a in bind(*inputs)
-    ]
-    return outputs if call.eqn.primitive.multiple_results else outputs[0]
+    return bind(*inputs)
 
 
 def _is_key(array: Any) -> bool:
@@ -229,16 +234,8 @@ def _shadows(call: Call, inputs: tuple) -> list[np.ndarray]:
     """JAX's own operation on the shadows; not a number where it refuses them."""
     plain = [a if isinstance(a, np.ndarray) else call.system.shadow(a) for a in inputs]
     typed = [np.asarray(a, var.aval.dtype) for a, var in zip(plain, call.eqn.invars, strict=True)]
-
-    def bind(*arguments: Any) -> list:
-        outputs = call.eqn.primitive.bind(*arguments, **call.params)
-        return outputs if call.eqn.primitive.multiple_results else [outputs]
-
-    batched = [np.ndim(a) > rank for a, rank in zip(typed, call.ranks, strict=True)]
-    if any(batched):
-        bind = jax.vmap(bind, in_axes=[0 if one else None for one in batched])
     try:
-        outputs = bind(*typed)
+        outputs = _bind(call, typed)
     except Exception:  # whatever an operation of somebody else's raises, its value is unknown
         outputs = [
             np.full(var.aval.shape, np.nan if is_float(var.aval) else 0, var.aval.dtype) for var in call.eqn.outvars
