@@ -201,6 +201,28 @@ def _step_function(name: str, f: Callable) -> Callable:
 RULES |= {name: _step_function(name, getattr(np, name)) for name in ("sign", "floor", "ceil", "round")}
 
 
+def _smooth(name: str) -> Callable:
+    """A function that has a bound though it has no algebra."""
+
+    def rule(call: Any, a: Any) -> Any:
+        return getattr(call.system, name)(a) if isinstance(a, Rounded) else rules.opaque_rule(call, a)
+
+    return rule
+
+
+RULES |= {name: _smooth(name) for name in ("sqrt", "rsqrt", "sin", "cos")}
+
+
+def _pow(call: Any, a: Any, b: Any) -> Any:
+    if not (isinstance(a, Rounded) and isinstance(b, Rounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
+        return _common(call, a, b)
+    exponent = float(b.numbers.flat[0])
+    return _common(call, a, b) if exponent.is_integer() else call.system.pow(a, exponent)
+
+
+RULES["pow"] = _pow
+
+
 def _convert(call: Any, a: Any) -> Any:
     target, source = call.eqn.outvars[0].aval, call.eqn.invars[0].aval
     if not is_float(target):

@@ -1,5 +1,6 @@
 """The exact verdict: each leaf against the truth at every draw, and the odds that a wrong formula passed."""
 
+import functools
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from twolayer.verification.evidence import Group, opaque_reason
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.degrees import Degrees
 from twolayer.verification.numbers.field import Q
-from twolayer.verification.numbers.rounding import Rounding, exactly
+from twolayer.verification.numeric import beyond_rounding
 from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.steps import right_lines
 from twolayer.verification.verdict import LEAVES, Formula, StepVerdict
@@ -31,18 +32,19 @@ def leaf_verdicts(groups: list[Group], setting: Setting) -> dict[str, StepVerdic
     A leaf with an operation that has no algebra is undecided, but for numbers so far from the truth that no rounding
     explains them: then it is wrong all the same.
     """
-    lines = right_lines(*setting)
+    lines, first = right_lines(*setting), groups[0]
+    too_far = functools.cache(lambda: beyond_rounding(first.traced, setting, first.point.shadows))
     verdicts = {}
     for leaf in LEAVES:
-        if leaf not in groups[0].mine | groups[0].named:
+        if leaf not in first.mine | first.named:
             verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
             continue
         pairs = [group.pair(leaf) for group in groups]
-        where = "returned" if leaf in groups[0].mine else "named"
+        where = "returned" if leaf in first.mine else "named"
         reason = next((r for r in (opaque_reason(mine) for mine, _ in pairs) if r), None)
         if any(unexplained.differs(*pair).any() for pair in pairs):
             verdicts[leaf] = StepVerdict("wrong", where=where)
-        elif reason and beyond_rounding(groups[0], leaf):
+        elif reason and leaf in too_far():
             verdicts[leaf] = StepVerdict("wrong", reason=f"its numbers are wrong; {reason} has no algebra", where=where)
         elif reason or not any(len(mine) for mine, _ in pairs):
             reason = f"{reason} has no algebraic meaning" if reason else "it is not finite at any draw"
@@ -50,22 +52,6 @@ def leaf_verdicts(groups: list[Group], setting: Setting) -> dict[str, StepVerdic
         else:
             verdicts[leaf] = StepVerdict("right", where=where)
     return verdicts
-
-
-def beyond_rounding(group: Group, leaf: str) -> bool:
-    """Whether a leaf's float64 numbers differ from the true ones by more than both computations can have rounded."""
-    if leaf not in group.traced.names:
-        return False
-    inputs = [exactly(part) for part in group.point.shadows]
-    closed, names = backward_jaxpr(group.setting, group.sizes)
-    try:
-        mine = interpret(group.traced.jaxpr, Rounding("float64"), *inputs)[group.traced.names.index(leaf)]
-        right = interpret(closed, Rounding("float64"), *inputs)[names.index(leaf)]
-    except ArithmeticError:
-        return False
-    with np.errstate(invalid="ignore"):
-        apart = abs(mine.numbers - right.numbers) > mine.bound + right.bound
-    return bool((apart & np.isfinite(mine.numbers)).any())
 
 
 def summarise(

@@ -11,7 +11,7 @@ import jax
 from twolayer.checks import check_choice
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import OUTPUTS
-from twolayer.verification import explain, findings, kinks, own_loss, programs
+from twolayer.verification import explain, findings, kinks, numeric, own_loss, programs, unexplained
 from twolayer.verification.counterexample import smallest
 from twolayer.verification.evidence import Group, Subject, gather, subject
 from twolayer.verification.exact import check_batch
@@ -79,6 +79,9 @@ def verify(
             traced, verdict = None, _numeric(gradients, setting, str(error), precisions)
         else:
             verdict = _judge(setting, traced, own_loss, CONVENTIONS[relu_at_zero], seed, effort, say)
+    if traced and verdict.verdict != "wrong":
+        say("large sizes")
+        verdict = _with_large_sizes(verdict, gradients, traced, setting, seed)
     if traced and traced.at_any_sizes and precisions:
         say("rounding")
         verdict = _with_program(verdict, check_program(gradients, setting, precisions, batch=batch, seed=seed))
@@ -153,6 +156,25 @@ def _with_conventions(
                 first_wrong_step=verdict.first_wrong_step or step,
             )
     return verdict
+
+
+def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, setting: Setting, seed: int) -> Verdict:
+    """A derivation that is wrong at large sizes only: its code looks at them."""
+    with jax.enable_x64(True):
+        found = numeric.wrong_at_large_sizes(gradients, traced, setting, seed)
+    if found is None:
+        return verdict
+    sizes, wrong = found
+    at = ", ".join(f"{letter} = {size}" for letter, size in sizes._asdict().items())
+    text = f"right at small sizes, wrong at {at}: the code depends on its sizes"
+    derived = {leaf for leaf in LEAVES if verdict.leaves[leaf].verdict != "not_derived"}
+    step = unexplained.first_wrong(wrong, derived, set())
+    leaves = verdict.leaves | {leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong") for leaf in wrong}
+    steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong", scale=None)}
+    cause = Cause("sizes", text, step, right_lines(*setting)[step].code)
+    return dataclasses.replace(
+        verdict, verdict="wrong", leaves=leaves, steps=steps, first_wrong_step=step, causes=(*verdict.causes, cause)
+    )
 
 
 def _with_program(verdict: Verdict, found: tuple[Program, ...]) -> Verdict:

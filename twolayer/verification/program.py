@@ -27,8 +27,9 @@ from twolayer.verification.tracing import NotTraceable, trace
 from twolayer.verification.verdict import Program
 
 SIZES = Sizes(20, 16, 7, 24)
-SMALL = Sizes(5, 4, 3, 6)  # for programs that grow with the sizes, such as loops in Python
-LONG = 200  # operations
+# For programs that grow with the sizes, such as loops in Python: above so many operations at SMALL.
+SMALL, LONG = Sizes(5, 4, 3, 6), 200
+TINY, VERY_LONG = Sizes(3, 3, 2, 4), 2000
 DRAWS = 3  # the first is judged step by step; all are for vmap
 
 
@@ -72,15 +73,16 @@ def check_program(
 
 
 def instrument(gradients: Callable, setting: Setting, precision: str, seed: int = 0) -> Instrumented:
-    """A derivation, compiled so that it hands out every step that can be found in it; at SIZES, or SMALL if it is long.
+    """A derivation, compiled so that it hands out every step that can be found in it; at smaller sizes if it is long.
 
     Raises:
       Refused, NotTraceable: see tracing.trace.
     """
     with running(precision) as dtype:
-        traced = trace(gradients, SIZES, dtype)
-        if sum(1 for _ in operations(traced.jaxpr)) > LONG:
-            traced = trace(gradients, SMALL, dtype)
+        traced = trace(gradients, SMALL, dtype)
+        length = sum(1 for _ in operations(traced.jaxpr))
+        if not LONG < length <= VERY_LONG:
+            traced = trace(gradients, SIZES if length <= LONG else TINY, dtype)
     case = _case(setting, traced.sizes, seed)
     places: dict[Place, str] = {}
     with jax.enable_x64(True):

@@ -185,8 +185,10 @@ _COMBINE = ("reduce", "scatter", "select_and")  # their jaxpr says how two entri
 def nested_call(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
     """The jaxpr that an operation calls with its own inputs, if it is a call: jit, custom_jvp_call, checkpoint, ..."""
     nested = [value for value in eqn.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)]
-    called = len(nested) == 1 and eqn.primitive.name not in RULES and not eqn.primitive.name.startswith(_COMBINE)
-    return nested[0] if called else None
+    if len(nested) != 1 or eqn.primitive.name in RULES or eqn.primitive.name.startswith(_COMBINE):
+        return None
+    inner = nested[0].jaxpr if isinstance(nested[0], ClosedJaxpr) else nested[0]
+    return nested[0] if len(inner.invars) == len(eqn.invars) else None  # a kernel has its outputs among its inputs
 
 
 def opaque_rule(call: Call, *inputs: Any) -> Any:

@@ -3,6 +3,9 @@
 Python may have rounded more than once on the way: 1e-5 / 5 is not the float nearest to 1/500000. So where a rational
 within a few units in the last place is simpler by far than any that rounds to the literal, that one is meant.
 
+A float64 that float32 holds exactly was one before: np.float32(1 / 7) becomes 0.1428571492433548. So its reading as a
+float32 is meant, where that is simpler by far; a dyadic number such as 3/8 stays itself.
+
 Beyond 2^53 all floats are integers, and each means itself: 1e16, not the smallest integer that rounds to it. Nor does
 the reciprocal of such a number, as 2.0**-60, mean that of a smaller one.
 """
@@ -15,15 +18,28 @@ import numpy as np
 
 ROUNDED_TWICE = 4  # units in the last place
 SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
+LESS_TO_WRITE = 2**20  # the smaller product of numerator and denominator, as many times
 
 
 @functools.lru_cache(maxsize=4096)
 def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
     """The fraction of smallest denominator (then numerator) among those that `number`, a float of `dtype`, may mean."""
+    meant = _simplest(number, dtype)
+    if dtype != "float64" or abs(number) > np.finfo(np.float32).max or float(np.float32(number)) != number:
+        return meant
+    before = simplest_rational(number, "float32")
+    return before if _length(before) * LESS_TO_WRITE <= _length(meant) else meant
+
+
+def _length(fraction: Fraction) -> int:
+    return abs(fraction.numerator) * fraction.denominator
+
+
+def _simplest(number: float, dtype: str) -> Fraction:
     if number == 0:
         return Fraction(0)
     if number < 0:
-        return -simplest_rational(-number, dtype)
+        return -_simplest(-number, dtype)
     exact = Fraction(number)
     if exact.denominator == 1:
         return exact
@@ -33,8 +49,8 @@ def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
     below = Fraction(float(np.nextafter(np.array(number, dtype), np.array(0, dtype)).astype(np.float64)))
     gap = exact - below  # the one below is the smaller at a power of two, so nothing wrong is let in
     nearest = _simplest_between(exact - gap / 2, exact + gap / 2)
-    if exact <= ROUNDED_TWICE * gap:
-        return nearest  # among the smallest floats; 0 is simpler by far, and is not meant
+    if dtype != "float64" or exact <= ROUNDED_TWICE * gap:
+        return nearest  # among so few bits, or the smallest floats, something simpler is always near
     wider = _simplest_between(exact - ROUNDED_TWICE * gap, exact + ROUNDED_TWICE * gap)
     return wider if wider.denominator * SIMPLER_BY_FAR <= nearest.denominator else nearest
 

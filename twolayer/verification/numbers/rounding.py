@@ -167,6 +167,27 @@ class Rounding(System):
     def log1p(self, a: Rounded) -> Rounded:
         return self._smooth("log1p", np.log1p, a, lambda low, high: 1 / np.maximum(1 + low, 0.0))
 
+    def sqrt(self, a: Rounded) -> Rounded:
+        return self._smooth("sqrt", np.sqrt, a, lambda low, high: 0.5 / np.sqrt(np.maximum(low, 0.0)))
+
+    def rsqrt(self, a: Rounded) -> Rounded:
+        return self._smooth("rsqrt", lambda a: 1 / np.sqrt(a), a, lambda low, high: 0.5 * np.maximum(low, 0.0) ** -1.5)
+
+    def sin(self, a: Rounded) -> Rounded:
+        return self._smooth("sin", np.sin, a, lambda low, high: 1.0)
+
+    def cos(self, a: Rounded) -> Rounded:
+        return self._smooth("cos", np.cos, a, lambda low, high: 1.0)
+
+    def pow(self, a: Rounded, exponent: float) -> Rounded:
+        """`a` to a constant power. Its slope is steepest at one of the ends."""
+
+        def slope(low: Numbers, high: Numbers) -> Numbers:
+            ends = np.maximum(np.maximum(low, 0.0) ** (exponent - 1), high ** (exponent - 1))
+            return abs(exponent) * np.where(low > 0, ends, np.inf)
+
+        return self._smooth("pow", lambda a: a**exponent, a, slope)
+
     def _smooth(self, name: str, f: Callable, a: Rounded, slope: Callable) -> Rounded:
         """A function whose derivative on [low, high] is at most slope(low, high) in size (mean value theorem)."""
         with np.errstate(all="ignore"):
