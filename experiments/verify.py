@@ -66,14 +66,14 @@ flags.DEFINE_enum("dataset", None, DATASETS, "Its first training examples are th
 flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
 flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
 flags.DEFINE_string("params", None, "With --dataset: the params.npz of a training run.")
-flags.DEFINE_integer("batch_size", 32, "With --dataset: examples.", lower_bound=1)
-flags.DEFINE_integer("hidden", 128, "With --dataset, without --params: hidden units K.", lower_bound=1)
+flags.DEFINE_integer("batch_size", None, "With --dataset: examples [32].", lower_bound=1)
+flags.DEFINE_integer("hidden", None, "With --dataset, without --params: hidden units K [128].", lower_bound=1)
 
 flags.register_validator("time_limit", lambda value: 0 < value <= LONGEST, f"must be above 0 and at most {LONGEST:g}")
 flags.register_validator(
     "precisions",
     lambda names: names and set(names) <= set(PRECISIONS) and len(set(names)) == len(names),
-    f"must be some of {','.join(PRECISIONS)}",
+    f"must be some of {','.join(PRECISIONS)}, each once",
 )
 
 

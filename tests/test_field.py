@@ -231,10 +231,23 @@ def test_a_decimal_divided_by_the_number_of_examples_is_read_so_though_rounded_t
 @example(5e-324)
 @example(2.0**60)
 @example(1.7e308)
-def test_what_a_float_is_read_as_is_within_four_units_in_the_last_place(number):
+def test_what_a_float_is_read_as_is_within_four_units_in_the_last_place_of_its_type(number):
     read, gap = simplest_rational(number), Fraction(math.ulp(number))
-    assert read > 0 and abs(read - Fraction(number)) <= 4 * gap
+    was_float32 = abs(number) < 3e38 and float(np.float32(number)) == number
+    units = 2**28 if was_float32 else 4
+    assert read > 0 and abs(read - Fraction(number)) <= units * gap
     assert simplest_rational(-number) == -read
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_a_float64_that_was_a_float32_is_read_as_what_that_was(numerator, denominator):
+    number = float(np.float32(numerator / denominator))
+    assert simplest_rational(number) == Fraction(numerator, denominator)
+
+
+def test_a_dyadic_number_means_itself_though_float32_holds_it():
+    for number in (1 + 2.0**-20, 1 - 2.0**-24, 1 + 2.0**-23, 3 * 2.0**-30, 2.0**-60, 1e30):
+        assert simplest_rational(number) == Fraction(number)
 
 
 def test_no_simpler_fraction_rounds_to_the_literal():

@@ -79,6 +79,8 @@ READINGS = {
     "round(1/m, 4)": (lambda s: Fraction(str(round(1 / s.m, 4))) * s.m, "reduction round(1/m, 4)"),
     "round(1/m, 2)": (lambda s: Fraction(str(round(1 / s.m, 2))) * s.m, "reduction round(1/m, 2)"),
     "0": (lambda s: 0, "scale 0"),
+    "m / (m - 1)": (lambda s: Fraction(s.m, s.m - 1), "reduction m / (m - 1)"),
+    "m / 32": (lambda s: Fraction(s.m, 32), "reduction m / 32"),
 }
 
 

@@ -136,9 +136,16 @@ def test_wrong_numbers_behind_an_operation_without_algebra_are_wrong():
     assert "logarithm" in found.leaves["db2"].reason
 
 
-def test_a_leaf_that_is_not_finite_is_never_right():
+def test_wrong_numbers_behind_a_root_are_wrong_and_right_ones_undecided():
+    for f in (jnp.sqrt, lambda a: a**0.5, lambda a: 1 / jax.lax.rsqrt(a)):
+        assert judged(changed(db2=lambda a, f=f: f(a * a) * jnp.sign(a))).verdict == "undecided"
+        assert judged(changed(db2=lambda a, f=f: 1.0001 * f(a * a) * jnp.sign(a))).verdict == "wrong"
+
+
+def test_a_leaf_that_is_not_finite_is_never_right_and_spoils_no_other():
     found = judged(changed(dW1=lambda a: a + jnp.nan))
     assert found.verdict == "undecided" and "finite" in found.leaves["dW1"].reason
+    assert {found.leaves[leaf].verdict for leaf in LEAVES if leaf != "dW1"} == {"right"}
 
 
 def test_integers_are_numbers():
@@ -207,6 +214,12 @@ def test_an_own_loss_that_is_no_loss_is_refused(name):
     assert "\n" not in str(raised.value)
 
 
+def test_another_loss_is_recognised_on_targets_of_its_own():
+    """Cross-entropy has the gradient softmax - y for one-hot targets only; those of the quadratic loss are real."""
+    found = judged(right, own_loss=lambda *a: cross_entropies(*a).mean())
+    assert "your own loss is the mean of cross-entropy, output relu; you declared" in found.loss
+
+
 # --- conventions at the kink ---
 
 
@@ -243,6 +256,10 @@ def test_what_is_no_subgradient_is_wrong():
 
 def test_a_layer_whose_bias_gradient_is_wrong_has_no_convention():
     assert list(judged(changed(db1=lambda a: 2 * a)).conventions["relu_at_zero"]) == ["output"]
+
+
+def test_a_wrong_mask_has_no_convention():
+    assert list(judged(derivation("quadratic", dZ1=lambda s: s.dO1)).conventions["relu_at_zero"]) == ["output"]
 
 
 def test_an_output_without_relu_has_no_convention():
@@ -302,6 +319,26 @@ def test_unknown_options_are_refused_with_the_known_ones(option):
         judged(right, **{option: "third"})
 
 
+def test_what_is_no_function_and_unknown_precisions_are_refused():
+    with pytest.raises(ValueError, match=r"gradients must be a function .*, got NoneType"):
+        judged(None)
+    with pytest.raises(ValueError, match="precisions='float8' is not known; choose one of: "):
+        verify(right, loss="quadratic", precisions=("float8",))
+
+
+def test_a_kernel_is_an_operation_without_algebra():
+    from jax.experimental import pallas as pl
+
+    def doubled(a):
+        def kernel(a_ref, out_ref):
+            out_ref[...] = 2 * a_ref[...]
+
+        return pl.pallas_call(kernel, out_shape=jax.ShapeDtypeStruct(a.shape, a.dtype), interpret=True)(a)
+
+    found = judged(changed(dW2=lambda a: doubled(a) / 2))
+    assert found.leaves["dW2"].verdict == "undecided" and "pallas_call" in found.leaves["dW2"].reason
+
+
 def test_results_may_be_params_and_params_may_be_indexed():
     assert judged(lambda *batch: Params(*right(*batch).values())).verdict == "right"
 
@@ -312,6 +349,29 @@ def test_results_may_be_params_and_params_may_be_indexed():
 
 
 # --- sizes ---
+
+
+SIZE_DEPENDENT = {
+    "the mean over sixteen at most": (lambda s: s.residual / min(s.m, 16), "m = 128"),
+    "another line for the common width": (lambda s: s.residual / s.m * (2 if len(s.W1) == 128 else 1), "K = 128"),
+    "another line for many classes": (lambda s: s.residual / s.m * (0 if s.y.shape[1] > 20 else 1), "C = 26"),
+}
+
+
+@pytest.mark.parametrize("name", SIZE_DEPENDENT)
+def test_code_that_looks_at_its_sizes_is_wrong_where_it_goes_wrong(name):
+    line, said = SIZE_DEPENDENT[name]
+    found = judged(derivation("quadratic", dO2=line))
+    assert found.verdict == "wrong" and found.first_wrong_step == "dO2"
+    assert [cause.id for cause in found.causes] == ["sizes"] and said in found.causes[0].text
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"wrong"}
+
+
+def test_a_float32_of_the_right_number_is_the_right_number():
+    found = judged(derivation("quadratic", dO2=lambda s: s.residual * np.float32(1 / s.m)))
+    assert found.verdict == "right"
+    found = judged(derivation("quadratic", dO2=lambda s: s.residual * np.float32(1 / s.m + 1e-6)))
+    assert found.verdict == "wrong"
 
 
 @pytest.mark.parametrize("wrong", [False, True])

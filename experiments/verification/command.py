@@ -42,8 +42,8 @@ class Options:
     source_dir: str | None = None
     data_dir: str | None = None
     params: str | None = None
-    batch_size: int = 32
-    hidden: int = 128
+    batch_size: int | None = None
+    hidden: int | None = None
 
 
 def run(options: Options) -> int:
@@ -125,8 +125,8 @@ def _batch(options: Options) -> "Batch | None":
         options.dataset,
         options.loss,
         params=options.params,
-        batch_size=options.batch_size,
-        hidden=options.hidden,
+        batch_size=options.batch_size or 32,
+        hidden=options.hidden or 128,
         source_dir=options.source_dir,
         data_dir=options.data_dir,
     )
@@ -135,6 +135,9 @@ def _batch(options: Options) -> "Batch | None":
 def _check_combination(options: Options) -> None:
     if options.batch and options.dataset:
         raise cli.BadInput("--batch and --dataset both give the batch; choose one")
+    for flag in ("hidden", "batch_size"):
+        if getattr(options, flag) is not None and not options.dataset:
+            raise cli.BadInput(f"--{flag} goes with --dataset; a derivation is judged at sizes of its own choice")
     if options.params and not options.dataset:
         raise cli.BadInput("--params goes with --dataset; a file for --batch holds its own parameters")
 

@@ -9,9 +9,10 @@ from experiments.verification import lines, wording
 from twolayer.verification.verdict import STEPS, Cause, StepVerdict, Verdict
 
 HEIGHT, WIDTH, GUTTER = 40, 100, 9
+LEGEND = "itself: given the steps before it; gradient: as a whole; carries: a factor that is paid back later"
 MORE = " " * GUTTER + "... more with --report=FILE.md"
 # The most lines a part may take; what is left belongs to the formula, the program and the notes.
-BUDGET = {"head": 4, "table": 9, "reasons": 3, "causes": 9, "counterexample": 7}
+BUDGET = {"head": 4, "table": 10, "reasons": 3, "causes": 9, "counterexample": 7}
 COLOURS = {"right": "32", "wrong": "31;1", "undecided": "33", "not_derived": "33", "not_shown": "2"}
 NOT_SHOWN = StepVerdict("not_shown")
 Paint = Callable[[str, str], str]  # a verdict and the text to show in its colour
@@ -59,7 +60,7 @@ def _table(verdict: Verdict, paint: Paint) -> list[str]:
         cells.append(paint(leaf.verdict, _plain(leaf.verdict).ljust(11)) if leaf else " " * 11)
         cells += [(step.scale or "")[:10].ljust(10), (step.where or "")[:50]]
         shown.append("  ".join(cells))
-    return shown
+    return [*shown, LEGEND]
 
 
 def _reasons(verdict: Verdict) -> list[str]:
@@ -85,6 +86,8 @@ def _causes(verdict: Verdict, source: str | None) -> list[str]:
 def _cause(cause: Cause, source: str | None, label: str, say: bool) -> list[str]:
     yours = source and lines.assigned(source, cause.leaf)
     shown = _wrapped(f"at {cause.leaf}: {cause.text}", label) if say else []
+    if yours and yours[1] == cause.correction:
+        return shown + _wrapped(f"line {yours[0]} reads right: {yours[1]}; what it uses is not", "  yours")
     if yours:
         shown += _wrapped(f"{yours[1]}   (line {yours[0]})", "  yours")
     return shown + (_wrapped(cause.correction, "  right") if cause.correction else [])

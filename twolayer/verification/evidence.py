@@ -124,6 +124,11 @@ def _right(
     return point, values, lost
 
 
+def ordinary(setting: Setting, sizes: Sizes, draws: int = 8) -> tuple[Point, dict[str, FieldValue], np.ndarray]:
+    """Ordinary draws, the truth there, and which draws float64 cannot follow; for any loss that could be declared."""
+    return _right("ordinary", setting, sizes, draws, 0)
+
+
 def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed: int) -> Group:
     point, right, lost = _right(kind, setting, traced.sizes, draws_wanted, seed)
     n = len(point.shadows.x)
@@ -151,7 +156,8 @@ def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed:
     }
     keep = ~lost & ~field.lost
     for value in mine.values():
-        keep &= np.isfinite(value.shadow).reshape(n, -1).all(axis=1)
+        finite = np.isfinite(value.shadow).reshape(n, -1).all(axis=1)
+        keep &= finite | ~finite.any()  # one that is finite nowhere says nothing of the others
     return Group(kind, setting, traced, point, right, mine, named, inside, keep)
 
 

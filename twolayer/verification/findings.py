@@ -119,8 +119,10 @@ def _placed(
                     values = _same_placement(set(placement), step, constants)
                     if len(at) > 1:  # a part of the factor at each, as the derivation shows
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
-                    for factor in _checked(scales.factors(values), values, place, placement, groups):
-                        said.append(Cause(factor.id, _spoken(factor, setting), place, lines[place].code))
+                    factors = _checked(scales.factors(values), values, place, placement, groups)
+                    for factor in factors:
+                        text = _spoken(factor, setting) if len(factors) == 1 else factor.sentence
+                        said.append(Cause(factor.id, text, place, lines[place].code))
                     blamed.append(place)
             if said:
                 shown = all(explanation.local.get(place) != 1 for at in chosen for place in at)

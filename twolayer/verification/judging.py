@@ -19,6 +19,7 @@ from twolayer.verification.formula import leaf_verdicts, summarise, worst
 from twolayer.verification.program import check_program
 from twolayer.verification.reference import Setting
 from twolayer.verification.steps import right_lines
+from twolayer.verification.stepwise import PRECISIONS
 from twolayer.verification.tracing import NotTraceable
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, Program, StepVerdict, Verdict
 
@@ -70,6 +71,10 @@ def verify(
     check_choice("output", output, OUTPUTS)
     check_choice("reduction", reduction, REDUCTIONS)
     check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
+    if not callable(gradients):
+        raise ValueError(f"gradients must be a function (params, x, y), got {type(gradients).__name__}")
+    for precision in precisions:
+        check_choice("precisions", precision, PRECISIONS)
     setting, say = Setting(loss, output, reduction), progress or (lambda text: None)
     say("tracing")
     with jax.enable_x64(True):
@@ -82,6 +87,9 @@ def verify(
     if traced and verdict.verdict != "wrong":
         say("large sizes")
         verdict = _with_large_sizes(verdict, gradients, traced, setting, seed)
+    if traced and not traced.at_any_sizes and precisions:
+        note = "rounding was not judged: the code does not run at other sizes"
+        verdict = dataclasses.replace(verdict, notes=(*verdict.notes, note))
     if traced and traced.at_any_sizes and precisions:
         say("rounding")
         verdict = _with_program(verdict, check_program(gradients, setting, precisions, batch=batch, seed=seed))
@@ -135,10 +143,12 @@ def _with_conventions(
     verdict: Verdict, found: dict[str, Fraction], wanted: Fraction | None, setting: Setting
 ) -> Verdict:
     """Name ReLU'(0); fail it only if it is no subgradient, or not the one that was asked for."""
+    step_of = {"hidden": "dZ1", "output": "dZ2"}
+    found = {layer: value for layer, value in found.items() if verdict.steps[step_of[layer]].verdict != "wrong"}
     conventions = {"relu_at_zero": {layer: str(value) for layer, value in found.items()}} if found else {}
     verdict = dataclasses.replace(verdict, conventions=conventions)
     for layer, value in found.items():
-        step = "dZ1" if layer == "hidden" else "dZ2"
+        step = step_of[layer]
         if not 0 <= value <= 1:
             text = f"at {step[1:]} = 0 the mask is {value}: a subgradient of ReLU lies in [0, 1]"
         elif wanted is not None and value != wanted:
@@ -201,7 +211,7 @@ def _with_batch(verdict: Verdict, leaves: dict[str, str], text: str) -> Verdict:
 
 def _numeric(gradients: Callable, setting: Setting, why: str, precisions: Sequence[str]) -> Verdict:
     """For a program that JAX cannot trace: numbers only, no proof."""
-    found = check_program(gradients, setting, precisions)
+    found = check_program(gradients, setting, precisions or ("float64",))
     lines = right_lines(*setting)
     outcome = "wrong" if any(one.verdict == "wrong" for one in found) else "undecided"
     returned = {rounding.step for one in found for rounding in one.steps}

@@ -11,7 +11,6 @@ from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
 from twolayer.verification.numbers.system import Numbers
-from twolayer.verification.numbers.units import U64
 from twolayer.verification.programs import operations
 from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.tracing import Traced, trace
@@ -22,13 +21,16 @@ LARGE = (Sizes(784, 128, 10, 128), Sizes(40, 800, 26, 300))
 
 
 class _AsMeant(Rounding):
-    """Rounding analysis in float64 of a program whose literals are what they mean: np.float32(1 / 7) is 1/7."""
+    """Rounding analysis in float64 of a program whose literals are what they mean: np.float32(1 / 7) is 1/7.
+
+    The float64 nearest to a meaning stands for it. The bound has room for that: it counts the roundings of a program,
+    and none is run.
+    """
 
     def constant(self, array: Numbers) -> Rounded:
         meant = [np.nan if number is None else float(number) for number in rationals(array)]
         given = np.asarray(array, np.float64)
-        numbers = np.where(np.isfinite(given), np.reshape(meant, given.shape), given)
-        return exactly(numbers)._replace(bound=U64 * abs(numbers))
+        return exactly(np.where(np.isfinite(given), np.reshape(meant, given.shape), given))
 
     def literal(self, array: Numbers, dtype: np.dtype) -> Rounded:
         return self.constant(array)

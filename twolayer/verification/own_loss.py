@@ -9,11 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twolayer.losses import LOSSES, REDUCTIONS
+from twolayer.network import OUTPUTS
 from twolayer.verification import scales
-from twolayer.verification.evidence import Group
+from twolayer.verification.draws import Sizes
+from twolayer.verification.evidence import Group, ordinary
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue
-from twolayer.verification.reference import Setting, shapes, truth
+from twolayer.verification.reference import Point, Setting, shapes
 from twolayer.verification.tracing import Parameters, Refused, raised
 from twolayer.verification.verdict import LEAVES
 
@@ -37,7 +40,7 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
     Raises:
       Refused: it raises an exception, or does not return one number.
     """
-    mine = [_gradient(own_loss, group) for group in groups]
+    mine = [_gradient(own_loss, group.point) for group in groups]
     constants = _ratios(mine, [group.right for group in groups], groups)
     if constants is not None and all(c == 1 for c, _ in constants):
         return OwnLoss(f"your own loss is the declared one, {describe(setting)}", True, mine)
@@ -47,13 +50,16 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
         reductions = {"m": "the sum", "1/m": "the mean"}
         said = reductions.get(product, f"the declared loss times {product}")
         return OwnLoss(f"your own loss is {said}; you declared {describe(setting)}", False, mine)
-    for other in itertools.product(("cross_entropy", "quadratic"), ("relu", "identity"), ("mean", "sum")):
-        rights = [truth(Setting(*other), group.point)[0] for group in groups]
-        constants = _ratios(mine, rights, groups)
-        if constants is not None and all(c == 1 for c, _ in constants):
-            text = f"your own loss is {describe(Setting(*other))}; you declared {describe(setting)}"
-            return OwnLoss(text, False, mine)
+    for other in itertools.starmap(Setting, itertools.product(LOSSES, OUTPUTS, REDUCTIONS)):
+        if _is_the_loss(own_loss, other, groups[0].sizes):
+            return OwnLoss(f"your own loss is {describe(other)}; you declared {describe(setting)}", False, mine)
     return OwnLoss(f"your own loss is not the declared one, {describe(setting)}, nor a multiple of it", False, mine)
+
+
+def _is_the_loss(own_loss: Callable, other: Setting, sizes: Sizes) -> bool:
+    """Whether it is another loss that could have been declared, on targets such as that one has."""
+    point, right, lost = ordinary(other, sizes)
+    return scales.ratio(_joined(_gradient(own_loss, point), ~lost), _joined(right, ~lost)) == 1
 
 
 def describe(setting: Setting) -> str:
@@ -62,7 +68,7 @@ def describe(setting: Setting) -> str:
     return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}"
 
 
-def _gradient(own_loss: Callable, group: Group) -> dict[str, FieldValue]:
+def _gradient(own_loss: Callable, point: Point) -> dict[str, FieldValue]:
     @functools.partial(jax.grad, argnums=0)
     def gradient(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
         value = jnp.asarray(own_loss(Parameters(*params), x, y))
@@ -72,13 +78,13 @@ def _gradient(own_loss: Callable, group: Group) -> dict[str, FieldValue]:
 
     try:
         with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-            closed = jax.make_jaxpr(gradient)(*shapes(group.sizes))
+            closed = jax.make_jaxpr(gradient)(*shapes(point.sizes))
     except Refused:
         raise
     except Exception as error:
         raise Refused(raised(own_loss, error).replace("gradients raised", "loss raised")) from error
-    values = interpret(closed, Field(len(group.keep)), *group.point.arguments)
-    n = len(group.keep)
+    n = len(point.shadows.x)
+    values = interpret(closed, Field(n), *point.arguments)
     return {
         f"d{name}": FieldValue(*(None if a is None else np.broadcast_to(a, (n, *var.aval.shape)) for a in value))
         for name, value, var in zip(("W1", "b1", "W2", "b2"), values, closed.jaxpr.outvars, strict=True)

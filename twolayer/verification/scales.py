@@ -60,9 +60,9 @@ def factors(constants: list[tuple[int, Sizes]], named: dict[str, str] | None = N
     values = [(rational(c), sizes) for c, sizes in constants]
     if any(value is None for value, _ in values):
         return [Factor("scale", "?", "a constant factor is wrong")]
-    rounded = _rounded_reciprocal(values)
-    if rounded:
-        return [rounded]
+    divisor = _rounded_reciprocal(values) or _other_divisor(values)
+    if divisor:
+        return [divisor]
     for exponents in _exponents():
         numbers = {value / _size(sizes, exponents) for value, sizes in values}
         if len(numbers) == 1 and (len(values) > 1 or _simple(next(iter(numbers)))):
@@ -122,6 +122,17 @@ def _rounded_reciprocal(values: list[tuple[Fraction | None, Sizes]]) -> Factor |
             wanted = [Fraction(str(round(1 / getattr(s, letter), digits))) * getattr(s, letter) for _, s in values]
             if [v for v, _ in values] == wanted and any(w != 1 for w in wanted):
                 return Factor("reduction", f"round(1/{letter}, {digits})", f"1/{letter} is rounded to {digits} digits")
+    return None
+
+
+def _other_divisor(values: list[tuple[Fraction | None, Sizes]]) -> Factor | None:
+    """A mean over m - 1 examples, or over a number of them that stands in the code, seen as the ratio to 1/m."""
+    divisors = [sizes.m / value if value else None for value, sizes in values]
+    if all(n == sizes.m - 1 for n, (_, sizes) in zip(divisors, values, strict=True)):
+        return Factor("reduction", "m / (m - 1)", "the mean is taken over m - 1 examples, not over all m")
+    n = divisors[0]
+    if len(values) > 1 and set(divisors) == {n} and n is not None and n.denominator == 1 and n > 2:
+        return Factor("reduction", f"m / {n}", f"the sum over the examples is divided by {n}, not by their number m")
     return None
 
 
