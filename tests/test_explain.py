@@ -61,8 +61,9 @@ def judge(gradients, setting, *more_sizes):
         traced = (trace(gradients, SQUARE),)
     groups = gather(Subject(traced, None, None), setting)
     leaves, literals = leaf_verdicts(groups, setting), programs.literals(traced[0].jaxpr)
-    found = explain.explanations(setting, groups, literals)
-    return findings.find(found, setting, groups, leaves, literals, explain.right_inside(groups)), leaves
+    probe = explain.telling(groups)
+    found = explain.explanations(setting, groups, literals, probe)
+    return findings.find(found, setting, groups, leaves, literals, explain.right_inside(probe)), leaves
 
 
 def alternatives(found):

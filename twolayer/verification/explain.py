@@ -12,8 +12,9 @@ import numpy as np
 from twolayer.verification import scales
 from twolayer.verification.evidence import PROBED, Group
 from twolayer.verification.forwards import Forward
+from twolayer.verification.numbers.field import FieldValue
 from twolayer.verification.reference import Setting
-from twolayer.verification.search import CHAIN, Choice, Search, carried, met
+from twolayer.verification.search import CHAIN, Choice, Search, Start, Way, met
 from twolayer.verification.unexplained import differs
 from twolayer.verification.verdict import LEAVES
 
@@ -53,11 +54,20 @@ class Explanation(NamedTuple):
         return sum(not self.inside.get(step) for step in CHAIN if step not in self.local)
 
 
-def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction, ...]) -> list[Explanation]:
+class Probe(NamedTuple):
+    """The few draws that a search looks at: a group, and their numbers in it."""
+
+    group: Group
+    draws: np.ndarray
+
+
+def explanations(
+    setting: Setting, groups: list[Group], literals: tuple[Fraction, ...], probe: Probe | None
+) -> list[Explanation]:
     """The explanations with the fewest errors, those that the program itself bears out first; none if there is none."""
-    if not any(group.keep.any() for group in groups):
+    if probe is None:
         return []
-    first, draws = _telling(groups)
+    first, draws = probe
     search = Search(setting, first, literals, draws)
     starts = search.starts()
     found: list[Explanation] = []
@@ -84,17 +94,19 @@ def explanations(setting: Setting, groups: list[Group], literals: tuple[Fraction
     return confirmed
 
 
-def _telling(groups: list[Group]) -> tuple[Group, np.ndarray]:
+def telling(groups: list[Group]) -> Probe | None:
     """The few draws at which most entries of most leaves are wrong, so that every error shows; any if none is wrong."""
     usable = [group for group in groups if group.keep.any()]
+    if not usable:
+        return None
     for group in usable:
         leaves = [leaf for leaf in LEAVES if leaf in group.mine]
         wrong = [differs(*group.pair(leaf)).reshape(group.keep.sum(), -1).mean(axis=1) for leaf in leaves]
         if wrong and np.any(wrong):
             shown = np.count_nonzero(wrong, axis=0) + np.mean(wrong, axis=0)
             best = np.argsort(-shown, kind="stable")[:PROBED]
-            return group, np.flatnonzero(group.keep)[best[shown[best] > 0]]
-    return usable[0], np.flatnonzero(usable[0].keep)[:PROBED]
+            return Probe(group, np.flatnonzero(group.keep)[best[shown[best] > 0]])
+    return Probe(usable[0], np.flatnonzero(usable[0].keep)[:PROBED])
 
 
 def _rank(explanation: Explanation) -> tuple[int, int, int]:
@@ -115,32 +127,29 @@ def holds(
     start = search.start(explanation.forward, explanation.literal)
     if start is None:
         return {}, {}
-    scope, totals, local = start.scope, {}, {}
-    for step, line, literal in explanation.choices:
-        shown = search.shown.get(step)
-        if line is None:
-            scope = scope | {step: shown}
-            continue
-        line = start.right[step] if line.id == "right" else line
-        literal = search.solve(step, line, start, scope) if line.affine else literal
-        value = None if line.affine and literal is None else search.step(step, line, scope, literal)
-        if value is None:
+    way = Way((), {}, {}, start.scope)
+    for choice in explanation.choices:
+        way = search.advance(way, choice, _value(choice, search, start, way.scope))
+        if way is None:
             return None
-        if shown is not None:
-            c = scales.ratio(shown.element, np.broadcast_to(value.element, shown.element.shape))
-            if c is None:
-                return None
-            if step in LEAVES:
-                totals[step] = c * carried(step, local) % scales.P
-            local[step] = c
-        scope = scope | {step: value if shown is None else shown}
-    return totals, local
+    return way.totals, way.local
 
 
-def right_inside(groups: list[Group]) -> frozenset[str]:
+def _value(choice: Choice, search: Search, start: Start, scope: dict[str, FieldValue]) -> FieldValue | None:
+    """What a choice computes at other draws; a constant that was solved for is solved for again."""
+    step, line, literal = choice
+    if line is None:
+        return search.shown.get(step)
+    if line.affine:
+        literal = search.solve(step, line, start, scope)
+        return None if literal is None else search.step(step, line, scope, literal)
+    return search.step(step, start.right[step] if line.id == "right" else line, scope, literal)
+
+
+def right_inside(probe: Probe | None) -> frozenset[str]:
     """Which of the right arrays Z1, ..., dZ1 the program computes on its way, factor included."""
-    if not any(group.keep.any() for group in groups):
+    if probe is None:
         return frozenset()
-    group, draws = _telling(groups)
+    group, draws = probe
     scope = {name: value._replace(element=value.element[draws]) for name, value in group.right.items()}
     return frozenset(step for step, factors in met(scope, group, draws).items() if 1 in factors)

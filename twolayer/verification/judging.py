@@ -118,8 +118,9 @@ def _judge(
     leaves = leaf_verdicts(groups, setting)
     constants = programs.literals(traced.traced[0].jaxpr)
     say("explanations")
-    found = explain.explanations(setting, groups, constants)
-    causes, steps, first = findings.find(found, setting, groups, leaves, constants, explain.right_inside(groups))
+    probe = explain.telling(groups)
+    found, inside = explain.explanations(setting, groups, constants, probe), explain.right_inside(probe)
+    causes, steps, first = findings.find(found, setting, groups, leaves, constants, inside)
     formula = summarise(leaves, steps, groups, constants)
     verdict = Verdict(
         formula.verdict, leaves, steps, first, causes, formula, notes=tuple(filter(None, (traced.note, traced.shapes)))

@@ -8,7 +8,7 @@ Everything is equality in the prime field up to a constant factor.
 import functools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -162,34 +162,35 @@ class Search:
 
     def walk(self, start: Start, budget: int) -> Iterator[Way]:
         """All ways with at most `budget` wrong lines."""
-        return self._go(0, start, start.scope, budget, (), {}, {})
+        return self._go(start, Way((), {}, {}, start.scope), budget)
 
-    def _go(
-        self, position: int, start: Start, scope: dict, left: int, past: tuple, totals: dict, local: dict
-    ) -> Iterator[Way]:
-        if position == len(STEPS):
-            yield Way(past, totals, local, scope)
+    def _go(self, start: Start, way: Way, left: int) -> Iterator[Way]:
+        if len(way.choices) == len(STEPS):
+            yield way
             return
-        step, shown = STEPS[position], self.shown.get(STEPS[position])
-        matched = False
-        for choice in self.candidates(step, start, scope, left > 0, sum(c.wrong for c in past) <= 1):
-            value = self._remembered(choice, start, scope)
-            c = None if value is None else 1 if shown is None else scales.ratio(shown.element, _full(value, shown))
-            if c is None:
-                continue
-            matched = True
-            yield from self._go(
-                position + 1,
-                start,
-                scope | {step: value if shown is None else shown},
-                left - choice.wrong,
-                (*past, choice),
-                totals if shown is None or step not in LEAVES else totals | {step: c * carried(step, local) % scales.P},
-                local if shown is None else local | {step: c},
-            )
-        if not matched and left > 0 and shown is not None and self._may_be_unknown(step, start, scope):
+        step = STEPS[len(way.choices)]
+        matched, simple = False, sum(choice.wrong for choice in way.choices) <= 1
+        for choice in self.candidates(step, start, way.scope, left > 0, simple):
+            further = self.advance(way, choice, self._remembered(choice, start, way.scope))
+            if further is not None:
+                matched = True
+                yield from self._go(start, further, left - choice.wrong)
+        if not matched and left > 0 and step in self.shown and self._may_be_unknown(step, start, way.scope):
             unknown = Choice(step, None)
-            yield from self._go(position + 1, start, scope | {step: shown}, left - 1, (*past, unknown), totals, local)
+            yield from self._go(start, self.advance(way, unknown, self.shown[step]), left - 1)
+
+    def advance(self, way: Way, choice: Choice, value: FieldValue | None) -> Way | None:
+        """One step further, by a choice that computes this value; None if that is not a multiple of what is shown."""
+        step, choices, shown = choice.step, (*way.choices, choice), self.shown.get(choice.step)
+        if value is None:
+            return None
+        if shown is None or choice.line is None:
+            return way._replace(choices=choices, scope=way.scope | {step: value})
+        c = scales.ratio(shown.element, np.broadcast_to(value.element, shown.element.shape))
+        if c is None:
+            return None
+        total = {step: c * carried(step, way.local) % scales.P} if step in LEAVES else {}
+        return Way(choices, way.totals | total, way.local | {step: c}, way.scope | {step: shown})
 
     def _remembered(self, choice: Choice, start: Start, scope: dict) -> FieldValue | None:
         upstream = [scope[name] for name in UPSTREAM[choice.step] if name in scope]
@@ -224,10 +225,6 @@ def met(scope: dict[str, FieldValue], group: Group, draws: np.ndarray) -> dict[s
             ratios = (scales.ratio(mine[draws], right) for mine in group.inside if mine.shape[1:] == right.shape[1:])
             found[step] = frozenset(c for c in ratios if c is not None)
     return found
-
-
-def _full(value: FieldValue, like: FieldValue) -> Any:
-    return np.broadcast_to(value.element, like.element.shape)
 
 
 def _bare(value: FieldValue) -> FieldValue:

@@ -7,6 +7,15 @@ import numpy as np
 from twolayer.verification import programs
 from twolayer.verification.evidence import Group
 from twolayer.verification.numbers.opaque import opaque_mask
+from twolayer.verification.verdict import LEAVES, Cause
+
+UNKNOWN = "unknown, the error enters at {step}"
+FORWARD = {
+    "Z1": "Z1 = x @ W1.T + b1",
+    "O1": "O1 = ReLU(Z1)",
+    "Z2": "Z2 = O1 @ W2.T + b2",
+    "O2": "O2 = ReLU(Z2), or Z2 for an identity output",
+}
 
 
 class Errors(NamedTuple):
@@ -72,3 +81,36 @@ def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
     if shares.get("extreme", 0.0) > ordinary + 0.1:
         return programs.thresholds(compared[0].group.traced.jaxpr)
     return []
+
+
+def describe(step: str, correction: str, groups: list[Group]) -> Cause:
+    """What is certain of an error at a step that no line of the catalogue explains."""
+    leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
+    compared = errors(groups, (step,) if step in leaves else leaves)
+    alone = single_entries(compared)
+    if step in alone:
+        return Cause("one_entry", f"only the entry {alone[step]} of {step} is wrong", step, correction)
+    places = acts_at_some_sizes(compared)
+    if places:
+        text = (
+            f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({', '.join(places[:3])})"
+        )
+        return Cause("threshold", text, step, correction)
+    return Cause("unknown", UNKNOWN.format(step=step), step, correction)
+
+
+def forward_error(groups: list[Group], found: frozenset[str]) -> Cause | None:
+    """If the program shows its arrays, and stops computing right ones before O2, the error is in the forward pass."""
+    order = ("Z1", "O1", "Z2", "O2")
+    last = max((i for i, name in enumerate(order) if name in found), default=-1)
+    if last == 3 or not any(group.inside for group in groups):
+        return None
+    missing = order[last + 1]
+    leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
+    places = acts_at_some_sizes(errors(groups, leaves))
+    text = f"the error enters in the forward pass: the program computes no right {missing}"
+    if places:
+        return Cause(
+            "threshold", f"{text} at some sizes of the numbers ({', '.join(places[:3])})", "forward", FORWARD[missing]
+        )
+    return Cause("unknown", f"unknown, {text}", "forward", FORWARD[missing])
