@@ -1,14 +1,13 @@
 """The benchmark measures what it says: right competitors are timed, wrong or absent ones say so, nothing hangs."""
 
+import functools
 import importlib.util
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import scripts
 
 from experiments.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds, table
 
@@ -76,11 +75,7 @@ class Chatters(Right):
 """
 
 
-def run(*arguments, **environment):
-    """Run the script to its end; returns (exit status, stdout, stderr)."""
-    command = [sys.executable, "-m", "experiments.benchmark", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
+run = functools.partial(scripts.run, "benchmark")
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +231,7 @@ def test_xla_computes_every_repetition():
 )
 def test_bad_flags_are_refused_in_one_line(argument, word):
     status, out, err = run(argument)
-    assert status == 1 and out == ""
-    assert len(err.splitlines()) == 1 and err.startswith("error: ") and word in err
+    scripts.assert_refused((status, out, err), word)
 
 
 def test_help_does_not_load_jax(tmp_path):

@@ -1,8 +1,8 @@
 """The training script as its users meet it: a process, its exit status, what it says and what it leaves behind."""
 
+import functools
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -11,29 +11,16 @@ import time
 
 import numpy as np
 import pytest
+import scripts
 
 from experiments import flags
 from twolayer import datasets, gradients, losses, network, optimizers
 
-ROOT = pathlib.Path(__file__).parent.parent
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
 TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
 
-
-def start(*arguments, **options):
-    # The script sets its own precision; the mode of this test session must not leak into it.
-    environment = {name: value for name, value in os.environ.items() if name != "JAX_ENABLE_X64"}
-    command = [sys.executable, "-m", "experiments.train", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-
-
-def train(*arguments):
-    """Run the script to its end; returns (exit status, stdout, stderr)."""
-    process = start(*arguments)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+start, train = (functools.partial(f, "train") for f in (scripts.start, scripts.run))
+assert_refused = scripts.assert_refused
 
 
 def read(run_dir):
@@ -44,15 +31,6 @@ def read(run_dir):
 
 def without_seconds(metrics):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in metrics]
-
-
-def assert_refused(outcome, *words):
-    """Exit status 1, and one line that holds all the words."""
-    status, out, err = outcome
-    assert status == 1 and out == ""
-    assert len(err.splitlines()) == 1 and err.startswith("error: ")
-    for word in words:
-        assert word in err
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +113,7 @@ def test_the_same_command_gives_the_same_bits(tmp_path):
 
 
 def test_without_a_run_dir_the_run_is_named_after_its_flags(tmp_path):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    environment = dict(os.environ, PYTHONPATH=str(scripts.ROOT))
     environment.pop("JAX_ENABLE_X64", None)
     command = [sys.executable, "-m", "experiments.train", *QUICK, "--loss=quadratic"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
@@ -299,7 +277,7 @@ def test_help_teaches_and_imports_nothing_heavy():
         "heavy = {'jax', 'numpy', 'tensorflow_datasets', 'sklearn', 'matplotlib', 'orbax'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--dataset=mnist" in done.stdout and "--gradient" in done.stdout and "Exit status" in done.stdout
 
@@ -310,7 +288,7 @@ def test_a_cached_data_set_needs_no_heavy_library(tmp_path):
         "heavy = {'tensorflow_datasets', 'sklearn', 'matplotlib', 'orbax', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)
 
 
 def test_the_flags_offer_what_the_library_has():

@@ -1,11 +1,9 @@
 """The comparison of checkers measures what it says: each is really called, and what it does ends up in its row."""
 
+import functools
 import importlib.util
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import time
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scripts
 
 from experiments import verify_benchmark
 from experiments.checkers import (
@@ -258,11 +257,7 @@ def test_each_mistake_is_taken_once_and_settings_take_turns():
     assert [both.index(entry) for entry in choice.one_of_each(both)] == [0, 3, 4]
 
 
-def run(*arguments, **environment):
-    """Run the script to its end; returns (exit status, stdout, stderr)."""
-    command = [sys.executable, "-m", "experiments.verify_benchmark", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
+run = functools.partial(scripts.run, "verify_benchmark")
 
 
 def test_a_small_run_writes_what_it_prints(tmp_path):
@@ -292,8 +287,7 @@ def test_a_small_run_writes_what_it_prints(tmp_path):
 )
 def test_bad_flags_are_refused_in_one_line(argument, word):
     status, out, err = run(argument)
-    assert status == 1 and out == ""
-    assert len(err.splitlines()) == 1 and err.startswith("error: ") and word in err
+    scripts.assert_refused((status, out, err), word)
 
 
 def test_help_does_not_load_jax(tmp_path):

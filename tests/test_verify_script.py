@@ -1,5 +1,6 @@
 """The verification script as its users meet it: files in, an exit status, what it says and what it leaves behind."""
 
+import functools
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scripts
 
 from experiments.cli import BadInput
 from experiments.verification import batches, command, lines, loading, progress
@@ -20,8 +22,6 @@ from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
 from twolayer import datasets, gradients, losses, network, verification
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict, Verdict
-
-ROOT = pathlib.Path(__file__).parent.parent
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
 HOMEWORK = """\
@@ -83,29 +83,8 @@ def verdict(monkeypatch):
     return answer
 
 
-def start(*arguments, **options):
-    # Neither the precision of this test session nor its devices are a user's.
-    environment = {name: value for name, value in os.environ.items() if name not in ("JAX_ENABLE_X64", "XLA_FLAGS")}
-    command = [sys.executable, "-m", "experiments.verify", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-
-
-def verify(*arguments):
-    """Run the script to its end; returns (exit status, stdout, stderr)."""
-    process = start(*arguments)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
-
-
-def assert_refused(outcome, *words):
-    """Exit status 3, and one line that holds all the words."""
-    status, out, err = outcome
-    assert status == 3 and out == "", (status, out, err)
-    assert len(err.splitlines()) == 1 and err.startswith("error: "), err
-    for word in words:
-        assert word in err
+start, verify = (functools.partial(f, "verify") for f in (scripts.start, scripts.run))
+assert_refused = functools.partial(scripts.assert_refused, status=3)
 
 
 def refusal(options):
@@ -194,7 +173,7 @@ def test_help_teaches_and_imports_nothing_heavy():
         "heavy = {'jax', 'numpy', 'scipy', 'flint', 'sklearn', 'tensorflow_datasets'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for words in ("def gradients(params, x, y):", "RUN as such", "Exit status", "--relu_at_zero", "--time_limit"):
         assert words in done.stdout
@@ -202,7 +181,7 @@ def test_help_teaches_and_imports_nothing_heavy():
 
 
 def test_the_derivation_that_help_shows_is_right(tmp_path, verdict):
-    text = (ROOT / "experiments" / "verify.py").read_text()
+    text = (scripts.ROOT / "experiments" / "verify.py").read_text()
     example = re.search(r"(    import jax.numpy as jnp\n.*?\n)\nThat one", text, re.DOTALL)[1]
     path = tmp_path / "shown.py"
     path.write_text("\n".join(line[4:] for line in example.splitlines()))
@@ -242,7 +221,7 @@ def test_a_reader_that_leaves_early_changes_no_verdict():
         "command._show(None, Space(name='', source=''), command.Options()); sys.exit(command.WRONG)\n"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", code], cwd=scripts.ROOT, **pipes) as process:
         process.stdout.close()
         assert (process.wait(timeout=60), process.stderr.read()) == (1, b"")
 
@@ -254,7 +233,7 @@ def test_the_flags_offer_what_the_library_has():
         + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "reduction"))
         + ", [f.name for f in FLAGS.get_key_flags_for_module('experiments.verify')]]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
     *offered, flags = json.loads(done.stdout)
     assert offered == [list(names) for names in (datasets.NAMES, losses.LOSSES, network.OUTPUTS, losses.REDUCTIONS)]
     assert set(flags) == set(vars(Options()))

@@ -1,0 +1,33 @@
+"""The experiment scripts as a user runs them: in a process of their own, without the modes of the test session."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+OWN = ("JAX_ENABLE_X64", "XLA_FLAGS", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
+
+
+def start(script, *arguments, environment=(), **options):
+    """The running process."""
+    environment = {name: value for name, value in os.environ.items() if name not in OWN} | dict(environment)
+    command = [sys.executable, "-m", f"experiments.{script}", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes, **options)
+
+
+def run(script, *arguments, **environment):
+    """Run a script to its end; returns (exit status, stdout, stderr)."""
+    process = start(script, *arguments, environment=environment)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def assert_refused(outcome, *words, status=1):
+    """An exit status, and one line that holds all the words."""
+    found, out, err = outcome
+    assert found == status and out == "", (found, out, err)
+    assert len(err.splitlines()) == 1 and err.startswith("error: "), err
+    for word in words:
+        assert word in err
