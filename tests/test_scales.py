@@ -71,7 +71,7 @@ READINGS = {
     "7": (lambda s: 7, "scale 7"),
     "1/3": (lambda s: Fraction(1, 3), "scale 1/3"),
     "1 + 1e-9": (lambda s: 1 + Fraction(1, 10**9), "scale 1.000000001"),
-    "m / C": (lambda s: Fraction(s.m, s.C), "reduction m, classes 1/C"),
+    "m / C": (lambda s: Fraction(s.m, s.C), "reduction m / C"),
     "m C": (lambda s: s.m * s.C, "reduction m, classes C"),
     "-m / 2": (lambda s: Fraction(-s.m, 2), "sign -1, half 1/2, reduction m"),
     "3 m": (lambda s: 3 * s.m, "scale 3, reduction m"),
@@ -80,6 +80,8 @@ READINGS = {
     "round(1/m, 2)": (lambda s: Fraction(str(round(1 / s.m, 2))) * s.m, "reduction round(1/m, 2)"),
     "0": (lambda s: 0, "scale 0"),
     "m / (m - 1)": (lambda s: Fraction(s.m, s.m - 1), "reduction m / (m - 1)"),
+    "m / (m + 1e-8)": (lambda s: s.m / (s.m + Fraction(1, 10**8)), "reduction m / (m + 1e-08)"),
+    "m / d": (lambda s: Fraction(s.m, s.d), "reduction m / d"),
     "m / 32": (lambda s: Fraction(s.m, 32), "reduction m / 32"),
 }
 
@@ -106,7 +108,7 @@ def test_no_two_products_of_sizes_agree_at_both_prime_sizes():
 
 def test_at_one_size_a_constant_is_read_as_a_simple_product_or_as_the_number():
     (size,) = PRIME_SIZES[:1]
-    for name in ("m", "1/m", "C", "-1", "2", "m C", "m / C", "-m / 2"):
+    for name in ("m", "1/m", "C", "-1", "2", "m C", "-m / 2"):
         f, wanted = READINGS[name]
         found = scales.factors([(element(f(size)), size)])
         assert ", ".join(f"{factor.id} {factor.text}" for factor in found) == wanted
@@ -213,7 +215,7 @@ def test_a_constant_paid_back_on_one_path_only_is_blamed_on_the_other():
 
 
 FACTORS = {
-    "mean over the classes": (lambda s: s.residual / s.y.shape[1], "reduction classes"),
+    "mean over the classes": (lambda s: s.residual / s.y.shape[1], "reduction"),
     "sum for mean, with a sign": (lambda s: -s.residual, "sign reduction"),
     "0.5": (lambda s: 0.5 * s.residual / s.m, "half"),
     "m twice": (lambda s: s.residual / s.m / s.m, "reduction"),

@@ -102,7 +102,10 @@ def conventions(verdict: Verdict) -> list[tuple[str, str]]:
 def disagreement(example: Counterexample) -> tuple[str, str, str]:
     """The entry that is wrong, as given and as it should be."""
     index = f"[{', '.join(map(str, example.index))}]" if example.index else ""
-    return f"{example.quantity}{index}", number(example.yours), number(example.right)
+    yours, right = number(example.yours), number(example.right)
+    if yours == right:  # they differ by less than is shown
+        yours, right = repr(example.yours), repr(example.right)
+    return f"{example.quantity}{index}", yours, right
 
 
 def number(value: float) -> str:

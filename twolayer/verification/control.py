@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification import arrays
+from twolayer.verification.interpreter import is_float
 from twolayer.verification.numbers.system import Numbers
 
 
@@ -22,12 +23,18 @@ def _scan(call: Any, *inputs: Any) -> list:
         ]
         outputs = call.run(p["jaxpr"], [*consts, *carry, *xs], loop=True)
         carry, slots[i] = outputs[: p["num_carry"]], outputs[p["num_carry"] :]
-    inner = [var.aval.ndim for var in p["jaxpr"].jaxpr.outvars[p["num_carry"] :]]
     if not p["length"]:
-        raise NotImplementedError("a scan of length 0")
+        return carry + [_nothing(call, var.aval) for var in call.eqn.outvars[p["num_carry"] :]]
+    inner = [var.aval.ndim for var in p["jaxpr"].jaxpr.outvars[p["num_carry"] :]]
     return carry + [
         arrays.stack(call, list(ys), rank) for ys, rank in zip(zip(*slots, strict=True), inner, strict=True)
     ]
+
+
+def _nothing(call: Any, aval: Any) -> Any:
+    """What a scan of length 0 stacks: an array without entries."""
+    empty = np.zeros(aval.shape, np.float64 if is_float(aval) else aval.dtype)
+    return call.system.constant(empty) if is_float(aval) else empty
 
 
 def _while(call: Any, *inputs: Any) -> list:

@@ -68,7 +68,8 @@ def _comparison(op: Callable) -> Callable:
     def rule(call: Any, a: Any, b: Any) -> Any:
         a, b = arrays.same_rank(call, (a, b))
         if isinstance(a, Rounded):
-            return unsure(op(a.numbers, b.numbers), _close(a, b))
+            same = call.eqn.invars[0] is call.eqn.invars[1]  # as in a != a, which asks for NaN
+            return unsure(op(a.numbers, b.numbers), _close(a, b) & (not same))
         (a, doubt_a), (b, doubt_b) = _parts(a), _parts(b)
         return unsure(op(a, b), doubt_a | doubt_b)
 

@@ -12,7 +12,7 @@ from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue
 from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.reference import Point, Setting, check_oracles, over_the_field, truth
-from twolayer.verification.tracing import RaisedInside, Traced, check_repeats, trace
+from twolayer.verification.tracing import RaisedInside, Refused, Traced, check_repeats, trace
 from twolayer.verification.verdict import STEPS
 
 PROBED = 2  # draws that a search looks at before all others confirm
@@ -94,6 +94,7 @@ def gather(subject: Subject, setting: Setting, seed: int = 0, effort: int = 1) -
 
     Raises:
       OraclesDisagree: the two oracles differ, so nothing can be judged.
+      Refused: what is returned is finite nowhere.
     """
     groups = []
     for i, traced in enumerate(subject.traced):
@@ -155,9 +156,11 @@ def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed:
         for name, value, var in zip(traced.names, outputs, traced.jaxpr.jaxpr.outvars, strict=True)
     }
     keep = ~lost & ~field.lost
-    for value in mine.values():
+    for name, value in mine.items():
         finite = np.isfinite(value.shadow).reshape(n, -1).all(axis=1)
-        keep &= finite | ~finite.any()  # one that is finite nowhere says nothing of the others
+        if kind == "ordinary" and not finite.any():
+            raise Refused(f"{name} is not finite at any of {n} inputs of ordinary size: NaN or infinity comes out")
+        keep &= finite
     return Group(kind, setting, traced, point, right, mine, named, inside, keep)
 
 

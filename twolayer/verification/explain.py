@@ -99,14 +99,20 @@ def telling(groups: list[Group]) -> Probe | None:
     usable = [group for group in groups if group.keep.any()]
     if not usable:
         return None
-    for group in usable:
-        leaves = [leaf for leaf in LEAVES if leaf in group.mine]
-        wrong = [differs(*group.pair(leaf)).reshape(group.keep.sum(), -1).mean(axis=1) for leaf in leaves]
-        if wrong and np.any(wrong):
-            shown = np.count_nonzero(wrong, axis=0) + np.mean(wrong, axis=0)
-            best = np.argsort(-shown, kind="stable")[:PROBED]
-            return Probe(group, np.flatnonzero(group.keep)[best[shown[best] > 0]])
-    return Probe(usable[0], np.flatnonzero(usable[0].keep)[:PROBED])
+    each = [_wrong_shares(group) for group in usable]
+    group, wrong = max(zip(usable, each, strict=True), key=lambda one: np.count_nonzero(one[1], axis=0).max())
+    if not wrong.any():
+        return Probe(usable[0], np.flatnonzero(usable[0].keep)[:PROBED])
+    shown = np.count_nonzero(wrong, axis=0) + np.mean(wrong, axis=0)
+    best = np.argsort(-shown, kind="stable")[:PROBED]
+    return Probe(group, np.flatnonzero(group.keep)[best[shown[best] > 0]])
+
+
+def _wrong_shares(group: Group) -> np.ndarray:
+    """The share of entries that are wrong, of each leaf at each draw that counts."""
+    draws, leaves = group.keep.sum(), [leaf for leaf in LEAVES if leaf in group.mine]
+    shares = [differs(*group.pair(leaf)).reshape(draws, -1).mean(axis=1) for leaf in leaves]
+    return np.array(shares) if leaves else np.zeros((1, draws))
 
 
 def _rank(explanation: Explanation) -> tuple[int, int, int]:

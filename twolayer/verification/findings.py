@@ -45,13 +45,15 @@ def find(
     wrong = {leaf for leaf, verdict in leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
         alternatives = [_unexplained(setting, groups, leaves, wrong, found)]
+    alternatives.sort(key=lambda alternative: min(map(STEPS.index, alternative.steps)))
     fewest = min((len(a.causes) for a in alternatives), default=0)
     alternatives = [a for a in alternatives if len(a.causes) == fewest]
     causes = tuple(dataclasses.replace(c, explanation=i) for i, a in enumerate(alternatives) for c in a.causes)
     blamed = alternatives[0].steps if alternatives else ()
     first = next((step for step in STEPS if step in blamed), None)
     local = explanations[0].local if explanations else {}
-    return Findings(causes, _steps(setting, groups, leaves, blamed, local, bool(explanations), found), first)
+    explained = bool(explanations) and any(group.mine or group.named for group in groups)
+    return Findings(causes, _steps(setting, groups, leaves, blamed, local, explained, found), first)
 
 
 def _identity(alternative: Alternative) -> list[tuple[str, str]]:
@@ -105,10 +107,10 @@ def _unexplained(
     alone = unexplained.single_entries(unexplained.errors(groups, tuple(sorted(wrong))))
     if set(alone) == wrong:
         steps = tuple(step for step in STEPS if step in alone)
-        return Alternative(tuple(unexplained.describe(step, lines[step].code, groups) for step in steps), steps)
+        return Alternative(tuple(unexplained.describe(step, lines[step].code, groups, found) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, set(found))
     forward = unexplained.forward_error(groups, found) if step == "dO2" else None
     if forward is not None:
         return Alternative((forward,), (step,))
-    return Alternative((unexplained.describe(step, lines[step].code, groups),), (step,))
+    return Alternative((unexplained.describe(step, lines[step].code, groups, found),), (step,))

@@ -46,19 +46,12 @@ def leaf_verdicts(groups: list[Group], setting: Setting) -> dict[str, StepVerdic
             verdicts[leaf] = StepVerdict("wrong", where=where)
         elif reason and leaf in too_far():
             verdicts[leaf] = StepVerdict("wrong", reason=f"its numbers are wrong; {reason} has no algebra", where=where)
-        elif reason or not any(_finite(group, leaf) for group in groups):
-            finite = any(_finite(group, leaf) for group in groups)
-            reason = f"{reason} has no algebraic meaning" if finite else "it is not finite at any draw"
+        elif reason or not any(len(mine) for mine, _ in pairs):
+            reason = f"{reason} has no algebraic meaning" if reason else "it is not finite at any draw"
             verdicts[leaf] = StepVerdict("undecided", reason=reason, where=where)
         else:
             verdicts[leaf] = StepVerdict("right", where=where)
     return verdicts
-
-
-def _finite(group: Group, leaf: str) -> bool:
-    """Whether the leaf is finite at the draws that count; all of them are, or none."""
-    value = group.mine.get(leaf, group.named.get(leaf))
-    return bool(value is not None and np.isfinite(value.shadow[group.keep]).any())
 
 
 def summarise(

@@ -36,7 +36,8 @@ def where(eqn: Any, filename: str | None = None) -> str:
     traceback = eqn.source_info.traceback
     for frame in traceback.frames if traceback else ():
         if frame.file_name == filename or (filename is None and not _is_library(frame.file_name)):
-            return f"{eqn.primitive.name} at {frame.file_name.rsplit('/', 1)[-1]}:{frame.line_num}"
+            name = eqn.params.get("name", eqn.primitive.name) if eqn.primitive.name == "jit" else eqn.primitive.name
+            return f"{name} at {frame.file_name.rsplit('/', 1)[-1]}:{frame.line_num}"
     return eqn.primitive.name
 
 

@@ -121,6 +121,9 @@ def _judge(
     probe = explain.telling(groups)
     found, inside = explain.explanations(setting, groups, constants, probe), explain.right_inside(probe)
     causes, steps, first = findings.find(found, setting, groups, leaves, constants, inside)
+    if traced.shapes and first and all(cause.id == "unknown" for cause in causes):
+        text = f"it runs only where d = K = C = m: {traced.shapes}"
+        causes = (Cause("shapes", text, first, right_lines(*setting)[first].code),)
     formula = summarise(leaves, steps, groups, constants)
     verdict = Verdict(
         formula.verdict, leaves, steps, first, causes, formula, notes=tuple(filter(None, (traced.note, traced.shapes)))

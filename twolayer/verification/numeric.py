@@ -4,20 +4,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from twolayer.verification import draws
+from twolayer.verification import draws, programs
 from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Subject
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
 from twolayer.verification.numbers.system import Numbers
-from twolayer.verification.programs import operations
 from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.tracing import Traced, trace
 from twolayer.verification.verdict import LEAVES
 
 # What homework and experiments are run at; odd ones, too.
 LARGE = (Sizes(784, 128, 10, 128), Sizes(40, 800, 26, 300))
+MOST_ENTRIES = 10**7  # of one array
 
 
 class _AsMeant(Rounding):
@@ -64,14 +64,17 @@ def wrong_at_large_sizes(
     """Sizes at which a derivation that is right at small ones is wrong, and its wrong leaves; None if there are none.
 
     Code may look at its own sizes, as in 1 / min(m, 16). A program that grows with the sizes, such as a loop in Python,
-    is not tried.
+    is not tried, nor one that needs too much memory there, such as a full Jacobian.
     """
-    lengths = {sum(1 for _ in operations(traced.jaxpr)) for traced in subject.traced[:2]}
+    lengths = {sum(1 for _ in programs.operations(traced.jaxpr)) for traced in subject.traced[:2]}
     if not subject.at_any_sizes or len(lengths) > 1:
         return None
     for sizes in LARGE:
+        traced = trace(gradients, sizes)
+        if programs.largest_array(traced.jaxpr) > MOST_ENTRIES:
+            continue
         shadows = draws.ordinary(np.random.default_rng(seed), sizes, 1, setting.loss)
-        leaves = beyond_rounding(trace(gradients, sizes), setting, shadows)
+        leaves = beyond_rounding(traced, setting, shadows)
         if leaves:
             return sizes, leaves
     return None

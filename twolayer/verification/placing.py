@@ -81,7 +81,9 @@ def _wrong_factors(
                     values = _same_placement(set(placement), step, constants)
                     if len(at) > 1:  # a part of the factor at each, as the derivation shows
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
-                    factors = _checked(scales.factors(values), values, place, placement, groups)
+                    factors = scales.factors(values)
+                    if not explanation.wrong and len(placement) == 1:
+                        factors = _checked(factors, values, place, groups)
                     for factor in factors:
                         text = _spoken(factor, setting) if len(factors) == 1 else factor.sentence
                         causes.append(Cause(factor.id, text, place, right[place].code))
@@ -95,19 +97,23 @@ def _checked(
     found: list[scales.Factor],
     values: list[tuple[int, Sizes]],
     place: str,
-    placement: dict[str, int],
     groups: list[Group],
 ) -> list[scales.Factor]:
-    """The factors, if the shadows of a leaf have that ratio too: a constant of many digits is no small fraction."""
+    """The only factors that are wrong, if the shadows of a leaf have that ratio too: many digits are no fraction."""
     leaf = next((leaf for leaf, path in scales.PATHS.items() if place in path and leaf in groups[0].mine), None)
     value = scales.rational(values[0][0]) if values else None
-    if leaf is None or len(placement) > 1 or not groups[0].keep.any():
+    if leaf is None or not groups[0].keep.any():
         return found
     mine, right = (v.shadow[groups[0].keep] for v in (groups[0].mine[leaf], groups[0].right[leaf]))
     ratio = float(np.median(mine[right != 0] / right[right != 0])) if (right != 0).any() else np.nan
     if not np.isfinite(ratio) or (value is not None and abs(float(value) - ratio) <= 1e-6 * abs(ratio)):
         return found
-    return [scales.Factor("scale", f"{ratio:.16g}", f"a constant factor of about {ratio:.16g} too many")]
+    return [scales.Factor("scale", f"{ratio:.16g}", f"a constant factor of about {_short(ratio)} is wrong")]
+
+
+def _short(ratio: float) -> str:
+    """Four digits, or as many as tell it from 1."""
+    return next((text for text in (f"{ratio:.{n}g}" for n in (4, 7, 10, 13)) if float(text) != 1), f"{ratio:.17g}")
 
 
 def _same_placement(placed: set[str], step: str, constants: list[tuple[dict, dict, Sizes]]) -> list[tuple[int, Sizes]]:
@@ -124,7 +130,7 @@ def _where(step: str, c: int, before: int, explanation: Explanation) -> tuple[tu
     """Where the factor c comes in between dO and dZ: the alternatives, each one step or, a part at each, both.
 
     `before` is the factor that came in earlier. Without a returned or named array, those inside the program decide:
-    if dO occurs there without c but not with it, c came after.
+    if dO occurs there without c but not with it, c came after, unless dZ occurs without it too.
     """
     later = {"dO2": "dZ2", "dO1": "dZ1"}.get(step)
     if later is None:
@@ -135,10 +141,12 @@ def _where(step: str, c: int, before: int, explanation: Explanation) -> tuple[tu
         if 1 not in (first, second) and first * second % scales.P == c:
             return ((step, later),)
         return ((later,),) if second == c and first != c else ((step,),)
-    inside = explanation.inside.get(step, frozenset())
-    if before * c % scales.P in inside:
+    after = before * c % scales.P
+    here, there = (explanation.inside.get(name, frozenset()) for name in (step, later))
+    if after in here:
         return ((step,),)
-    return ((later,),) if before in inside else ((step,), (later,))
+    later_for_sure = before in here and (after in there or before not in there)
+    return ((later,),) if later_for_sure else ((step,), (later,))
 
 
 def _spoken(factor: scales.Factor, setting: Setting) -> str:

@@ -1,6 +1,7 @@
 """What can be read off a jaxpr without running it: its float literals, and its thresholds."""
 
 import functools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,11 @@ def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
             for nested in value if isinstance(value, tuple | list) else (value,):
                 if isinstance(nested, ClosedJaxpr | Jaxpr):
                     yield from operations(nested)
+
+
+def largest_array(closed: ClosedJaxpr) -> int:
+    """The entries of the largest array that is computed on the way."""
+    return max((math.prod(var.aval.shape) for eqn in operations(closed) for var in eqn.outvars), default=0)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -58,7 +64,8 @@ def thresholds(closed: ClosedJaxpr) -> list[str]:
     """The operations that may act at some sizes of numbers only: "gt at homework.py:12"."""
     found = []
     for eqn in operations(closed):
-        constants = [float(a.val) for a in eqn.invars if isinstance(a, Literal) and np.ndim(a.val) == 0]
+        literals = [a for a in eqn.invars if isinstance(a, Literal) and jnp.issubdtype(a.aval.dtype, jnp.floating)]
+        constants = [float(a.val) for a in literals if np.ndim(a.val) == 0]
         constants = [c for c in constants if np.isfinite(c)]  # the maximum with -inf in a softmax is no threshold
         if eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and any(constants)):
             found.append(where(eqn))

@@ -126,14 +126,22 @@ def _rounded_reciprocal(values: list[tuple[Fraction | None, Sizes]]) -> Factor |
 
 
 def _other_divisor(values: list[tuple[Fraction | None, Sizes]]) -> Factor | None:
-    """A mean over m - 1 examples, or over a number of them that stands in the code, seen as the ratio to 1/m."""
-    divisors = [sizes.m / value if value else None for value, sizes in values]
-    if all(n == sizes.m - 1 for n, (_, sizes) in zip(divisors, values, strict=True)):
-        return Factor("reduction", "m / (m - 1)", "the mean is taken over m - 1 examples, not over all m")
-    n = divisors[0]
-    if len(values) > 1 and set(divisors) == {n} and n is not None and n.denominator == 1 and n > 2:
-        return Factor("reduction", f"m / {n}", f"the sum over the examples is divided by {n}, not by their number m")
-    return None
+    """A mean over another number than m: d, K or C, m - 1, or one that stands in the code; as the ratio to 1/m."""
+    if len({sizes for _, sizes in values}) < 2 or not all(value for value, _ in values):
+        return None
+    divisors = [(sizes.m / value, sizes) for value, sizes in values]
+    found = None
+    for letter in ("d", "K", "C"):
+        if all(n == getattr(sizes, letter) for n, sizes in divisors):
+            found = letter
+    n, beyond = divisors[0][0], {n - sizes.m for n, sizes in divisors}
+    if {n for n, _ in divisors} == {n} and n.denominator == 1 and n > 2:
+        found = str(n)
+    if len(beyond) == 1 and beyond != {0}:
+        (more,) = beyond
+        found = f"m {'+' if more > 0 else '-'} {_decimal(abs(more))}"
+    text = f"the sum over the examples is divided by {found}, not by their number m"
+    return Factor("reduction", f"m / ({found})" if " " in found else f"m / {found}", text) if found else None
 
 
 def _decimal(number: Fraction) -> str:

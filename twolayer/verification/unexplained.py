@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification import programs
+from twolayer.verification.draws import PRIME_SIZES
 from twolayer.verification.evidence import Group
 from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.verdict import LEAVES, Cause
@@ -19,15 +20,20 @@ FORWARD = {
 
 
 class Errors(NamedTuple):
-    """Which entries of a leaf are wrong, at all draws that count of one group."""
+    """Which entries of a leaf are wrong, at all draws that count of one group, and which are not zero."""
 
     group: Group
     wrong: dict[str, np.ndarray]
+    telling: dict[str, np.ndarray]
 
 
 def errors(groups: list[Group], leaves: tuple[str, ...]) -> list[Errors]:
     """Compare these leaves, entry by entry, at every group of draws."""
-    return [Errors(g, {leaf: differs(*g.pair(leaf)) for leaf in leaves}) for g in groups]
+    pairs = [(g, {leaf: g.pair(leaf) for leaf in leaves}) for g in groups]
+    return [
+        Errors(g, {leaf: differs(*p) for leaf, p in each.items()}, {leaf: p[1] != 0 for leaf, p in each.items()})
+        for g, each in pairs
+    ]
 
 
 def differs(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -38,14 +44,14 @@ def differs(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
 def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
     """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
 
-    A leaf alone is wrong by itself if its sibling, which shares all that came before, is right. Otherwise the error
-    came with dZ, or before it: with dO if the program contains no right dO.
+    A leaf is wrong by itself if its sibling, which shares all that came before, is right, or if the program contains a
+    right dZ2 and goes on with it. Otherwise the error came with dZ, or before it: with dO if it contains no right dO.
     """
     for layer in ("2", "1"):
         pair = {f"dW{layer}", f"db{layer}"}
         if not pair & wrong:
             continue
-        if pair & derived - wrong:
+        if pair & derived - wrong or (layer == "2" and {"dZ2", "dO1"} <= found):
             return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
         return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
     raise ValueError("no leaf is wrong")
@@ -74,16 +80,19 @@ def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
     """
     by_kind: dict[str, list[np.ndarray]] = {}
     for e in compared:
-        bad = np.any([w.reshape(len(w), -1).any(axis=1) for w in e.wrong.values()], axis=0)
-        by_kind.setdefault(e.group.kind, []).append(bad)
+        bad, telling = (
+            np.any([a.reshape(len(a), -1).any(axis=1) for a in part.values()], axis=0) for part in (e.wrong, e.telling)
+        )
+        by_kind.setdefault(e.group.kind, []).append(bad[telling | bad])  # zero is right for many wrong reasons
     shares = {kind: np.concatenate(parts).mean() for kind, parts in by_kind.items() if sum(map(len, parts))}
     ordinary = min(shares.get("ordinary", 1.0), shares.get("every pattern", 1.0))
-    if shares.get("extreme", 0.0) > ordinary + 0.1:
+    extreme = shares.get("extreme", 0.0)
+    if extreme > ordinary + 0.1 or extreme > ordinary == 0:
         return programs.thresholds(compared[0].group.traced.jaxpr)
     return []
 
 
-def describe(step: str, correction: str, groups: list[Group]) -> Cause:
+def describe(step: str, correction: str, groups: list[Group], found: frozenset[str] = frozenset()) -> Cause:
     """What is certain of an error at a step that no line of the catalogue explains."""
     leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
     compared = errors(groups, (step,) if step in leaves else leaves)
@@ -96,15 +105,18 @@ def describe(step: str, correction: str, groups: list[Group]) -> Cause:
             f"right for some numbers and wrong for others: a threshold, clip or rounding acts ({', '.join(places[:3])})"
         )
         return Cause("threshold", text, step, correction)
-    return Cause("unknown", UNKNOWN.format(step=step), step, correction)
+    text = UNKNOWN.format(step=step)
+    if step in ("dZ2", "dZ1") and f"dO{step[2]}" in found - set(groups[0].mine | groups[0].named):
+        text += f"; before it, the program computes a right dO{step[2]}"
+    return Cause("unknown", text, step, correction)
 
 
 def forward_error(groups: list[Group], found: frozenset[str]) -> Cause | None:
     """If the program shows its arrays, and stops computing right ones before O2, the error is in the forward pass."""
     order = ("Z1", "O1", "Z2", "O2")
     last = max((i for i, name in enumerate(order) if name in found), default=-1)
-    if last == 3 or not any(group.inside for group in groups):
-        return None
+    if last == 3 or not any(group.inside for group in groups if group.sizes in PRIME_SIZES):
+        return None  # where sizes are equal, any array has the shape of Z1
     missing = order[last + 1]
     leaves = tuple(leaf for leaf in LEAVES if leaf in groups[0].mine)
     places = acts_at_some_sizes(errors(groups, leaves))

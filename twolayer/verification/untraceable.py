@@ -18,7 +18,7 @@ from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
 from twolayer.verification.numbers.units import unit
 from twolayer.verification.reference import Setting
 from twolayer.verification.stepwise import ORDER, Compared, Instrumented, disagreement, follow, report
-from twolayer.verification.tracing import Parameters, raised
+from twolayer.verification.tracing import Parameters, Refused, raised
 from twolayer.verification.verdict import LEAVES, Program
 
 DOUBLED = "even with two roundings for each operation"
@@ -56,7 +56,7 @@ def check(gradients: Callable, right: Instrumented, arguments: Sequence[np.ndarr
         return Program(precision, "undecided", reason=f"it does not run in {precision}: {raised(gradients, error)}")
     bad = next((name for name, a in mine.items() if not np.isfinite(a).all()), None)
     if bad:
-        return Program(precision, "wrong", reason=f"{bad} is not finite in {precision}")
+        raise Refused(f"{bad} is not finite in {precision}: NaN or infinity comes out")
     once, twice = (_compare(mine, right, arguments, roundings) for roundings in (1, 2))
     return _program(precision, unit(arguments[0].dtype).u, once, twice)
 

@@ -34,7 +34,7 @@ def wrong_activations(layer: int) -> tuple[Line, ...]:
     lines = (
         ("mask_missing", f"{dZ} = {dO}", a, f"the ReLU's mask 1[{Z} > 0] is missing"),
         ("mask_inverted", f"{dZ} = {dO} * ({Z} <= 0)", lambda s: jnp.where(z(s) <= 0, a(s), 0),
-         f"the mask is inverted: the gradient passes where {Z} > 0"),
+         f"the mask is inverted: yours lets the gradient through where {Z} <= 0, not where {Z} > 0"),
         ("mask_of_other_layer", f"{dZ} = {dO} * (Z{other} > 0)", lambda s: jnp.where(z_other(s) > 0, a(s), 0),
          f"the mask is that of layer {other}; {dZ} needs 1[{Z} > 0]"),
         ("mask_of_gradient", f"{dZ} = {dO} * ({dO} > 0)", lambda s: jnp.where(a(s) > 0, a(s), 0),

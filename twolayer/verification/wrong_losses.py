@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from twolayer.verification.lines import Line, Scope
-from twolayer.verification.steps import softmax
+from twolayer.verification.steps import residual, softmax
 
 CE, QUADRATIC = "cross_entropy", "quadratic"
 
@@ -14,6 +14,21 @@ CE, QUADRATIC = "cross_entropy", "quadratic"
 def _jacobian(P: jax.Array, g: jax.Array) -> jax.Array:
     """The softmax's Jacobian diag(P) - P P^T, applied to a cotangent of P."""
     return P * (g - (P * g).sum(axis=1, keepdims=True))
+
+
+def _with_epsilon(s: Scope, shift: jax.Array | float) -> jax.Array:
+    E = jnp.exp(s.O2 - shift)
+    return E / (E.sum(axis=1, keepdims=True) + s.t) - s.y
+
+
+def _at_max(O2: jax.Array) -> jax.Array:
+    """The derivative of each row's maximum; equal entries share it."""
+    largest = (O2 == O2.max(axis=1, keepdims=True)).astype(O2.dtype)
+    return largest / largest.sum(axis=1, keepdims=True)
+
+
+def _without(example: int, loss: str) -> Callable[[Scope], jax.Array]:
+    return lambda s: residual(s, loss).at[example].set(0.0)
 
 
 RESIDUALS = (
@@ -69,6 +84,21 @@ RESIDUALS = (
     Line("log_epsilon", "dO2", "dO2 = J (-y / (P + t)) / m",
          lambda s: _jacobian(softmax(s.O2), -s.y / (softmax(s.O2) + s.t)),
          "{t} is added inside the logarithm; the declared loss has none", CE, None, True),
+    Line("softmax_temperature", "dO2", "dO2 = (softmax(O2 / t) - y) / m", lambda s: softmax(s.O2 / s.t) - s.y,
+         "the softmax has a temperature of {t}; the declared loss has none", CE, None, True),
+    Line("softmax_temperature", "dO2", "dO2 = (softmax(t * O2) - y) / m", lambda s: softmax(s.t * s.O2) - s.y,
+         "the outputs are multiplied with {t} in the softmax; the declared loss has no such factor", CE, None, True),
+    Line("max_shift", "dO2", "dO2 = (P - y - at_max) / m", lambda s: softmax(s.O2) - s.y - _at_max(s.O2),
+         "the maximum that the softmax is shifted by is differentiated where it is subtracted, not where it comes back",
+         CE),
+    Line("max_shift", "dO2", "dO2 = (P - y + at_max) / m", lambda s: softmax(s.O2) - s.y + _at_max(s.O2),
+         "the maximum that the softmax is shifted by is differentiated where it comes back, not where it is subtracted",
+         CE),
+    Line("softmax_epsilon", "dO2", "dO2 = (E / (E.sum(1) + t) - y) / m", lambda s: _with_epsilon(s, 0.0),
+         "{t} is added to the denominator of the softmax; its rows do not sum to 1", CE, None, True),
+    Line("softmax_epsilon", "dO2", "dO2 = (E / (E.sum(1) + t) - y) / m, E = exp(O2 - max(O2))",
+         lambda s: _with_epsilon(s, s.O2.max(axis=1, keepdims=True)),
+         "{t} is added to the denominator of the softmax; its rows do not sum to 1", CE, None, True),
     Line("threshold", "dO2", "dO2 = (minimum(P, t) - y) / m", lambda s: jnp.minimum(softmax(s.O2), s.t) - s.y,
          "the probabilities are clipped at {t}", CE, None, True),
     Line("threshold", "dO2", "dO2 = (maximum(P, t) - y) / m", lambda s: jnp.maximum(softmax(s.O2), s.t) - s.y,
@@ -76,6 +106,13 @@ RESIDUALS = (
     Line("threshold", "dO2", "dO2 = (clip(P, t, 1 - t) - y) / m",
          lambda s: jnp.clip(softmax(s.O2), s.t, 1 - s.t) - s.y, "the probabilities are clipped at {t}", CE, None, True),
 )  # fmt: skip
+
+
+RESIDUALS += tuple(
+    Line("one_example", "dO2", f"dO2[{i}] = 0", _without(i, loss), f"the {which} example is left out", loss)
+    for i, which in ((0, "first"), (-1, "last"))
+    for loss in (CE, QUADRATIC)
+)
 
 
 def _weighted(compute: Callable[[Scope], jax.Array]) -> Callable[[Scope], jax.Array]:
