@@ -366,5 +366,5 @@ def test_eta_is_the_error_in_roundings_of_what_was_added_up():
     x = problem[4].astype(np.float64)
     error = abs(dW1.mine - dZ1.T @ x)
     expected = (error / (2.0**-24 * (abs(dZ1).T @ abs(x)) + 1e-300)).max()
-    (found,) = (step for step in report([dW1]))
+    (found,) = (step for step in report([dW1], 2.0**-24))
     assert found.eta == pytest.approx(expected)

@@ -18,6 +18,7 @@ from twolayer.verification.cuts import Place, signature
 from twolayer.verification.draws import Shadows, Sizes
 from twolayer.verification.numbers.field import FieldValue
 from twolayer.verification.numbers.rounding import DecidedByRounding
+from twolayer.verification.numbers.units import unit
 from twolayer.verification.programs import operations
 from twolayer.verification.recognise import matches
 from twolayer.verification.reference import Point, Setting, over_the_field, truth
@@ -138,7 +139,7 @@ def _judge(gradients: Callable, program: Instrumented, arguments: list[np.ndarra
     verdict, reason = next(filter(None, (_objection(run, program.precision) for run in runs)), ("right", None))
     if verdict == "right":
         reason = "; ".join(remarks(program, arguments, compared)) or None
-    return Program(program.precision, verdict, report(compared), reason=reason)
+    return Program(program.precision, verdict, report(compared, unit(arguments[0].dtype).u), reason=reason)
 
 
 def _objection(run: Steps, precision: str) -> tuple[str, str] | None:

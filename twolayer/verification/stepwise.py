@@ -112,11 +112,15 @@ def disagreement(one: Compared, by: str, allowing: str = "") -> str:
     return f"{entry} is {mine:.9g}, and {right:.9g} {by}; rounding{allowed} explains a difference of {room:.2g}"
 
 
-def report(compared: Sequence[Compared], u: float | None = None) -> tuple[Report, ...]:
-    """The rounding of each step, of one that occurs more than once the worst. u is that of each array's own type."""
+def report(compared: Sequence[Compared], u: float) -> tuple[Report, ...]:
+    """The rounding of each step, of one that occurs more than once the worst.
+
+    Args:
+      u: the unit roundoff of the run; an array of a coarser type has its own.
+    """
     found: dict[str, Report] = {}
     for one in compared:
-        new, old = _rounding(one, u or float(jnp.finfo(one.mine.dtype).eps) / 2), found.get(one.step)
+        new, old = _rounding(one, max(u, float(jnp.finfo(one.mine.dtype).eps) / 2)), found.get(one.step)
         if old is not None:
             pairs = [
                 (getattr(old, name), getattr(new, name)) for name in ("eta", "error_over_bound", "bound_over_entry")
