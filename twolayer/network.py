@@ -33,7 +33,7 @@ class Trace(NamedTuple):
     O2: Float[Array, "m C"]
 
 
-def _identity(z: Float[Array, "m C"]) -> Float[Array, "m C"]:
+def _identity(z: Float[Array, "..."]) -> Float[Array, "..."]:
     return z
 
 

@@ -62,18 +62,10 @@ def make_segment(choices: Choices, length: int) -> Callable:
       state.epoch has advanced are filler. An epoch that ends with anything non-finite is undone: the state keeps the
       last finite parameters, its status is DIVERGED, and it does not change any more.
     """
-    train_epoch = make_epoch(choices)
+    train_epoch, judge = make_epoch(choices), make_judge(choices)
 
     def advance(state: State, key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples):
-        params, moments, train_loss, train_accuracy = train_epoch(
-            state.params, state.moments, state.epoch, key, numbers, train
-        )
-        score = evaluate(params, valid.x, valid.y, scale=choices.scale, loss=choices.loss, output=choices.output)
-        metrics = Metrics(train_loss, train_accuracy, *score)
-        new = State(params, moments, state.epoch + 1, state.status, state.best)
-        new = _remember_best(new, score.loss, choices.patience)
-        finite = jnp.isfinite(train_loss) & jnp.isfinite(score.loss) & _all_finite((params, moments))
-        return _where(finite, new, state._replace(status=jnp.int32(DIVERGED))), metrics
+        return judge(state, train_epoch(state.params, state.moments, state.epoch, key, numbers, train), valid)
 
     def segment(
         state: State, key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
@@ -97,6 +89,26 @@ def make_segment(choices: Choices, length: int) -> Callable:
     return segment
 
 
+def make_judge(choices: Choices) -> Callable:
+    """What becomes of an epoch that has been trained.
+
+    Returns:
+      judge(state, (params, moments, loss, accuracy), valid) -> (state, Metrics of one epoch), the arrays being what an
+      epoch of `training.make_epoch` returns. It is validated, compared with the best, and undone if not finite.
+    """
+
+    def judge(state: State, trained: tuple, valid: Examples) -> tuple[State, Metrics]:
+        params, moments, train_loss, train_accuracy = trained
+        score = evaluate(params, valid.x, valid.y, scale=choices.scale, loss=choices.loss, output=choices.output)
+        metrics = Metrics(train_loss, train_accuracy, *score)
+        new = State(params, moments, state.epoch + 1, state.status, state.best)
+        new = _remember_best(new, score.loss, choices.patience)
+        finite = jnp.isfinite(train_loss) & jnp.isfinite(score.loss) & _all_finite((params, moments))
+        return where(finite, new, state._replace(status=jnp.int32(DIVERGED))), metrics
+
+    return judge
+
+
 def final_params(state: State) -> Params:
     """The parameters a run hands over: the best on validation with early stopping, else the last."""
     return state.params if state.best is None else state.best[0]
@@ -106,7 +118,7 @@ def _remember_best(state: State, valid_loss: Float[Array, ""], patience: int) ->
     if state.best is None:
         return state
     candidate = state.params, valid_loss, state.epoch
-    best = _where(valid_loss < state.best[1], candidate, state.best)
+    best = where(valid_loss < state.best[1], candidate, state.best)
     out_of_patience = state.epoch - best[2] >= patience
     return state._replace(best=best, status=jnp.where(out_of_patience, STOPPED_EARLY, state.status))
 
@@ -115,5 +127,6 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
-def _where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
+def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:
+    """`yes` or `no`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -102,9 +102,9 @@ def make_epoch(choices: Choices) -> Callable:
         ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, ""], Float[Array, ""]]]:
             params, moments = carry
             rows, weights = batch
-            low, x = _cast(params, compute), features(train.x[rows], choices.scale, compute)
+            low, x = cast(params, compute), features(train.x[rows], choices.scale, compute)
             loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
-            updates, moments = optimizer.update(_cast(gradients, params.W1.dtype), moments, params)
+            updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
             # The engine's forward pass again: the compiler sees the same products and computes them once.
             correct = (weights * hits(forward(low, x, choices.output).O2, train.y[rows])).sum()
             share = weights.sum() if choices.reduction == "mean" else 1
@@ -139,5 +139,6 @@ def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.Gr
     return make_optimizer(choices.optimizer, schedule, *numbers)
 
 
-def _cast(params: Params, dtype: jnp.dtype) -> Params:
+def cast(params: Params, dtype: jnp.dtype) -> Params:
+    """The same numbers in another type."""
     return jax.tree.map(lambda leaf: leaf.astype(dtype), params)

@@ -1,0 +1,84 @@
+"""N networks of one shape on one batch: eq. 1a and 2b with one more letter, so that all first layers are one product.
+
+Every parameter has a leading axis of networks: W1 (N, K, d), b1 (N, K), W2 (N, C, K), b2 (N, C). Examples are rows of x
+(m, d), as everywhere; activations are columns, Z1 (N, K, m), as the author writes them: Z1 = W1 x + b1. So the largest
+products need no transposed copy of anything as large as W1: with W1 seen as (N K, d), Z1 = W1 x^T and dW1 = dZ1 x are
+one dense product each, for all networks together.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from twolayer import gradients
+from twolayer.checks import check_choice
+from twolayer.losses import LOSSES, REDUCTIONS, Loss, example_weights
+from twolayer.network import OUTPUTS, Params, Trace
+
+Gradient = Callable[..., tuple[Float[Array, " N"], Params]]
+
+
+def forward(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Trace:
+    """Both layers of all networks (eq. 1a): Z1, O1 (N, K, m) and Z2, O2 (N, C, m).
+
+    Raises:
+      ValueError: `output` is not a known name.
+    """
+    check_choice("output", output, OUTPUTS)
+    N, K, d = params.W1.shape
+    Z1 = (params.W1.reshape(N * K, d) @ x.T).reshape(N, K, len(x)) + params.b1[:, :, None]
+    O1 = jax.nn.relu(Z1)
+    Z2 = params.W2 @ O1 + params.b2[:, :, None]
+    return Trace(Z1, O1, Z2, OUTPUTS[output](Z2))
+
+
+def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+    """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
+
+    Returns:
+      f(params, x, y, weights=None) -> (losses (N,), gradients).
+
+    Raises:
+      ValueError: a name is not known.
+    """
+    check_choice("loss", loss, LOSSES)
+    check_choice("output", output, OUTPUTS)
+    check_choice("reduction", reduction, REDUCTIONS)
+
+    def losses_and_gradients(
+        params: Params,
+        x: Float[Array, "m d"],
+        y: Shaped[Array, "m *C"],
+        weights: Float[Array, " m"] | None = None,
+    ) -> tuple[Float[Array, " N"], Params]:
+        (N, K, d), m = params.W1.shape, len(x)
+        Z1, O1, Z2, O2 = forward(params, x, output)
+        value, residual = jax.vmap(lambda O2: _columns(LOSSES[loss](O2.T, y)))(O2)
+        w = example_weights(reduction, m, weights, value.dtype)
+
+        dO2 = (residual * w[None, None, :]).astype(O2.dtype)
+        dZ2 = jnp.where(Z2 > 0, dO2, 0) if output == "relu" else dO2
+        dW2 = dZ2 @ O1.swapaxes(1, 2)
+        db2 = dZ2.sum(axis=2)
+        dO1 = params.W2.swapaxes(1, 2) @ dZ2
+        dZ1 = jnp.where(Z1 > 0, dO1, 0)
+        dW1 = (dZ1.reshape(N * K, m) @ x).reshape(N, K, d)
+        db1 = dZ1.sum(axis=2)
+        return (w[None, :] * value).sum(axis=1), Params(dW1, db1, dW2, db2)
+
+    return losses_and_gradients
+
+
+def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+    """`gradients.autodiff` of each network, by vmap. Arguments, result and errors are those of closed_form."""
+    return jax.vmap(gradients.autodiff(loss, output, reduction), in_axes=(0, None, None, None))
+
+
+def _columns(pair: Loss) -> Loss:
+    return pair._replace(residual=pair.residual.T)
+
+
+GRADIENTS: dict[str, Callable[..., Gradient]] = {"closed_form": closed_form, "autodiff": autodiff}
+"""Both engines, by the names of gradients.GRADIENTS."""
