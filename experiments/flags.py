@@ -62,6 +62,7 @@ flags.DEFINE_integer(
     "early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", lower_bound=0
 )
 flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
+flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", lower_bound=0)
 
 # Run
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")

@@ -42,12 +42,10 @@ def prepare(flags: Mapping[str, object]) -> Job:
     Raises:
       BadInput: the data cannot be had, or does not go with the flags.
     """
-    parameters, compute, matmul = _configure(flags["precision"])
-    data = _load(flags)
-    if data.regression and flags["loss"] == "cross_entropy":
-        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
-    choices, numbers = _choices(flags, data, compute), _numbers(flags, parameters)
-    init_key, order_key = jax.random.split(jax.random.key(flags["seed"], impl=PRNG))
+    parameters, compute, matmul = configure(flags["precision"])
+    data = load(flags)
+    choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
+    init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     with bad_input(ValueError):
         params = network.init(
             init_key,
@@ -60,38 +58,59 @@ def prepare(flags: Mapping[str, object]) -> Job:
             dtype=jnp.dtype(parameters),
         )
         state = segments.start(choices, params, numbers, len(data.train.x))
-    facts = {
-        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
-        "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
-        "prng": PRNG,
-        "data_sha256": data.sha256,
-        "numbers": {name: float(number) for name, number in numbers._asdict().items()},
-    }
+    facts = facts_of(data, parameters, compute, matmul)
+    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items()}
     train = training.place(*data.train, skip_idle=float(numbers.weight_decay) == 0)
     valid = training.place(*data.valid)
     return Job(data, train, valid, choices, numbers, order_key, state, facts)
 
 
-def _configure(precision: str) -> tuple[str, str, str]:
+def configure(precision: str) -> tuple[str, str, str]:
+    """Set JAX up for --precision; returns the types of the parameters and of the arithmetic, and the products' own."""
     parameters, compute, matmul = PRECISIONS[precision]
     jax.config.update("jax_enable_x64", parameters == "float64")
     jax.config.update("jax_default_matmul_precision", matmul)
     return parameters, compute, matmul
 
 
-def _load(flags: Mapping[str, object]) -> datasets.Dataset:
+def load(flags: Mapping[str, object]) -> datasets.Dataset:
+    """The data set of a run.
+
+    Raises:
+      BadInput: it cannot be had, or has real targets where the loss needs classes.
+    """
     names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
     with bad_input(datasets.DataError):
-        return datasets.load(
+        data = datasets.load(
             flags["dataset"],
             data_dir=flags["data_dir"],
             source_dir=flags["source_dir"],
             seed=flags["teacher_seed"],
             teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
         )
+    if data.regression and flags["loss"] == "cross_entropy":
+        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
+    return data
 
 
-def _choices(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:
+    """What a manifest says of the machine and the data."""
+    return {
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
+        "prng": PRNG,
+        "data_sha256": data.sha256,
+    }
+
+
+def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The key of the initial parameters and the key of the data order."""
+    first, order = jax.random.split(jax.random.key(seed, impl=PRNG))
+    return first, order if order_seed is None else keys_of(order_seed)[1]
+
+
+def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+    """What the program of a run is compiled for."""
     warmup = flags["warmup_epochs"]
     if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
         warmup = min(1.0, flags["epochs"] / 10)
@@ -101,7 +120,8 @@ def _choices(flags: Mapping[str, object], data: datasets.Dataset, compute: str) 
     return training.Choices(**same_name | own)
 
 
-def _numbers(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+    """The numbers of a run that may vary without compiling again."""
     own = OPTIMIZERS[flags["optimizer"]]
     given = {name: flags[name] for name in training.Numbers._fields}
     defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}

@@ -1,0 +1,101 @@
+"""Train many networks in one program: over seeds, rates, scales, and any other flag of a training run.
+
+  python -m experiments.sweep --sweep=seed=0:32                                     32 seeds on the embedded digits
+  python -m experiments.sweep --sweep=seed=0:16 --sweep=learning_rate=logspace(-3,-1,5) --hidden=32
+  python -m experiments.sweep --sweep=learning_rate=loguniform(1e-4,1e-1) --sweep=init_scale=uniform(0.5,2) --samples=64
+  python -m experiments.sweep --sweep=loss=cross_entropy,quadratic --sweep=output=relu,identity --sweep=seed=0:8
+
+VALUES are a list a,b,c; a range of integers a:b or a:b:step; linspace(a,b,n) or logspace(a,b,n); and, drawn --samples
+times, uniform(a,b) or loguniform(a,b). seed, learning_rate, weight_decay, momentum, init_scale and output_bias vary
+within one compiled program; any other flag is a choice with a program of its own. All networks see the same batches in
+the order of --order_seed, 0 unless given, and their first layers are one matrix product; --noshare gives each the order
+of its seed. A row is what `experiments.train` gives with the same flags, --order_seed among them, up to rounding.
+
+The directory has epochs.parquet (a row for each network and epoch), networks.parquet, summary.json (mean, sd, quantiles
+and bootstrap intervals over the seeds), figures and manifest.json. The same command again continues an interrupted
+sweep. A network that diverges is reported; the others go on.
+Exit status: 0 done, 1 bad input, 75 interrupted and saved.
+"""
+
+import pathlib
+import sys
+import time
+
+from absl import flags
+
+from experiments import cli
+from experiments import flags as training_flags
+from experiments.sweeps import axes
+
+STARTED = time.perf_counter()
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(training_flags)
+flags.DEFINE_multi_string("sweep", None, "NAME=VALUES; may be given several times.")
+flags.DEFINE_integer("samples", None, "Points to draw where an axis is random.", lower_bound=1)
+flags.DEFINE_bool("share", True, "All networks see the same batches.")
+flags.DEFINE_integer("together", None, "Networks to train at once [what suits the device].", lower_bound=1)
+
+PLACES = (*training_flags.PLACES, "together")
+
+
+def main() -> int:
+    """Flags to a directory of tables; returns the exit status."""
+    from experiments import runs
+
+    if not FLAGS.sweep:
+        raise cli.BadInput("nothing to sweep over; add --sweep=seed=0:32, for one")
+    swept = [axes.parse(text) for text in FLAGS.sweep]
+    texts = axes.points(swept, FLAGS.samples, FLAGS.seed)
+    values = training_flags.values() | {name: FLAGS[name].value for name in ("sweep", "samples", "share")}
+    if FLAGS.share and values["order_seed"] is None:
+        values["order_seed"] = 0
+    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES)
+    run = runs.find_run(path, values, PLACES)
+    if run.status == "done":
+        print(f"{path} is done already; see its summary.json, or choose another --run_dir")
+        return cli.DONE
+
+    from experiments import jobs
+    from experiments.provenance import provenance
+    from experiments.sweeps import jobs as sweep_jobs
+    from experiments.sweeps import session
+
+    points = sweep_jobs.read(texts)
+    precision = jobs.configure(values["precision"])
+    data = jobs.load(values)
+    parts = sweep_jobs.parts(values, points, data.inputs, FLAGS.together)
+    for part in {part.group: part for part in parts}.values():
+        sweep_jobs.check(part, data)
+    run.create()
+    run.set_status("running", **provenance(), **jobs.facts_of(data, *precision), networks=len(points), parts=len(parts))
+    with cli.Interrupts() as interrupts:
+        programs = session.train(run, parts, data, interrupts, shared=FLAGS.share, quiet=FLAGS.quiet)
+        if run.status == "interrupted":
+            print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
+            return cli.INTERRUPTED
+    _finish(run, [axis.name for axis in swept], len(parts), programs.compilations)
+    return cli.DONE
+
+
+def _finish(run, names: list[str], parts: int, compilations: int) -> None:
+    from experiments.sweeps import tables
+
+    epochs, networks = tables.join(run, parts)
+    summary = tables.summarise(networks, names)
+    engine = f"{'one product for all networks' if FLAGS.share else 'mapped over networks'}, {FLAGS.gradient}"
+    seconds = time.perf_counter() - STARTED
+    tables.write_summary(run, summary, {"engine": engine, "compilations": compilations, "seconds": seconds})
+    if FLAGS.figures:
+        from experiments.sweeps import figures
+
+        figures.curves(run.figures / "curves.png", epochs, names)
+        numeric = [name for name in names if name in axes.NUMBERS and name != "seed"]
+        if len(numeric) == 2:
+            figures.heat_map(run.figures / "heat_map.png", summary, *numeric)
+    run.set_status("done")
+    print(tables.text(summary, names))
+    print(f"{len(networks)} networks, {compilations} compilations, {seconds:.1f} s; {run.path}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,79 @@
+"""Figures of a sweep: curves with bands, and a heat map of two swept numbers. One PNG each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from experiments.files import atomic
+
+MOST_GROUPS = 8
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+BAND = (0.25, 0.75)
+
+
+def curves(path: Path, epochs: pa.Table, axes: Sequence[str]) -> None:
+    """Validation error (loss for real targets) by epoch: the median of each group and its quartiles.
+
+    A group has the same swept values but for the seed; of more than eight, those of the best medians are drawn.
+    """
+    columns = {name: epochs.column(name).to_numpy(zero_copy_only=False) for name in epochs.column_names}
+    names = [name for name in axes if name != "seed"]
+    accuracy = np.isfinite(columns["valid_accuracy"]).any()
+    values = 100 * (1 - columns["valid_accuracy"]) if accuracy else columns["valid_loss"]
+    keys = np.array([", ".join(f"{name} {_short(columns[name][i])}" for name in names) for i in range(len(values))])
+    found = []
+    for key in dict.fromkeys(keys.tolist()):
+        mine = keys == key
+        at = np.unique(columns["epoch"][mine])
+        per_epoch = [values[mine & (columns["epoch"] == epoch)] for epoch in at]
+        low, middle, high = (np.array([np.nanquantile(v, q) for v in per_epoch]) for q in (BAND[0], 0.5, BAND[1]))
+        found.append((key or "all networks", at, low, middle, high))
+    found.sort(key=lambda group: group[3][-1])
+    figure = Figure(figsize=(6.4, 4.0), dpi=140, layout="constrained")
+    axis = figure.subplots()
+    for (key, at, low, middle, high), colour in zip(found[:MOST_GROUPS], COLOURS, strict=False):
+        axis.plot(at, middle, color=colour, label=key, lw=1.6)
+        axis.fill_between(at, low, high, color=colour, alpha=0.2, lw=0)
+    left_out = f" ({len(found) - MOST_GROUPS} worse groups left out)" if len(found) > MOST_GROUPS else ""
+    axis.set_title(f"Median and quartiles{left_out}", loc="left", fontsize=10)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("validation error %" if accuracy else "validation loss")
+    if accuracy and all((group[3] > 0).all() for group in found[:MOST_GROUPS]):
+        axis.set_yscale("log")
+    axis.legend(fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
+    """The mean test accuracy (loss for real targets) of each pair of swept values; grey where all diverged."""
+    accuracy = any(entry["test_accuracy"] for entry in summary)
+    shown = "test_accuracy" if accuracy else "test_loss"
+    xs, ys = (sorted({entry[name] for entry in summary}) for name in (x, y))
+    cells: dict[tuple, list[float]] = {}
+    for entry in summary:
+        if entry[shown]:
+            cells.setdefault((entry[y], entry[x]), []).append(entry[shown]["mean"])
+    grid = np.array([[np.mean(cells[b, a]) if (b, a) in cells else np.nan for a in xs] for b in ys])
+    figure = Figure(figsize=(2.2 + 0.6 * len(xs), 1.6 + 0.5 * len(ys)), dpi=140, layout="constrained")
+    axis = figure.subplots()
+    axis.set_facecolor("#E6E6E6")
+    image = axis.imshow(grid, cmap="viridis" if accuracy else "viridis_r", aspect="auto", origin="lower")
+    axis.set_xticks(range(len(xs)), [_short(value) for value in xs], rotation=45)
+    axis.set_yticks(range(len(ys)), [_short(value) for value in ys])
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    axis.set_title(f"mean {shown.replace('_', ' ')}", loc="left", fontsize=10)
+    figure.colorbar(image, ax=axis)
+    _save(figure, path)
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with atomic(path, "wb") as file:
+        figure.savefig(file, format="png", metadata={"Software": None})

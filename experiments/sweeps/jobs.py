@@ -1,0 +1,162 @@
+"""From points of a sweep to networks that train together: groups of equal choices, cut into parts of equal size."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags as absl_flags
+from jaxtyping import Array, Key
+
+from experiments import flags as training_flags
+from experiments import jobs
+from experiments.cli import BadInput, bad_input
+from experiments.sweeps.axes import NUMBERS
+from twolayer import datasets, network, segments, sweeps, training
+
+# What is trained together on a CPU: as many networks as keep W1 of all, its gradient and a batch in the caches.
+CPU_NUMBERS = 2**20  # entries of W1
+GPU_NUMBERS = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Networks that train together. The last part of a group is filled up with repetitions, so it has their size.
+
+    Attributes:
+      index: of this part.
+      group: parts of one group have one program.
+      flags: of the group.
+      networks: the numbers of its points; the first `real` count.
+      points: the swept values of each.
+    """
+
+    index: int
+    group: int
+    flags: Mapping[str, object]
+    networks: tuple[int, ...]
+    points: tuple[Mapping[str, object], ...]
+    real: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StackJob:
+    """A part that has been checked and can start."""
+
+    train: training.Examples
+    valid: training.Examples
+    test: training.Examples
+    choices: training.Choices
+    numbers: training.Numbers
+    order_key: Key[Array, "*N"]
+    state: segments.State
+
+
+def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
+    """Points with each value as its flag reads it.
+
+    Raises:
+      BadInput: a name is no flag of a training run, or a value is not valid for it.
+    """
+    fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES}  # one data set, one order, one precision
+    allowed = {name for name in training_flags.names() if name not in fixed and not name.startswith("teacher_")}
+    found = []
+    for point in points:
+        values = {}
+        for name, text in point.items():
+            if name not in allowed:
+                raise BadInput(f"--sweep={name}=...: {name} is not a flag that a sweep can vary; see --help")
+            flag = absl_flags.FLAGS[name]
+            try:
+                values[name] = flag.parser.parse(text)
+                if isinstance(values[name], float) and not math.isfinite(values[name]):
+                    raise ValueError("must be a finite number")
+            except ValueError as error:
+                raise BadInput(f"--sweep={name}=...: {text!r} is not valid: {error}") from error
+        found.append(values)
+    return found
+
+
+def parts(
+    flags: Mapping[str, object], points: Sequence[Mapping[str, object]], inputs: int, size: int | None = None
+) -> list[Part]:
+    """Group the points by their choices and cut each group; `size` networks at most, or what suits the device.
+
+    Args:
+      inputs: d of the data.
+    """
+    groups: dict[tuple, list[int]] = {}
+    for number, point in enumerate(points):
+        key = tuple((name, value) for name, value in point.items() if name not in NUMBERS)
+        groups.setdefault(key, []).append(number)
+    found: list[Part] = []
+    for group, (choices, members) in enumerate(groups.items()):
+        own = dict(flags) | dict(choices)
+        together = min(size or _suitable(own["hidden"], inputs), len(members))
+        together = -(-len(members) // -(-len(members) // together))  # no part much smaller than the others
+        for start in range(0, len(members), together):
+            networks = members[start : start + together]
+            real, filled = len(networks), (networks * together)[:together]
+            found.append(Part(len(found), group, own, tuple(filled), tuple(points[n] for n in filled), real))
+    return found
+
+
+def _suitable(hidden: int, inputs: int) -> int:
+    numbers = CPU_NUMBERS if jax.default_backend() == "cpu" else GPU_NUMBERS
+    return max(1, numbers // (hidden * inputs))
+
+
+def check(part: Part, data: datasets.Dataset) -> None:
+    """Whether the choices of a group go with the data, before anything is written.
+
+    Raises:
+      BadInput: they do not.
+    """
+    _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+    if data.regression and part.flags["loss"] == "cross_entropy":
+        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; sweep the quadratic loss")
+    with bad_input(ValueError):
+        choices = jobs.choices_of(part.flags, data, compute)
+        training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
+
+
+def prepare(part: Part, data: datasets.Dataset, shared: bool) -> StackJob:
+    """Draw the networks of a part and put the data on the device.
+
+    Raises:
+      BadInput: the flags do not go with the data.
+    """
+    parameters, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+    each = [dict(part.flags) | dict(point) for point in part.points]
+    with bad_input(ValueError):
+        choices = jobs.choices_of(part.flags, data, compute)
+        numbers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(jobs.numbers_of(f, parameters) for f in each))
+        keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
+        params = _init(part, each, jnp.stack([key for key, _ in keys]), data, parameters)
+        state = sweeps.start(choices, params, numbers, len(data.train.x))
+    train = training.place(*data.train, skip_idle=not np.any(numbers.weight_decay))
+    order = keys[0][1] if shared else jnp.stack([key for _, key in keys])
+    return StackJob(train, training.place(*data.valid), training.place(*data.test), choices, numbers, order, state)
+
+
+def _init(part: Part, each: list[dict], keys: Key[Array, " N"], data: datasets.Dataset, dtype: str) -> network.Params:
+    """Each network as `network.init` draws it alone."""
+    biases = [f["output_bias"] for f in each]
+    own = biases[0] is None  # the scheme's; then it is so for all
+
+    def one(key: Key[Array, ""], scale: jax.Array, bias: jax.Array) -> network.Params:
+        return network.init(
+            key,
+            data.inputs,
+            part.flags["hidden"],
+            data.outputs,
+            part.flags["init"],
+            output_bias=None if own else bias,
+            scale=scale,
+            dtype=jnp.dtype(dtype),
+        )
+
+    scales = jnp.asarray([f["init_scale"] for f in each], dtype)
+    return jax.vmap(one)(keys, scales, jnp.asarray([0.0 if own else bias for bias in biases], dtype))

@@ -1,0 +1,270 @@
+"""The sweep script as its users meet it: axes in, tables out, nothing lost, each row what the training script gives."""
+
+import functools
+import json
+import pathlib
+import signal
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import scripts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.cli import BadInput
+from experiments.runs import Run
+from experiments.sweeps import axes, figures, jobs, tables
+
+start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
+train = functools.partial(scripts.run, "train")
+QUICK = ("--hidden=8", "--epochs=3", "--quiet", "--nofigures", "--precision=float64")
+
+
+def read(run_dir):
+    """(rows of networks, rows of epochs, summary)."""
+    networks, epochs = (pq.read_table(run_dir / f"{name}.parquet").to_pylist() for name in ("networks", "epochs"))
+    return networks, epochs, json.loads((run_dir / "summary.json").read_text())
+
+
+# --- axes ---
+
+AXES = {
+    "seed=0:4": ("0", "1", "2", "3"),
+    "seed=4:0:-2": ("4", "2"),
+    "hidden=32, 64": ("32", "64"),
+    "learning_rate=1e-3,0.1": ("1e-3", "0.1"),
+    "learning_rate=linspace(0,1,3)": ("0.0", "0.5", "1.0"),
+    "learning_rate=logspace(-2, 0, 3)": ("0.01", "0.1", "1.0"),
+    "loss=quadratic": ("quadratic",),
+}
+
+
+@pytest.mark.parametrize("text", AXES)
+def test_an_axis_is_read_as_it_is_written(text):
+    axis = axes.parse(text)
+    assert axis.name == text.split("=")[0] and axis.values == AXES[text] and axis.draw is None
+
+
+BAD_AXES = {
+    "seed": "is not NAME=VALUES",
+    "=1": "is not NAME=VALUES",
+    "seed=": "is not NAME=VALUES",
+    "seed=3:3": "empty range",
+    "seed=0:3:0": "empty range",
+    "seed=1,,2": "empty value",
+    "learning_rate=cubespace(1,2,3)": "cubespace is not known; there are linspace, logspace, uniform, loguniform",
+    "learning_rate=linspace(1,2)": r"linspace\(a, b, n\)",
+    "learning_rate=linspace(1,2,0)": r"linspace\(a, b, n\)",
+    "learning_rate=linspace(1,2,1.5)": r"linspace\(a, b, n\)",
+    "learning_rate=uniform(2,1)": r"uniform\(a, b\) with a < b",
+    "learning_rate=loguniform(0,1)": "a > 0",
+    "learning_rate=uniform(a,b)": r"uniform\(a, b\)",
+}
+
+
+@pytest.mark.parametrize("text", BAD_AXES)
+def test_what_is_no_axis_is_refused(text):
+    with pytest.raises(BadInput, match=BAD_AXES[text]):
+        axes.parse(text)
+
+
+def test_points_are_all_combinations_in_order_each_with_the_random_draws():
+    parsed = [axes.parse(text) for text in ("seed=0:2", "init_scale=uniform(1,2)", "loss=cross_entropy,quadratic")]
+    found = axes.points(parsed, 3, seed=5)
+    assert len(found) == 2 * 2 * 3 and all(list(point) == ["seed", "init_scale", "loss"] for point in found)
+    scales = [float(point["init_scale"]) for point in found]
+    assert scales[:3] == scales[3:6] and len(set(scales)) == 3 and all(1 <= scale < 2 for scale in scales)
+    assert found == axes.points(parsed, 3, seed=5) != axes.points(parsed, 3, seed=6)
+
+
+@pytest.mark.parametrize(
+    ("texts", "samples", "said"),
+    [
+        (("seed=0:2", "seed=3"), None, "given twice"),
+        (("init_scale=uniform(1,2)",), None, "say how often with --samples"),
+        (("seed=0:2",), 4, "--samples goes with a random axis"),
+    ],
+)
+def test_axes_that_do_not_go_together_are_refused(texts, samples, said):
+    with pytest.raises(BadInput, match=said):
+        axes.points([axes.parse(text) for text in texts], samples)
+
+
+# --- parts ---
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([("a",), ("a", "b")]))
+def test_parts_hold_each_network_once_and_have_one_size_in_a_group(networks, size, choices):
+    flags = {"hidden": 8, "init": "he"}
+    points = [{"seed": i, "loss": loss} for i in range(networks) for loss in choices]
+    found = jobs.parts(flags, points, 64, size)
+    real = [network for part in found for network in part.networks[: part.real]]
+    assert sorted(real) == list(range(len(points)))
+    for group in {part.group for part in found}:
+        sizes = {len(part.networks) for part in found if part.group == group}
+        assert len(sizes) == 1 and max(sizes) <= size
+    for part in found:
+        assert {points[n]["loss"] for n in part.networks} == {part.flags["loss"]}
+        assert [points[n] for n in part.networks] == list(part.points)
+
+
+# --- the script ---
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Two seeds, two rates and two losses, cut into parts of three."""
+    run_dir = tmp_path_factory.mktemp("sweeps") / "small"
+    axes = ("--sweep=seed=0:2", "--sweep=learning_rate=0.002,0.01", "--sweep=loss=cross_entropy,quadratic")
+    status, out, err = sweep(*axes, *QUICK, "--together=3", f"--run_dir={run_dir}")
+    assert status == 0, err
+    return run_dir, out
+
+
+def test_a_row_is_what_the_training_script_gives_with_the_same_flags(swept, tmp_path):
+    networks, epochs, _ = read(swept[0])
+    row = networks[3]
+    values = [f"--{name}={row[name]}" for name in ("seed", "learning_rate", "loss")]
+    status, _, err = train(*values, *QUICK, "--order_seed=0", f"--run_dir={tmp_path / 'run'}")
+    assert status == 0, err
+    alone = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    mine = [line for line in epochs if line["network"] == 3]
+    assert [line["epoch"] for line in mine] == [1, 2, 3]
+    for a, b in zip(mine, alone, strict=True):
+        for name in ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy"):
+            assert a[name] == pytest.approx(b[name], rel=1e-6 if "accuracy" in name else 1e-10)
+        assert a["dead_hidden"] == b["dead_hidden"]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert row["test_loss"] == pytest.approx(summary["test_loss"], rel=1e-10)
+
+
+def test_tables_and_summary_hold_every_network_once(swept):
+    networks, epochs, summary = read(swept[0])
+    assert [row["network"] for row in networks] == list(range(8))
+    assert len(epochs) == 8 * 3 and len({(row["network"], row["epoch"]) for row in epochs}) == 24
+    assert len({(row["seed"], row["learning_rate"], row["loss"]) for row in networks}) == 8
+    assert {row["status"] for row in networks} == {"done"} and {row["epochs"] for row in networks} == {3}
+    assert summary["compilations"] == 2, "one for each loss, whatever the parts"
+    assert len(summary["groups"]) == 4
+    for group in summary["groups"]:
+        mine = [
+            row["test_accuracy"]
+            for row in networks
+            if row["loss"] == group["loss"] and row["learning_rate"] == group["learning_rate"]
+        ]
+        figure = group["test_accuracy"]
+        assert group["networks"] == figure["n"] == len(mine) == 2
+        assert figure["mean"] == pytest.approx(np.mean(mine)) and figure["sd"] == pytest.approx(np.std(mine, ddof=1))
+        assert figure["interval"][0] <= figure["mean"] <= figure["interval"][1]
+    assert "8 networks, 2 compilations" in swept[1]
+
+
+def test_a_finished_sweep_says_so_and_another_one_is_refused_its_directory(swept):
+    axes = ("--sweep=seed=0:2", "--sweep=learning_rate=0.002,0.01", "--sweep=loss=cross_entropy,quadratic")
+    status, out, _ = sweep(*axes, *QUICK, f"--run_dir={swept[0]}")
+    assert status == 0 and "is done already" in out
+    scripts.assert_refused(
+        sweep("--sweep=seed=0:3", *QUICK, f"--run_dir={swept[0]}"), "belongs to other flags", "sweep"
+    )
+
+
+def test_a_network_that_diverges_is_reported_and_the_others_are_not_touched(tmp_path):
+    rates = "--sweep=learning_rate=0.01,1e300"
+    status, _, err = sweep(rates, *QUICK, "--optimizer=sgd", f"--run_dir={tmp_path / 'a'}")
+    assert status == 0, err
+    networks, epochs, summary = read(tmp_path / "a")
+    assert [row["status"] for row in networks] == ["done", "diverged"]
+    assert [group["diverged"] for group in summary["groups"]] == [0, 1]
+    assert {row["network"] for row in epochs} == {0}, "no epoch of the other was finite"
+    assert summary["groups"][1]["test_accuracy"] is None
+
+
+LONG = ("--hidden=8", "--epochs=400", "--quiet", "--nofigures", "--sweep=seed=0:6", "--together=3")
+
+
+def killed(run_dir, number):
+    """Start the sweep, send the signal once something is on disk, and return the exit status."""
+    process = start(*LONG, f"--run_dir={run_dir}")
+    deadline = time.monotonic() + 120
+    while not list(run_dir.glob("parts/00000.networks.parquet")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
+    assert sweep(*LONG, f"--run_dir={tmp_path / 'whole'}")[0] == 0
+    status = killed(tmp_path / "cut", number)
+    assert status == (75 if number == signal.SIGTERM else -signal.SIGKILL)
+    manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
+    assert manifest["status"] == ("interrupted" if number == signal.SIGTERM else "running")
+    assert sweep(*LONG, f"--run_dir={tmp_path / 'cut'}")[0] == 0
+    for name in ("epochs", "networks"):
+        whole, cut = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
+        assert whole.equals(cut)
+
+
+REFUSED = {
+    "no axis": ((), "nothing to sweep over"),
+    "an unknown flag": (("--sweep=learning_speed=1",), "learning_speed is not a flag"),
+    "a flag of places": (("--sweep=run_dir=a,b",), "run_dir is not a flag"),
+    "the data set": (("--sweep=dataset=digits,mnist",), "dataset is not a flag"),
+    "no number": (("--sweep=hidden=8,x",), "'x' is not valid"),
+    "a bound": (("--sweep=hidden=0:2",), "'0' is not valid"),
+    "not finite": (("--sweep=learning_rate=nan",), "must be a finite number"),
+    "an unknown name": (("--sweep=loss=hinge",), "'hinge' is not valid"),
+    "a batch larger than the data": (("--sweep=batch_size=128,100000",), "larger than the training set"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_refused_in_one_line_and_leaves_nothing(name, tmp_path):
+    arguments, said = REFUSED[name]
+    scripts.assert_refused(sweep(*arguments, f"--run_dir={tmp_path / 'run'}"), said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_part_is_refused_with_what_to_do(tmp_path):
+    run_dir = tmp_path / "run"
+    assert sweep("--sweep=seed=0:2", *QUICK, f"--run_dir={run_dir}")[0] == 0
+    part = run_dir / "parts" / "00000.epochs.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+    with pytest.raises(BadInput, match="is damaged; remove it"):
+        tables.join(Run(run_dir, {"status": "running"}), 1)
+
+
+def test_help_teaches_and_loads_no_jax(tmp_path):
+    (tmp_path / "jax.py").write_text("raise ImportError('too early')")
+    status, out, _ = sweep("--help", PYTHONPATH=str(tmp_path))
+    assert status == 0 and "loguniform" in out and "--together" in out
+
+
+# --- figures and figures of speech ---
+
+
+def test_intervals_are_those_of_the_sample_and_a_constant_has_none():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=400).tolist()
+    found = tables._figures(numbers)
+    assert found["interval"][1] - found["interval"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
+    assert tables._figures([2.0] * 5)["interval"] == (2.0, 2.0)
+    assert tables._figures([None, float("nan")]) is None and tables._figures([1.0])["sd"] == 0
+
+
+def test_the_figures_are_drawn(swept, tmp_path):
+    table = pq.read_table(swept[0] / "epochs.parquet")
+    figures.curves(tmp_path / "curves.png", table, ["seed", "learning_rate", "loss"])
+    groups = [
+        {"learning_rate": a, "init_scale": b, "test_accuracy": {"mean": a * b}, "test_loss": {"mean": 1.0}}
+        for a in (0.1, 0.2)
+        for b in (1.0, 2.0, 3.0)
+    ]
+    groups[2]["test_accuracy"] = groups[2]["test_loss"] = None
+    figures.heat_map(tmp_path / "heat_map.png", groups, "learning_rate", "init_scale")
+    for path in tmp_path.iterdir():
+        assert pathlib.Path(path).read_bytes().startswith(b"\x89PNG")
