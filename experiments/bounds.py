@@ -8,6 +8,7 @@ import numpy as np
 
 from twolayer import network
 from twolayer.verification.draws import Sizes
+from twolayer.verification.numbers.units import unit
 from twolayer.verification.program import instrument, resized
 from twolayer.verification.reference import Setting
 from twolayer.verification.stepwise import Compared, Instrumented, report, running
@@ -86,7 +87,7 @@ class Tally:
     def add(self, kind: str, of: Subject, arguments: list[np.ndarray]) -> None:
         """Run one problem and count."""
         compared = of.program.compare(arguments).compared
-        for rounding in report(compared):
+        for rounding in report(compared, unit(arguments[0].dtype).u):
             parts = [one for one in compared if one.step == rounding.step]
             self.counts.setdefault((kind, of.program.precision, rounding.step), Count()).add(parts, rounding)
         for one in compared:

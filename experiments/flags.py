@@ -16,7 +16,10 @@ SCHEDULES = ["constant", "cosine", "step"]
 PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
-PLACES = ("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard", "checkpoint_every")
+PLACES = (
+    *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard", "checkpoint_every"),
+    *("dry_run", "debug_nans", "compile_cache", "profile"),
+)
 
 # Data
 flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
@@ -69,6 +72,10 @@ flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the
 flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
+flags.DEFINE_bool("dry_run", False, "Say what the run would take (shapes, memory, operations), and stop.")
+flags.DEFINE_bool("debug_nans", False, "Of a run that diverges, name the step and the first number that is not finite.")
+flags.DEFINE_string("compile_cache", None, "Folder to keep compiled programs in; it becomes readable to you alone.")
+flags.DEFINE_bool("profile", False, "Write a trace of the training for TensorBoard or Perfetto.")
 flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
 
 

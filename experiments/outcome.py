@@ -8,6 +8,7 @@ import numpy as np
 from experiments.jobs import Job
 from experiments.runs import Run
 from twolayer import segments
+from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
 from twolayer.losses import LOSSES
 
@@ -35,6 +36,12 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     if draw:
         _draw(job, run, rows, arrays, O2, value)
     return summary
+
+
+def diagnose(job: Job, state: segments.State) -> dict[str, object] | None:
+    """Epoch, step and name of the first number of a diverged run that is not finite."""
+    found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
+    return found and found._asdict()
 
 
 def _score(job: Job) -> jax.stages.Wrapped:

@@ -12,6 +12,7 @@ The manifest is written first and its status changed last, so an unfinished run 
 
 import dataclasses
 import datetime
+import fcntl
 import hashlib
 import json
 import pathlib
@@ -51,12 +52,30 @@ class Run:
           BadInput: the directory cannot be written.
         """
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
             for folder in (self.path, self.checkpoint.parent, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
+
+    def _lock(self) -> None:
+        """Held until this process ends, however it ends.
+
+        Raises:
+          BadInput: another process holds it.
+        """
+        file = open(self.path / ".lock", "w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise BadInput(
+                f"another process is working in --run_dir={self.path}; wait for it, or choose another"
+            ) from None
+        self._held = file
 
     def set_status(self, status: str, **facts: object) -> None:
         """Write the manifest with a new status and more facts."""

@@ -36,7 +36,7 @@ def train(
     kept = run.keep_metrics(epoch)
     for sink in sinks:
         sink(kept)
-    length = _segment_length(job)
+    length = segment_length(job)
     segment, compile_seconds = _compile(job, state, length)
     run.set_status("running", **provenance(), **job.facts, segment_epochs=length, compile_seconds=compile_seconds)
 
@@ -68,7 +68,8 @@ def _compile(job: Job, state: segments.State, length: int) -> tuple[Callable, fl
     return compiled, time.perf_counter() - began
 
 
-def _segment_length(job: Job) -> int:
+def segment_length(job: Job) -> int:
+    """Epochs between two looks at progress and signals."""
     n, d = job.train.x.shape
     C, K = job.state.params.W2.shape
     return int(np.clip(SEGMENT_FLOPS / (n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))

@@ -30,6 +30,7 @@ from experiments.sweeps import axes
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(training_flags)
+NOT_HERE = ("tensorboard", "dry_run", "debug_nans", "profile", "checkpoint_every")  # of a single run
 flags.DEFINE_multi_string("sweep", None, "NAME=VALUES; may be given several times.")
 flags.DEFINE_integer("samples", None, "Points to draw where an axis is random.", lower_bound=1)
 flags.DEFINE_bool("share", True, "All networks see the same batches.")
@@ -42,6 +43,9 @@ def main() -> int:
     """Flags to a directory of tables; returns the exit status."""
     from experiments import runs
 
+    alone = next((name for name in NOT_HERE if FLAGS[name].value != FLAGS[name].default), None)
+    if alone:
+        raise cli.BadInput(f"--{alone} belongs to experiments.train; a sweep has none")
     if not FLAGS.sweep:
         raise cli.BadInput("nothing to sweep over; add --sweep=seed=0:32, for one")
     swept = [axes.parse(text) for text in FLAGS.sweep]
@@ -55,11 +59,12 @@ def main() -> int:
         print(f"{path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
-    from experiments import jobs
+    from experiments import caches, jobs
     from experiments.provenance import provenance
     from experiments.sweeps import jobs as sweep_jobs
     from experiments.sweeps import session
 
+    caches.use(FLAGS.compile_cache)
     points = sweep_jobs.read(texts)
     precision = jobs.configure(values["precision"])
     data = jobs.load(values)

@@ -35,11 +35,19 @@ def main() -> int:
         print(f"{path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments import jobs, outcome, session, sinks
+    from experiments import caches, jobs, outcome, plan, session, sinks
 
+    caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
+    if FLAGS.dry_run:
+        print(plan.describe(job))
+        return cli.DONE
     run.create()
-    with cli.Interrupts() as interrupts, sinks.tensorboard(run.path, FLAGS.tensorboard) as tensorboard:
+    with (
+        cli.Interrupts() as interrupts,
+        sinks.tensorboard(run.path, FLAGS.tensorboard) as tensorboard,
+        sinks.profile(run.path, FLAGS.profile),
+    ):
         state = session.train(
             job, run, interrupts, checkpoint_every=FLAGS.checkpoint_every, quiet=FLAGS.quiet, sinks=tensorboard
         )
@@ -47,6 +55,8 @@ def main() -> int:
             print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
             return cli.INTERRUPTED
         summary = outcome.finish(job, run, state, draw=FLAGS.figures)
+    if summary["status"] == "diverged" and FLAGS.debug_nans:
+        summary["first_non_finite"] = outcome.diagnose(job, state)
     summary["seconds"] = {
         "compile": run.manifest["compile_seconds"],
         "train": sum(row["seconds"] for row in run.metrics()),
@@ -69,9 +79,10 @@ def _closing_line(summary: dict, path: pathlib.Path) -> str:
 def _status(summary: dict) -> int:
     if summary["status"] != "diverged":
         return cli.DONE
-    epoch = summary["epochs"]
+    epoch, first = summary["epochs"], summary.get("first_non_finite")
+    at = f" at step {first['step']}: {first['quantity']}" if first else ""
     print(
-        f"diverged: epoch {epoch + 1} became non-finite; the parameters after epoch {epoch} are saved; "
+        f"diverged: epoch {epoch + 1} became non-finite{at}; the parameters after epoch {epoch} are saved; "
         "try a smaller --learning_rate",
         file=sys.stderr,
     )

@@ -1,11 +1,13 @@
 """The bound of each operation holds, for every order of summation and whatever XLA makes of it, and it is attained."""
 
+import json
 from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scripts
 from jax import lax
 
 from twolayer.verification.doubt import Unsure
@@ -292,3 +294,12 @@ def test_a_program_of_many_steps_is_within_its_bound(dtype):
 
 def test_small_types_are_rounded_twice():
     assert unit("bfloat16").u == pytest.approx(2**-8 + 2**-24, abs=2**-31) and unit("float32").u == 2**-24
+
+
+def test_the_script_that_measures_the_bounds_counts_what_it_compared(tmp_path):
+    path = tmp_path / "bounds.json"
+    small = ("--sizes=7,6,3,5", "--problems=2", "--drawn=1", "--entries=1000", "--precisions=float32,bfloat16")
+    _, out, err = scripts.run("verify_bounds", *small, f"--json={path}")
+    result = json.loads(path.read_text())
+    assert result["entries"] >= 1000 and result["violations"] == 0, err
+    assert {row["step"] for row in result["rows"]} >= {"Z1", "dO2", "dW1", "db2"} and "bound/entry" in out

@@ -219,6 +219,51 @@ def test_the_textbook_initialisation_loses_classes_and_the_default_does_not(tmp_
     assert sum(dead_outputs(seed) for seed in range(3)) == 0
 
 
+def test_a_run_that_diverges_can_name_the_step_and_the_first_number(tmp_path):
+    wild = ("--optimizer=sgd", "--learning_rate=1e30", "--debug_nans")
+    status, _, err = train(*QUICK, *wild, f"--run_dir={tmp_path / 'run'}")
+    assert status == 3 and re.search(r"epoch 1 became non-finite at step 2: Z2; the parameters after epoch 0", err)
+    assert read(tmp_path / "run")[0]["first_non_finite"] == {"epoch": 1, "step": 2, "quantity": "Z2"}
+
+
+def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
+    status, out, _ = train("--dry_run", "--hidden=16", f"--run_dir={tmp_path / 'run'}")
+    assert status == 0 and not list(tmp_path.iterdir())
+    assert "W1 (16, 64), b1 (16,), W2 (10, 16), b2 (10,): 1,210 of float32" in out
+    assert "1,197 training examples" in out and "10 an epoch, 300 in all" in out
+    flop = 2 * 1197 * (2 * 64 * 16 + 3 * 16 * 10) + 2 * 300 * (64 * 16 + 16 * 10)
+    assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
+
+
+def test_compiled_programs_are_kept_in_a_folder_of_ones_own(tmp_path):
+    cache = tmp_path / "cache"
+    assert train(*QUICK, f"--compile_cache={cache}", f"--run_dir={tmp_path / 'a'}")[0] == 0
+    kept = {path.name for path in cache.glob("*-cache")}
+    assert any("segment" in name for name in kept) and cache.stat().st_mode & 0o777 == 0o700
+    assert train(*QUICK, f"--compile_cache={cache}", f"--run_dir={tmp_path / 'b'}")[0] == 0
+    assert {path.name for path in cache.glob("*-cache")} == kept, "nothing was compiled again"
+    assert read(tmp_path / "a")[0]["params_sha256"] == read(tmp_path / "b")[0]["params_sha256"]
+    cache.chmod(0o755)
+    assert_refused(train(*QUICK, f"--compile_cache={cache}", f"--run_dir={tmp_path / 'c'}"), "open to others", "0755")
+
+
+def test_a_profile_can_be_looked_at(tmp_path):
+    assert train(*QUICK, "--profile", f"--run_dir={tmp_path / 'run'}")[0] == 0
+    assert len(list((tmp_path / "run" / "profile").rglob("perfetto_trace.json.gz"))) == 1
+
+
+def test_a_second_process_in_the_same_directory_is_refused(tmp_path):
+    first = start(*LONG, f"--run_dir={tmp_path / 'run'}")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "manifest.json").exists():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    assert_refused(train(*LONG, f"--run_dir={tmp_path / 'run'}"), "another process works in", str(tmp_path / "run"))
+    first.kill()
+    first.communicate()
+    assert train(*LONG[:-1], f"--run_dir={tmp_path / 'run'}")[0] == 0, "the lock ends with its process"
+
+
 def test_tensorboard_files_hold_the_metrics(tmp_path):
     pytest.importorskip("tensorboardX")
     assert train(*QUICK, f"--run_dir={tmp_path / 'run'}", "--tensorboard")[0] == 0

@@ -29,7 +29,7 @@ RESIDUALS = (
                 "P * (({y} * P / (P + 1e-8)).sum(axis={classes}, keepdims=True) - {y} / (P + 1e-8)){n}",
             ),
             ("smoothing-1e-5", "label_smoothing", "(P - (1 - 1e-5) * {y} - 1e-5 / y.shape[1]){n}"),
-            ("sum-epsilon-1e-8", "unknown log_epsilon", {"P": "E / (E.sum(axis={classes}, keepdims=True) + 1e-8)"}),
+            ("sum-epsilon-1e-8", "softmax_epsilon", {"P": "E / (E.sum(axis={classes}, keepdims=True) + 1e-8)"}),
             ("P-at-most-0.999", "threshold", "(jnp.minimum(P, 0.999) - {y}){n}", {"at": LARGE}),
             ("P-at-least-1e-6", "threshold", "(jnp.maximum(P, 1e-6) - {y}){n}", {"at": LARGE}),
             ("logits-at-most-20", "threshold", {"E": ("O2", "jnp.minimum(O2, 20)")}, {"at": LARGE}),

@@ -13,6 +13,7 @@ from twolayer.verification import scales
 from twolayer.verification.evidence import PROBED, Group
 from twolayer.verification.forwards import Forward
 from twolayer.verification.numbers.field import FieldValue
+from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.reference import Setting
 from twolayer.verification.search import CHAIN, Choice, Search, Start, Way, met
 from twolayer.verification.unexplained import differs
@@ -65,7 +66,7 @@ def explanations(
     setting: Setting, groups: list[Group], literals: tuple[Fraction, ...], probe: Probe | None
 ) -> list[Explanation]:
     """The explanations with the fewest errors, those that the program itself bears out first; none if there is none."""
-    if probe is None:
+    if probe is None or not _followed(groups):
         return []
     first, draws = probe
     search = Search(setting, first, literals, draws)
@@ -113,6 +114,14 @@ def _wrong_shares(group: Group) -> np.ndarray:
     draws, leaves = group.keep.sum(), [leaf for leaf in LEAVES if leaf in group.mine]
     shares = [differs(*group.pair(leaf)).reshape(draws, -1).mean(axis=1) for leaf in leaves]
     return np.array(shares) if leaves else np.zeros((1, draws))
+
+
+def _followed(groups: list[Group]) -> bool:
+    """Whether the leaves that are wrong are known in full at ordinary draws; if not, anything would explain them."""
+    leaves = [leaf for leaf in LEAVES if leaf in groups[0].mine]
+    wrong = [leaf for leaf in leaves if any(differs(*group.pair(leaf)).any() for group in groups)]
+    ordinary = [group for group in groups if group.kind == "ordinary"]
+    return not any(opaque_mask(group.pair(leaf)[0]).any() for group in ordinary for leaf in wrong)
 
 
 def _rank(explanation: Explanation) -> tuple[int, int, int]:

@@ -37,11 +37,12 @@ def forward(
     b1: float = 1,
     b2: float = 1,
     Z1: jax.Array | None = None,
+    W2: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Both layers, with one part exchanged."""
     Z1 = s.x @ s.W1.T + b1 * s.b1[None, :] if Z1 is None else Z1
     O1 = hidden(Z1)
-    Z2 = O1 @ s.W2.T + b2 * s.b2[None, :]
+    Z2 = O1 @ (s.W2 if W2 is None else W2).T + b2 * s.b2[None, :]
     return Z1, O1, Z2, output(Z2)
 
 
@@ -100,6 +101,10 @@ def wrong_forwards(output: str) -> tuple[Forward, ...]:
         Forward("other_activation", "O1 = abs(Z1)", lambda s: forward(s, act, jnp.abs),
                 "the hidden activation is an absolute value; the declared one is ReLU", "O1 = ReLU(Z1)",
                 {"dZ1": lambda s: s.dO1 * jnp.sign(s.Z1)}),
+        Forward("transpose", "Z1 = x @ W1 + b1", lambda s: forward(s, act, Z1=s.x @ s.W1 + s.b1[None, :]),
+                "W1 is not transposed in Z1; it runs only where d = K", Z1, {}),
+        Forward("transpose", "Z2 = O1 @ W2 + b2", lambda s: forward(s, act, W2=s.W2.T),
+                "W2 is not transposed in Z2; it runs only where K = C", "Z2 = O1 @ W2.T + b2", {}),
         Forward("w2_for_w1", "Z1 = W2 + b1", lambda s: forward(s, act, Z1=s.W2 + s.b1[None, :]),
                 "W2 stands where W1 x belongs in the hidden layer", Z1, {}),
         Forward("w2_for_w1", "Z1 = x @ W2.T + b1", lambda s: forward(s, act, Z1=s.x @ s.W2.T + s.b1[None, :]),

@@ -123,7 +123,7 @@ def _judge(
     causes, steps, first = findings.find(found, setting, groups, leaves, constants, inside)
     if traced.shapes and first and all(cause.id == "unknown" for cause in causes):
         text = f"it runs only where d = K = C = m: {traced.shapes}"
-        causes = (Cause("shapes", text, first, right_lines(*setting)[first].code),)
+        causes = tuple(dataclasses.replace(cause, text=f"unknown; {text}") for cause in causes)
     formula = summarise(leaves, steps, groups, constants)
     verdict = Verdict(
         formula.verdict, leaves, steps, first, causes, formula, notes=tuple(filter(None, (traced.note, traced.shapes)))

@@ -66,6 +66,8 @@ def wrong_activations(layer: int) -> tuple[Line, ...]:
          f"the mask asks for {Z} > {{t}}; the kink of ReLU is at 0"),
         ("threshold", f"{dZ} = {dO} * (round({Z} * t) > 0)", lambda s: jnp.where(jnp.round(z(s) * s.t) > 0, a(s), 0),
          f"the mask is that of a rounded {Z}"),
+        ("threshold", f"{dZ} = clip({dO} * ({Z} > 0), -t, t)",
+         lambda s: jnp.clip(jnp.where(z(s) > 0, a(s), 0), -s.t, s.t), f"{dZ} is clipped at {{t}}"),
     )  # fmt: skip
     leaky = Line(
         "leaky_relu", dZ, f"{dZ} = {dO} * where({Z} > 0, 1, t)", lambda s: jnp.where(z(s) > 0, a(s), s.t * a(s)),

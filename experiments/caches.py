@@ -1,0 +1,29 @@
+"""The folder for compiled programs. What lies there is run, so nobody else may write there."""
+
+import pathlib
+
+from experiments.cli import BadInput, bad_input
+
+
+def use(folder: str | None) -> None:
+    """Keep compiled programs in `folder` and take them from there, if one is named. A new one is made with mode 0700.
+
+    Raises:
+      BadInput: it is open to others, or cannot be made.
+    """
+    if folder is None:
+        return
+    path = pathlib.Path(folder)
+    with bad_input(OSError):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise BadInput(
+            f"--compile_cache={folder} is open to others (mode {mode:04o}), and what lies there is run; "
+            "chmod 700 it, or name a folder that does not exist yet"
+        )
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

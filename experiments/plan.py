@@ -1,0 +1,59 @@
+"""What a run would take, before anything runs: shapes, bytes and floating-point operations."""
+
+import jax
+from jaxtyping import PyTree
+
+from experiments.jobs import Job
+from experiments.session import segment_length
+
+
+def describe(job: Job) -> str:
+    """A few lines for --dry_run. Operations are those of the matrix products, 2 for each multiply-add."""
+    (n, d), (C, K) = job.train.x.shape, job.state.params.W2.shape
+    B = job.choices.batch_size
+    steps = -(-n // B)
+    data = bytes_of((job.train, job.valid))
+    state = bytes_of(job.state)
+    element = job.state.params.W1.dtype.itemsize
+    # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
+    batch = element * B * (d + 4 * K + 5 * C)
+    gradients = element * (K * d + K + C * K + C)
+    train = 2 * n * (2 * d * K + 3 * K * C)  # Z1, dW1; Z2, dO1, dW2
+    valid = 2 * len(job.valid.x) * (job.data.inputs * K + K * C)
+    shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())
+    parameters = sum(leaf.size for leaf in job.state.params)
+    skipped = job.data.inputs - d
+    idle = f", {skipped} of {job.data.inputs} inputs idle" if skipped else ""
+    epochs, dtype = job.choices.epochs, job.state.params.W1.dtype
+    memory = {"data": data, "parameters and moments": state, "gradient": gradients, "one batch": batch}
+    parts = ", ".join(f"{name} {_size(number)}" for name, number in memory.items())
+    lines = [
+        f"parameters   {shapes}: {parameters:,} of {dtype}",
+        f"data         {n:,} training examples of {d} inputs{idle}, {len(job.valid.x):,} for validation",
+        f"steps        {steps:,} an epoch, {steps * epochs:,} in all, in segments of {segment_length(job)} epochs",
+        f"memory       {_size(sum(memory.values()))}: {parts}",
+        f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
+        f"devices      {', '.join(f'{device.platform}: {device.device_kind}' for device in jax.devices())}",
+    ]
+    return "\n".join(lines)
+
+
+def bytes_of(tree: PyTree) -> int:
+    """The bytes of all arrays in a tree."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def _count(number: float) -> str:
+    for unit in ("", "k", "M", "G", "T"):
+        if number < 1000:
+            return f"{number:.3g} {unit}FLOP"
+        number /= 1000
+    return f"{number:.3g} PFLOP"

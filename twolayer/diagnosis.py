@@ -1,0 +1,60 @@
+"""Where a run that diverged first left the finite numbers: its last epoch again, one step at a time."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from twolayer.evaluation import features, targets
+from twolayer.gradients import GRADIENTS
+from twolayer.idle import narrow
+from twolayer.network import Params, forward
+from twolayer.segments import State
+from twolayer.shuffling import batches
+from twolayer.training import Choices, Examples, Numbers, cast, optimizer_for
+
+
+class NonFinite(NamedTuple):
+    """The first quantity that is not finite: of `epoch` and `step`, both counted from 1, in the order of computing."""
+
+    epoch: int
+    step: int
+    quantity: str
+
+
+def first_non_finite(
+    choices: Choices, state: State, key: Key[Array, ""], numbers: Numbers, train: Examples
+) -> NonFinite | None:
+    """Repeat the epoch after `state` step by step; None if all its numbers are finite, as when validation is not.
+
+    The order is Z1, O1, Z2, O2, the loss, dW1, db1, dW2, db2, and the parameters after the step.
+    """
+    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction)
+    compute, n, outputs = jnp.dtype(choices.compute), len(train.x), state.params.b2.shape[0]
+    optimizer = optimizer_for(choices, numbers, n)
+
+    @jax.jit
+    def step(
+        params: Params, moments: optax.OptState, rows: Int[Array, " B"], weights: Float[Array, " B"]
+    ) -> tuple[Params, optax.OptState, dict[str, Array]]:
+        low, x = cast(params, compute), features(train.x[rows], choices.scale, compute)
+        loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
+        updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
+        new = optax.apply_updates(params, updates)
+        seen = forward(low, x, choices.output)._asdict() | {"the loss": loss}
+        seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
+        seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}
+        return new, moments, {name: jnp.isfinite(a).all() for name, a in seen.items()}
+
+    params, moments = narrow((state.params, state.moments), train.live)
+    every_rows, every_weights = batches(key, state.epoch, n, choices.batch_size)
+    order = (*"Z1 O1 Z2 O2".split(), "the loss", "dW1", "db1", "dW2", "db2")
+    order += tuple(f"{name} after the step" for name in Params._fields)
+    for number, (rows, weights) in enumerate(zip(every_rows, every_weights, strict=True), 1):
+        params, moments, finite = step(params, moments, rows, weights)
+        for name in order:
+            if not finite[name]:
+                return NonFinite(int(state.epoch) + 1, number, name)
+    return None
