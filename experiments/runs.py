@@ -15,6 +15,7 @@ import datetime
 import fcntl
 import hashlib
 import json
+import os
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -65,17 +66,17 @@ class Run:
         """Held until this process ends, however it ends.
 
         Raises:
-          BadInput: another process holds it.
+          BadInput: another process holds it, or has held it and finished the run since its manifest was read.
         """
-        file = open(self.path / ".lock", "w")
+        directory = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
-            raise BadInput(
-                f"another process is working in --run_dir={self.path}; wait for it, or choose another"
-            ) from None
-        self._held = file
+            os.close(directory)
+            raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
+        manifest = self.path / "manifest.json"
+        if manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
+            raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
 
     def set_status(self, status: str, **facts: object) -> None:
         """Write the manifest with a new status and more facts."""

@@ -1,5 +1,6 @@
 """The training script as its users meet it: a process, its exit status, what it says and what it leaves behind."""
 
+import fcntl
 import functools
 import json
 import os
@@ -14,6 +15,8 @@ import pytest
 import scripts
 
 from experiments import flags
+from experiments.cli import BadInput
+from experiments.runs import Run
 from twolayer import datasets, gradients, losses, network, optimizers
 
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
@@ -253,15 +256,25 @@ def test_a_profile_can_be_looked_at(tmp_path):
 
 
 def test_a_second_process_in_the_same_directory_is_refused(tmp_path):
-    first = start(*LONG, f"--run_dir={tmp_path / 'run'}")
+    endless = (*LONG[:1], "--epochs=1000000", *LONG[2:], f"--run_dir={tmp_path / 'run'}")
+    first = start(*endless)
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "manifest.json").exists():
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    assert_refused(train(*LONG, f"--run_dir={tmp_path / 'run'}"), "another process works in", str(tmp_path / "run"))
+    assert_refused(train(*endless), "another process works in", str(tmp_path / "run"))
     first.kill()
     first.communicate()
-    assert train(*LONG[:-1], f"--run_dir={tmp_path / 'run'}")[0] == 0, "the lock ends with its process"
+    directory = os.open(tmp_path / "run", os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the lock ended with its process
+    os.close(directory)
+
+
+def test_a_run_that_another_process_has_finished_meanwhile_is_not_begun_again(tmp_path):
+    stale = Run(tmp_path, {"status": "running", "flags": {}})
+    Run(tmp_path, {"flags": {}}).set_status("done")
+    with pytest.raises(BadInput, match="finished it meanwhile"):
+        stale.create()
 
 
 def test_tensorboard_files_hold_the_metrics(tmp_path):
