@@ -70,6 +70,34 @@ def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
     _save(figure, path)
 
 
+def lost_classes(path: Path, cells: list[dict]) -> None:
+    """The share of networks that have lost a class, with its interval; a panel a loss, a colour a width."""
+    losses, widths, inits, rates = (
+        list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
+    )
+    figure = Figure(figsize=(1.2 + 4.2 * len(losses), 3.6), dpi=140, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(losses), sharey=True))
+    for axis, loss in zip(panels, losses, strict=True):
+        for i, width in enumerate(widths):
+            for j, rate in enumerate(sorted(rates)):
+                mine = [c for c in cells if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, width, rate)]
+                mine = [c for c in mine if c["lost_class"]]
+                offset = (i * len(rates) + j - (len(widths) * len(rates) - 1) / 2) * 0.8 / (len(widths) * len(rates))
+                at = [inits.index(c["init"]) + offset for c in mine]
+                share = np.array([c["lost_class"]["share"] for c in mine])
+                low, high = np.array([c["lost_class"]["interval"] for c in mine]).reshape(-1, 2).T
+                label = f"K = {width}" if j == 0 and axis is panels[0] else None
+                error = np.clip([share - low, high - share], 0, None)
+                axis.errorbar(at, share, error, fmt="o", ms=3, lw=1, color=COLOURS[i % len(COLOURS)], label=label)
+        axis.set_xticks(range(len(inits)), inits, rotation=30)
+        axis.set_title(loss.replace("_", "-"), loc="left", fontsize=10)
+        axis.set_ylim(-0.02, 1.02)
+    panels[0].set_ylabel("share that has lost a class")
+    panels[0].legend(fontsize=8, frameon=False)
+    figure.supxlabel("initialisation; from left to right in each group: rising learning rate", fontsize=9)
+    _save(figure, path)
+
+
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
 

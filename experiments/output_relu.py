@@ -1,0 +1,122 @@
+"""With a ReLU on the output, how often is a class lost for good?
+
+  python -m experiments.output_relu                         digits, 1,000 seeds a cell
+  python -m experiments.output_relu --dataset=mnist --inits=he,alive --losses=cross_entropy --widths=128 --rates=1
+
+The author's network has a ReLU on its output too (eq. 1a). Hidden activations are not negative, so a row of W2 tends to
+give one sign on all images; an output that is zero on all of them has no gradient, and its class is lost. For each
+initialisation, loss, width and learning rate this trains many seeds and counts the networks that have lost a class, and
+those with an output that is dead on the test images, with 95 % intervals (Wilson).
+
+Beside it stands what to expect before the first step. For Gaussian W1 without biases and many hidden units the outputs
+Z2(x_1), ..., Z2(x_n) of a class are Gaussian, with the correlations of the arc-cosine kernel (Cho & Saul 2009, eq. 6):
+
+    rho_ij = (sin t + (pi - t) cos t) / pi,   t the angle between x_i and x_j
+
+If all were equal to their mean rho, Z2_i = sqrt(rho) u + sqrt(1 - rho) v_i with independent standard normal u, v_i, and
+
+    P(dead) = integral phi(u) Phi(-sqrt(rho / (1 - rho)) u)^n du,    P(some output dead) = 1 - (1 - P(dead))^C
+
+The images of one class are more alike than that, so n is effectively smaller and P(dead) larger: a lower estimate.
+
+The same command again continues; everything is in --run_dir, the numbers in its cells.json.
+Exit status: 0 done, 1 bad input, 75 interrupted and saved.
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+
+from experiments import cli
+from experiments import flags as training_flags
+from experiments.files import writable
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(training_flags)
+flags.DEFINE_list("inits", training_flags.SCHEMES, "Initialisations.")
+flags.DEFINE_list("losses", training_flags.LOSSES, "Losses.")
+flags.DEFINE_list("widths", ["32", "128"], "Hidden units.")
+flags.DEFINE_list("rates", ["0.3", "1", "3"], "Learning rates, in units of the optimiser's own.")
+flags.DEFINE_integer("seeds", 1000, "Networks in each cell.", lower_bound=2)
+flags.DEFINE_string("json", None, "Write the cells here too.")
+FLAGS.set_default("epochs", 10)
+
+IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
+
+
+def main() -> int:
+    """Flags to a table of cells; returns the exit status."""
+    changed = next((name for name in IGNORED if FLAGS[name].value != FLAGS[name].default), None)
+    if changed:
+        raise cli.BadInput(f"--{changed} is what this script varies or fixes; see --inits, --losses, --widths, --rates")
+    path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
+    json = writable(FLAGS.json) if FLAGS.json else None
+
+    from experiments import caches, jobs, runs
+    from experiments.provenance import provenance
+    from experiments.sweeps import axes, session
+    from experiments.sweeps import jobs as sweep_jobs
+    from twolayer.optimizers import OPTIMIZERS
+
+    own = OPTIMIZERS[FLAGS.optimizer].learning_rate
+    rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
+    swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
+    named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
+    points = sweep_jobs.read(axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None))
+    values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
+    run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]))
+    precision = jobs.configure(values["precision"])
+    caches.use(FLAGS.compile_cache)
+    data = jobs.load(values)
+    if data.regression:
+        raise cli.BadInput(f"--dataset={data.name} has no classes to lose")
+    parts = sweep_jobs.parts(values, points, data.inputs)
+    for part in {part.group: part for part in parts}.values():
+        sweep_jobs.check(part, data)
+    if run.status != "done":
+        run.create()
+        run.set_status("running", **provenance(), **jobs.facts_of(data, *precision), networks=len(points))
+        with cli.Interrupts() as interrupts:
+            session.train(run, parts, data, interrupts, shared=True, quiet=FLAGS.quiet)
+            if run.status == "interrupted":
+                print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
+                return cli.INTERRUPTED
+    _finish(run, data, len(parts), json)
+    return cli.DONE
+
+
+def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
+    from experiments import files
+    from experiments.provenance import provenance
+    from experiments.sweeps import figures, lost, tables
+
+    _, networks = tables.join(run, parts)
+    seconds = run.seconds()
+    cells = lost.cells(networks)
+    start = lost.at_the_start(cells, data, FLAGS.seeds)
+    expected = lost.expected_dead(data.test.x, data.outputs)
+    flags_used = {name: FLAGS[name].value for name in ("dataset", "seeds", "epochs", "optimizer", "batch_size")}
+    result = {"cells": cells, "start": start, "expected_at_the_start": expected, "training_seconds": seconds}
+    result |= {"flags": flags_used, **provenance()}
+    for target in (run.path / "cells.json", *([json] if json else [])):
+        files.write_json(target, result)
+    if FLAGS.figures:
+        figures.lost_classes(run.figures / "lost_classes.png", cells)
+    run.set_status("done")
+    print(lost.text(cells, start, expected))
+    print(f"{len(networks)} networks in {seconds:.0f} s of training; {run.path}")
+
+
+def _numbers(flag: str, texts: list[str]) -> list[float]:
+    try:
+        numbers = [float(text) for text in texts]
+        if not numbers or not all(0 < number < 1e6 for number in numbers):
+            raise ValueError
+    except ValueError as error:
+        raise cli.BadInput(f"--{flag}={','.join(texts)}: give positive numbers") from error
+    return numbers
+
+
+if __name__ == "__main__":
+    cli.run(main)
