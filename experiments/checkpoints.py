@@ -1,8 +1,12 @@
-"""A checkpoint: the whole state of a run in one .npz, verified when it is read."""
+"""Checkpoints: the whole state of a run, each in one .npz with the SHA-256 of its content, the last few kept.
+
+Each is written whole or not at all. When one is read its content is verified; a damaged one is reported and the one
+before it is used, so nothing is lost but the time in between.
+"""
 
 import hashlib
 import pathlib
-import zipfile
+import sys
 
 import jax
 import numpy as np
@@ -11,32 +15,59 @@ from jaxtyping import PyTree
 from experiments.cli import BadInput
 from experiments.files import atomic
 
+KEPT = 2  # a damaged one has another before it
 
-def save(path: pathlib.Path, state: PyTree) -> None:
-    """Write the leaves of `state` and their SHA-256, atomically."""
+
+def save(folder: pathlib.Path, name: str, state: PyTree) -> None:
+    """Write the leaves of `state`, and remove all but the last few. Names sort in the order of time."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-    with atomic(path, "wb") as file:
+    with atomic(folder / f"{name}.npz", "wb") as file:
         np.savez(file, sha256=_digest(leaves), **{f"leaf{i}": leaf for i, leaf in enumerate(leaves)})
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink()
 
 
-def restore(path: pathlib.Path, like: PyTree) -> PyTree:
-    """Read the state that `save` wrote, in the structure of `like`.
+def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | None:
+    """The newest state that is intact, in the structure of `like`; None if there is none. Damaged ones are reported.
+
+    Args:
+      prefix: of the names that count.
 
     Raises:
-      BadInput: the file is damaged, or holds a state of other shapes or types.
+      BadInput: a file holds a state of other shapes or types.
     """
     expected, structure = jax.tree.flatten(like)
+    for path in _newest_first(folder):
+        if not path.name.startswith(prefix):
+            continue
+        leaves = _read(path)
+        if leaves is None:
+            print(f"warning: the checkpoint {path} is damaged; going on from the one before it", file=sys.stderr)
+            continue
+        if [(a.shape, a.dtype) for a in leaves] != [(a.shape, a.dtype) for a in expected]:
+            raise BadInput(f"the checkpoint {path} was written by another version; remove it to start again")
+        return structure.unflatten(leaves)
+    return None
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Remove all checkpoints."""
+    for path in _newest_first(folder):
+        path.unlink()
+
+
+def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(folder.glob("*.npz"), reverse=True)
+
+
+def _read(path: pathlib.Path) -> list[np.ndarray] | None:
+    """The leaves, or None if the file is not as it was written."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             leaves = [file[f"leaf{i}"] for i in range(len(file.files) - 1)]
-            intact = str(file["sha256"]) == _digest(leaves)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        intact = False
-    if not intact:
-        raise BadInput(f"the checkpoint {path} is damaged; remove it to start the run again from the beginning")
-    if [(a.shape, a.dtype) for a in leaves] != [(a.shape, a.dtype) for a in expected]:
-        raise BadInput(f"the checkpoint {path} was written by another version; remove it to start again")
-    return structure.unflatten(leaves)
+            return leaves if str(file["sha256"]) == _digest(leaves) else None
+    except Exception:  # zip, zlib, NumPy's header parser and the file system each have their own
+        return None
 
 
 def _digest(leaves: list[np.ndarray]) -> str:

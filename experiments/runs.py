@@ -39,8 +39,8 @@ class Run:
         return self.manifest["status"]
 
     @property
-    def checkpoint(self) -> pathlib.Path:
-        return self.path / "checkpoints" / "state.npz"
+    def checkpoints(self) -> pathlib.Path:
+        return self.path / "checkpoints"
 
     @property
     def figures(self) -> pathlib.Path:
@@ -55,7 +55,7 @@ class Run:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
-            for folder in (self.path, self.checkpoint.parent, self.figures):
+            for folder in (self.path, self.checkpoints, self.figures):
                 folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass

@@ -29,9 +29,9 @@ def train(
     The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
 
     Raises:
-      BadInput: the checkpoint is damaged.
+      BadInput: the checkpoint is of another version.
     """
-    state = checkpoints.restore(run.checkpoint, job.state) if run.checkpoint.exists() else job.state
+    state = checkpoints.restore(run.checkpoints, job.state) or job.state
     epoch, epochs = int(state.epoch), job.choices.epochs
     kept = run.keep_metrics(epoch)
     for sink in sinks:
@@ -43,7 +43,7 @@ def train(
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
         while epoch < epochs and int(state.status) == segments.RUNNING:
             if interrupts.received:
-                checkpoints.save(run.checkpoint, state)
+                checkpoints.save(run.checkpoints, f"{epoch:08d}", state)
                 run.set_status("interrupted")
                 break
             began, last = time.perf_counter(), epoch
@@ -56,7 +56,7 @@ def train(
                 sink(rows)
             _show(progress, rows)
             if epoch // checkpoint_every > last // checkpoint_every and epoch < epochs:
-                checkpoints.save(run.checkpoint, state)
+                checkpoints.save(run.checkpoints, f"{epoch:08d}", state)
     return state
 
 

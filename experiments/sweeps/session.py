@@ -80,27 +80,27 @@ def _train_part(
         progress.update(part.real * new)
         progress.set_postfix({"part": part.index, "valid": f"{np.nanmedian(history.valid_loss[epoch - 1]):.4f}"})
         if epoch < epochs and (interrupts.received or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            checkpoints.save(run.checkpoint, (np.int32(part.index), np.int32(epoch), state, history))
+            checkpoints.save(run.checkpoints, f"{part.index:05d}-{epoch:08d}", (np.int32(epoch), state, history))
             saved = time.monotonic()
             if interrupts.received:
                 return False
     tables.write_part(run, part.index, *_rows(part, job, state, history, score))
-    run.checkpoint.unlink(missing_ok=True)
+    checkpoints.clear(run.checkpoints)
     return not interrupts.received
 
 
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int]:
-    """State, metrics and epoch of the checkpoint, if it is of this part; else the start."""
+    """State, metrics and epoch of this part's checkpoint, if there is one; else the start."""
     shape = (job.choices.epochs, len(part.networks))
     kinds = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
     dtype = np.dtype(job.numbers.learning_rate.dtype)
     history = segments.Metrics(*(np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields))
-    if run.checkpoint.exists():
-        like: PyTree = (np.int32(0), np.int32(0), job.state, history)
-        index, epoch, state, kept = checkpoints.restore(run.checkpoint, like)
-        if int(index) == part.index:
-            return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch)
-    return job.state, history, 0
+    like: PyTree = (np.int32(0), job.state, history)
+    found = checkpoints.restore(run.checkpoints, like, prefix=f"{part.index:05d}-")
+    if found is None:
+        return job.state, history, 0
+    epoch, state, kept = found
+    return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch)
 
 
 def _segment_length(job: StackJob) -> int:
