@@ -12,6 +12,10 @@ Our epoch includes drawing its order and scaling the pixels; the others are give
 training script ours skips inputs that are zero on every image; the row "every input" does not. The limit is the sum of
 our own step's matrix products, so it is as narrow as our step.
 
+Many networks at once, 64 here, against one after the other and against torch.func.vmap; times are for one network:
+
+  python -m experiments.benchmark --dataset=mnist --hidden=32 --peers=stack,torch_vmap --rounds=3
+
 Expected: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800; from K = 128 on, ours
 runs at 80 % or more of the rate at which its five matrix products run alone.
 """
@@ -25,9 +29,10 @@ from absl import flags
 
 from experiments import cli
 from experiments.files import writable
-from experiments.peers import COMPETITORS, GEMMS, LIMIT, OURS
+from experiments.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
 
 FLAGS = flags.FLAGS
+KNOWN = COMPETITORS | TOGETHER
 PEERS = [*(name for name in COMPETITORS if name != OURS), LIMIT]
 
 flags.DEFINE_enum("dataset", "digits", ["digits", "mnist", "fashion_mnist", "kmnist"], "digits is embedded.")
@@ -39,7 +44,7 @@ flags.DEFINE_float("learning_rate", 0.1, "Of plain SGD.", lower_bound=0)
 flags.DEFINE_enum("output", "relu", ["relu", "identity"], "Activation of the output: relu is the author's equation.")
 flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
 flags.DEFINE_integer("rounds", 10, "Epochs timed for each competitor.", lower_bound=1)
-flags.DEFINE_list("peers", PEERS, f"Who is timed beside us: some of {','.join(PEERS)}.")
+flags.DEFINE_list("peers", PEERS, f"Who is timed beside us: some of {','.join((*PEERS, *TOGETHER))}.")
 flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers go.")
 flags.DEFINE_float("timeout", 600, "Seconds that a competitor may take for an answer.", lower_bound=0)
 
@@ -47,9 +52,9 @@ flags.DEFINE_float("timeout", 600, "Seconds that a competitor may take for an an
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     hidden = _hidden()
-    unknown = sorted(set(FLAGS.peers) - set(PEERS))
+    unknown = sorted(set(FLAGS.peers) - {*PEERS, *TOGETHER})
     if unknown:
-        raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join(PEERS)}")
+        raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join((*PEERS, *TOGETHER))}")
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     from twolayer.datasets import DataError, load
@@ -86,7 +91,7 @@ def _case(dataset, hidden: int) -> dict[str, object]:
         epochs=FLAGS.rounds + 1,
         seed=FLAGS.seed,
     )
-    rows = [rounds.Row(name, entry) for name, entry in COMPETITORS.items() if name in (OURS, *FLAGS.peers)]
+    rows = [rounds.Row(name, entry) for name, entry in KNOWN.items() if name in (OURS, *FLAGS.peers)]
     limits = [rounds.Row(name, entry) for name, entry in GEMMS.items() if LIMIT in FLAGS.peers]
 
     def say(what: str) -> None:

@@ -100,6 +100,22 @@ def test_every_row_passes_the_gate_and_is_timed(report):
         assert row["compile_s"] >= 0
 
 
+def test_times_of_many_networks_at_once_are_those_of_one(tmp_path):
+    path = tmp_path / "networks.json"
+    arguments = ("--hidden=8", "--batch_size=400", "--rounds=2", "--peers=stack", f"--json={path}")
+    status, out, err = run(*arguments)
+    assert status == 0, err
+    (case,) = json.loads(path.read_text())["cases"]
+    row = next(row for row in case["rows"] if row["name"] == "stack")
+    assert all(leaf["error"] <= leaf["allowed"] for leaf in row["gate"].values())
+    assert row["epoch_s"]["max"] < row["cold_s"] and row["slower"]["median"] > 0 and "64 networks at once" in out
+    rows = [
+        rounds.Row(name, Competitor("", "", networks=n), epochs=[6.4], first=7.4) for name, n in ((OURS, 1), ("b", 64))
+    ]
+    found = table.summary(rows, [], 1.0, None)["rows"]
+    assert found[1]["epoch_s"]["median"] == pytest.approx(0.1) and found[1]["compile_s"] == pytest.approx(1.0)
+
+
 def test_the_limit_is_below_every_row_and_sums_the_fastest_products(report):
     _, written = report
     (case,) = written["cases"]

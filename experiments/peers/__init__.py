@@ -20,6 +20,7 @@ class Competitor(NamedTuple):
     install: str = "pip install -e ."  # what to do where its library is missing
     output: str | None = None  # the only output activation it has; None is whatever was asked for
     remark: str = ""  # what a reader of its row must know
+    networks: int = 1  # trained at once; times are those of one
 
 
 BENCH = "pip install -e '.[bench]'"
@@ -39,6 +40,17 @@ COMPETITORS: dict[str, Competitor] = {
         "scikit-learn MLPClassifier",
         output="identity",
         remark="its own network: no output ReLU",
+    ),
+}
+
+# Many networks at once, timed only if asked for by name.
+NETWORKS = 64
+TOGETHER: dict[str, Competitor] = {
+    "stack": Competitor(
+        "experiments.peers.stacks:Stack", f"twolayer, {NETWORKS} networks at once", remark=SKIPS, networks=NETWORKS
+    ),
+    "torch_vmap": Competitor(
+        "experiments.peers.torch_vmap:Vmap", f"torch.func.vmap, {NETWORKS} at once", BENCH, networks=NETWORKS
     ),
 }
 

@@ -24,7 +24,12 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
 
 
 def summary(rows: list[Row], limits: list[Row], steps: float, others: float | None) -> dict[str, object]:
-    """Everything about one case, for JSON. `steps` is the number of whole batches in an epoch, with its fraction."""
+    """Everything about one case, for JSON; of many networks at once, the time of one.
+
+    `steps` is the number of whole batches in an epoch, with its fraction.
+    """
+    for row in rows:
+        row.epochs = [seconds / row.competitor.networks for seconds in row.epochs]
     ours = next(row for row in rows if row.name == OURS).epochs
     limit = _limit(limits, steps)
     report = {"rows": [_row(row, ours) for row in rows], "limit": limit, "others_cpu": others}
@@ -45,9 +50,14 @@ def _row(row: Row, ours: list[float]) -> dict[str, object]:
         "gate": row.gate,
         "epoch_s": timed,
         "slower": ratio(row.epochs, ours) if timed and ours else None,
-        "compile_s": max(0.0, row.first - timed["median"]) if timed else None,  # what the first epoch took longer
+        "compile_s": _compiling(row),
         "cold_s": row.cold,
     }
+
+
+def _compiling(row: Row) -> float | None:
+    """What the first epoch took longer than the others; their times are those of one network."""
+    return max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks) if row.epochs else None
 
 
 def _limit(limits: list[Row], steps: float) -> dict[str, object]:
