@@ -67,6 +67,16 @@ def benchmark() -> str:
     return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds; spreads are in the JSON.\n"
 
 
+def networks() -> str:
+    """Many networks at once, from docs/results/benchmark_networks.json."""
+    result = _read("benchmark_networks")
+    cases = result["cases"]
+    names = [row["name"] for row in cases[0]["rows"]]
+    rows = [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
+    header = ("seconds an epoch and network (times ours)", *(f"K = {case['hidden']}" for case in cases))
+    return _table(header, rows) + _machine(result)
+
+
 def example() -> str:
     """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
     return f"```\n{(ROOT / 'docs' / 'results' / 'verify_example.txt').read_text()}```\n"
@@ -134,6 +144,7 @@ def _machine(result: dict) -> str:
 TABLES = {
     "training": training,
     "benchmark": benchmark,
+    "networks": networks,
     "example": example,
     "catalogue": catalogue,
     "verification": verification,
