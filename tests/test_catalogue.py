@@ -41,6 +41,7 @@ CAUSES = """
     reduction half classes sign scale
     preactivation_for_output times_output target_missing softmax_jacobian_missing softmax_jacobian_diagonal
     softmax_jacobian_twice softmax_axis onehot_shifted softmax_of_preactivation other_loss label_smoothing log_epsilon
+    softmax_epsilon
     mask_missing mask_inverted mask_of_other_layer mask_of_gradient output_for_mask sigmoid_derivative tanh_derivative
     preactivation_for_activation unmasked_cotangent one_example zero phantom_l2 transpose input_for_activation one_entry
     wrong_axis updated_w2 absolute_weights
