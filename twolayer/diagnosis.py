@@ -13,7 +13,7 @@ from twolayer.idle import narrow
 from twolayer.network import Params, forward
 from twolayer.segments import State
 from twolayer.shuffling import batches
-from twolayer.training import Choices, Examples, Numbers, cast, optimizer_for
+from twolayer.training import Choices, Examples, Numbers, cast, make_update
 
 
 class NonFinite(NamedTuple):
@@ -33,7 +33,7 @@ def first_non_finite(
     """
     gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction)
     compute, n, outputs = jnp.dtype(choices.compute), len(train.x), state.params.b2.shape[0]
-    optimizer = optimizer_for(choices, numbers, n)
+    update = make_update(choices, n)
 
     @jax.jit
     def step(
@@ -41,8 +41,7 @@ def first_non_finite(
     ) -> tuple[Params, optax.OptState, dict[str, Array]]:
         low, x = cast(params, compute), features(train.x[rows], choices.scale, compute)
         loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
-        updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
-        new = optax.apply_updates(params, updates)
+        new, moments = update(gradients, moments, params, numbers)
         seen = forward(low, x, choices.output)._asdict() | {"the loss": loss}
         seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
         seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}

@@ -56,7 +56,7 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
     Raises:
       ValueError: a name is not known; from f, an argument's shape or value does not fit.
     """
-    _check_names(loss, output, reduction)
+    check_names(loss, output, reduction)
 
     def loss_and_gradients(
         params: Params,
@@ -86,7 +86,7 @@ def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str =
 
     Arguments, returned function and errors are those of `closed_form`.
     """
-    _check_names(loss, output, reduction)
+    check_names(loss, output, reduction)
 
     def total(
         params: Params,
@@ -100,7 +100,8 @@ def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str =
     return jax.value_and_grad(total)
 
 
-def _check_names(loss: str, output: str, reduction: str) -> None:
+def check_names(loss: str, output: str, reduction: str) -> None:
+    """Raise ValueError unless all three are known."""
     check_choice("loss", loss, LOSSES)
     check_choice("output", output, OUTPUTS)
     check_choice("reduction", reduction, REDUCTIONS)

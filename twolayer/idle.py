@@ -22,17 +22,17 @@ def live_inputs(x: Num[np.ndarray, "n d"]) -> Int[np.ndarray, " p"]:
 
 
 def narrow(tree: PyTree, live: Int[Array, " p"] | None) -> PyTree:
-    """`tree` with W1 (K, d) cut to its live columns (K, p) in every Params that stands in it; None keeps all."""
+    """`tree` with W1 (..., K, d) cut to its live columns (..., K, p) in every Params in it; None keeps all."""
     if live is None:
         return tree
-    return _map_params(lambda params: params._replace(W1=params.W1[:, live]), tree)
+    return _map_params(lambda params: params._replace(W1=params.W1[..., live]), tree)
 
 
 def widen(tree: PyTree, narrowed: PyTree, live: Int[Array, " p"] | None) -> PyTree:
     """`narrowed` with each W1 put back to full width, the idle columns taken from `tree`."""
     if live is None:
         return narrowed
-    return _map_params(lambda wide, new: new._replace(W1=wide.W1.at[:, live].set(new.W1)), tree, narrowed)
+    return _map_params(lambda wide, new: new._replace(W1=wide.W1.at[..., live].set(new.W1)), tree, narrowed)
 
 
 def _map_params(function, *trees: PyTree) -> PyTree:

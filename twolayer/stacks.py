@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Shaped
 
 from twolayer import gradients
 from twolayer.checks import check_choice
-from twolayer.losses import LOSSES, REDUCTIONS, Loss, example_weights
+from twolayer.losses import LOSSES, Loss, example_weights
 from twolayer.network import OUTPUTS, Params, Trace
 
 Gradient = Callable[..., tuple[Float[Array, " N"], Params]]
@@ -34,6 +34,11 @@ def forward(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Tra
     return Trace(Z1, O1, Z2, OUTPUTS[output](Z2))
 
 
+def outputs(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Float[Array, "N m C"]:
+    """O2 of all networks, examples as rows again."""
+    return forward(params, x, output).O2.swapaxes(1, 2)
+
+
 def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
 
@@ -43,9 +48,7 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
     Raises:
       ValueError: a name is not known.
     """
-    check_choice("loss", loss, LOSSES)
-    check_choice("output", output, OUTPUTS)
-    check_choice("reduction", reduction, REDUCTIONS)
+    gradients.check_names(loss, output, reduction)
 
     def losses_and_gradients(
         params: Params,

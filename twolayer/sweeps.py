@@ -10,18 +10,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from twolayer import segments, training
-from twolayer.checks import check_choice
-from twolayer.evaluation import features, hits, targets
-from twolayer.idle import narrow, widen
 from twolayer.network import Params
 from twolayer.segments import RUNNING, Metrics, State
-from twolayer.shuffling import batches
-from twolayer.stacks import GRADIENTS, forward
-from twolayer.training import Choices, Examples, Numbers, optimizer_for
+from twolayer.stacks import GRADIENTS, outputs
+from twolayer.training import Choices, Examples, Networks, Numbers
+
+STACK = Networks(GRADIENTS, outputs, jax.vmap)
 
 
 def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> State:
@@ -30,56 +27,8 @@ def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> 
 
 
 def make_epoch(choices: Choices) -> Callable:
-    """One pass of all networks over the training set, the same batches for each.
-
-    Returns:
-      epoch(params, moments, index, key, numbers, train) -> (params, moments, losses (N,), accuracies (N,)), as
-      `training.make_epoch` for one network; `index` and `key` are those of all.
-
-    Raises:
-      ValueError: a name or a size in `choices` is not valid; from `epoch`, the batch is larger than the data.
-    """
-    check_choice("gradient", choices.gradient, GRADIENTS)
-    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction)
-    compute = jnp.dtype(choices.compute)
-
-    def epoch(
-        params: Params,
-        moments: optax.OptState,
-        index: Int[Array, ""],
-        key: Key[Array, ""],
-        numbers: Numbers,
-        train: Examples,
-    ) -> tuple[Params, optax.OptState, Float[Array, " N"], Float[Array, " N"]]:
-        n, outputs = len(train.x), params.b2.shape[1]
-        whole = params, moments
-
-        def update(gradients: Params, moments: optax.OptState, params: Params, numbers: Numbers):
-            updates, moments = optimizer_for(choices, numbers, n).update(gradients, moments, params)
-            return optax.apply_updates(params, updates), moments
-
-        def step(
-            carry: tuple[Params, optax.OptState], batch: tuple[Int[Array, " B"], Float[Array, " B"]]
-        ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, " N"], Float[Array, " N"]]]:
-            params, moments = carry
-            rows, weights = batch
-            low, x, y = training.cast(params, compute), features(train.x[rows], choices.scale, compute), train.y[rows]
-            losses, gradients = gradient(low, x, targets(y, choices.loss, outputs, compute), weights)
-            O2 = forward(low, x, choices.output).O2  # as in training.py: the same products, computed once
-            correct = jax.vmap(lambda O2: (weights * hits(O2.T, y)).sum())(O2)
-            share = weights.sum() if choices.reduction == "mean" else 1
-            carry = jax.vmap(update)(training.cast(gradients, params.W1.dtype), moments, params, numbers)
-            return carry, (losses * share, correct)
-
-        live, (losses, correct) = jax.lax.scan(
-            step,
-            jax.vmap(lambda tree: narrow(tree, train.live))(whole),
-            batches(key, index, n, choices.batch_size),
-        )
-        params, moments = jax.vmap(lambda tree, live: widen(tree, live, train.live))(whole, live)
-        return params, moments, losses.sum(axis=0) / n, correct.sum(axis=0) / n
-
-    return epoch
+    """`training.make_epoch` of a stack: one pass of all networks over the training set, the same batches for each."""
+    return training.make_epoch(choices, STACK)
 
 
 def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Callable:

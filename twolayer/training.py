@@ -5,7 +5,7 @@ weight decay, momentum, keys and data are arguments, so other numbers never comp
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -70,19 +70,40 @@ class Numbers(NamedTuple):
     momentum: Scalar = 0.9
 
 
-def make_epoch(choices: Choices) -> Callable:
+class Networks(NamedTuple):
+    """What an epoch trains: one network, or a stack of them on the same batches (stacks.py).
+
+    engines: name -> gradient engine.
+    outputs: (params, x, output) -> O2, (m, C) of each network.
+    each: makes of a function of one network a function of all.
+    """
+
+    engines: Mapping[str, Callable]
+    outputs: Callable
+    each: Callable
+
+
+def _outputs(params: Params, x: Float[Array, "m d"], output: str) -> Float[Array, "m C"]:
+    return forward(params, x, output).O2
+
+
+ONE = Networks(GRADIENTS, _outputs, lambda f: f)
+
+
+def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
     """One pass over the training set in a fresh order.
 
     Returns:
       epoch(params, moments, index, key, numbers, train) -> (params, moments, loss, accuracy), where `index` counts
-      epochs from 0, `key` decides the data order, and the ragged last batch is one step like the others.
+      epochs from 0, `key` decides the data order, and the ragged last batch is one step like the others. Of a stack,
+      params, moments, numbers, loss and accuracy have a leading axis of networks; batches are those of all.
 
     Raises:
       ValueError: a name or a size in `choices` is not valid; from `epoch`, the batch is larger than the data.
     """
-    check_choice("gradient", choices.gradient, GRADIENTS)
+    check_choice("gradient", choices.gradient, networks.engines)
     check_positive(batch_size=choices.batch_size, epochs=choices.epochs)
-    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction)
+    gradient = networks.engines[choices.gradient](choices.loss, choices.output, choices.reduction)
     compute = jnp.dtype(choices.compute)
 
     def epoch(
@@ -92,31 +113,48 @@ def make_epoch(choices: Choices) -> Callable:
         key: Key[Array, ""],
         numbers: Numbers,
         train: Examples,
-    ) -> tuple[Params, optax.OptState, Float[Array, ""], Float[Array, ""]]:
-        n, outputs = len(train.x), params.b2.shape[0]
+    ) -> tuple[Params, optax.OptState, Float[Array, "*N"], Float[Array, "*N"]]:
+        n, outputs = len(train.x), params.b2.shape[-1]
         whole = params, moments
-        optimizer = optimizer_for(choices, numbers, n)
+        update = networks.each(make_update(choices, n))
 
         def step(
             carry: tuple[Params, optax.OptState], batch: tuple[Int[Array, " B"], Float[Array, " B"]]
-        ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, ""], Float[Array, ""]]]:
+        ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, "*N"], Float[Array, "*N"]]]:
             params, moments = carry
             rows, weights = batch
-            low, x = cast(params, compute), features(train.x[rows], choices.scale, compute)
-            loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
-            updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
+            low, x, y = cast(params, compute), features(train.x[rows], choices.scale, compute), train.y[rows]
+            loss, gradients = gradient(low, x, targets(y, choices.loss, outputs, compute), weights)
             # The engine's forward pass again: the compiler sees the same products and computes them once.
-            correct = (weights * hits(forward(low, x, choices.output).O2, train.y[rows])).sum()
+            O2 = networks.outputs(low, x, choices.output)
+            correct = networks.each(lambda O2: (weights * hits(O2, y)).sum())(O2)
             share = weights.sum() if choices.reduction == "mean" else 1
-            return (optax.apply_updates(params, updates), moments), (loss * share, correct)
+            return update(gradients, moments, params, numbers), (loss * share, correct)
 
         live, (losses, correct) = jax.lax.scan(
             step, narrow(whole, train.live), batches(key, index, n, choices.batch_size)
         )
         params, moments = widen(whole, live, train.live)
-        return params, moments, losses.sum() / n, correct.sum() / n
+        return params, moments, losses.sum(axis=0) / n, correct.sum(axis=0) / n
 
     return epoch
+
+
+def make_update(choices: Choices, examples: int) -> Callable:
+    """What a step does with a gradient: (gradients, moments, params, numbers) -> (params, moments), of one network.
+
+    Raises:
+      ValueError: as `optimizer_for`, when the update is made.
+    """
+
+    def update(
+        gradients: Params, moments: optax.OptState, params: Params, numbers: Numbers
+    ) -> tuple[Params, optax.OptState]:
+        optimizer = optimizer_for(choices, numbers, examples)
+        updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
+        return optax.apply_updates(params, updates), moments
+
+    return update
 
 
 def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.GradientTransformation:
