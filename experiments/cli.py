@@ -6,6 +6,7 @@ whose 1 is an answer, as `verify`, has another for bad input.
 
 import contextlib
 import functools
+import pathlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,10 @@ class Interrupts:
 
     def __exit__(self, *exception: object) -> None:
         self._restore()
+
+    def tell(self, path: pathlib.Path) -> None:
+        """Say that the run in `path` was saved because of the signal."""
+        print(f"{self.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
 
     def _note(self, number: int, frame: object) -> None:
         self.received = signal.Signals(number).name

@@ -38,7 +38,7 @@ def learning_curves(path: Path, metrics: list[dict]) -> None:
     figure = _figure(4.0 * len(panels), 3.3)
     for i, (title, curves) in enumerate(panels):
         _draw_curves(_axes(figure, 0.5 + 4.0 * i, 0.55, 2.75, 2.35, title), epochs, curves, curves is dead)
-    _save(figure, path)
+    save(figure, path)
 
 
 def hidden_units(path: Path, W1: Weights1, image_shape: tuple, W2: Weights2 | None = None) -> None:
@@ -50,7 +50,7 @@ def hidden_units(path: Path, W1: Weights1, image_shape: tuple, W2: Weights2 | No
     title = f"{len(units)} of {len(W1)} hidden units{'' if W2 is None else ', largest outgoing weight first'}"
     note = "incoming weights: red positive, blue negative; each unit on its own scale"
     figure, *_ = _mosaic_figure(units, columns, 0.0, title, note, cmap="RdBu_r", vmin=-1, vmax=1)
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: int | list[str]) -> None:
@@ -81,7 +81,7 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
     for j in np.flatnonzero(counts.sum(axis=0) == 0):
         axes.axvspan(j - 0.5, j + 0.5, facecolor=BLUE, alpha=0.25)
         axes.text(j, (C - 1) / 2, "never predicted", rotation=90, color=BLUE, weight="bold", **centre)
-    _save(figure, path)
+    save(figure, path)
 
 
 def worst_mistakes(
@@ -91,7 +91,7 @@ def worst_mistakes(
     wrong = np.flatnonzero(labels != predictions)
     shown = wrong[largest_first(losses[wrong])][:MAX_MISTAKES]
     if not wrong.size:
-        return _save(_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
+        return save(_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
     title = f"The {len(shown)} costliest of {len(wrong):,} mistakes among {len(labels):,} images"
     note, columns = "true → predicted class, and the loss of the image", min(len(shown), 8)
     tiles = images[shown].reshape(-1, *image_shape).astype(float)
@@ -99,7 +99,7 @@ def worst_mistakes(
     for tile, i in enumerate(shown):
         x, y = tile % columns * width, tile // columns * height + image_shape[0]
         axes.text(x, y, f"{labels[i]} → {predictions[i]}   {losses[i]:.3g}", fontsize=8, va="top")
-    _save(figure, path)
+    save(figure, path)
 
 
 def regression_fit(path: Path, targets: Outputs, predictions: Outputs) -> None:
@@ -118,7 +118,7 @@ def regression_fit(path: Path, targets: Outputs, predictions: Outputs) -> None:
         axes.plot(*points, "o", color=BLUE, markersize=3, markeredgewidth=0, alpha=0.35)
         axes.plot(ends, ends, color=GREY, linewidth=1)
         axes.set(xlabel="target", ylabel="prediction")
-    _save(figure, path)
+    save(figure, path)
 
 
 def largest_first(values: Losses) -> Integer[np.ndarray, " n"]:
@@ -194,6 +194,7 @@ def _mosaic_figure(tiles, columns: int, room: float, title: str, note: str, **co
     return figure, axes, np.add(tiles.shape[1:], gap)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole, the same bytes for the same figure."""
     with atomic(path, "wb") as file:
         figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1})

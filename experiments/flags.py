@@ -1,6 +1,7 @@
 """The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
 
 import math
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -20,6 +21,7 @@ PLACES = (
     *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard", "checkpoint_every"),
     *("dry_run", "debug_nans", "compile_cache", "profile"),
 )
+OF_ONE_RUN = ("tensorboard", "dry_run", "debug_nans", "profile", "checkpoint_every")  # many networks at once have none
 
 # Data
 flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
@@ -74,9 +76,14 @@ flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
 flags.DEFINE_bool("dry_run", False, "Say what the run would take (shapes, memory, operations), and stop.")
 flags.DEFINE_bool("debug_nans", False, "Of a run that diverges, name the step and the first number that is not finite.")
-flags.DEFINE_string("compile_cache", None, "Folder to keep compiled programs in; it becomes readable to you alone.")
+flags.DEFINE_string("compile_cache", None, "Folder to keep compiled programs in; nobody else may have access to it.")
 flags.DEFINE_bool("profile", False, "Write a trace of the training for TensorBoard or Perfetto.")
 flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
+
+
+def given(some: Sequence[str]) -> str | None:
+    """The first of these flags that is not at its default."""
+    return next((name for name in some if flags.FLAGS[name].value != flags.FLAGS[name].default), None)
 
 
 def names() -> list[str]:

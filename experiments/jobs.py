@@ -88,9 +88,14 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
             seed=flags["teacher_seed"],
             teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
         )
-    if data.regression and flags["loss"] == "cross_entropy":
-        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
+    check_targets(data, flags["loss"])
     return data
+
+
+def check_targets(data: datasets.Dataset, loss: str) -> None:
+    """Raise BadInput if the data has real targets and the loss needs classes."""
+    if data.regression and loss == "cross_entropy":
+        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
 
 
 def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:

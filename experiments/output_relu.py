@@ -24,7 +24,6 @@ Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
 import pathlib
-import sys
 
 from absl import flags
 
@@ -47,42 +46,32 @@ IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_s
 
 def main() -> int:
     """Flags to a table of cells; returns the exit status."""
-    changed = next((name for name in IGNORED if FLAGS[name].value != FLAGS[name].default), None)
+    alone = training_flags.given(training_flags.OF_ONE_RUN)
+    if alone:
+        raise cli.BadInput(f"--{alone} belongs to experiments.train; this script has none")
+    changed = training_flags.given(IGNORED)
     if changed:
         raise cli.BadInput(f"--{changed} is what this script varies or fixes; see --inits, --losses, --widths, --rates")
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments import caches, jobs, runs
-    from experiments.provenance import provenance
-    from experiments.sweeps import axes, session
-    from experiments.sweeps import jobs as sweep_jobs
+    from experiments import runs
+    from experiments.sweeps import axes, jobs, session
     from twolayer.optimizers import OPTIMIZERS
 
     own = OPTIMIZERS[FLAGS.optimizer].learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
     swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
-    points = sweep_jobs.read(axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None))
+    texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
     run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]))
-    precision = jobs.configure(values["precision"])
-    caches.use(FLAGS.compile_cache)
-    data = jobs.load(values)
-    if data.regression:
-        raise cli.BadInput(f"--dataset={data.name} has no classes to lose")
-    parts = sweep_jobs.parts(values, points, data.inputs)
-    for part in {part.group: part for part in parts}.values():
-        sweep_jobs.check(part, data)
-    if run.status != "done":
-        run.create()
-        run.set_status("running", **provenance(), **jobs.facts_of(data, *precision), networks=len(points))
-        with cli.Interrupts() as interrupts:
-            session.train(run, parts, data, interrupts, shared=True, quiet=FLAGS.quiet)
-            if run.status == "interrupted":
-                print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
-                return cli.INTERRUPTED
-    _finish(run, data, len(parts), json)
+    plan = jobs.plan(values, texts)
+    if plan.data.regression:
+        raise cli.BadInput(f"--dataset={plan.data.name} has no classes to lose")
+    if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
+        return cli.INTERRUPTED
+    _finish(run, plan.data, len(plan.parts), json)
     return cli.DONE
 
 

@@ -12,8 +12,8 @@ def describe(job: Job) -> str:
     (n, d), (C, K) = job.train.x.shape, job.state.params.W2.shape
     B = job.choices.batch_size
     steps = -(-n // B)
-    data = bytes_of((job.train, job.valid))
-    state = bytes_of(job.state)
+    data = _bytes((job.train, job.valid))
+    state = _bytes(job.state)
     element = job.state.params.W1.dtype.itemsize
     # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
     batch = element * B * (d + 4 * K + 5 * C)
@@ -25,12 +25,13 @@ def describe(job: Job) -> str:
     skipped = job.data.inputs - d
     idle = f", {skipped} of {job.data.inputs} inputs idle" if skipped else ""
     epochs, dtype = job.choices.epochs, job.state.params.W1.dtype
+    length = segment_length(job.train, job.state.params)
     memory = {"data": data, "parameters and moments": state, "gradient": gradients, "one batch": batch}
     parts = ", ".join(f"{name} {_size(number)}" for name, number in memory.items())
     lines = [
         f"parameters   {shapes}: {parameters:,} of {dtype}",
         f"data         {n:,} training examples of {d} inputs{idle}, {len(job.valid.x):,} for validation",
-        f"steps        {steps:,} an epoch, {steps * epochs:,} in all, in segments of {segment_length(job)} epochs",
+        f"steps        {steps:,} an epoch, {steps * epochs:,} in all, in segments of {length} epochs",
         f"memory       {_size(sum(memory.values()))}: {parts}",
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
         f"devices      {', '.join(f'{device.platform}: {device.device_kind}' for device in jax.devices())}",
@@ -38,8 +39,7 @@ def describe(job: Job) -> str:
     return "\n".join(lines)
 
 
-def bytes_of(tree: PyTree) -> int:
-    """The bytes of all arrays in a tree."""
+def _bytes(tree: PyTree) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
 
 

@@ -57,8 +57,7 @@ def benchmark() -> str:
     """Epoch times side by side, from docs/results/benchmark_cpu.json: one row per competitor, one column per width."""
     result = _read("benchmark_cpu")
     cases = result["cases"]
-    names = [row["name"] for row in cases[0]["rows"]]
-    rows = [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
+    rows = _rows(cases)
     limit = [f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases]
     share = [f"{100 * case['share_of_limit']['median']:.0f} %" for case in cases]
     rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
@@ -71,10 +70,8 @@ def networks() -> str:
     """Many networks at once, from docs/results/benchmark_networks.json."""
     result = _read("benchmark_networks")
     cases = result["cases"]
-    names = [row["name"] for row in cases[0]["rows"]]
-    rows = [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
     header = ("seconds an epoch and network (times ours)", *(f"K = {case['hidden']}" for case in cases))
-    return _table(header, rows) + _machine(result)
+    return _table(header, _rows(cases)) + _machine(result)
 
 
 def example() -> str:
@@ -113,6 +110,12 @@ def verification() -> str:
     result = _read("verification")
     header, *rows = table(result)
     return _table(header, rows) + _machine(result)
+
+
+def _rows(cases: list[dict]) -> list[tuple[str, ...]]:
+    """One row for each competitor, one column for each width."""
+    names = [row["name"] for row in cases[0]["rows"]]
+    return [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
 
 
 def _labelled(case: dict, name: str) -> str:

@@ -1,5 +1,6 @@
 """A training session: the compiled segment in a loop, with all that a run writes and a person sees meanwhile."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from experiments.provenance import provenance
 from experiments.runs import Run
 from experiments.sinks import Sink
 from twolayer import segments
+from twolayer.network import Params
+from twolayer.training import Examples
 
 # Floating-point operations in a segment. Between segments progress is shown and signals are heard, so one should last
 # about a tenth of a second on a CPU; small data sets put many epochs into it.
@@ -36,7 +39,7 @@ def train(
     kept = run.keep_metrics(epoch)
     for sink in sinks:
         sink(kept)
-    length = segment_length(job)
+    length = segment_length(job.train, job.state.params)
     segment, compile_seconds = _compile(job, state, length)
     run.set_status("running", **provenance(), **job.facts, segment_epochs=length, compile_seconds=compile_seconds)
 
@@ -68,11 +71,11 @@ def _compile(job: Job, state: segments.State, length: int) -> tuple[Callable, fl
     return compiled, time.perf_counter() - began
 
 
-def segment_length(job: Job) -> int:
-    """Epochs between two looks at progress and signals."""
-    n, d = job.train.x.shape
-    C, K = job.state.params.W2.shape
-    return int(np.clip(SEGMENT_FLOPS / (n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))
+def segment_length(train: Examples, params: Params) -> int:
+    """Epochs between two looks at progress and signals, of one network or of a stack."""
+    n, d = train.x.shape
+    *networks, C, K = params.W2.shape
+    return int(np.clip(SEGMENT_FLOPS / (math.prod(networks) * n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))
 
 
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:

@@ -18,19 +18,18 @@ Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
 import pathlib
-import sys
 import time
 
 from absl import flags
 
 from experiments import cli
 from experiments import flags as training_flags
+from experiments.files import write_json
 from experiments.sweeps import axes
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(training_flags)
-NOT_HERE = ("tensorboard", "dry_run", "debug_nans", "profile", "checkpoint_every")  # of a single run
 flags.DEFINE_multi_string("sweep", None, "NAME=VALUES; may be given several times.")
 flags.DEFINE_integer("samples", None, "Points to draw where an axis is random.", lower_bound=1)
 flags.DEFINE_bool("share", True, "All networks see the same batches.")
@@ -43,7 +42,7 @@ def main() -> int:
     """Flags to a directory of tables; returns the exit status."""
     from experiments import runs
 
-    alone = next((name for name in NOT_HERE if FLAGS[name].value != FLAGS[name].default), None)
+    alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
         raise cli.BadInput(f"--{alone} belongs to experiments.train; a sweep has none")
     if not FLAGS.sweep:
@@ -59,26 +58,13 @@ def main() -> int:
         print(f"{path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
-    from experiments import caches, jobs
-    from experiments.provenance import provenance
-    from experiments.sweeps import jobs as sweep_jobs
-    from experiments.sweeps import session
+    from experiments.sweeps import jobs, session
 
-    caches.use(FLAGS.compile_cache)
-    points = sweep_jobs.read(texts)
-    precision = jobs.configure(values["precision"])
-    data = jobs.load(values)
-    parts = sweep_jobs.parts(values, points, data.inputs, FLAGS.together)
-    for part in {part.group: part for part in parts}.values():
-        sweep_jobs.check(part, data)
-    run.create()
-    run.set_status("running", **provenance(), **jobs.facts_of(data, *precision), networks=len(points), parts=len(parts))
-    with cli.Interrupts() as interrupts:
-        programs = session.train(run, parts, data, interrupts, shared=FLAGS.share, quiet=FLAGS.quiet)
-        if run.status == "interrupted":
-            print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
-            return cli.INTERRUPTED
-    _finish(run, [axis.name for axis in swept], len(parts), programs.compilations)
+    plan = jobs.plan(values, texts, FLAGS.together)
+    programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
+    if programs is None:
+        return cli.INTERRUPTED
+    _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
     return cli.DONE
 
 
@@ -89,7 +75,8 @@ def _finish(run, names: list[str], parts: int, compilations: int) -> None:
     summary = tables.summarise(networks, names)
     engine = f"{'one product for all networks' if FLAGS.share else 'mapped over networks'}, {FLAGS.gradient}"
     seconds = time.perf_counter() - STARTED
-    tables.write_summary(run, summary, {"engine": engine, "compilations": compilations, "seconds": seconds})
+    facts = {"engine": engine, "compilations": compilations, "seconds": seconds}
+    write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         from experiments.sweeps import figures
 

@@ -52,7 +52,7 @@ def main() -> int:
             job, run, interrupts, checkpoint_every=FLAGS.checkpoint_every, quiet=FLAGS.quiet, sinks=tensorboard
         )
         if run.status == "interrupted":
-            print(f"{interrupts.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
+            interrupts.tell(path)
             return cli.INTERRUPTED
         summary = outcome.finish(job, run, state, draw=FLAGS.figures)
     if summary["status"] == "diverged" and FLAGS.debug_nans:

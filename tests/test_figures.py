@@ -70,7 +70,7 @@ CASES = {
 def draw(monkeypatch, tmp_path):
     """Calls a figure function and returns the Figure it would have saved."""
     kept = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
 
     def draw(function, *arguments):
         function(tmp_path / "figure.png", *arguments)

@@ -4,6 +4,8 @@ Like the script it leaves out inputs that are zero on every training example (tw
 but the time. `Dense` leaves out none, so that a reader can tell how much of the lead is that.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,13 +31,16 @@ class ClosedForm:
             batch_size=problem.batch_size,
             scale=problem.scale,
         )
-        self.numbers = training.Numbers(problem.learning_rate)
         self.train = training.place(problem.x, problem.y, skip_idle=self.skip_idle)
         self.key = jax.random.key(problem.seed)
-        params = Params(*map(jnp.asarray, problem.start))
-        state = segments.start(choices, params, self.numbers, len(problem.x))
+        epoch, self.numbers, state = self.begin(problem, choices)
         self.params, self.moments = state.params, state.moments
-        self.run = jax.jit(training.make_epoch(choices), donate_argnums=(0, 1))
+        self.run = jax.jit(epoch, donate_argnums=(0, 1))
+
+    def begin(self, problem: Problem, choices: training.Choices) -> tuple[Callable, training.Numbers, segments.State]:
+        """The epoch, the numbers and the first state."""
+        numbers, params = training.Numbers(problem.learning_rate), Params(*map(jnp.asarray, problem.start))
+        return training.make_epoch(choices), numbers, segments.start(choices, params, numbers, len(problem.x))
 
     def epoch(self, index: int) -> None:
         """The order is not taken from the problem: it is drawn here, on the clock. The gate would notice another."""

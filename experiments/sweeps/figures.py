@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from experiments.files import atomic
+from experiments.figures import BLUE, DPI, PALE, RED, save
 
 MOST_GROUPS = 8
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+COLOURS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 BAND = (0.25, 0.75)
 
 
@@ -32,7 +32,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str]) -> None:
         low, middle, high = (np.array([np.nanquantile(v, q) for v in per_epoch]) for q in (BAND[0], 0.5, BAND[1]))
         found.append((key or "all networks", at, low, middle, high))
     found.sort(key=lambda group: group[3][-1])
-    figure = Figure(figsize=(6.4, 4.0), dpi=140, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
     axis = figure.subplots()
     for (key, at, low, middle, high), colour in zip(found[:MOST_GROUPS], COLOURS, strict=False):
         axis.plot(at, middle, color=colour, label=key, lw=1.6)
@@ -44,7 +44,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str]) -> None:
     if accuracy and all((group[3] > 0).all() for group in found[:MOST_GROUPS]):
         axis.set_yscale("log")
     axis.legend(fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
@@ -57,9 +57,9 @@ def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
         if entry[shown]:
             cells.setdefault((entry[y], entry[x]), []).append(entry[shown]["mean"])
     grid = np.array([[np.mean(cells[b, a]) if (b, a) in cells else np.nan for a in xs] for b in ys])
-    figure = Figure(figsize=(2.2 + 0.6 * len(xs), 1.6 + 0.5 * len(ys)), dpi=140, layout="constrained")
+    figure = Figure(figsize=(2.2 + 0.6 * len(xs), 1.6 + 0.5 * len(ys)), dpi=DPI, layout="constrained")
     axis = figure.subplots()
-    axis.set_facecolor("#E6E6E6")
+    axis.set_facecolor(PALE)
     image = axis.imshow(grid, cmap="viridis" if accuracy else "viridis_r", aspect="auto", origin="lower")
     axis.set_xticks(range(len(xs)), [_short(value) for value in xs], rotation=45)
     axis.set_yticks(range(len(ys)), [_short(value) for value in ys])
@@ -67,7 +67,7 @@ def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
     axis.set_ylabel(y)
     axis.set_title(f"mean {shown.replace('_', ' ')}", loc="left", fontsize=10)
     figure.colorbar(image, ax=axis)
-    _save(figure, path)
+    save(figure, path)
 
 
 def lost_classes(path: Path, cells: list[dict]) -> None:
@@ -75,7 +75,7 @@ def lost_classes(path: Path, cells: list[dict]) -> None:
     losses, widths, inits, rates = (
         list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
     )
-    figure = Figure(figsize=(1.2 + 4.2 * len(losses), 3.6), dpi=140, layout="constrained")
+    figure = Figure(figsize=(1.2 + 4.2 * len(losses), 3.6), dpi=DPI, layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(losses), sharey=True))
     for axis, loss in zip(panels, losses, strict=True):
         for i, width in enumerate(widths):
@@ -95,13 +95,8 @@ def lost_classes(path: Path, cells: list[dict]) -> None:
     panels[0].set_ylabel("share that has lost a class")
     panels[0].legend(fontsize=8, frameon=False)
     figure.supxlabel("initialisation; from left to right in each group: rising learning rate", fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None})

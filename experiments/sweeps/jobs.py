@@ -10,8 +10,8 @@ import numpy as np
 from absl import flags as absl_flags
 from jaxtyping import Array, Key
 
+from experiments import caches, jobs
 from experiments import flags as training_flags
-from experiments import jobs
 from experiments.cli import BadInput, bad_input
 from experiments.sweeps.axes import NUMBERS
 from twolayer import datasets, network, segments, sweeps, training
@@ -108,15 +108,40 @@ def _suitable(hidden: int, inputs: int) -> int:
     return max(1, numbers // (hidden * inputs))
 
 
-def check(part: Part, data: datasets.Dataset) -> None:
-    """Whether the choices of a group go with the data, before anything is written.
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A sweep that has been checked and can start: its parts, the data, and what a manifest says of them."""
+
+    parts: Sequence[Part]
+    data: datasets.Dataset
+    facts: Mapping[str, object]
+    networks: int
+
+
+def plan(flags: Mapping[str, object], texts: Sequence[Mapping[str, str]], together: int | None = None) -> Plan:
+    """Read the points, load the data, and check each group of choices, before anything is written.
+
+    Args:
+      texts: points of axes.points.
+      together: networks to train at once; None is what suits the device.
 
     Raises:
-      BadInput: they do not.
+      BadInput: a point is not valid, or its choices do not go with the data.
     """
+    caches.use(flags["compile_cache"])
+    points = read(texts)
+    precision = jobs.configure(flags["precision"])
+    data = jobs.load(flags)
+    cut = parts(flags, points, data.inputs, together)
+    for part in {part.group: part for part in cut}.values():
+        _check(part, data)
+    return Plan(cut, data, jobs.facts_of(data, *precision), len(points))
+
+
+def _check(part: Part, data: datasets.Dataset) -> None:
+    """Whether the choices of a group go with the data."""
+    jobs.check_targets(data, part.flags["loss"])
     _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
-    if data.regression and part.flags["loss"] == "cross_entropy":
-        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; sweep the quadratic loss")
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
         training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from experiments import checkpoints
 from experiments.cli import Interrupts
+from experiments.provenance import provenance
 from experiments.runs import Run
-from experiments.session import LONGEST_SEGMENT, SEGMENT_FLOPS
+from experiments.session import segment_length
 from experiments.sweeps import tables
-from experiments.sweeps.jobs import Part, StackJob, prepare
+from experiments.sweeps.jobs import Part, Plan, StackJob, prepare
 from twolayer import datasets, segments, sweeps
 from twolayer.evaluation import evaluate
 
@@ -39,14 +40,26 @@ class Programs:
         return self._known[part.group]
 
 
-def train(
-    run: Run, parts: Sequence[Part], data: datasets.Dataset, interrupts: Interrupts, *, shared: bool, quiet: bool
-) -> Programs:
-    """Train all parts that are not on disk yet, each to its end or to a signal.
+def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | None:
+    """Train what a plan says and is not on disk yet; None if a signal came first, after saying how to go on.
 
     Raises:
-      BadInput: a checkpoint or a part on disk is damaged.
+      BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
     """
+    run.create()
+    run.set_status("running", **provenance(), **plan.facts, networks=plan.networks, parts=len(plan.parts))
+    with Interrupts() as interrupts:
+        programs = _train(run, plan.parts, plan.data, interrupts, shared, quiet)
+        if run.status == "interrupted":
+            interrupts.tell(run.path)
+            return None
+    return programs
+
+
+def _train(
+    run: Run, parts: Sequence[Part], data: datasets.Dataset, interrupts: Interrupts, shared: bool, quiet: bool
+) -> Programs:
+    """All parts that are not on disk yet, each to its end or to a signal."""
     programs = Programs(shared)
     todo = [part for part in parts if not tables.is_done(run, part.index)]
     total = sum(part.real * part.flags["epochs"] for part in parts)
@@ -64,7 +77,7 @@ def _train_part(
 ) -> bool:
     """Whether the part was finished; if not, it is saved."""
     job = prepare(part, data, programs.shared)
-    epochs, length = job.choices.epochs, _segment_length(job)
+    epochs, length = job.choices.epochs, segment_length(job.train, job.state.params)
     segment, score = programs.of(part, job, length)
     state, history, epoch = _resumed(run, part, job)
     progress.update(part.real * epoch)
@@ -101,12 +114,6 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
         return job.state, history, 0
     epoch, state, kept = found
     return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch)
-
-
-def _segment_length(job: StackJob) -> int:
-    n, d = job.train.x.shape
-    N, C, K = job.state.params.W2.shape
-    return int(np.clip(SEGMENT_FLOPS / (N * n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))
 
 
 def _score(job: StackJob) -> Callable:

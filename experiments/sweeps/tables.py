@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from experiments.cli import BadInput
-from experiments.files import atomic, write_json
+from experiments.files import atomic
 from experiments.runs import Run
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -67,11 +67,6 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
         entry |= {name: _figures([row[name] for row in good]) for name in SUMMARISED}
         found.append(entry)
     return found
-
-
-def write_summary(run: Run, summary: list[dict], facts: dict) -> None:
-    """Write summary.json."""
-    write_json(run.path / "summary.json", {"groups": summary, **facts})
 
 
 def text(summary: list[dict], axes: Sequence[str]) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import jax
 
 from twolayer.checks import check_choice
-from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS
+from twolayer.gradients import check_names
 from twolayer.verification import explain, findings, kinks, numeric, own_loss, programs, unexplained
 from twolayer.verification.counterexample import smallest
 from twolayer.verification.evidence import Group, Subject, gather, subject
@@ -67,12 +66,10 @@ def verify(
         or an argument is not known.
     """
     started = time.perf_counter()
-    check_choice("loss", loss, LOSSES)
-    check_choice("output", output, OUTPUTS)
-    check_choice("reduction", reduction, REDUCTIONS)
-    check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
     if not callable(gradients):
         raise ValueError(f"gradients must be a function (params, x, y), got {type(gradients).__name__}")
+    check_names(loss, output, reduction)
+    check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
     for precision in precisions:
         check_choice("precisions", precision, PRECISIONS)
     setting, say = Setting(loss, output, reduction), progress or (lambda text: None)
