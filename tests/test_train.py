@@ -135,11 +135,11 @@ def uninterrupted(tmp_path_factory):
     return read(run_dir)
 
 
-def interrupt(run_dir, number):
-    """Send a signal once the run has logged an epoch; returns (exit status, stderr)."""
+def interrupt(run_dir, number, epochs=1):
+    """Send a signal once the run has logged so many epochs; returns (exit status, stderr)."""
     process = start(*LONG, f"--run_dir={run_dir}")
-    deadline = time.monotonic() + 120
-    while not (run_dir / "metrics.jsonl").exists() or not (run_dir / "metrics.jsonl").read_text():
+    metrics, deadline = run_dir / "metrics.jsonl", time.monotonic() + 120
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < epochs:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(number)
@@ -168,7 +168,7 @@ def test_a_killed_run_continues_to_the_same_bits(tmp_path, uninterrupted):
 
 
 def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, uninterrupted):
-    assert interrupt(tmp_path / "run", signal.SIGTERM)[0] == 75
+    assert interrupt(tmp_path / "run", signal.SIGTERM, epochs=51)[0] == 75  # so that there are two
     _, last = sorted((tmp_path / "run" / "checkpoints").iterdir())
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
