@@ -66,7 +66,7 @@ def main() -> int:
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
     run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]))
-    plan = jobs.plan(values, texts)
+    plan = jobs.plan(values, texts, manifest=run.manifest)
     if plan.data.regression:
         raise cli.BadInput(f"--dataset={plan.data.name} has no classes to lose")
     if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
@@ -81,7 +81,7 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     from experiments.sweeps import figures, lost, tables
 
     _, networks = tables.join(run, parts)
-    seconds = run.seconds()
+    seconds = float(sum(networks["seconds"].to_pylist()))
     cells = lost.cells(networks)
     start = lost.at_the_start(cells, data, FLAGS.seeds)
     expected = lost.expected_dead(data.test.x, data.outputs)

@@ -88,11 +88,6 @@ class Run:
         path = self.path / "metrics.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def seconds(self) -> float:
-        """Since the run was created, pauses included."""
-        created, updated = (datetime.datetime.fromisoformat(self.manifest[name]) for name in ("created", "updated"))
-        return (updated - created).total_seconds()
-
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Append one line per epoch."""
         with open(self.path / "metrics.jsonl", "a") as file:

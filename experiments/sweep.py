@@ -60,7 +60,7 @@ def main() -> int:
 
     from experiments.sweeps import jobs, session
 
-    plan = jobs.plan(values, texts, FLAGS.together)
+    plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
     programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
     if programs is None:
         return cli.INTERRUPTED

@@ -16,9 +16,11 @@ from experiments.cli import BadInput, bad_input
 from experiments.sweeps.axes import NUMBERS
 from twolayer import datasets, network, segments, sweeps, training
 
-# What is trained together on a CPU: as many networks as keep W1 of all, its gradient and a batch in the caches.
-CPU_NUMBERS = 2**20  # entries of W1
-GPU_NUMBERS = 2**30
+# What is trained together. On a CPU, as many networks as keep the hidden activations of a batch in its caches: measured,
+# the fastest stacks have 2,000 to 4,000 hidden units in all at batch 128, for 64 inputs as for 784 (docs/scaling.md). An
+# accelerator takes as many as its memory holds.
+CPU_ACTIVATIONS = 2**19  # numbers in O1 of all networks
+ACCELERATOR_WEIGHTS = 2**30  # numbers in W1 of all networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +82,18 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
 
 
 def parts(
-    flags: Mapping[str, object], points: Sequence[Mapping[str, object]], inputs: int, size: int | None = None
+    flags: Mapping[str, object],
+    points: Sequence[Mapping[str, object]],
+    inputs: int,
+    most: int | None = None,
+    sizes: Sequence[int] = (),
 ) -> list[Part]:
-    """Group the points by their choices and cut each group; `size` networks at most, or what suits the device.
+    """Group the points by their choices and cut each group.
 
     Args:
       inputs: d of the data.
+      most: networks in a part at most; None is what suits the device.
+      sizes: the parts of an earlier session, if the sweep is continued: whatever the device, they stay the same.
     """
     groups: dict[tuple, list[int]] = {}
     for number, point in enumerate(points):
@@ -94,8 +102,9 @@ def parts(
     found: list[Part] = []
     for group, (choices, members) in enumerate(groups.items()):
         own = dict(flags) | dict(choices)
-        together = min(size or _suitable(own["hidden"], inputs), len(members))
+        together = min(most or _suitable(own["hidden"], inputs, own["batch_size"]), len(members))
         together = -(-len(members) // -(-len(members) // together))  # no part much smaller than the others
+        together = sizes[group] if sizes else together
         for start in range(0, len(members), together):
             networks = members[start : start + together]
             real, filled = len(networks), (networks * together)[:together]
@@ -103,9 +112,10 @@ def parts(
     return found
 
 
-def _suitable(hidden: int, inputs: int) -> int:
-    numbers = CPU_NUMBERS if jax.default_backend() == "cpu" else GPU_NUMBERS
-    return max(1, numbers // (hidden * inputs))
+def _suitable(hidden: int, inputs: int, batch_size: int) -> int:
+    if jax.default_backend() == "cpu":
+        return max(1, CPU_ACTIVATIONS // (hidden * batch_size))
+    return max(1, ACCELERATOR_WEIGHTS // (hidden * inputs))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,12 +128,18 @@ class Plan:
     networks: int
 
 
-def plan(flags: Mapping[str, object], texts: Sequence[Mapping[str, str]], together: int | None = None) -> Plan:
+def plan(
+    flags: Mapping[str, object],
+    texts: Sequence[Mapping[str, str]],
+    most: int | None = None,
+    manifest: Mapping[str, object] | None = None,
+) -> Plan:
     """Read the points, load the data, and check each group of choices, before anything is written.
 
     Args:
       texts: points of axes.points.
-      together: networks to train at once; None is what suits the device.
+      most: networks to train at once; None is what suits the device.
+      manifest: of the sweep that is continued, if one is.
 
     Raises:
       BadInput: a point is not valid, or its choices do not go with the data.
@@ -132,10 +148,12 @@ def plan(flags: Mapping[str, object], texts: Sequence[Mapping[str, str]], togeth
     points = read(texts)
     precision = jobs.configure(flags["precision"])
     data = jobs.load(flags)
-    cut = parts(flags, points, data.inputs, together)
-    for part in {part.group: part for part in cut}.values():
+    cut = parts(flags, points, data.inputs, most, (manifest or {}).get("part_sizes", ()))
+    groups = {part.group: part for part in cut}
+    for part in groups.values():
         _check(part, data)
-    return Plan(cut, data, jobs.facts_of(data, *precision), len(points))
+    facts = jobs.facts_of(data, *precision) | {"part_sizes": [len(part.networks) for part in groups.values()]}
+    return Plan(cut, data, facts, len(points))
 
 
 def _check(part: Part, data: datasets.Dataset) -> None:

@@ -79,10 +79,11 @@ def _train_part(
     job = prepare(part, data, programs.shared)
     epochs, length = job.choices.epochs, segment_length(job.train, job.state.params)
     segment, score = programs.of(part, job, length)
-    state, history, epoch = _resumed(run, part, job)
+    state, history, epoch, seconds = _resumed(run, part, job)
     progress.update(part.real * epoch)
     saved = time.monotonic()
     while epoch < epochs:
+        began = time.perf_counter()
         state, metrics = jax.block_until_ready(
             segment(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
         )
@@ -90,30 +91,32 @@ def _train_part(
         for column, values in zip(history, metrics, strict=True):
             column[epoch : epoch + new] = np.asarray(values)[:new]
         epoch += new
+        seconds += time.perf_counter() - began
         progress.update(part.real * new)
         progress.set_postfix({"part": part.index, "valid": f"{np.nanmedian(history.valid_loss[epoch - 1]):.4f}"})
         if epoch < epochs and (interrupts.received or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            checkpoints.save(run.checkpoints, f"{part.index:05d}-{epoch:08d}", (np.int32(epoch), state, history))
+            whole = np.int32(epoch), np.float64(seconds), state, history
+            checkpoints.save(run.checkpoints, f"{part.index:05d}-{epoch:08d}", whole)
             saved = time.monotonic()
             if interrupts.received:
                 return False
-    tables.write_part(run, part.index, *_rows(part, job, state, history, score))
+    tables.write_part(run, part.index, *_rows(part, job, state, history, score, seconds))
     checkpoints.clear(run.checkpoints)
     return not interrupts.received
 
 
-def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int]:
-    """State, metrics and epoch of this part's checkpoint, if there is one; else the start."""
+def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
+    """State, metrics, epoch and training time of this part's checkpoint, if there is one; else the start."""
     shape = (job.choices.epochs, len(part.networks))
     kinds = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
     dtype = np.dtype(job.numbers.learning_rate.dtype)
     history = segments.Metrics(*(np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields))
-    like: PyTree = (np.int32(0), job.state, history)
+    like: PyTree = (np.int32(0), np.float64(0), job.state, history)
     found = checkpoints.restore(run.checkpoints, like, prefix=f"{part.index:05d}-")
     if found is None:
-        return job.state, history, 0
-    epoch, state, kept = found
-    return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch)
+        return job.state, history, 0, 0.0
+    epoch, seconds, state, kept = found
+    return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch), float(seconds)
 
 
 def _score(job: StackJob) -> Callable:
@@ -123,9 +126,9 @@ def _score(job: StackJob) -> Callable:
 
 
 def _rows(
-    part: Part, job: StackJob, state: segments.State, history: segments.Metrics, score: Callable
+    part: Part, job: StackJob, state: segments.State, history: segments.Metrics, score: Callable, seconds: float
 ) -> tuple[pa.Table, pa.Table]:
-    """(a row for each network and epoch, a row for each network)."""
+    """(a row for each network and epoch, a row for each network). Time is shared evenly within a part."""
     test = score(segments.final_params(state), job.test)
     kept = [np.asarray(state.epoch)[i] for i in range(part.real)]
     of_epoch = np.concatenate([np.arange(n) for n in kept]).astype(int)
@@ -145,4 +148,5 @@ def _rows(
         "valid_accuracy": [history.valid_accuracy[n - 1, i] if n else np.nan for i, n in enumerate(kept)],
     }
     networks |= {f"test_{name}": np.asarray(column)[: part.real] for name, column in test._asdict().items()}
+    networks |= {"seconds": np.full(part.real, seconds / part.real)}
     return pa.table(epochs), pa.table(networks)
