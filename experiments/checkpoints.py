@@ -1,12 +1,17 @@
-"""Checkpoints: the whole state of a run, each in one .npz with the SHA-256 of its content, the last few kept.
+"""Checkpoints: the whole state of a run, written by Orbax, with the SHA-256 of every file beside it, the last few kept.
 
-Each is written whole or not at all. When one is read its content is verified; a damaged one is reported and the one
-before it is used, so nothing is lost but the time in between.
+Orbax writes a checkpoint whole or not at all, but loads arrays whose bits have changed without a word. So its files are
+verified before it reads them, and one without its sums was not completed. A damaged one is reported and the one before
+it is used: nothing is lost but the time in between. `sha256sum --check` understands the sums too. Of several processes
+the first alone reads and writes.
 """
 
+import contextlib
 import hashlib
 import pathlib
+import shutil
 import sys
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -16,15 +21,28 @@ from experiments.cli import BadInput
 from experiments.files import atomic
 
 KEPT = 2  # a damaged one has another before it
+SUMS = ".sha256"
 
 
-def save(folder: pathlib.Path, name: str, state: PyTree) -> None:
-    """Write the leaves of `state`, and remove all but the last few. Names sort in the order of time."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-    with atomic(folder / f"{name}.npz", "wb") as file:
-        np.savez(file, sha256=_digest(leaves), **{f"leaf{i}": leaf for i, leaf in enumerate(leaves)})
-    for old in _newest_first(folder)[KEPT:]:
-        old.unlink()
+def save(folder: pathlib.Path, name: str, state: PyTree, kept: int = KEPT) -> None:
+    """Write the leaves of `state`, and remove all but the last `kept`.
+
+    Args:
+      name: of the checkpoint; names sort in the order of time.
+      state: arrays, none of them empty.
+    """
+    content = {f"leaf{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+    path = folder / name
+    with _orbax() as orbax:
+        orbax.save(path.absolute(), content, force=True)
+    with atomic(_sums_of(path)) as file:
+        file.write(_sums(path))
+    complete = _newest_first(folder)
+    for old in complete[kept:]:
+        _sums_of(old).unlink()
+    for other in folder.iterdir():  # the old ones, and what a killed process has left
+        if other.is_dir() and other not in complete[:kept]:
+            shutil.rmtree(other)
 
 
 def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | None:
@@ -34,7 +52,7 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
       prefix: of the names that count.
 
     Raises:
-      BadInput: a file holds a state of other shapes or types.
+      BadInput: one holds a state of other shapes or types.
     """
     expected, structure = jax.tree.flatten(like)
     for path in _newest_first(folder):
@@ -53,26 +71,44 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
 def clear(folder: pathlib.Path) -> None:
     """Remove all checkpoints."""
     for path in _newest_first(folder):
-        path.unlink()
+        _sums_of(path).unlink()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(folder.glob("*.npz"), reverse=True)
+    """The checkpoints that were completed."""
+    return sorted((path.with_suffix("") for path in folder.glob(f"[!.]*{SUMS}")), reverse=True)
 
 
 def _read(path: pathlib.Path) -> list[np.ndarray] | None:
-    """The leaves, or None if the file is not as it was written."""
+    """The leaves, or None if a file is not as it was written."""
     try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            leaves = [file[f"leaf{i}"] for i in range(len(file.files) - 1)]
-            return leaves if str(file["sha256"]) == _digest(leaves) else None
-    except Exception:  # zip, zlib, NumPy's header parser and the file system each have their own
+        if _sums_of(path).read_text() != _sums(path):
+            return None
+        with _orbax() as orbax:
+            content = orbax.restore(path.absolute())
+        return [content[name] for name in sorted(content)]
+    except (OSError, ValueError):  # ValueError: the sums are no text any more
         return None
 
 
-def _digest(leaves: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for leaf in leaves:
-        digest.update(f"{leaf.dtype} {leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
+def _sums_of(path: pathlib.Path) -> pathlib.Path:
+    return path.with_suffix(SUMS)
+
+
+def _sums(path: pathlib.Path) -> str:
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.relative_to(path.parent)}\n" for f in files)
+
+
+@contextlib.contextmanager
+def _orbax() -> Iterator:
+    """A checkpointer that this process uses alone, whatever others there are."""
+    import orbax.checkpoint as ocp  # a quarter of a second, and not needed to finish a short run
+
+    own = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(), active_processes={jax.process_index()}, barrier_sync_key_prefix="first"
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=own)
+    with ocp.Checkpointer(handler, multiprocessing_options=own) as checkpointer:
+        yield checkpointer

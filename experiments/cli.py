@@ -9,11 +9,16 @@ import functools
 import pathlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from absl import app, flags, logging
 
+Result = TypeVar("Result")
+
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 3, 75
+PATIENCE = 3.0  # seconds that a program may go on after a signal; then what was saved before it counts
 
 
 class BadInput(Exception):
@@ -37,7 +42,7 @@ def bad_input(*errors: type[Exception]) -> Iterator[None]:
 
 
 class Interrupts:
-    """Turns SIGTERM and SIGINT into a flag to look at between segments. A second signal acts at once, as usual."""
+    """Turns SIGTERM and SIGINT into a flag to look at between segments. A second signal ends the process at once."""
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -47,7 +52,32 @@ class Interrupts:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._restore()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def during(self, work: Callable[[], Result], patience: float = PATIENCE) -> Result | None:
+        """What `work` returns; None if a signal has come and it takes longer than `patience` seconds after that.
+
+        It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
+        """
+        outcome: list[tuple[bool, object]] = []
+        ended = threading.Event()
+
+        def call() -> None:
+            try:
+                outcome.append((True, work()))
+            except BaseException as error:
+                outcome.append((False, error))
+            ended.set()
+
+        threading.Thread(target=call, daemon=True).start()
+        while not ended.wait(0.5):
+            if self.received and not ended.wait(patience):
+                return None
+        done, value = outcome[0]
+        if not done:
+            raise value
+        return value
 
     def tell(self, path: pathlib.Path) -> None:
         """Say that the run in `path` was saved because of the signal."""
@@ -55,18 +85,15 @@ class Interrupts:
 
     def _note(self, number: int, frame: object) -> None:
         self.received = signal.Signals(number).name
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        for number in self._previous:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:
     try:
         return main()
     except BadInput as error:
-        return _refuse(str(error), refusal)
+        return refuse(str(error), refusal)
 
 
 def _parse(refusal: int, argv: list[str]) -> list[str]:
@@ -76,12 +103,13 @@ def _parse(refusal: int, argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        sys.exit(_refuse(str(error), refusal))
+        sys.exit(refuse(str(error), refusal))
     if rest[1:]:
-        sys.exit(_refuse(f"unexpected argument {rest[1]!r}: flags are written --name=value", refusal))
+        sys.exit(refuse(f"unexpected argument {rest[1]!r}: flags are written --name=value", refusal))
     return rest
 
 
-def _refuse(reason: str, status: int) -> int:
+def refuse(reason: str, status: int) -> int:
+    """Say in one line why not, and return the status."""
     print(f"error: {' '.join(reason.split())}", file=sys.stderr)
     return status

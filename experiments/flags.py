@@ -18,10 +18,19 @@ PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
 PLACES = (
-    *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard", "checkpoint_every"),
+    *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard"),
+    *("checkpoint_every", "checkpoints_kept"),
     *("dry_run", "debug_nans", "compile_cache", "profile"),
+    *("mesh", "distributed", "coordinator_address", "num_processes", "process_id"),  # up to rounding
 )
-OF_ONE_RUN = ("tensorboard", "dry_run", "debug_nans", "profile", "checkpoint_every")  # many networks at once have none
+OF_ONE_RUN = (
+    "tensorboard",
+    "dry_run",
+    "debug_nans",
+    "profile",
+    "checkpoint_every",
+    "checkpoints_kept",
+)  # many networks at once have none
 
 # Data
 flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
@@ -72,12 +81,23 @@ flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is n
 # Run
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
 flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
+flags.DEFINE_integer("checkpoints_kept", 2, "How many; of a damaged one the one before is used.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
 flags.DEFINE_bool("dry_run", False, "Say what the run would take (shapes, memory, operations), and stop.")
 flags.DEFINE_bool("debug_nans", False, "Of a run that diverges, name the step and the first number that is not finite.")
 flags.DEFINE_string("compile_cache", None, "Folder to keep compiled programs in; nobody else may have access to it.")
 flags.DEFINE_bool("profile", False, "Write a trace of the training for TensorBoard or Perfetto.")
+flags.DEFINE_string(
+    "mesh",
+    None,
+    "Devices by what they share: data=2,hidden=4 splits batches in 2 and hidden units in 4; nets splits the networks "
+    "of a sweep [one device; all of several processes, by hidden, or by nets].",
+)
+flags.DEFINE_enum("distributed", "auto", ["auto", "on", "off"], "Whether this is one of several processes.")
+flags.DEFINE_string("coordinator_address", None, "HOST:PORT of the first process [Slurm, Open MPI, TPU: detected].")
+flags.DEFINE_integer("num_processes", None, "How many processes [detected].", lower_bound=1)
+flags.DEFINE_integer("process_id", None, "Which of them this is, from 0 [detected].", lower_bound=0)
 flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
 
 

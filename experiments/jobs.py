@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from experiments.cli import BadInput, bad_input
-from twolayer import datasets, network, segments, training
+from twolayer import datasets, devices, network, segments, training
 from twolayer.optimizers import OPTIMIZERS
 
 # --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
@@ -27,6 +28,7 @@ class Job:
     """A run that has been checked and can start."""
 
     data: datasets.Dataset
+    mesh: Mesh
     train: training.Examples
     valid: training.Examples
     choices: training.Choices
@@ -43,12 +45,16 @@ def prepare(flags: Mapping[str, object]) -> Job:
       BadInput: the data cannot be had, or does not go with the flags.
     """
     parameters, compute, matmul = configure(flags["precision"])
+    mesh = mesh_of(flags, "hidden")
     data = load(flags)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
-    with bad_input(ValueError):
+    facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
+    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items()}
+
+    def start(key: Key[Array, ""], numbers: training.Numbers) -> segments.State:
         params = network.init(
-            init_key,
+            key,
             data.inputs,
             flags["hidden"],
             data.outputs,
@@ -57,12 +63,39 @@ def prepare(flags: Mapping[str, object]) -> Job:
             scale=flags["init_scale"],
             dtype=jnp.dtype(parameters),
         )
-        state = segments.start(choices, params, numbers, len(data.train.x))
-    facts = facts_of(data, parameters, compute, matmul)
-    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items()}
-    train = training.place(*data.train, skip_idle=float(numbers.weight_decay) == 0)
-    valid = training.place(*data.valid)
-    return Job(data, train, valid, choices, numbers, order_key, state, facts)
+        return segments.start(choices, params, numbers, len(data.train.x))
+
+    everywhere = devices.everywhere(mesh)
+    skip_idle = facts["numbers"]["weight_decay"] == 0
+    init_key, order_key, numbers = devices.put((init_key, order_key, numbers), everywhere)
+    with bad_input(ValueError):
+        places = devices.spread(jax.eval_shape(start, init_key, numbers), mesh)
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
+        state = jax.jit(start, out_shardings=places)(init_key, numbers)
+    train = training.place(*data.train, skip_idle=skip_idle, where=everywhere)
+    valid = training.place(*data.valid, where=everywhere)
+    return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
+
+
+def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
+    """The mesh that --mesh describes: one device if it is not given, all devices of several processes.
+
+    Args:
+      spread_over: the axis that these share if it is not given.
+
+    Raises:
+      BadInput: it is not well formed, or does not fit the devices.
+    """
+    text = flags["mesh"]
+    if text is None:
+        sizes = {spread_over: jax.device_count()} if jax.process_count() > 1 else {}
+    else:
+        pairs = [part.partition("=") for part in text.split(",")]
+        if not all(number.isdecimal() for _, _, number in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+            raise BadInput(f"--mesh={text} is not understood; write it like --mesh=data=2,hidden=4")
+        sizes = {name: int(number) for name, _, number in pairs}
+    with bad_input(ValueError):
+        return devices.make_mesh(sizes)
 
 
 def configure(precision: str) -> tuple[str, str, str]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from experiments import processes
 from experiments.jobs import Job
 from experiments.runs import Run
-from twolayer import segments
+from twolayer import devices, segments
 from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
 from twolayer.losses import LOSSES
@@ -18,9 +19,11 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
 
     Returns the summary without its `seconds`.
     """
-    params = segments.final_params(state)
-    O2, value, correct = map(np.asarray, _score(job)(params, *job.data.test))
-    arrays = {name: np.asarray(leaf) for name, leaf in params._asdict().items()}
+    params, everywhere = segments.final_params(state), devices.everywhere(job.mesh)
+    with jax.set_mesh(job.mesh):
+        scored = _score(job)(params, *devices.put((job.data.test.x, job.data.test.y), everywhere))
+    O2, value, correct = processes.fetch(scored)
+    arrays = processes.fetch(params)._asdict()
     rows = run.metrics()
     epochs = int(state.epoch if state.best is None else state.best[2])
     summary = {
@@ -33,7 +36,7 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
         "test_accuracy": None if job.data.regression else float(correct.mean()),
         "params_sha256": run.save_params(arrays),
     }
-    if draw:
+    if draw and processes.first():
         _draw(job, run, rows, arrays, O2, value)
     return summary
 
@@ -56,7 +59,7 @@ def _score(job: Job) -> jax.stages.Wrapped:
 
 
 def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
-    """The metrics at the end of `epoch`; nulls where not one epoch was finite."""
+    """The metrics at the end of `epoch`; nulls where not one epoch was finite, or another process has them."""
     names = (
         "train_loss",
         "train_accuracy",
@@ -66,7 +69,7 @@ def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
         "dead_outputs",
         "lost_classes",
     )
-    return {name: rows[epoch - 1][name] if epoch else None for name in names}
+    return {name: rows[epoch - 1][name] if rows and epoch else None for name in names}
 
 
 def _draw(

@@ -45,6 +45,13 @@ IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_s
 
 
 def main() -> int:
+    """Flags to an exit status, as one process or as one of several."""
+    from experiments import processes
+
+    return processes.supervised(_study, training_flags.values())
+
+
+def _study() -> int:
     """Flags to a table of cells; returns the exit status."""
     alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
@@ -55,7 +62,7 @@ def main() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments import runs
+    from experiments import processes, runs
     from experiments.sweeps import axes, jobs, session
     from twolayer.optimizers import OPTIMIZERS
 
@@ -69,9 +76,11 @@ def main() -> int:
     plan = jobs.plan(values, texts, manifest=run.manifest)
     if plan.data.regression:
         raise cli.BadInput(f"--dataset={plan.data.name} has no classes to lose")
+    run = run if processes.first() else runs.Follower(path, run.manifest)
     if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
         return cli.INTERRUPTED
-    _finish(run, plan.data, len(plan.parts), json)
+    if processes.first():
+        _finish(run, plan.data, len(plan.parts), json)
     return cli.DONE
 
 

@@ -1,23 +1,28 @@
 """What a run would take, before anything runs: shapes, bytes and floating-point operations."""
 
+import math
+
 import jax
 from jaxtyping import PyTree
 
 from experiments.jobs import Job
-from experiments.session import segment_length
 
 
 def describe(job: Job) -> str:
-    """A few lines for --dry_run. Operations are those of the matrix products, 2 for each multiply-add."""
+    """A few lines for --dry_run.
+
+    Operations are those of the matrix products, 2 for each multiply-add; memory is that of one device.
+    """
     (n, d), (C, K) = job.train.x.shape, job.state.params.W2.shape
     B = job.choices.batch_size
     steps = -(-n // B)
     data = _bytes((job.train, job.valid))
     state = _bytes(job.state)
     element = job.state.params.W1.dtype.itemsize
+    examples, units = B // job.mesh.shape["data"], K // job.mesh.shape["hidden"]
     # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
-    batch = element * B * (d + 4 * K + 5 * C)
-    gradients = element * (K * d + K + C * K + C)
+    batch = element * examples * (d + 4 * units + 5 * C)
+    gradients = element * (units * (d + 1 + C) + C)
     train = 2 * n * (2 * d * K + 3 * K * C)  # Z1, dW1; Z2, dO1, dW2
     valid = 2 * len(job.valid.x) * (job.data.inputs * K + K * C)
     shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())
@@ -25,22 +30,25 @@ def describe(job: Job) -> str:
     skipped = job.data.inputs - d
     idle = f", {skipped} of {job.data.inputs} inputs idle" if skipped else ""
     epochs, dtype = job.choices.epochs, job.state.params.W1.dtype
-    length = segment_length(job.train, job.state.params)
     memory = {"data": data, "parameters and moments": state, "gradient": gradients, "one batch": batch}
     parts = ", ".join(f"{name} {_size(number)}" for name, number in memory.items())
+    kinds = [f"{device.platform}: {device.device_kind}" for device in job.mesh.devices.flat]
+    mesh = ", ".join(f"{axis} {size}" for axis, size in job.mesh.shape.items() if size > 1)
     lines = [
         f"parameters   {shapes}: {parameters:,} of {dtype}",
         f"data         {n:,} training examples of {d} inputs{idle}, {len(job.valid.x):,} for validation",
-        f"steps        {steps:,} an epoch, {steps * epochs:,} in all, in segments of {length} epochs",
+        f"steps        {steps:,} an epoch, {steps * epochs:,} in all",
         f"memory       {_size(sum(memory.values()))}: {parts}",
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
-        f"devices      {', '.join(f'{device.platform}: {device.device_kind}' for device in jax.devices())}",
+        f"devices      {', '.join(kinds)}" + (f"; split by {mesh}" if mesh else ""),
     ]
     return "\n".join(lines)
 
 
 def _bytes(tree: PyTree) -> int:
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    """On one device."""
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def _size(number: float) -> str:

@@ -112,6 +112,35 @@ class Run:
         write_json(self.path / "summary.json", summary)
 
 
+class Follower(Run):
+    """The run as a process sees it that leaves reading and writing to the first."""
+
+    def create(self) -> None:
+        """Nothing."""
+
+    def set_status(self, status: str, **facts: object) -> None:
+        """Keep them in memory."""
+        self.manifest |= {**facts, "status": status}
+
+    def metrics(self) -> list[dict]:
+        """None."""
+        return []
+
+    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Nothing."""
+
+    def keep_metrics(self, epochs: int) -> list[dict]:
+        """None."""
+        return []
+
+    def save_params(self, params: Mapping[str, np.ndarray]) -> str:
+        """Nothing."""
+        return ""
+
+    def save_summary(self, summary: Mapping[str, object]) -> None:
+        """Nothing."""
+
+
 def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = ()) -> Run:
     """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
 

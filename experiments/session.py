@@ -1,31 +1,49 @@
 """A training session: the compiled segment in a loop, with all that a run writes and a person sees meanwhile."""
 
-import math
+import dataclasses
+import os
+import sys
 import time
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 from tqdm import tqdm
 
-from experiments import checkpoints
+from experiments import checkpoints, cli, processes
 from experiments.cli import Interrupts
 from experiments.jobs import Job
 from experiments.provenance import provenance
 from experiments.runs import Run
 from experiments.sinks import Sink
-from twolayer import segments
-from twolayer.network import Params
-from twolayer.training import Examples
+from twolayer import devices, segments
 
-# Floating-point operations in a segment. Between segments progress is shown and signals are heard, so one should last
-# about a tenth of a second on a CPU; small data sets put many epochs into it.
-SEGMENT_FLOPS = 2e10
-LONGEST_SEGMENT = 25  # epochs
+LONGEST_SEGMENT = 100  # epochs
+
+
+@dataclasses.dataclass
+class Pace:
+    """How many epochs the next segment should have, so that progress is shown and signals are heard in between."""
+
+    seconds: float = 0.25  # that a segment should last
+    epoch_seconds: float | None = None  # what an epoch took last time
+
+    def epochs(self) -> int:
+        """Of the next segment, the same in all processes."""
+        known = self.epoch_seconds is not None
+        own = np.int32(np.clip(self.seconds / max(self.epoch_seconds, 1e-9), 1, LONGEST_SEGMENT) if known else 1)
+        return int(processes.firsts(own))
+
+    def slow(self) -> bool:
+        """Whether an epoch may outlast the patience after a signal."""
+        long = self.epoch_seconds is None or self.epoch_seconds > cli.PATIENCE / 3
+        return processes.any_of(long)
 
 
 def train(
-    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, quiet: bool, sinks: list[Sink]
+    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, kept: int, quiet: bool, sinks: list[Sink]
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
@@ -34,48 +52,93 @@ def train(
     Raises:
       BadInput: the checkpoint is of another version.
     """
-    state = checkpoints.restore(run.checkpoints, job.state) or job.state
+    state = restored(run, job.state)
     epoch, epochs = int(state.epoch), job.choices.epochs
-    kept = run.keep_metrics(epoch)
+    before = run.keep_metrics(epoch)
     for sink in sinks:
-        sink(kept)
-    length = segment_length(job.train, job.state.params)
-    segment, compile_seconds = _compile(job, state, length)
-    run.set_status("running", **provenance(), **job.facts, segment_epochs=length, compile_seconds=compile_seconds)
+        sink(before)
+    compiled = interrupts.during(lambda: _compile(job, state))
+    if compiled is None:
+        leave(run, interrupts)
+    segment, compile_seconds = compiled
+    run.set_status("running", **provenance(), **job.facts, compile_seconds=compile_seconds)
 
+    pace = Pace()
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
         while epoch < epochs and int(state.status) == segments.RUNNING:
-            if interrupts.received:
-                checkpoints.save(run.checkpoints, f"{epoch:08d}", state)
+            if processes.any_of(interrupts.received is not None):
+                save(run, f"{epoch:08d}", processes.fetch(state), kept)
                 run.set_status("interrupted")
                 break
             began, last = time.perf_counter(), epoch
-            state, metrics = jax.block_until_ready(segment(state, job.order_key, job.numbers, job.train, job.valid))
+            until = min(epoch + pace.epochs(), (epoch // checkpoint_every + 1) * checkpoint_every, epochs)
+            arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
+            copy = host_copy(state) if pace.slow() else None
+            done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
+            if done is None:
+                leave(run, interrupts, f"{epoch:08d}", copy, kept)
+            state, metrics = done
             seconds = time.perf_counter() - began
             epoch = int(state.epoch)
+            pace.epoch_seconds = seconds / (until - last)
             rows = _rows(job, metrics, last, epoch, seconds)
             run.log(rows)
             for sink in sinks:
                 sink(rows)
             _show(progress, rows)
-            if epoch // checkpoint_every > last // checkpoint_every and epoch < epochs:
-                checkpoints.save(run.checkpoints, f"{epoch:08d}", state)
+            if epoch % checkpoint_every == 0 and last < epoch < epochs:
+                save(run, f"{epoch:08d}", processes.fetch(state), kept)
     return state
 
 
-def _compile(job: Job, state: segments.State, length: int) -> tuple[Callable, float]:
+def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:
+    """`state`, or what the run's newest checkpoint has in its place: arrays of devices on the same devices.
+
+    Args:
+      prefix: of the checkpoints that count.
+
+    Raises:
+      BadInput: the checkpoint is of another version.
+    """
+    found = checkpoints.restore(run.checkpoints, state, prefix) if processes.first() else None
+    if not processes.firsts(np.array(found is not None)):
+        return state
+    host = processes.firsts(found if processes.first() else jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), state))
+    return jax.tree.map(
+        lambda new, old: devices.put(new, old.sharding) if isinstance(old, jax.Array) else new, host, state
+    )
+
+
+def save(run: Run, name: str, state: PyTree, kept: int) -> None:
+    """A checkpoint, by the process that writes."""
+    if processes.first():
+        checkpoints.save(run.checkpoints, name, state, kept)
+
+
+def host_copy(state: PyTree) -> PyTree:
+    """The state as it is now: the arrays themselves are given away with the next segment."""
+    return jax.tree.map(np.array, processes.fetch(state))
+
+
+def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> None:
+    """End this process in the midst of a program; `state`, from before it, is saved if there is one."""
+    if state is not None:
+        save(run, name, state, kept)
+    run.set_status("interrupted")
+    if processes.first():
+        interrupts.tell(run.path)
+    sys.stdout.flush()
+    os._exit(cli.INTERRUPTED)  # a normal end would wait for the program
+
+
+def _compile(job: Job, state: segments.State) -> tuple[Callable, float]:
     began = time.perf_counter()
+    places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(job.mesh)
     # The state is donated: each segment overwrites the one before in place.
-    program = jax.jit(segments.make_segment(job.choices, length), donate_argnums=0)
-    compiled = program.lower(state, job.order_key, job.numbers, job.train, job.valid).compile()
-    return compiled, time.perf_counter() - began
-
-
-def segment_length(train: Examples, params: Params) -> int:
-    """Epochs between two looks at progress and signals, of one network or of a stack."""
-    n, d = train.x.shape
-    *networks, C, K = params.W2.shape
-    return int(np.clip(SEGMENT_FLOPS / (math.prod(networks) * n * (4 * d * K + 6 * K * C)), 1, LONGEST_SEGMENT))
+    program = jax.jit(segments.make_segment(job.choices, LONGEST_SEGMENT), donate_argnums=0, out_shardings=places)
+    with jax.set_mesh(job.mesh):
+        lowered = program.lower(state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
+        return lowered.compile(), time.perf_counter() - began
 
 
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:

@@ -39,6 +39,13 @@ PLACES = (*training_flags.PLACES, "together")
 
 
 def main() -> int:
+    """Flags to an exit status, as one process or as one of several."""
+    from experiments import processes
+
+    return processes.supervised(_sweep, training_flags.values())
+
+
+def _sweep() -> int:
     """Flags to a directory of tables; returns the exit status."""
     from experiments import runs
 
@@ -58,13 +65,16 @@ def main() -> int:
         print(f"{path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
+    from experiments import processes
     from experiments.sweeps import jobs, session
 
     plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
+    run = run if processes.first() else runs.Follower(path, run.manifest)
     programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
     if programs is None:
         return cli.INTERRUPTED
-    _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
+    if processes.first():
+        _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
     return cli.DONE
 
 

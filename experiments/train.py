@@ -24,35 +24,45 @@ flags.adopt_module_key_flags(training_flags)
 
 
 def main() -> int:
+    """Flags to an exit status, as one process or as one of several."""
+    from experiments import processes
+
+    values = training_flags.values()
+    return processes.supervised(lambda: _train(values), values)
+
+
+def _train(values: dict[str, object]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
     from experiments import runs
 
-    values = training_flags.values()
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     run = runs.find_run(path, values, training_flags.PLACES)
     if run.status in ("done", "diverged"):
         print(f"{path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments import caches, jobs, outcome, plan, session, sinks
+    from experiments import caches, jobs, outcome, plan, processes, session, sinks
 
     caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
     if FLAGS.dry_run:
         print(plan.describe(job))
         return cli.DONE
+    first = processes.first()
+    run = run if first else runs.Follower(path, run.manifest)
     run.create()
     with (
         cli.Interrupts() as interrupts,
-        sinks.tensorboard(run.path, FLAGS.tensorboard) as tensorboard,
-        sinks.profile(run.path, FLAGS.profile),
+        sinks.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
+        sinks.profile(run.path, FLAGS.profile and first),
     ):
-        state = session.train(
-            job, run, interrupts, checkpoint_every=FLAGS.checkpoint_every, quiet=FLAGS.quiet, sinks=tensorboard
-        )
+        every, kept = FLAGS.checkpoint_every, FLAGS.checkpoints_kept
+        quiet = FLAGS.quiet or not first
+        state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, quiet=quiet, sinks=tensorboard)
         if run.status == "interrupted":
-            interrupts.tell(path)
+            if first:
+                interrupts.tell(path)
             return cli.INTERRUPTED
         summary = outcome.finish(job, run, state, draw=FLAGS.figures)
     if summary["status"] == "diverged" and FLAGS.debug_nans:
@@ -64,6 +74,8 @@ def main() -> int:
     }
     run.save_summary(summary)
     run.set_status(summary["status"])
+    if not first:
+        return cli.DONE if summary["status"] == "done" else cli.DIVERGED
     print(_closing_line(summary, path))
     return _status(summary)
 

@@ -19,7 +19,9 @@ CHOICES = Choices(batch_size=5, epochs=4, optimizer="sgd", schedule="constant", 
 def diagnosed(numbers, choices=CHOICES, data=None):
     train, valid = on_device((examples(), examples(9, seed=1))) if data is None else data
     state = start(choices, on_device(start_of_training()), numbers, len(train.x))
-    state, _ = jax.jit(make_segment(choices, choices.epochs))(state, KEY, numbers, train, valid)
+    state, _ = jax.jit(make_segment(choices, choices.epochs))(
+        state, jnp.int32(choices.epochs), KEY, numbers, train, valid
+    )
     return state, first_non_finite(choices, state, KEY, numbers, train)
 
 
@@ -42,7 +44,7 @@ def test_idle_inputs_are_left_out_here_too():
     numbers = Numbers(jnp.float32(np.inf))
     params = on_device(start_of_training(d=46))
     state = start(CHOICES, params, numbers, 23)
-    state, _ = jax.jit(make_segment(CHOICES, 1))(state, KEY, numbers, train, valid)
+    state, _ = jax.jit(make_segment(CHOICES, 1))(state, jnp.int32(1), KEY, numbers, train, valid)
     assert first_non_finite(CHOICES, state, KEY, numbers, train) == (1, 1, "W1 after the step")
 
 

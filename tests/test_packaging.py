@@ -63,6 +63,7 @@ def test_every_declared_dependency_is_imported_somewhere():
     modules = {
         "python-flint": "flint",
         "absl-py": "absl",
+        "orbax-checkpoint": r"orbax\.checkpoint",
         "scikit-learn": "sklearn",
         "tensorflow-datasets": "tensorflow_datasets",
     }

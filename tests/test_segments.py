@@ -15,6 +15,7 @@ TRAIN, VALID = examples(), examples(9, seed=1)
 # So fast that the validation loss goes up, down, and up again for good.
 NUMBERS = Numbers(0.5)
 EPOCHS, PATIENCE = 12, 2
+ALL = np.int32(1000)  # an epoch to stop after, beyond all
 EARLY = Choices(batch_size=5, epochs=EPOCHS, patience=PATIENCE, optimizer="momentum", schedule="constant")
 
 
@@ -28,7 +29,7 @@ def one_by_one():
     segment = jax.jit(make_segment(EARLY, 1))
     history, state = [], fresh()
     for _ in range(EPOCHS):
-        state, metrics = segment(state, KEY, NUMBERS, *on_device((TRAIN, VALID)))
+        state, metrics = segment(state, ALL, KEY, NUMBERS, *on_device((TRAIN, VALID)))
         history.append((state, metrics))
     return history
 
@@ -36,7 +37,7 @@ def one_by_one():
 @pytest.fixture(scope="module")
 def in_one_go():
     """(state, metrics) of the same run in one segment."""
-    return jax.jit(make_segment(EARLY, EPOCHS))(fresh(), KEY, NUMBERS, *on_device((TRAIN, VALID)))
+    return jax.jit(make_segment(EARLY, EPOCHS))(fresh(), ALL, KEY, NUMBERS, *on_device((TRAIN, VALID)))
 
 
 def test_segments_of_one_epoch_give_the_bits_of_one_long_segment(one_by_one, in_one_go):
@@ -76,7 +77,7 @@ LIMITED = Choices(batch_size=5, epochs=3, optimizer="momentum", schedule="consta
 def limited():
     """One segment of at most two epochs of a run of three."""
     segment = jax.jit(make_segment(LIMITED, 2))
-    return lambda state, rate: segment(state, KEY, Numbers(rate), *on_device((TRAIN, TRAIN)))
+    return lambda state, rate: segment(state, ALL, KEY, Numbers(rate), *on_device((TRAIN, TRAIN)))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,18 @@ def test_a_run_ends_after_its_epochs_however_long_the_segments(limited, halfway)
     assert (halfway.epoch, finished.epoch, finished.status) == (2, 3, RUNNING)
     assert_identical(limited(finished, 0.01)[0], finished)
     assert final_params(finished) is finished.params
+
+
+def test_a_segment_stops_after_the_epoch_it_is_told(in_one_go):
+    """However it is cut, with one program."""
+    segment = jax.jit(make_segment(EARLY, EPOCHS))
+    data = on_device((TRAIN, VALID))
+    state, first = segment(fresh(), np.int32(2), KEY, NUMBERS, *data)
+    assert state.epoch == 2 and (first.train_loss[2:] == 0).all()
+    state, rest = segment(state, ALL, KEY, NUMBERS, *data)
+    assert_identical(state, in_one_go[0])
+    joined = np.concatenate([first.valid_loss[:2], rest.valid_loss[: int(state.epoch) - 2]])
+    assert_identical(joined, np.asarray(in_one_go[1].valid_loss)[: int(state.epoch)])
 
 
 @pytest.mark.parametrize("rate", [1e38, np.nan])
@@ -113,6 +126,6 @@ def test_finite_parameters_with_an_infinite_validation_loss_are_divergence(limit
     """The quadratic loss overflows first: 10^20 is a number, its square is not."""
     segment = jax.jit(make_segment(LIMITED, 1))
     far = Examples(TRAIN.x * np.float32(1e25), TRAIN.y)
-    diverged, _ = segment(halfway, KEY, Numbers(0.01), *on_device((TRAIN, far)))
+    diverged, _ = segment(halfway, ALL, KEY, Numbers(0.01), *on_device((TRAIN, far)))
     assert diverged.status == DIVERGED
     assert_identical(diverged.params, halfway.params)

@@ -97,9 +97,9 @@ def test_axes_that_do_not_go_together_are_refused(texts, samples, said):
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([("a",), ("a", "b")]))
 def test_parts_hold_each_network_once_and_have_one_size_in_a_group(networks, size, choices):
-    flags = {"hidden": 8, "init": "he"}
+    flags = {"hidden": 8, "init": "he", "batch_size": 128}
     points = [{"seed": i, "loss": loss} for i in range(networks) for loss in choices]
-    found = jobs.parts(flags, points, 64, size)
+    found = jobs.parts(flags, points, 64, most=size)
     real = [network for part in found for network in part.networks[: part.real]]
     assert sorted(real) == list(range(len(points)))
     for group in {part.group for part in found}:

@@ -41,13 +41,13 @@ def together(choices, params, numbers, key=KEY, *, shared=True, epochs=EPOCHS):
     train, valid = data(str(params.W1.dtype))
     state = sweeps.start(choices, params, numbers, len(train.x))
     segment = jax.jit(sweeps.make_segment(choices, epochs, shared=shared))
-    return segment(state, jnp.int32(0), key, numbers, train, valid)
+    return segment(state, jnp.int32(0), jnp.int32(epochs), key, numbers, train, valid)
 
 
 def alone(choices, params, numbers, key=KEY, *, epochs=EPOCHS):
     train, valid = data(str(params.W1.dtype))
     state = segments.start(choices, params, numbers, len(train.x))
-    return jax.jit(segments.make_segment(choices, epochs))(state, key, numbers, train, valid)
+    return jax.jit(segments.make_segment(choices, epochs))(state, jnp.int32(epochs), key, numbers, train, valid)
 
 
 VARIANTS = {
@@ -101,7 +101,7 @@ def test_however_it_is_cut_into_segments_a_sweep_gives_the_same_bits(float64):
     segment = jax.jit(sweeps.make_segment(CHOICES, 1))
     state = sweeps.start(CHOICES, params, numbers, len(train.x))
     for epoch in range(EPOCHS):
-        state, _ = segment(state, jnp.int32(epoch), KEY, numbers, train, valid)
+        state, _ = segment(state, jnp.int32(epoch), jnp.int32(epoch + 1), KEY, numbers, train, valid)
     assert all((a == b).all() for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(whole), strict=True))
 
 
@@ -114,7 +114,9 @@ def test_idle_inputs_are_left_out_of_the_step_and_keep_their_weights(float64):
     placed = place(*padded[0][:2], skip_idle=True), place(*padded[1][:2])
     assert placed[0].live is not None and len(placed[0].live) < 46
     state = sweeps.start(CHOICES, wide, numbers, len(train.x))
-    state, _ = jax.jit(sweeps.make_segment(CHOICES, EPOCHS))(state, jnp.int32(0), KEY, numbers, *placed)
+    state, _ = jax.jit(sweeps.make_segment(CHOICES, EPOCHS))(
+        state, jnp.int32(0), jnp.int32(EPOCHS), KEY, numbers, *placed
+    )
     assert (state.params.W1[:, :, 6:] == 0.5).all()
     assert_close(state.params.W1[:, :, :6], together(CHOICES, params, numbers)[0].params.W1)
 
@@ -125,7 +127,9 @@ def test_other_numbers_never_compile_again(float64):
     segment = jax.jit(sweeps.make_segment(CHOICES, 1))
     for scale in (1.0, 0.5):
         other = jax.tree.map(lambda leaf, scale=scale: leaf * scale, numbers)
-        segment(sweeps.start(CHOICES, params, other, len(train.x)), jnp.int32(0), KEY, other, train, valid)
+        segment(
+            sweeps.start(CHOICES, params, other, len(train.x)), jnp.int32(0), jnp.int32(1), KEY, other, train, valid
+        )
     assert segment._cache_size() == 1
 
 

@@ -35,7 +35,7 @@ def train(choices, numbers, *, epochs, params=None, train=TRAIN, valid=VALID):
     """The state and the metrics after one compiled segment."""
     params = start_of_training("float64") if params is None else params
     state = start(choices, params, numbers, len(train.x))
-    return jax.jit(make_segment(choices, epochs))(state, KEY, numbers, *on_device((train, valid)))
+    return jax.jit(make_segment(choices, epochs))(state, jnp.int32(epochs), KEY, numbers, *on_device((train, valid)))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_named_engine_is_the_one_that_trains(name, monkeypatch):
     asked = []
     for engine, make in GRADIENTS.items():
         monkeypatch.setitem(
-            GRADIENTS, engine, lambda *names, engine=engine, make=make: asked.append(engine) or make(*names)
+            GRADIENTS, engine, lambda *names, engine=engine, make=make, **k: asked.append(engine) or make(*names, **k)
         )
     make_epoch(dataclasses.replace(CHOICES, gradient=name))
     assert asked == [name]
@@ -145,11 +145,11 @@ def test_mapping_over_learning_rates_gives_what_single_runs_give(float64):
     params, numbers = start_of_training("float64"), Numbers(np.array([0.1, 0.5]))
     segment = make_segment(CHOICES, 2)
     state = start(CHOICES, params, Numbers(0.1), 23)
-    mapped = jax.jit(jax.vmap(segment, in_axes=(None, None, Numbers(0, None, None), None, None)))
-    states, metrics = mapped(state, KEY, numbers, *on_device((TRAIN, VALID)))
+    mapped = jax.jit(jax.vmap(segment, in_axes=(None, None, None, Numbers(0, None, None), None, None)))
+    states, metrics = mapped(state, jnp.int32(2), KEY, numbers, *on_device((TRAIN, VALID)))
     single = jax.jit(segment)
     for row, rate in enumerate(numbers.learning_rate):
-        alone = single(state, KEY, Numbers(rate), *on_device((TRAIN, VALID)))
+        alone = single(state, jnp.int32(2), KEY, Numbers(rate), *on_device((TRAIN, VALID)))
         assert_close(jax.tree.map(lambda a, row=row: a[row], (states, metrics)), alone)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
+from twolayer.devices import split_examples
 from twolayer.losses import LOSSES
 from twolayer.network import Params, forward
 
@@ -35,8 +36,11 @@ class _Seen(NamedTuple):
 
 
 def features(x: Num[Array, "m d"], scale: float, dtype: jnp.dtype) -> Float[Array, "m d"]:
-    """What the network sees of stored examples: x * scale. Pixels rest and travel as uint8, a quarter of float32."""
-    return x.astype(dtype) * jnp.asarray(scale, dtype)
+    """What the network sees of stored examples: x * scale. Pixels rest and travel as uint8, a quarter of float32.
+
+    Every batch passes here on its way into the network, so this is where a mesh deals out its examples.
+    """
+    return split_examples(x.astype(dtype) * jnp.asarray(scale, dtype))
 
 
 def targets(y: Shaped[Array, "m *C"], loss: str, outputs: int, dtype: jnp.dtype) -> Shaped[Array, "m *out"]:

@@ -3,7 +3,8 @@
     f(params, x, y, weights=None) -> (loss, gradients: Params)
 
 y is (m,) integer labels for cross-entropy and (m, C) real targets for the quadratic loss. `weights` (m,) are optional
-example weights. Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
+example weights. With `predict` the predictions come too, as jax.value_and_grad has it: ((loss, O2), gradients).
+Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from twolayer.network import OUTPUTS, Params, forward
 Gradient = Callable[..., tuple[Float[Array, ""], Params]]
 
 
-def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+def closed_form(
+    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+) -> Gradient:
     """The hand-derived gradient. No automatic differentiation is used anywhere below.
 
     L = sum_i w_i value_i, with w_i = 1/m for the mean and 1 for the sum. For parameters W2 and W1 the author writes
@@ -49,9 +52,10 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
       loss: "cross_entropy" or "quadratic".
       output: "relu" or "identity", the activation of the second layer.
       reduction: "mean" or "sum" over the examples.
+      predict: whether to return O2 (m, C) beside the loss.
 
     Returns:
-      f(params, x, y, weights=None) -> (loss, gradients).
+      f(params, x, y, weights=None) -> (loss, gradients), or ((loss, O2), gradients).
 
     Raises:
       ValueError: a name is not known; from f, an argument's shape or value does not fit.
@@ -63,7 +67,7 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
         x: Float[Array, "m d"],
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
-    ) -> tuple[Float[Array, ""], Params]:
+    ) -> tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]:
         Z1, O1, Z2, O2 = forward(params, x, output)
         value, residual = LOSSES[loss](O2, y)
         w = example_weights(reduction, len(x), weights, value.dtype)
@@ -76,12 +80,15 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
         dZ1 = jnp.where(Z1 > 0, dO1, 0)
         dW1 = dZ1.T @ x
         db1 = dZ1.sum(axis=0)
-        return (w * value).sum(), Params(dW1, db1, dW2, db2)
+        total = (w * value).sum()
+        return (total, O2) if predict else total, Params(dW1, db1, dW2, db2)
 
     return loss_and_gradients
 
 
-def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+def autodiff(
+    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+) -> Gradient:
     """The gradient by reverse-mode differentiation of the loss: the oracle `closed_form` is held against.
 
     Arguments, returned function and errors are those of `closed_form`.
@@ -93,11 +100,13 @@ def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str =
         x: Float[Array, "m d"],
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
-    ) -> Float[Array, ""]:
-        value = LOSSES[loss](forward(params, x, output).O2, y).value
-        return (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
+    ) -> Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]]:
+        O2 = forward(params, x, output).O2
+        value = LOSSES[loss](O2, y).value
+        total = (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
+        return (total, O2) if predict else total
 
-    return jax.value_and_grad(total)
+    return jax.value_and_grad(total, has_aux=predict)
 
 
 def check_names(loss: str, output: str, reduction: str) -> None:

@@ -55,12 +55,13 @@ def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> 
 
 
 def make_segment(choices: Choices, length: int) -> Callable:
-    """At most `length` epochs, each with its validation; fewer where the run ends, diverges or stops early.
+    """At most `length` epochs, each with its validation; fewer where the run diverges or stops early.
 
     Returns:
-      segment(state, key, numbers, train, valid) -> (state, Metrics of shape (length,)). Rows beyond the epochs that
-      state.epoch has advanced are filler. An epoch that ends with anything non-finite is undone: the state keeps the
-      last finite parameters, its status is DIVERGED, and it does not change any more.
+      segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the
+      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are filler. An epoch that ends with
+      anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it does not
+      change any more.
     """
     train_epoch, judge = make_epoch(choices), make_judge(choices)
 
@@ -68,7 +69,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
         return judge(state, train_epoch(state.params, state.moments, state.epoch, key, numbers, train), valid)
 
     def segment(
-        state: State, key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
+        state: State, until: Int[Array, ""], key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
     ) -> tuple[State, Metrics]:
         filler = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
@@ -76,7 +77,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
         )
 
         def body(state: State, _: None) -> tuple[State, Metrics]:
-            running = (state.status == RUNNING) & (state.epoch < choices.epochs)
+            running = (state.status == RUNNING) & (state.epoch < jnp.minimum(until, choices.epochs))
             return jax.lax.cond(
                 running,
                 lambda state: advance(state, key, numbers, train, valid),

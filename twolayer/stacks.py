@@ -34,16 +34,14 @@ def forward(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Tra
     return Trace(Z1, O1, Z2, OUTPUTS[output](Z2))
 
 
-def outputs(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Float[Array, "N m C"]:
-    """O2 of all networks, examples as rows again."""
-    return forward(params, x, output).O2.swapaxes(1, 2)
-
-
-def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+def closed_form(
+    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+) -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
 
     Returns:
-      f(params, x, y, weights=None) -> (losses (N,), gradients).
+      f(params, x, y, weights=None) -> (losses (N,), gradients), or ((losses, O2 (N, m, C)), gradients) with `predict`:
+      predictions have examples as rows again.
 
     Raises:
       ValueError: a name is not known.
@@ -55,7 +53,7 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
         x: Float[Array, "m d"],
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
-    ) -> tuple[Float[Array, " N"], Params]:
+    ) -> tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]:
         (N, K, d), m = params.W1.shape, len(x)
         Z1, O1, Z2, O2 = forward(params, x, output)
         value, residual = jax.vmap(lambda O2: _columns(LOSSES[loss](O2.T, y)))(O2)
@@ -69,14 +67,17 @@ def closed_form(loss: str = "cross_entropy", output: str = "relu", reduction: st
         dZ1 = jnp.where(Z1 > 0, dO1, 0)
         dW1 = (dZ1.reshape(N * K, m) @ x).reshape(N, K, d)
         db1 = dZ1.sum(axis=2)
-        return (w[None, :] * value).sum(axis=1), Params(dW1, db1, dW2, db2)
+        losses = (w[None, :] * value).sum(axis=1)
+        return (losses, O2.swapaxes(1, 2)) if predict else losses, Params(dW1, db1, dW2, db2)
 
     return losses_and_gradients
 
 
-def autodiff(loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean") -> Gradient:
+def autodiff(
+    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+) -> Gradient:
     """`gradients.autodiff` of each network, by vmap. Arguments, result and errors are those of closed_form."""
-    return jax.vmap(gradients.autodiff(loss, output, reduction), in_axes=(0, None, None, None))
+    return jax.vmap(gradients.autodiff(loss, output, reduction, predict=predict), in_axes=(0, None, None, None))
 
 
 def _columns(pair: Loss) -> Loss:

@@ -15,10 +15,10 @@ from jaxtyping import Array, Int, Key
 from twolayer import segments, training
 from twolayer.network import Params
 from twolayer.segments import RUNNING, Metrics, State
-from twolayer.stacks import GRADIENTS, outputs
+from twolayer.stacks import GRADIENTS
 from twolayer.training import Choices, Examples, Networks, Numbers
 
-STACK = Networks(GRADIENTS, outputs, jax.vmap)
+STACK = Networks(GRADIENTS, jax.vmap)
 
 
 def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> State:
@@ -32,14 +32,15 @@ def make_epoch(choices: Choices) -> Callable:
 
 
 def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Callable:
-    """`length` epochs of all networks, each with its validation.
+    """At most `length` epochs of all networks, each with its validation.
 
     Args:
       shared: whether all networks see the same batches; else `key` has one key for each.
 
     Returns:
-      segment(state, first, key, numbers, train, valid) -> (state, Metrics of shape (length, N)), where `first` counts
-      the epochs before this segment. A network's rows count while its own state.epoch advances; beyond they are filler.
+      segment(state, first, until, key, numbers, train, valid) -> (state, Metrics of shape (length, N)), where `first`
+      counts the epochs before this segment and `until` is the epoch to stop after. A network's rows count while its own
+      state.epoch advances; beyond they are filler.
     """
     if shared:
         train_epoch = make_epoch(choices)
@@ -48,13 +49,24 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
     judge = jax.vmap(segments.make_judge(choices), in_axes=(0, 0, None))
 
     def segment(
-        state: State, first: Int[Array, ""], key: Key[Array, "*N"], numbers: Numbers, train: Examples, valid: Examples
+        state: State,
+        first: Int[Array, ""],
+        until: Int[Array, ""],
+        key: Key[Array, "*N"],
+        numbers: Numbers,
+        train: Examples,
+        valid: Examples,
     ) -> tuple[State, Metrics]:
-        def body(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
+        def advance(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             trained = train_epoch(state.params, state.moments, index, key, numbers, train)
             judged, metrics = judge(state, trained, valid)
-            running = (state.status == RUNNING) & (index < choices.epochs)
-            return jax.vmap(segments.where)(running, judged, state), metrics
+            return jax.vmap(segments.where)(state.status == RUNNING, judged, state), metrics
+
+        filler = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(advance, state, first)[1])
+
+        def body(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
+            wanted = index < jnp.minimum(until, choices.epochs)
+            return jax.lax.cond(wanted, advance, lambda state, _: (state, filler), state, index)
 
         return jax.lax.scan(body, state, first + jnp.arange(length, dtype=jnp.int32))
 

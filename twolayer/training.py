@@ -12,13 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer.checks import check_choice, check_positive
+from twolayer.devices import put
 from twolayer.evaluation import features, hits, targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
-from twolayer.network import Params, forward
+from twolayer.network import Params
 from twolayer.optimizers import Scalar, make_optimizer, make_schedule
 from twolayer.shuffling import batches
 
@@ -31,15 +33,25 @@ class Examples(NamedTuple):
     live: Int[Array, " p"] | None = None  # which of the d inputs x holds, where the others are always 0; None is all
 
 
-def place(x: Num[np.ndarray, "n d"], y: Shaped[np.ndarray, "n *C"], *, skip_idle: bool = False) -> Examples:
+def place(
+    x: Num[np.ndarray, "n d"],
+    y: Shaped[np.ndarray, "n *C"],
+    *,
+    skip_idle: bool = False,
+    where: NamedSharding | None = None,
+) -> Examples:
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
-    That is for training examples, and only without weight decay, which moves weights that have no gradient.
+    Args:
+      skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient.
+      where: the devices, if not the first alone.
     """
     live = live_inputs(x) if skip_idle else None
     if live is None or len(live) == x.shape[1]:
-        return Examples(*jax.device_put((x, y)))
-    return Examples(*jax.device_put((np.ascontiguousarray(x[:, live]), y, live)))
+        examples = Examples(x, y)
+    else:
+        examples = Examples(np.ascontiguousarray(x[:, live]), y, live)
+    return jax.device_put(examples) if where is None else put(examples, where)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,20 +86,14 @@ class Networks(NamedTuple):
     """What an epoch trains: one network, or a stack of them on the same batches (stacks.py).
 
     engines: name -> gradient engine.
-    outputs: (params, x, output) -> O2, (m, C) of each network.
     each: makes of a function of one network a function of all.
     """
 
     engines: Mapping[str, Callable]
-    outputs: Callable
     each: Callable
 
 
-def _outputs(params: Params, x: Float[Array, "m d"], output: str) -> Float[Array, "m C"]:
-    return forward(params, x, output).O2
-
-
-ONE = Networks(GRADIENTS, _outputs, lambda f: f)
+ONE = Networks(GRADIENTS, lambda f: f)
 
 
 def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
@@ -103,7 +109,7 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
     """
     check_choice("gradient", choices.gradient, networks.engines)
     check_positive(batch_size=choices.batch_size, epochs=choices.epochs)
-    gradient = networks.engines[choices.gradient](choices.loss, choices.output, choices.reduction)
+    gradient = networks.engines[choices.gradient](choices.loss, choices.output, choices.reduction, predict=True)
     compute = jnp.dtype(choices.compute)
 
     def epoch(
@@ -124,9 +130,7 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
             params, moments = carry
             rows, weights = batch
             low, x, y = cast(params, compute), features(train.x[rows], choices.scale, compute), train.y[rows]
-            loss, gradients = gradient(low, x, targets(y, choices.loss, outputs, compute), weights)
-            # The engine's forward pass again: the compiler sees the same products and computes them once.
-            O2 = networks.outputs(low, x, choices.output)
+            (loss, O2), gradients = gradient(low, x, targets(y, choices.loss, outputs, compute), weights)
             correct = networks.each(lambda O2: (weights * hits(O2, y)).sum())(O2)
             share = weights.sum() if choices.reduction == "mean" else 1
             return update(gradients, moments, params, numbers), (loss * share, correct)

@@ -1,6 +1,7 @@
 """From points of a sweep to networks that train together: groups of equal choices, cut into parts of equal size."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags as absl_flags
-from jaxtyping import Array, Key
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Key
 
 from experiments import caches, jobs
 from experiments import flags as training_flags
 from experiments.cli import BadInput, bad_input
 from experiments.sweeps.axes import NUMBERS
-from twolayer import datasets, network, segments, sweeps, training
+from twolayer import datasets, devices, network, segments, sweeps, training
 
-# What is trained together. On a CPU, as many networks as keep the hidden activations of a batch in its caches: measured,
-# the fastest stacks have 2,000 to 4,000 hidden units in all at batch 128, for 64 inputs as for 784 (docs/scaling.md). An
+# What is trained together. On a CPU, as many networks as keep the hidden activations of a batch in its caches: the
+# fastest stacks have 2,000 to 4,000 hidden units in all at batch 128, for 64 inputs as for 784 (docs/scaling.md). An
 # accelerator takes as many as its memory holds.
 CPU_ACTIVATIONS = 2**19  # numbers in O1 of all networks
 ACCELERATOR_WEIGHTS = 2**30  # numbers in W1 of all networks
@@ -47,6 +49,7 @@ class Part:
 class StackJob:
     """A part that has been checked and can start."""
 
+    mesh: Mesh
     train: training.Examples
     valid: training.Examples
     test: training.Examples
@@ -85,6 +88,7 @@ def parts(
     flags: Mapping[str, object],
     points: Sequence[Mapping[str, object]],
     inputs: int,
+    multiple: int = 1,
     most: int | None = None,
     sizes: Sequence[int] = (),
 ) -> list[Part]:
@@ -92,6 +96,7 @@ def parts(
 
     Args:
       inputs: d of the data.
+      multiple: that the size of a part must be of; the last part is filled up anyway.
       most: networks in a part at most; None is what suits the device.
       sizes: the parts of an earlier session, if the sweep is continued: whatever the device, they stay the same.
     """
@@ -104,7 +109,7 @@ def parts(
         own = dict(flags) | dict(choices)
         together = min(most or _suitable(own["hidden"], inputs, own["batch_size"]), len(members))
         together = -(-len(members) // -(-len(members) // together))  # no part much smaller than the others
-        together = sizes[group] if sizes else together
+        together = sizes[group] if sizes else -(-together // multiple) * multiple
         for start in range(0, len(members), together):
             networks = members[start : start + together]
             real, filled = len(networks), (networks * together)[:together]
@@ -120,10 +125,11 @@ def _suitable(hidden: int, inputs: int, batch_size: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A sweep that has been checked and can start: its parts, the data, and what a manifest says of them."""
+    """A sweep that has been checked and can start: parts, data, devices, and what a manifest says of them."""
 
     parts: Sequence[Part]
     data: datasets.Dataset
+    mesh: Mesh
     facts: Mapping[str, object]
     networks: int
 
@@ -147,26 +153,33 @@ def plan(
     caches.use(flags["compile_cache"])
     points = read(texts)
     precision = jobs.configure(flags["precision"])
+    mesh = jobs.mesh_of(flags, "nets")
     data = jobs.load(flags)
-    cut = parts(flags, points, data.inputs, most, (manifest or {}).get("part_sizes", ()))
+    cut = parts(flags, points, data.inputs, mesh.shape["nets"], most, (manifest or {}).get("part_sizes", ()))
     groups = {part.group: part for part in cut}
     for part in groups.values():
-        _check(part, data)
+        _check(part, data, mesh)
     facts = jobs.facts_of(data, *precision) | {"part_sizes": [len(part.networks) for part in groups.values()]}
-    return Plan(cut, data, facts, len(points))
+    return Plan(cut, data, mesh, facts | {"mesh": dict(mesh.shape)}, len(points))
 
 
-def _check(part: Part, data: datasets.Dataset) -> None:
-    """Whether the choices of a group go with the data."""
+def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
+    """Whether the choices of a group go with the data and the devices."""
     jobs.check_targets(data, part.flags["loss"])
     _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
         training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=part.flags["hidden"])
+    if len(part.networks) % mesh.shape["nets"]:
+        raise BadInput(
+            f"this sweep was begun with parts of {len(part.networks)} networks, which cannot be split evenly over "
+            f"nets={mesh.shape['nets']}; use another --mesh"
+        )
 
 
-def prepare(part: Part, data: datasets.Dataset, shared: bool) -> StackJob:
-    """Draw the networks of a part and put the data on the device.
+def prepare(part: Part, data: datasets.Dataset, mesh: Mesh, shared: bool) -> StackJob:
+    """Draw the networks of a part and put the data on the devices.
 
     Raises:
       BadInput: the flags do not go with the data.
@@ -175,31 +188,45 @@ def prepare(part: Part, data: datasets.Dataset, shared: bool) -> StackJob:
     each = [dict(part.flags) | dict(point) for point in part.points]
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
-        numbers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(jobs.numbers_of(f, parameters) for f in each))
+        numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(jobs.numbers_of(f, parameters) for f in each))
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
-        params = _init(part, each, jnp.stack([key for key, _ in keys]), data, parameters)
-        state = sweeps.start(choices, params, numbers, len(data.train.x))
-    train = training.place(*data.train, skip_idle=not np.any(numbers.weight_decay))
-    order = keys[0][1] if shared else jnp.stack([key for _, key in keys])
-    return StackJob(train, training.place(*data.valid), training.place(*data.test), choices, numbers, order, state)
+        start = functools.partial(_start, part, choices, data)
+        arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
+        shapes = jax.eval_shape(start, *arguments)
+        places = devices.spread(shapes, mesh, stacked=True)
+        nets, everywhere = places.epoch, devices.everywhere(mesh)
+        state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
+    train = training.place(*data.train, skip_idle=not np.any(numbers.weight_decay), where=everywhere)
+    order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
+    valid, test = (training.place(*examples, where=everywhere) for examples in (data.valid, data.test))
+    return StackJob(mesh, train, valid, test, choices, devices.put(numbers, nets), order, state)
 
 
-def _init(part: Part, each: list[dict], keys: Key[Array, " N"], data: datasets.Dataset, dtype: str) -> network.Params:
-    """Each network as `network.init` draws it alone."""
+def _start(
+    part: Part,
+    choices: training.Choices,
+    data: datasets.Dataset,
+    keys: Key[Array, " N"],
+    numbers: training.Numbers,
+    scales: Float[Array, " N"],
+    biases: Float[Array, " N"] | None,
+) -> segments.State:
+    """Each network as `network.init` draws it alone, before its first epoch."""
+
+    def one(key: Key[Array, ""], scale: Float[Array, ""], bias: Float[Array, ""] | None) -> network.Params:
+        hidden, scheme, dtype = part.flags["hidden"], part.flags["init"], scales.dtype
+        options = {"output_bias": bias, "scale": scale, "dtype": dtype}
+        return network.init(key, data.inputs, hidden, data.outputs, scheme, **options)
+
+    params = jax.vmap(one)(keys, scales, biases)
+    return sweeps.start(choices, params, numbers, len(data.train.x))
+
+
+def _scales(each: list[dict], dtype: str) -> Float[np.ndarray, " N"]:
+    return np.asarray([f["init_scale"] for f in each], dtype)
+
+
+def _biases(each: list[dict], dtype: str) -> Float[np.ndarray, " N"] | None:
+    """None where the scheme's own is taken; then it is so for all."""
     biases = [f["output_bias"] for f in each]
-    own = biases[0] is None  # the scheme's; then it is so for all
-
-    def one(key: Key[Array, ""], scale: jax.Array, bias: jax.Array) -> network.Params:
-        return network.init(
-            key,
-            data.inputs,
-            part.flags["hidden"],
-            data.outputs,
-            part.flags["init"],
-            output_bias=None if own else bias,
-            scale=scale,
-            dtype=jnp.dtype(dtype),
-        )
-
-    scales = jnp.asarray([f["init_scale"] for f in each], dtype)
-    return jax.vmap(one)(keys, scales, jnp.asarray([0.0 if own else bias for bias in biases], dtype))
+    return None if biases[0] is None else np.asarray(biases, dtype)

@@ -1,23 +1,22 @@
 """Training a sweep part by part: what is done is on disk, and a signal costs no more than a segment."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-from jaxtyping import PyTree
 from tqdm import tqdm
 
-from experiments import checkpoints
+from experiments import checkpoints, processes
 from experiments.cli import Interrupts
 from experiments.provenance import provenance
 from experiments.runs import Run
-from experiments.session import segment_length
+from experiments.session import LONGEST_SEGMENT, Pace, host_copy, leave, restored, save
 from experiments.sweeps import tables
 from experiments.sweeps.jobs import Part, Plan, StackJob, prepare
-from twolayer import datasets, segments, sweeps
+from twolayer import devices, segments, sweeps
 from twolayer.evaluation import evaluate
 
 CHECKPOINT_SECONDS = 30.0
@@ -30,12 +29,16 @@ class Programs:
     def __init__(self, shared: bool):
         self.shared, self.compilations, self._known = shared, 0, {}
 
-    def of(self, part: Part, job: StackJob, length: int) -> tuple[Callable, Callable]:
+    def of(self, part: Part, job: StackJob) -> tuple[Callable, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
         if part.group not in self._known:
-            segment = jax.jit(sweeps.make_segment(job.choices, length, shared=self.shared), donate_argnums=0)
-            arguments = (job.state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
-            self._known = {part.group: (segment.lower(*arguments).compile(), jax.jit(_score(job)))}
+            places = jax.tree.map(lambda leaf: leaf.sharding, job.state), devices.everywhere(job.mesh)
+            segment = sweeps.make_segment(job.choices, LONGEST_SEGMENT, shared=self.shared)
+            program = jax.jit(segment, donate_argnums=0, out_shardings=places)
+            arguments = (job.state, jnp.int32(0), jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
+            with jax.set_mesh(job.mesh):
+                compiled = program.lower(*arguments).compile()
+            self._known = {part.group: (compiled, jax.jit(_score(job), out_shardings=places[1]))}
             self.compilations += 1
         return self._known[part.group]
 
@@ -49,60 +52,71 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
     run.create()
     run.set_status("running", **provenance(), **plan.facts, networks=plan.networks, parts=len(plan.parts))
     with Interrupts() as interrupts:
-        programs = _train(run, plan.parts, plan.data, interrupts, shared, quiet)
+        programs = _train(run, plan, interrupts, shared, quiet or not processes.first())
         if run.status == "interrupted":
-            interrupts.tell(run.path)
+            if processes.first():
+                interrupts.tell(run.path)
             return None
     return programs
 
 
-def _train(
-    run: Run, parts: Sequence[Part], data: datasets.Dataset, interrupts: Interrupts, shared: bool, quiet: bool
-) -> Programs:
+def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bool) -> Programs:
     """All parts that are not on disk yet, each to its end or to a signal."""
     programs = Programs(shared)
-    todo = [part for part in parts if not tables.is_done(run, part.index)]
-    total = sum(part.real * part.flags["epochs"] for part in parts)
-    done = total - sum(part.real * part.flags["epochs"] for part in todo)
-    with tqdm(total=total, initial=done, unit="network-epoch", disable=quiet) as progress:
+    done = processes.firsts(np.array([tables.is_done(run, part.index) for part in plan.parts]))
+    todo = [part for part, there in zip(plan.parts, done, strict=True) if not there]
+    total, left = (sum(part.real * part.flags["epochs"] for part in some) for some in (plan.parts, todo))
+    with tqdm(total=total, initial=total - left, unit="network-epoch", disable=quiet) as progress:
         for part in todo:
-            if not _train_part(run, part, data, programs, interrupts, progress):
+            if processes.any_of(interrupts.received is not None) or not _train_part(
+                run, part, plan, programs, interrupts, progress
+            ):
                 run.set_status("interrupted")
                 break
     return programs
 
 
-def _train_part(
-    run: Run, part: Part, data: datasets.Dataset, programs: Programs, interrupts: Interrupts, progress: tqdm
-) -> bool:
+def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: tqdm) -> bool:
     """Whether the part was finished; if not, it is saved."""
-    job = prepare(part, data, programs.shared)
-    epochs, length = job.choices.epochs, segment_length(job.train, job.state.params)
-    segment, score = programs.of(part, job, length)
+    job = prepare(part, plan.data, plan.mesh, programs.shared)
+    epochs, pace = job.choices.epochs, Pace()
+    compiled = interrupts.during(lambda: programs.of(part, job))
+    if compiled is None:
+        leave(run, interrupts)
+    segment, score = compiled
     state, history, epoch, seconds = _resumed(run, part, job)
     progress.update(part.real * epoch)
     saved = time.monotonic()
     while epoch < epochs:
         began = time.perf_counter()
-        state, metrics = jax.block_until_ready(
-            segment(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
-        )
-        new = min(length, epochs - epoch)
-        for column, values in zip(history, metrics, strict=True):
-            column[epoch : epoch + new] = np.asarray(values)[:new]
-        epoch += new
-        seconds += time.perf_counter() - began
+        until = min(epoch + pace.epochs(), epochs)
+        arguments = (state, jnp.int32(epoch), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
+        whole = (np.int32(epoch), np.float64(seconds), host_copy(state), history) if pace.slow() else None
+        done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
+        if done is None:
+            leave(run, interrupts, f"{part.index:05d}-{epoch:08d}", whole)
+        state, metrics = done
+        new = until - epoch
+        for column, values in zip(history, processes.fetch(metrics), strict=True):
+            column[epoch:until] = values[:new]
+        epoch = until
+        pace.epoch_seconds = (time.perf_counter() - began) / new
+        seconds += pace.epoch_seconds * new
         progress.update(part.real * new)
         progress.set_postfix({"part": part.index, "valid": f"{np.nanmedian(history.valid_loss[epoch - 1]):.4f}"})
-        if epoch < epochs and (interrupts.received or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            whole = np.int32(epoch), np.float64(seconds), state, history
-            checkpoints.save(run.checkpoints, f"{part.index:05d}-{epoch:08d}", whole)
+        stop = processes.any_of(interrupts.received is not None)
+        due = processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS)
+        if epoch < epochs and (stop or due):
+            whole = np.int32(epoch), np.float64(seconds), processes.fetch(state), history
+            save(run, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
             saved = time.monotonic()
-            if interrupts.received:
+            if stop:
                 return False
-    tables.write_part(run, part.index, *_rows(part, job, state, history, score, seconds))
-    checkpoints.clear(run.checkpoints)
-    return not interrupts.received
+    rows = _rows(part, job, state, history, score, seconds)
+    if processes.first():
+        tables.write_part(run, part.index, *rows)
+        checkpoints.clear(run.checkpoints)
+    return True
 
 
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
@@ -111,11 +125,8 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
     kinds = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
     dtype = np.dtype(job.numbers.learning_rate.dtype)
     history = segments.Metrics(*(np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields))
-    like: PyTree = (np.int32(0), np.float64(0), job.state, history)
-    found = checkpoints.restore(run.checkpoints, like, prefix=f"{part.index:05d}-")
-    if found is None:
-        return job.state, history, 0, 0.0
-    epoch, seconds, state, kept = found
+    like = np.int32(0), np.float64(0), job.state, history
+    epoch, seconds, state, kept = restored(run, like, f"{part.index:05d}-")
     return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch), float(seconds)
 
 
@@ -129,8 +140,10 @@ def _rows(
     part: Part, job: StackJob, state: segments.State, history: segments.Metrics, score: Callable, seconds: float
 ) -> tuple[pa.Table, pa.Table]:
     """(a row for each network and epoch, a row for each network). Time is shared evenly within a part."""
-    test = score(segments.final_params(state), job.test)
-    kept = [np.asarray(state.epoch)[i] for i in range(part.real)]
+    with jax.set_mesh(job.mesh):
+        test = processes.fetch(score(segments.final_params(state), job.test))
+    epoch, status = processes.fetch((state.epoch, state.status))
+    kept = epoch[: part.real].tolist()
     of_epoch = np.concatenate([np.arange(n) for n in kept]).astype(int)
     of_network = np.repeat(np.arange(part.real), kept)
     numbers = np.array(part.networks)
@@ -142,11 +155,11 @@ def _rows(
     networks = {"network": numbers[: part.real]}
     networks |= {name: values[: part.real] for name, values in swept.items()}
     networks |= {
-        "status": [STATUSES[int(status)] for status in np.asarray(state.status)[: part.real]],
+        "status": [STATUSES[int(number)] for number in status[: part.real]],
         "epochs": kept,
         "valid_loss": [history.valid_loss[n - 1, i] if n else np.nan for i, n in enumerate(kept)],
         "valid_accuracy": [history.valid_accuracy[n - 1, i] if n else np.nan for i, n in enumerate(kept)],
     }
-    networks |= {f"test_{name}": np.asarray(column)[: part.real] for name, column in test._asdict().items()}
+    networks |= {f"test_{name}": column[: part.real] for name, column in test._asdict().items()}
     networks |= {"seconds": np.full(part.real, seconds / part.real)}
     return pa.table(epochs), pa.table(networks)

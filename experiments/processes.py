@@ -1,0 +1,186 @@
+"""One job of several processes: who belongs to it, what all agree on, who writes, and what happens when one is lost.
+
+All processes run the same script with the same flags, each with devices of its own; together they are one mesh. Only
+the first writes. Slurm, Open MPI and TPU pods are detected by JAX from their environment; elsewhere
+--coordinator_address, --num_processes and --process_id say who is who.
+
+A process that is lost takes its part of the network along, so the others end too, and the last checkpoint holds: at
+once if its connection breaks, within HEARTBEAT seconds if it is silent. JAX may then abort the process that it runs in,
+which is why the work is done by a child whose end is put into words here.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+
+from jaxtyping import PyTree
+
+from experiments import cli
+from experiments.cli import BadInput
+
+HEARTBEAT = 30  # seconds of silence after which a process counts as lost
+PATIENCE = 120  # seconds to wait for all processes at the start and at the end
+
+# What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
+COUNTED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
+LISTED = ("TPU_WORKER_HOSTNAMES",)
+
+CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "arrier")  # in JAX's errors
+
+
+def several(flags: Mapping[str, object]) -> bool:
+    """Whether this is one process of several, as --distributed says or the environment.
+
+    Raises:
+      BadInput: the flags contradict each other.
+    """
+    named = [name for name in ("coordinator_address", "num_processes", "process_id") if flags[name] is not None]
+    if flags["distributed"] == "off":
+        if named:
+            raise BadInput(f"--{named[0]} is for several processes, and --distributed=off for one; drop either")
+        return False
+    if named and len(named) < 3:
+        raise BadInput("--coordinator_address, --num_processes and --process_id go together; give all three")
+    if named and not flags["process_id"] < flags["num_processes"]:
+        raise BadInput(f"--process_id={flags['process_id']} must be below --num_processes={flags['num_processes']}")
+    if named and not flags["coordinator_address"].rpartition(":")[2].isdecimal():
+        raise BadInput(f"--coordinator_address={flags['coordinator_address']} needs a port: HOST:PORT")
+    if flags["distributed"] == "on" or named:
+        return True
+    step = "SLURM_STEP_NODELIST" in os.environ or "SLURM_NTASKS" not in os.environ  # srun's, not the batch script's
+    counts = [int(os.environ[name]) for name in COUNTED if os.environ.get(name, "").isdecimal()]
+    counts += [len(os.environ.get(name, "").split(",")) for name in LISTED]
+    return step and max(counts) > 1
+
+
+def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+    """The exit status of `main`, which joins the other processes of the job if there are any.
+
+    Then `main` runs in a child: signals are passed on to it, and if JAX aborts it because another process was lost,
+    that is said in one line, with the status of a run to repeat.
+    """
+    if not several(flags):
+        return main()
+    kept, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)  # so that a terminal's Ctrl-C comes once, through the parent
+        os.close(held)
+        threading.Thread(target=_end_with_parent, args=(kept,), daemon=True).start()
+        return _joined(main, flags)
+    os.close(kept)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: _pass_on(child, number))
+    _, status = os.waitpid(child, 0)
+    ended = os.waitstatus_to_exitcode(status)
+    if ended >= 0:
+        return ended
+    if ended == -signal.SIGABRT:
+        return _lost("JAX lost contact with another process of the job, or could not reach it")
+    return 128 - ended
+
+
+def first() -> bool:
+    """Whether this is the process that writes."""
+    import jax
+
+    return jax.process_index() == 0
+
+
+def any_of(flag: bool) -> bool:
+    """Whether `flag` is true in any process. All must ask."""
+    import jax
+    import numpy as np
+
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def firsts(tree: PyTree) -> PyTree:
+    """What the first process has, on all of them: NumPy arrays of the same shapes and types. All must ask."""
+    import jax
+
+    if jax.process_count() == 1:
+        return tree
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.broadcast_one_to_all(tree)
+
+
+def fetch(tree: PyTree) -> PyTree:
+    """The arrays of all devices as NumPy arrays, on every process. All must ask."""
+    import jax
+    import numpy as np
+
+    def whole(leaf: jax.Array) -> np.ndarray:
+        if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+            return np.asarray(leaf)
+        return multihost_utils.process_allgather(leaf, tiled=True)
+
+    from jax.experimental import multihost_utils
+
+    return jax.tree.map(whole, tree)
+
+
+def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+    """`main` as one of several processes."""
+    import jax
+
+    # Signals are ours: they are heard between segments, by all processes together.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            flags["coordinator_address"],
+            flags["num_processes"],
+            flags["process_id"],
+            heartbeat_timeout_seconds=HEARTBEAT,
+            initialization_timeout=PATIENCE,
+            shutdown_timeout_seconds=PATIENCE,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"cannot join the other processes ({' '.join(str(error).split())[:200]}); "
+            "give --coordinator_address=HOST:PORT --num_processes --process_id, or --distributed=off"
+        ) from error
+    try:
+        status = main()
+        jax.distributed.shutdown()
+        return status
+    except BaseException as error:
+        status = _status_of(error)
+    sys.stdout.flush()
+    os._exit(status)  # at once: a normal end would wait for the others
+
+
+def _status_of(error: BaseException) -> int:
+    """The exit status after an error in one of several processes; says what it was."""
+    import jax
+
+    if isinstance(error, BadInput):
+        return cli.refuse(str(error), cli.BAD_INPUT)
+    if isinstance(error, jax.errors.JaxRuntimeError) and any(word in str(error) for word in CONNECTION):
+        return _lost("another process of the job was lost")
+    sys.excepthook(type(error), error, error.__traceback__)
+    return cli.BAD_INPUT
+
+
+def _lost(reason: str) -> int:
+    print(f"error: {reason}; what was saved is intact: repeat the command on all to continue", file=sys.stderr)
+    return cli.INTERRUPTED
+
+
+def _pass_on(child: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
+
+
+def _end_with_parent(kept: int) -> None:
+    os.read(kept, 1)  # returns when the parent's end of the pipe is closed, which is when it has ended
+    os._exit(128 + signal.SIGKILL)
