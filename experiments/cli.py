@@ -81,7 +81,10 @@ class Interrupts:
 
     def tell(self, path: pathlib.Path) -> None:
         """Say that the run in `path` was saved because of the signal."""
-        print(f"{self.received}: saved in {path}; repeat the command to continue", file=sys.stderr)
+        print(
+            f"{self.received or 'another process got a signal'}: saved in {path}; repeat the command to continue",
+            file=sys.stderr,
+        )
 
     def _note(self, number: int, frame: object) -> None:
         self.received = signal.Signals(number).name

@@ -10,6 +10,7 @@ which is why the work is done by a child whose end is put into words here.
 """
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -22,13 +23,14 @@ from experiments import cli
 from experiments.cli import BadInput
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
-PATIENCE = 120  # seconds to wait for all processes at the start and at the end
+PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
 COUNTED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
 LISTED = ("TPU_WORKER_HOSTNAMES",)
 
-CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "arrier")  # in JAX's errors
+# What JAX says when a connection has broken, in errors of several types.
+CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "Barrier", "barrier")
 
 
 def several(flags: Mapping[str, object]) -> bool:
@@ -69,6 +71,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
     if child == 0:
         os.setpgid(0, 0)  # so that a terminal's Ctrl-C comes once, through the parent
         os.close(held)
+        faulthandler.disable()  # an abort by JAX is put into words by the parent
         threading.Thread(target=_end_with_parent, args=(kept,), daemon=True).start()
         return _joined(main, flags)
     os.close(kept)
@@ -105,12 +108,19 @@ def any_of(flag: bool) -> bool:
 def firsts(tree: PyTree) -> PyTree:
     """What the first process has, on all of them: NumPy arrays of the same shapes and types. All must ask."""
     import jax
+    import numpy as np
 
     if jax.process_count() == 1:
         return tree
     from jax.experimental import multihost_utils
 
-    return multihost_utils.broadcast_one_to_all(tree)
+    def of_first(leaf: np.ndarray) -> np.ndarray:
+        # As bytes: JAX sends a sum of what the first has and zeros, and -0.0 + 0.0 is 0.0.
+        own = np.ascontiguousarray(leaf)
+        sent = multihost_utils.broadcast_one_to_all(np.frombuffer(own.tobytes(), np.uint8))
+        return np.frombuffer(np.asarray(sent).tobytes(), own.dtype).reshape(np.shape(leaf))
+
+    return jax.tree.map(of_first, tree)
 
 
 def fetch(tree: PyTree) -> PyTree:
@@ -161,11 +171,10 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
 
 def _status_of(error: BaseException) -> int:
     """The exit status after an error in one of several processes; says what it was."""
-    import jax
-
     if isinstance(error, BadInput):
         return cli.refuse(str(error), cli.BAD_INPUT)
-    if isinstance(error, jax.errors.JaxRuntimeError) and any(word in str(error) for word in CONNECTION):
+    # JAX raises its own errors as RuntimeError, ValueError and others, by the kind of the status.
+    if not isinstance(error, SystemExit) and any(word in str(error) for word in CONNECTION):
         return _lost("another process of the job was lost")
     sys.excepthook(type(error), error, error.__traceback__)
     return cli.BAD_INPUT
