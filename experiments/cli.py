@@ -18,7 +18,7 @@ from absl import app, flags, logging
 Result = TypeVar("Result")
 
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 3, 75
-PATIENCE = 3.0  # seconds that a program may go on after a signal; then what was saved before it counts
+PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was saved before it counts
 
 
 class BadInput(Exception):

@@ -1,0 +1,96 @@
+"""A signal is heard while a program runs, and a run is saved and gone before those who sent it lose patience."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from scripts import run, start
+
+from experiments.cli import Interrupts
+
+# One epoch of several seconds.
+SLOW = (
+    *("--dataset=teacher", "--loss=quadratic", "--teacher_inputs=64", "--teacher_train=300000", "--teacher_valid=2000"),
+    *("--hidden=2048", "--epochs=1", "--optimizer=sgd", "--nofigures", "--quiet"),
+)
+
+
+def send(number, after):
+    threading.Timer(after, os.kill, (os.getpid(), number)).start()
+
+
+def test_what_the_work_returns_or_raises_comes_back():
+    with Interrupts() as interrupts:
+        assert interrupts.during(lambda: 5) == 5
+        with pytest.raises(ZeroDivisionError):
+            interrupts.during(lambda: 1 / 0)
+        assert interrupts.received is None
+
+
+def test_work_that_ends_soon_after_a_signal_is_waited_for():
+    with Interrupts() as interrupts:
+        send(signal.SIGTERM, 0.2)
+        assert interrupts.during(lambda: time.sleep(0.6) or "done", patience=5) == "done"
+        assert interrupts.received == "SIGTERM"
+
+
+def test_work_that_does_not_is_given_up():
+    with Interrupts() as interrupts:
+        send(signal.SIGINT, 0.2)
+        began = time.monotonic()
+        assert interrupts.during(lambda: time.sleep(20), patience=0.3) is None
+        assert time.monotonic() - began < 2 and interrupts.received == "SIGINT"
+
+
+def test_the_second_signal_finds_the_default_and_afterwards_all_is_as_before():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.received == "SIGTERM"
+        assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """The run without a signal."""
+    run_dir = tmp_path_factory.mktemp("slow")
+    assert run("train", *SLOW, f"--run_dir={run_dir / 'run'}")[0] == 0
+    return json.loads((run_dir / "run" / "summary.json").read_text())
+
+
+def test_in_the_midst_of_a_long_epoch_a_run_is_saved_as_it_was_before_it(slow, tmp_path):
+    run_dir = tmp_path / "run"
+    process = start("train", *SLOW, f"--run_dir={run_dir}")
+    deadline = time.monotonic() + 120
+    while not (run_dir / "manifest.json").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert process.returncode == 75 and err == f"SIGTERM: saved in {run_dir}; repeat the command to continue\n"
+    assert took < max(5, slow["seconds"]["train"])
+    assert json.loads((run_dir / "manifest.json").read_text())["status"] == "interrupted"
+    assert run("train", *SLOW, f"--run_dir={run_dir}")[0] == 0
+    assert json.loads((run_dir / "summary.json").read_text())["params_sha256"] == slow["params_sha256"]
+
+
+def test_a_second_signal_stops_at_once(tmp_path):
+    run_dir = tmp_path / "run"
+    process = start("train", *SLOW, f"--run_dir={run_dir}")
+    while not (run_dir / "manifest.json").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT and time.monotonic() - began < 1 and err == ""
