@@ -50,7 +50,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
-    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items()}
+    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
     def start(key: Key[Array, ""], numbers: training.Numbers) -> segments.State:
         params = network.init(
@@ -161,7 +161,7 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
 def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
     """The numbers of a run that may vary without compiling again."""
     own = OPTIMIZERS[flags["optimizer"]]
-    given = {name: flags[name] for name in training.Numbers._fields}
+    given = {name: flags[name] for name in training.Numbers._fields if name in flags}
     defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
     numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
     return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})

@@ -16,7 +16,7 @@ import twolayer.losses
 import twolayer.network
 from twolayer.gradients import GRADIENTS, closed_form
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS, Params
+from twolayer.network import OUTPUTS, Params, forward
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -196,3 +196,11 @@ def test_the_closed_form_never_differentiates_automatically(monkeypatch):
         nodes = list(ast.walk(ast.parse(inspect.getsource(source))))
         used = {getattr(node, "attr", getattr(node, "id", None)) for node in nodes}
         assert not used & (differentiators | {"custom_vjp", "custom_jvp", "autodiff"})
+
+
+@pytest.mark.parametrize("engine", GRADIENTS)
+def test_predictions_come_with_the_gradient_if_they_are_wanted(engine):
+    params, x, y = on_device(problem("cross_entropy"))
+    (loss, O2), gradients = GRADIENTS[engine](predict=True)(params, x, y)
+    assert_close((loss, gradients), GRADIENTS[engine]()(params, x, y))
+    assert_close(O2, forward(params, x).O2)

@@ -36,6 +36,17 @@ def test_each_network_has_the_gradient_that_it_has_alone(loss, output, reduction
         assert_close((losses[n], one_of(gradients, n)), alone)
 
 
+@pytest.mark.parametrize("engine", stacks.GRADIENTS)
+def test_each_network_can_have_targets_of_its_own(engine, float64):
+    params, x, y = stacked("quadratic")
+    own = np.stack([y + n for n in range(N)])
+    (losses, O2), gradients = jax.jit(stacks.GRADIENTS[engine]("quadratic", predict=True))(params, x, own)
+    for n in range(N):
+        alone = compiled("closed_form", "quadratic")(one_of(params, n), x, own[n])
+        assert_close((losses[n], one_of(gradients, n)), alone)
+        assert_close(O2[n], forward(*on_device((one_of(params, n), x))).O2)
+
+
 def test_activations_are_those_of_each_network_turned(float64):
     params, x, _ = on_device(stacked("quadratic"))
     together = stacks.forward(params, x)

@@ -140,6 +140,26 @@ def test_a_row_is_what_the_training_script_gives_with_the_same_flags(swept, tmp_
     assert row["test_loss"] == pytest.approx(summary["test_loss"], rel=1e-10)
 
 
+def test_networks_with_other_noise_share_a_program_and_are_what_they_are_alone(tmp_path):
+    teacher = ("--dataset=teacher", "--teacher_train=300", "--teacher_inputs=8", "--loss=quadratic")
+    flags = (*teacher, *QUICK, "--output=identity")
+    swept = ("--sweep=teacher_noise=0,0.5,2", "--sweep=seed=0:2")
+    status, _, err = sweep(*swept, *flags, f"--run_dir={tmp_path / 'all'}")
+    assert status == 0, err
+    networks, epochs, summary = read(tmp_path / "all")
+    assert summary["compilations"] == 1 and len(networks) == 6
+    row = next(row for row in networks if (row["teacher_noise"], row["seed"]) == (2, 1))
+    values = ("--teacher_noise=2", "--seed=1", "--order_seed=0")
+    assert train(*values, *flags, f"--run_dir={tmp_path / 'alone'}")[0] == 0
+    alone = [json.loads(line) for line in (tmp_path / "alone" / "metrics.jsonl").read_text().splitlines()]
+    mine = [line for line in epochs if line["network"] == row["network"]]
+    for a, b in zip(mine, alone, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-6)
+        assert a["valid_loss"] == pytest.approx(b["valid_loss"], rel=1e-6)
+    test_loss = json.loads((tmp_path / "alone" / "summary.json").read_text())["test_loss"]
+    assert row["test_loss"] == pytest.approx(test_loss, rel=1e-6)
+
+
 def test_tables_and_summary_hold_every_network_once(swept):
     networks, epochs, summary = read(swept[0])
     assert [row["network"] for row in networks] == list(range(8))
@@ -216,6 +236,8 @@ REFUSED = {
     "an unknown flag": (("--sweep=learning_speed=1",), "learning_speed is not a flag"),
     "a flag of places": (("--sweep=run_dir=a,b",), "run_dir is not a flag"),
     "the data set": (("--sweep=dataset=digits,mnist",), "dataset is not a flag"),
+    "noise of images": (("--sweep=teacher_noise=0,1",), "needs --dataset=teacher"),
+    "a size of the teacher": (("--sweep=teacher_inputs=8,9",), "teacher_inputs is not a flag"),
     "no number": (("--sweep=hidden=8,x",), "'x' is not valid"),
     "a bound": (("--sweep=hidden=0:2",), "'0' is not valid"),
     "not finite": (("--sweep=learning_rate=nan",), "must be a finite number"),

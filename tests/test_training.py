@@ -92,7 +92,7 @@ def l2(decay, optimizer):
 def test_an_epoch_of_each_optimizer_equals_a_loop_with_optax_itself_and_goes_downhill(name, float64):
     choices = dataclasses.replace(CHOICES, optimizer=name, schedule="constant", warmup_epochs=0)
     numbers = Numbers(OPTIMIZERS[name].learning_rate, 0.01, 0.8)
-    optimizer = DIRECTLY[name](*numbers)
+    optimizer = DIRECTLY[name](*numbers[:3])
     params = before = start_of_training("float64")
     moments = optimizer.init(params)
     update = jax.jit(optimizer.update)
@@ -105,7 +105,7 @@ def test_an_epoch_of_each_optimizer_equals_a_loop_with_optax_itself_and_goes_dow
     after = jax.jit(make_epoch(choices))(before, moments, jnp.int32(0), KEY, numbers, on_device(TRAIN))[0]
     assert_close(after, params)
     loss = compiled("closed_form")
-    assert loss(after, *TRAIN)[0] < loss(before, *TRAIN)[0]
+    assert loss(after, *TRAIN[:2])[0] < loss(before, *TRAIN[:2])[0]
 
 
 @pytest.mark.parametrize("name", ["closed_form", "autodiff"])

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from twolayer.evaluation import evaluate
 from twolayer.network import Params
-from twolayer.training import Choices, Examples, Numbers, make_epoch, optimizer_for
+from twolayer.training import Choices, Examples, Numbers, make_epoch, optimizer_for, with_noise
 
 RUNNING, DIVERGED, STOPPED_EARLY = 0, 1, 2
 
@@ -66,7 +66,8 @@ def make_segment(choices: Choices, length: int) -> Callable:
     train_epoch, judge = make_epoch(choices), make_judge(choices)
 
     def advance(state: State, key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples):
-        return judge(state, train_epoch(state.params, state.moments, state.epoch, key, numbers, train), valid)
+        trained = train_epoch(state.params, state.moments, state.epoch, key, numbers, train)
+        return judge(state, trained, with_noise(valid, numbers))
 
     def segment(
         state: State, until: Int[Array, ""], key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples

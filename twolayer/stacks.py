@@ -39,6 +39,8 @@ def closed_form(
 ) -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
 
+    Targets y are those of all networks, or have a leading axis N too.
+
     Returns:
       f(params, x, y, weights=None) -> (losses (N,), gradients), or ((losses, O2 (N, m, C)), gradients) with `predict`:
       predictions have examples as rows again.
@@ -51,12 +53,13 @@ def closed_form(
     def losses_and_gradients(
         params: Params,
         x: Float[Array, "m d"],
-        y: Shaped[Array, "m *C"],
+        y: Shaped[Array, "..."],
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]:
         (N, K, d), m = params.W1.shape, len(x)
         Z1, O1, Z2, O2 = forward(params, x, output)
-        value, residual = jax.vmap(lambda O2: _columns(LOSSES[loss](O2.T, y)))(O2)
+        each = jax.vmap(lambda O2, y: _columns(LOSSES[loss](O2.T, y)), in_axes=(0, _axis_of(y)))
+        value, residual = each(O2, y)
         w = example_weights(reduction, m, weights, value.dtype)
 
         dO2 = (residual * w[None, None, :]).astype(O2.dtype)
@@ -77,7 +80,13 @@ def autodiff(
     loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
 ) -> Gradient:
     """`gradients.autodiff` of each network, by vmap. Arguments, result and errors are those of closed_form."""
-    return jax.vmap(gradients.autodiff(loss, output, reduction, predict=predict), in_axes=(0, None, None, None))
+    one = gradients.autodiff(loss, output, reduction, predict=predict)
+    return lambda params, x, y, weights=None: jax.vmap(one, in_axes=(0, None, _axis_of(y), None))(params, x, y, weights)
+
+
+def _axis_of(y: Shaped[Array, "..."]) -> int | None:
+    """Where the targets have their axis of networks, if each has its own."""
+    return 0 if y.ndim == 3 else None
 
 
 def _columns(pair: Loss) -> Loss:

@@ -46,7 +46,12 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
         train_epoch = make_epoch(choices)
     else:
         train_epoch = jax.vmap(training.make_epoch(choices), in_axes=(0, 0, None, 0, 0, None))
-    judge = jax.vmap(segments.make_judge(choices), in_axes=(0, 0, None))
+    judge_one = segments.make_judge(choices)
+
+    def judge(state: State, trained: tuple, numbers: Numbers, valid: Examples) -> tuple[State, Metrics]:
+        return judge_one(state, trained, training.with_noise(valid, numbers))
+
+    judge_all = jax.vmap(judge, in_axes=(0, 0, 0, None))
 
     def segment(
         state: State,
@@ -59,7 +64,7 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
     ) -> tuple[State, Metrics]:
         def advance(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             trained = train_epoch(state.params, state.moments, index, key, numbers, train)
-            judged, metrics = judge(state, trained, valid)
+            judged, metrics = judge_all(state, trained, numbers, valid)
             return jax.vmap(segments.where)(state.status == RUNNING, judged, state), metrics
 
         filler = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(advance, state, first)[1])

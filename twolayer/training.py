@@ -31,6 +31,7 @@ class Examples(NamedTuple):
     x: Num[Array, "n p"]
     y: Shaped[Array, "n *C"]
     live: Int[Array, " p"] | None = None  # which of the d inputs x holds, where the others are always 0; None is all
+    noise: Float[Array, "n C"] | None = None  # what Numbers.noise multiplies and adds to real targets
 
 
 def place(
@@ -38,19 +39,21 @@ def place(
     y: Shaped[np.ndarray, "n *C"],
     *,
     skip_idle: bool = False,
+    noise: Float[np.ndarray, "n C"] | None = None,
     where: NamedSharding | None = None,
 ) -> Examples:
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
     Args:
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient.
+      noise: to add to real targets, as often as Numbers.noise says.
       where: the devices, if not the first alone.
     """
     live = live_inputs(x) if skip_idle else None
     if live is None or len(live) == x.shape[1]:
-        examples = Examples(x, y)
+        examples = Examples(x, y, noise=noise)
     else:
-        examples = Examples(np.ascontiguousarray(x[:, live]), y, live)
+        examples = Examples(np.ascontiguousarray(x[:, live]), y, live, noise)
     return jax.device_put(examples) if where is None else put(examples, where)
 
 
@@ -80,6 +83,7 @@ class Numbers(NamedTuple):
     learning_rate: Scalar
     weight_decay: Scalar = 0.0
     momentum: Scalar = 0.9
+    noise: Scalar | None = None  # of the targets, in units of Examples.noise, where these have any
 
 
 class Networks(NamedTuple):
@@ -130,7 +134,11 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
             params, moments = carry
             rows, weights = batch
             low, x, y = cast(params, compute), features(train.x[rows], choices.scale, compute), train.y[rows]
-            (loss, O2), gradients = gradient(low, x, targets(y, choices.loss, outputs, compute), weights)
+            aims = targets(y, choices.loss, outputs, compute)
+            if train.noise is not None:
+                extra = train.noise[rows].astype(compute)
+                aims = networks.each(lambda level: aims + level.astype(compute) * extra)(numbers.noise)
+            (loss, O2), gradients = gradient(low, x, aims, weights)
             correct = networks.each(lambda O2: (weights * hits(O2, y)).sum())(O2)
             share = weights.sum() if choices.reduction == "mean" else 1
             return update(gradients, moments, params, numbers), (loss * share, correct)
@@ -178,7 +186,14 @@ def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.Gr
         every=steps * choices.step_every,
         factor=choices.step_factor,
     )
-    return make_optimizer(choices.optimizer, schedule, *numbers)
+    return make_optimizer(choices.optimizer, schedule, numbers.learning_rate, numbers.weight_decay, numbers.momentum)
+
+
+def with_noise(examples: Examples, numbers: Numbers) -> Examples:
+    """Examples whose targets have their noise, as one network is judged by them."""
+    if examples.noise is None:
+        return examples
+    return examples._replace(y=examples.y + numbers.noise * examples.noise, noise=None)
 
 
 def cast(params: Params, dtype: jnp.dtype) -> Params:

@@ -17,7 +17,7 @@ import numpy as np
 from experiments.cli import BadInput
 
 # These may differ between the networks of one program; every other flag is a choice, and has a program of its own.
-NUMBERS = ("seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias")
+NUMBERS = ("seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias", "teacher_noise")
 
 _CALL = re.compile(r"(\w+)\(([^()]*)\)")
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?\d+))?")

@@ -66,7 +66,8 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
       BadInput: a name is no flag of a training run, or a value is not valid for it.
     """
     fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES}  # one data set, one order, one precision
-    allowed = {name for name in training_flags.names() if name not in fixed and not name.startswith("teacher_")}
+    one_data_set = {name for name in training_flags.names() if name.startswith("teacher_")} - {"teacher_noise"}
+    allowed = set(training_flags.names()) - fixed - one_data_set
     found = []
     for point in points:
         values = {}
@@ -129,6 +130,7 @@ class Plan:
 
     parts: Sequence[Part]
     data: datasets.Dataset
+    noise: Sequence[np.ndarray | None]  # of deviation 1, to add to the targets of each split, if it is swept
     mesh: Mesh
     facts: Mapping[str, object]
     networks: int
@@ -154,13 +156,26 @@ def plan(
     points = read(texts)
     precision = jobs.configure(flags["precision"])
     mesh = jobs.mesh_of(flags, "nets")
-    data = jobs.load(flags)
+    data, noise = _load(flags, points)
     cut = parts(flags, points, data.inputs, mesh.shape["nets"], most, (manifest or {}).get("part_sizes", ()))
     groups = {part.group: part for part in cut}
     for part in groups.values():
         _check(part, data, mesh)
     facts = jobs.facts_of(data, *precision) | {"part_sizes": [len(part.networks) for part in groups.values()]}
-    return Plan(cut, data, mesh, facts | {"mesh": dict(mesh.shape)}, len(points))
+    return Plan(cut, data, noise, mesh, facts | {"mesh": dict(mesh.shape)}, len(points))
+
+
+def _load(
+    flags: Mapping[str, object], points: Sequence[Mapping[str, object]]
+) -> tuple[datasets.Dataset, list[np.ndarray | None]]:
+    """The data; if the noise of a teacher's targets is swept, without noise, and the noise by itself."""
+    if "teacher_noise" not in points[0]:
+        return jobs.load(flags), [None] * 3
+    if flags["dataset"] != "teacher":
+        raise BadInput("--sweep=teacher_noise=... needs --dataset=teacher")
+    clean, noisy = (jobs.load({**flags, "teacher_noise": level}) for level in (0.0, 1.0))
+    splits = ((getattr(noisy, name).y - getattr(clean, name).y) for name in ("train", "valid", "test"))
+    return clean, list(splits)
 
 
 def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
@@ -178,17 +193,18 @@ def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
         )
 
 
-def prepare(part: Part, data: datasets.Dataset, mesh: Mesh, shared: bool) -> StackJob:
+def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
     """Draw the networks of a part and put the data on the devices.
 
     Raises:
       BadInput: the flags do not go with the data.
     """
+    data, mesh = plan.data, plan.mesh
     parameters, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     each = [dict(part.flags) | dict(point) for point in part.points]
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
-        numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(jobs.numbers_of(f, parameters) for f in each))
+        numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(_numbers(f, plan, parameters) for f in each))
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
         start = functools.partial(_start, part, choices, data)
         arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
@@ -196,9 +212,11 @@ def prepare(part: Part, data: datasets.Dataset, mesh: Mesh, shared: bool) -> Sta
         places = devices.spread(shapes, mesh, stacked=True)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
-    train = training.place(*data.train, skip_idle=not np.any(numbers.weight_decay), where=everywhere)
+    skip_idle = not np.any(numbers.weight_decay)
+    train = training.place(*data.train, skip_idle=skip_idle, noise=plan.noise[0], where=everywhere)
     order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
-    valid, test = (training.place(*examples, where=everywhere) for examples in (data.valid, data.test))
+    others = zip((data.valid, data.test), plan.noise[1:], strict=True)
+    valid, test = (training.place(*examples, noise=noise, where=everywhere) for examples, noise in others)
     return StackJob(mesh, train, valid, test, choices, devices.put(numbers, nets), order, state)
 
 
@@ -220,6 +238,12 @@ def _start(
 
     params = jax.vmap(one)(keys, scales, biases)
     return sweeps.start(choices, params, numbers, len(data.train.x))
+
+
+def _numbers(flags: Mapping[str, object], plan: Plan, dtype: str) -> training.Numbers:
+    numbers = jobs.numbers_of(flags, dtype)
+    swept = plan.noise[0] is not None
+    return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers
 
 
 def _scales(each: list[dict], dtype: str) -> Float[np.ndarray, " N"]:

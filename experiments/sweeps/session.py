@@ -17,7 +17,9 @@ from experiments.session import LONGEST_SEGMENT, Pace, host_copy, leave, restore
 from experiments.sweeps import tables
 from experiments.sweeps.jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps
-from twolayer.evaluation import evaluate
+from twolayer.evaluation import Evaluation, evaluate
+from twolayer.network import Params
+from twolayer.training import Examples, Numbers, with_noise
 
 CHECKPOINT_SECONDS = 30.0
 STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
@@ -78,7 +80,7 @@ def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bo
 
 def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: tqdm) -> bool:
     """Whether the part was finished; if not, it is saved."""
-    job = prepare(part, plan.data, plan.mesh, programs.shared)
+    job = prepare(part, plan, programs.shared)
     epochs, pace = job.choices.epochs, Pace()
     compiled = interrupts.during(lambda: programs.of(part, job))
     if compiled is None:
@@ -131,9 +133,14 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
 
 
 def _score(job: StackJob) -> Callable:
-    """(params of N networks, test examples) -> the evaluation of each."""
+    """(params of N networks, their numbers, test examples) -> the evaluation of each."""
     options = {"scale": job.choices.scale, "loss": job.choices.loss, "output": job.choices.output}
-    return jax.vmap(lambda params, test: evaluate(params, test.x, test.y, **options), in_axes=(0, None))
+
+    def one(params: Params, numbers: Numbers, test: Examples) -> Evaluation:
+        seen = with_noise(test, numbers)
+        return evaluate(params, seen.x, seen.y, **options)
+
+    return jax.vmap(one, in_axes=(0, 0, None))
 
 
 def _rows(
@@ -141,7 +148,7 @@ def _rows(
 ) -> tuple[pa.Table, pa.Table]:
     """(a row for each network and epoch, a row for each network). Time is shared evenly within a part."""
     with jax.set_mesh(job.mesh):
-        test = processes.fetch(score(segments.final_params(state), job.test))
+        test = processes.fetch(score(segments.final_params(state), job.numbers, job.test))
     epoch, status = processes.fetch((state.epoch, state.status))
     kept = epoch[: part.real].tolist()
     of_epoch = np.concatenate([np.arange(n) for n in kept]).astype(int)
