@@ -1,157 +1,36 @@
-"""Write the README's tables from the committed result files, so that no number in them is typed by hand.
+"""Write the tables of README and docs/ from the committed result files, so that no number in them is typed by hand.
 
 python -m experiments.readme            rewrite the tables
 python -m experiments.readme --check    change nothing; status 1 if a table is out of date
 """
 
-import json
-import pathlib
 import re
 
 from absl import flags
 
 from experiments import cli
 from experiments.files import atomic
+from experiments.result_tables import ROOT, TABLES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
-ROOT = pathlib.Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGES = ("README.md", "docs/scaling.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
-    """Rewrite or check the README."""
-    old = README.read_text()
-    new = BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], old)
-    if FLAGS.check and new != old:
-        raise cli.BadInput("README.md is out of date; run python -m experiments.readme")
-    if new != old:
-        with atomic(README) as file:
-            file.write(new)
+    """Rewrite or check the pages."""
+    for page in PAGES:
+        old = (ROOT / page).read_text()
+        new = BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], old)
+        if FLAGS.check and new != old:
+            raise cli.BadInput(f"{page} is out of date; run python -m experiments.readme")
+        if new != old:
+            with atomic(ROOT / page) as file:
+                file.write(new)
     return cli.DONE
 
-
-def training() -> str:
-    """What the training script reaches, from docs/results/training.json."""
-    result = _read("training")
-    rows = [(row["row"], f"`{row['command']}`", _outcome(row)) for row in result["rows"]]
-    return _table(("", "command", "measured"), rows) + _machine(result)
-
-
-def _outcome(row: dict) -> str:
-    if "test_accuracy" in row:
-        return f"test accuracy {row['test_accuracy']:.4f}, {row['wall_seconds']:.1f} s"
-    if "relative_difference" in row:
-        return f"largest relative difference of a parameter {row['relative_difference']:.1e}"
-    if "identical" in row:
-        return "identical metrics and parameters" if row["identical"] else "different"
-    if "test_error_percent" in row:
-        spread = f"{row['test_error_percent']:.2f} % ± {row['sd']:.2f} (n = {row['n']})"
-        return f"test error {spread}, {row['wall_seconds']:.0f} s each"
-    return f"{row['wall_seconds']:.1f} s"
-
-
-def benchmark() -> str:
-    """Epoch times side by side, from docs/results/benchmark_cpu.json: one row per competitor, one column per width."""
-    result = _read("benchmark_cpu")
-    cases = result["cases"]
-    rows = _rows(cases)
-    limit = [f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases]
-    share = [f"{100 * case['share_of_limit']['median']:.0f} %" for case in cases]
-    rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
-    header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
-    rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
-    return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds; spreads are in the JSON.\n"
-
-
-def networks() -> str:
-    """Many networks at once, from docs/results/benchmark_networks.json."""
-    result = _read("benchmark_networks")
-    cases = result["cases"]
-    header = ("seconds an epoch and network (times ours)", *(f"K = {case['hidden']}" for case in cases))
-    return _table(header, _rows(cases)) + _machine(result)
-
-
-def example() -> str:
-    """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
-    return f"```\n{(ROOT / 'docs' / 'results' / 'verify_example.txt').read_text()}```\n"
-
-
-def catalogue() -> str:
-    """How the verification fares on derivations it has not seen, from docs/results/verification_catalogue.json."""
-    result = _read("verification_catalogue")
-    singles, doubles, right = result["singles"], result["doubles"], result["right"]
-    named = singles["derivations"] - singles["refused"] - singles["honest"]
-    bounds = _read("verification_bounds")
-    rows = [
-        ("wrong derivations, one error: killed", f"{singles['killed']} of {singles['derivations']}"),
-        ("first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
-        ("cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
-        ("several causes named, the right one among them", f"{singles['candidates']}"),
-        ("only wrong causes named", f"{singles['wrong_name']}"),
-        ("two errors at once: killed", f"{doubles['killed']} of {doubles['derivations']}"),
-        ("both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
-        ("right derivations, formula and program: false alarms", f"{_alarms(right)} of {right['verdicts']}"),
-        ("entries beyond their rounding bound", f"{bounds['violations']} of {bounds['entries']:.2g}"),
-    ]
-    return _table(("", "measured"), rows) + _machine(result["provenance"])
-
-
-def _alarms(right: dict) -> int:
-    return right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
-
-
-def verification() -> str:
-    """The verification beside other checkers, from docs/results/verification.json."""
-    from experiments.checkers.table import table
-
-    result = _read("verification")
-    header, *rows = table(result)
-    return _table(header, rows) + _machine(result)
-
-
-def _rows(cases: list[dict]) -> list[tuple[str, ...]]:
-    """One row for each competitor, one column for each width."""
-    names = [row["name"] for row in cases[0]["rows"]]
-    return [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
-
-
-def _labelled(case: dict, name: str) -> str:
-    return next(row["label"] for row in case["rows"] if row["name"] == name)
-
-
-def _times(case: dict, name: str) -> str:
-    row = next(row for row in case["rows"] if row["name"] == name)
-    if row["epoch_s"] is None:
-        return row["note"]
-    slower = f" ({row['slower']['median']:.1f})" if row["slower"] else ""
-    return f"{row['epoch_s']['median']:.3f} s{slower}"
-
-
-def _read(name: str) -> dict:
-    return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def _machine(result: dict) -> str:
-    platform, versions = result["platform"], result["versions"]
-    return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
-
-
-TABLES = {
-    "training": training,
-    "benchmark": benchmark,
-    "networks": networks,
-    "example": example,
-    "catalogue": catalogue,
-    "verification": verification,
-}
 
 if __name__ == "__main__":
     cli.run(main)

@@ -1,0 +1,189 @@
+"""The tables of README and docs/, each from committed result files in docs/results/."""
+
+import json
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def training() -> str:
+    """What the training script reaches, from docs/results/training.json."""
+    result = _read("training")
+    rows = [(row["row"], f"`{row['command']}`", _outcome(row)) for row in result["rows"]]
+    return _table(("", "command", "measured"), rows) + _machine(result)
+
+
+def _outcome(row: dict) -> str:
+    if "test_accuracy" in row:
+        return f"test accuracy {row['test_accuracy']:.4f}, {row['wall_seconds']:.1f} s"
+    if "relative_difference" in row:
+        return f"largest relative difference of a parameter {row['relative_difference']:.1e}"
+    if "identical" in row:
+        return "identical metrics and parameters" if row["identical"] else "different"
+    if "test_error_percent" in row:
+        spread = f"{row['test_error_percent']:.2f} % ± {row['sd']:.2f} (n = {row['n']})"
+        return f"test error {spread}, {row['wall_seconds']:.0f} s each"
+    return f"{row['wall_seconds']:.1f} s"
+
+
+def benchmark() -> str:
+    """Epoch times side by side, from docs/results/benchmark_cpu.json: one row per competitor, one column per width."""
+    result = _read("benchmark_cpu")
+    cases = result["cases"]
+    rows = _rows(cases)
+    limit = [f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases]
+    share = [f"{100 * case['share_of_limit']['median']:.0f} %" for case in cases]
+    rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
+    header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
+    rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
+    return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds; spreads are in the JSON.\n"
+
+
+def networks() -> str:
+    """Many networks at once, from docs/results/benchmark_networks.json."""
+    result = _read("benchmark_networks")
+    cases = result["cases"]
+    header = ("seconds an epoch and network (times ours)", *(f"K = {case['hidden']}" for case in cases))
+    return _table(header, _rows(cases)) + _machine(result)
+
+
+def output_relu() -> str:
+    """The share of networks that have lost a class, from docs/results/output_relu.json and output_relu_mnist.json."""
+    rows = []
+    for name, data in (("output_relu", "digits"), ("output_relu_mnist", "MNIST")):
+        result = _read(name)
+        rates = sorted({cell["learning_rate"] for cell in result["cells"]})
+        rate = rates[len(rates) // 2]  # the optimiser's own
+        for start in (entry for entry in result["start"] if entry["hidden"] == 128):
+            cells = {
+                c["loss"]: c
+                for c in result["cells"]
+                if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
+            }
+            shares = [_interval(cells[loss]["lost_class"]) for loss in ("cross_entropy", "quadratic")]
+            rows.append(
+                (f"{data}, {start['init']}", _interval(start["dead_output"]), *shares, str(result["flags"]["epochs"]))
+            )
+    header = ("K = 128", "dead output before a step", "class lost, cross-entropy", "class lost, quadratic", "epochs")
+    expected = [100 * _read(name)["expected_at_the_start"] for name in ("output_relu", "output_relu_mnist")]
+    note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST."
+    return _table(header, rows) + note + " 95 % intervals.\n"
+
+
+def _interval(share: dict) -> str:
+    low, high = (100 * end for end in share["interval"])
+    return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def scaling_width() -> str:
+    """One network, from docs/results/scaling.json."""
+    rows = [
+        (f"{r['hidden']}", f"{r['step_us']:.0f}", f"{r['gflops_per_second']:.0f}", f"{r['flops'] / r['bytes']:.0f}")
+        for r in _scaling("width")
+    ]
+    header = ("K", "microseconds a step", "GFLOP/s", "operations a byte, on paper")
+    return _table(header, rows) + _machine(_read("scaling"))
+
+
+def scaling_networks() -> str:
+    """Networks together, from docs/results/scaling.json: one row for each number of them, one column for each width."""
+    found = _scaling("networks")
+    widths = list(dict.fromkeys(r["hidden"] for r in found))
+    times = {(r["networks"], r["hidden"]): f"{r['step_us']:.0f}" for r in found}
+    numbers = list(dict.fromkeys(r["networks"] for r in found))
+    rows = [(str(n), *(times.get((n, width), "") for width in widths)) for n in numbers]
+    return _table(("networks; microseconds a step and network", *(f"K = {width}" for width in widths)), rows)
+
+
+def scaling_devices() -> str:
+    """One network on several devices, from docs/results/scaling.json."""
+    rows = [(r["mesh"] or "one device", f"{r['step_us']:.0f}") for r in _scaling("devices")]
+    return _table((f"mesh, K = {_scaling('devices')[0]['hidden']}", "microseconds a step"), rows)
+
+
+def _scaling(kind: str) -> list[dict]:
+    return [row for row in _read("scaling")["rows"] if row["kind"] == kind]
+
+
+def example() -> str:
+    """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
+    return f"```\n{(ROOT / 'docs' / 'results' / 'verify_example.txt').read_text()}```\n"
+
+
+def catalogue() -> str:
+    """How the verification fares on derivations it has not seen, from docs/results/verification_catalogue.json."""
+    result = _read("verification_catalogue")
+    singles, doubles, right = result["singles"], result["doubles"], result["right"]
+    named = singles["derivations"] - singles["refused"] - singles["honest"]
+    bounds = _read("verification_bounds")
+    rows = [
+        ("wrong derivations, one error: killed", f"{singles['killed']} of {singles['derivations']}"),
+        ("first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
+        ("cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
+        ("several causes named, the right one among them", f"{singles['candidates']}"),
+        ("only wrong causes named", f"{singles['wrong_name']}"),
+        ("two errors at once: killed", f"{doubles['killed']} of {doubles['derivations']}"),
+        ("both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
+        ("right derivations, formula and program: false alarms", f"{_alarms(right)} of {right['verdicts']}"),
+        ("entries beyond their rounding bound", f"{bounds['violations']} of {bounds['entries']:.2g}"),
+    ]
+    return _table(("", "measured"), rows) + _machine(result["provenance"])
+
+
+def _alarms(right: dict) -> int:
+    return right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
+
+
+def verification() -> str:
+    """The verification beside other checkers, from docs/results/verification.json."""
+    from experiments.checkers.table import table
+
+    result = _read("verification")
+    header, *rows = table(result)
+    return _table(header, rows) + _machine(result)
+
+
+def _rows(cases: list[dict]) -> list[tuple[str, ...]]:
+    """One row for each competitor, one column for each width."""
+    names = [row["name"] for row in cases[0]["rows"]]
+    return [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
+
+
+def _labelled(case: dict, name: str) -> str:
+    return next(row["label"] for row in case["rows"] if row["name"] == name)
+
+
+def _times(case: dict, name: str) -> str:
+    row = next(row for row in case["rows"] if row["name"] == name)
+    if row["epoch_s"] is None:
+        return row["note"]
+    slower = f" ({row['slower']['median']:.1f})" if row["slower"] else ""
+    return f"{row['epoch_s']['median']:.3f} s{slower}"
+
+
+def _read(name: str) -> dict:
+    return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text())
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _machine(result: dict) -> str:
+    platform, versions = result["platform"], result["versions"]
+    return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
+
+
+TABLES = {
+    "training": training,
+    "benchmark": benchmark,
+    "networks": networks,
+    "output_relu": output_relu,
+    "scaling_width": scaling_width,
+    "scaling_networks": scaling_networks,
+    "scaling_devices": scaling_devices,
+    "example": example,
+    "catalogue": catalogue,
+    "verification": verification,
+}
