@@ -7,14 +7,19 @@ the first alone reads and writes.
 """
 
 import contextlib
+import errno
 import hashlib
+import os
 import pathlib
+import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 
 import jax
 import numpy as np
+from absl import logging
 from jaxtyping import PyTree
 
 from experiments.cli import BadInput
@@ -22,27 +27,40 @@ from experiments.files import atomic
 
 KEPT = 2  # a damaged one has another before it
 SUMS = ".sha256"
+STRAGGLERS = 5  # tenths of a second that writes may outlive one that failed
 
 
 def save(folder: pathlib.Path, name: str, state: PyTree, kept: int = KEPT) -> None:
-    """Write the leaves of `state`, and remove all but the last `kept`.
+    """Write the leaves of `state`, and remove all but the last `kept`. One that is there and intact is left as it is.
 
     Args:
       name: of the checkpoint; names sort in the order of time.
       state: arrays, none of them empty.
+
+    Raises:
+      OSError: it cannot be written. Those that are there stay, and nothing is left of this one.
     """
     content = {f"leaf{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
     path = folder / name
-    with _orbax() as orbax:
-        orbax.save(path.absolute(), content, force=True)
-    with atomic(_sums_of(path)) as file:
-        file.write(_sums(path))
+    if not folder.is_dir():  # Orbax would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    if _intact(path):
+        return
+    try:
+        with _errors_of_the_system(), _orbax() as orbax:
+            orbax.save(path.absolute(), content, force=True)
+        with atomic(_sums_of(path)) as file:
+            file.write(_sums(path))
+    except OSError:
+        for _ in range(STRAGGLERS):  # that make their folders again
+            with contextlib.suppress(OSError):
+                _remove_all_but(folder, [old for old in _newest_first(folder) if old != path])
+            time.sleep(0.1)
+        raise
     complete = _newest_first(folder)
     for old in complete[kept:]:
         _sums_of(old).unlink()
-    for other in folder.iterdir():  # the old ones, and what a killed process has left
-        if other.is_dir() and other not in complete[:kept]:
-            shutil.rmtree(other)
+    _remove_all_but(folder, complete[:kept])
 
 
 def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | None:
@@ -58,7 +76,7 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
     for path in _newest_first(folder):
         if not path.name.startswith(prefix):
             continue
-        leaves = _read(path)
+        leaves = read(path)
         if leaves is None:
             print(f"warning: the checkpoint {path} is damaged; going on from the one before it", file=sys.stderr)
             continue
@@ -80,16 +98,56 @@ def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted((path.with_suffix("") for path in folder.glob(f"[!.]*{SUMS}")), reverse=True)
 
 
-def _read(path: pathlib.Path) -> list[np.ndarray] | None:
-    """The leaves, or None if a file is not as it was written."""
+def read(path: pathlib.Path) -> list[np.ndarray] | None:
+    """The leaves of one checkpoint, or None if a file is not as it was written."""
+    if not _intact(path):
+        return None
     try:
-        if _sums_of(path).read_text() != _sums(path):
-            return None
         with _orbax() as orbax:
             content = orbax.restore(path.absolute())
         return [content[name] for name in sorted(content)]
-    except (OSError, ValueError):  # ValueError: the sums are no text any more
+    except (OSError, ValueError):
         return None
+
+
+def _intact(path: pathlib.Path) -> bool:
+    """Whether a checkpoint was completed, and every file is as it was written."""
+    try:
+        return _sums_of(path).read_text() == _sums(path)
+    except (OSError, ValueError):  # ValueError: the sums are no text any more
+        return False
+
+
+def _remove_all_but(folder: pathlib.Path, complete: list[pathlib.Path]) -> None:
+    """Remove the old ones, and what was not completed."""
+    for other in folder.iterdir():
+        if other.is_dir() and other not in complete:
+            shutil.rmtree(other)
+
+
+@contextlib.contextmanager
+def _errors_of_the_system() -> Iterator[None]:
+    """Turn what Orbax raises when the system refuses, a ValueError from C++, into the OSError behind it.
+
+    Meanwhile it keeps its own account of it, many pages from several threads, to itself.
+    """
+    verbosity, hook = logging.get_verbosity(), sys.unraisablehook
+    logging.set_verbosity(logging.FATAL)
+    sys.unraisablehook = _without_stragglers
+    try:
+        yield
+    except ValueError as error:
+        code = re.search(r"os_error_code='(\d+)'", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number) if code else str(error).splitlines()[0][:100]) from error
+    logging.set_verbosity(verbosity)  # after an error it stays quiet: writes that were under way may still end
+    sys.unraisablehook = hook
+
+
+def _without_stragglers(report: "sys.UnraisableHookArgs") -> None:
+    """Python's own report of an error that nobody can catch, but not of writes that outlive the one that failed."""
+    if not (isinstance(report.exc_value, RuntimeError) and str(report.exc_value) == "Event loop is closed"):
+        sys.__unraisablehook__(report)
 
 
 def _sums_of(path: pathlib.Path) -> pathlib.Path:

@@ -11,11 +11,13 @@ from typing import IO
 
 from experiments.cli import bad_input
 
+UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
+
 
 @contextlib.contextmanager
 def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
     """Write `path` under another name and rename it when complete, so no reader ever sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, mode) as file:
             yield file

@@ -1,6 +1,7 @@
 """The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -31,6 +32,9 @@ OF_ONE_RUN = (
     "checkpoint_every",
     "checkpoints_kept",
 )  # many networks at once have none
+
+# What a repetition of a run elsewhere has of its own.
+NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id")
 
 # Data
 flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
@@ -119,3 +123,10 @@ for _name in names():
 def values() -> dict[str, object]:
     """Every flag defined here with its value: all that a run is a function of, besides code and machine."""
     return {name: flags.FLAGS[name].value for name in names()}
+
+
+def as_file() -> str:
+    """The flags of this script with their values as lines for --flagfile, without those that are not repeated."""
+    known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    lines = [flag.serialize() for flag in sorted(known, key=lambda flag: flag.name) if flag.name not in NOT_REPEATED]
+    return "".join(f"{line}\n" for line in lines if line)

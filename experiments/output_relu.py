@@ -72,15 +72,16 @@ def _study() -> int:
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
-    run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]))
+    run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     plan = jobs.plan(values, texts, manifest=run.manifest)
     if plan.data.regression:
         raise cli.BadInput(f"--dataset={plan.data.name} has no classes to lose")
     run = run if processes.first() else runs.Follower(path, run.manifest)
-    if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
-        return cli.INTERRUPTED
-    if processes.first():
-        _finish(run, plan.data, len(plan.parts), json)
+    with run.writing():
+        if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
+            return cli.INTERRUPTED
+        if processes.first():
+            _finish(run, plan.data, len(plan.parts), json)
     return cli.DONE
 
 

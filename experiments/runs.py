@@ -1,6 +1,7 @@
 """The run directory: everything a run leaves behind.
 
     manifest.json   flags, argv, commit, versions, devices, precision, PRNG, data SHA-256, status
+    flags.txt       the flags again, for --flagfile: with another --run_dir they repeat the run
     metrics.jsonl   one line per epoch
     summary.json    the outcome
     params.npz      W1, b1, W2, b2
@@ -10,28 +11,37 @@
 The manifest is written first and its status changed last, so an unfinished run is seen as one.
 """
 
+import contextlib
 import dataclasses
 import datetime
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from experiments.cli import BadInput
-from experiments.files import atomic, finite, write_json
+from experiments.files import UNFINISHED, atomic, finite, write_json
+
+PARAMS = ("W1", "b1", "W2", "b2")
+GONE = "; repeat the command to begin again, or put it back to continue"
+INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
 
 
 @dataclasses.dataclass
 class Run:
-    """A run directory and its manifest."""
+    """A run directory and its manifest; and the flags of a new one as the lines of a file."""
 
     path: pathlib.Path
     manifest: dict
+    flagfile: str = ""
+    _directory: int | None = None  # the open directory, which holds the lock
 
     @property
     def status(self) -> str:
@@ -47,20 +57,58 @@ class Run:
         return self.path / "figures"
 
     def create(self) -> None:
-        """Make the folders.
+        """Make the directory with its manifest, then the flags and the folders; remove what a killed process has left.
 
         Raises:
-          BadInput: the directory cannot be written.
+          BadInput: the directory cannot be written, or another process works in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
-            for folder in (self.path, self.checkpoints, self.figures):
-                folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            for unfinished in self.path.rglob(UNFINISHED):
+                unfinished.unlink()
+            if not (self.path / "manifest.json").exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / "manifest.json", self.manifest)
+            if self.flagfile and not (self.path / "flags.txt").exists():
+                with atomic(self.path / "flags.txt") as file:
+                    file.write(self.flagfile)
+            for folder in (self.checkpoints, self.figures):
+                folder.mkdir(exist_ok=True)
         except OSError as error:
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """For all that writes here: turns what the system refuses into one line that says what to do.
+
+        Raises:
+          BadInput: the disk is full, the directory was removed, or the like.
+        """
+        try:
+            yield
+        except OSError as error:
+            if self._present():
+                raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}{INTACT}") from error
+            # Orbax makes the folders again that it writes to; another's directory has more in it.
+            if self.path.is_dir() and {path.name for path in self.path.iterdir()} <= {self.checkpoints.name}:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise BadInput(f"--run_dir={self.path} was removed or renamed while the run went on{GONE}") from error
+
+    def _present(self) -> bool:
+        """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
+        if self._directory is None:
+            return True
+        try:
+            same = os.path.samestat(os.fstat(self._directory), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+        return same and (self.path / "manifest.json").exists()
+
+    def _check_present(self) -> None:
+        if not self._present():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def _lock(self) -> None:
         """Held until this process ends, however it ends.
@@ -74,12 +122,14 @@ class Run:
         except BlockingIOError:
             os.close(directory)
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
+        self._directory = directory
         manifest = self.path / "manifest.json"
         if manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
 
     def set_status(self, status: str, **facts: object) -> None:
         """Write the manifest with a new status and more facts."""
+        self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
         write_json(self.path / "manifest.json", self.manifest)
 
@@ -89,9 +139,17 @@ class Run:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Append one line per epoch."""
-        with open(self.path / "metrics.jsonl", "a") as file:
-            file.writelines(json.dumps(finite(dict(row)), allow_nan=False) + "\n" for row in rows)
+        """Append one line per epoch: all of them, or none if they cannot be written."""
+        self._check_present()
+        path = self.path / "metrics.jsonl"
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with open(path, "a") as file:
+                file.writelines(json.dumps(finite(dict(row)), allow_nan=False) + "\n" for row in rows)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(path, size)
+            raise
 
     def keep_metrics(self, epochs: int) -> list[dict]:
         """Drop all but the first `epochs` lines, so that a continued curve never forks; returns those kept."""
@@ -103,9 +161,10 @@ class Run:
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns the SHA-256 over the bytes of W1, b1, W2, b2 in this order."""
+        self._check_present()
         with atomic(self.path / "params.npz", "wb") as file:
             np.savez(file, **params)
-        return hashlib.sha256(b"".join(params[name].tobytes() for name in ("W1", "b1", "W2", "b2"))).hexdigest()
+        return _sha256(params)
 
     def save_summary(self, summary: Mapping[str, object]) -> None:
         """Write summary.json."""
@@ -141,21 +200,23 @@ class Follower(Run):
         """Nothing."""
 
 
-def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = ()) -> Run:
+def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
     """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
 
     Args:
       flags: what the run is a function of.
       ignore: flags that may differ between the two.
+      flagfile: the same as the lines of a file, to keep beside the manifest.
 
     Raises:
       BadInput: the directory holds another run or other things.
     """
     manifest_path = path / "manifest.json"
     if not manifest_path.exists():
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # A process that was killed at once has left no more than the beginning of a manifest.
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - set(path.glob(f".manifest.json{UNFINISHED}"))):
             raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
-        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()})
+        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile)
     try:
         manifest = json.loads(manifest_path.read_text())
         theirs, _ = manifest["flags"], manifest["status"]
@@ -165,7 +226,36 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
     if differing:
         listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
         raise BadInput(f"--run_dir={path} belongs to other flags ({listed}); choose another")
-    return Run(path, manifest)
+    return Run(path, manifest, flagfile)
+
+
+def load_params(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """W1, b1, W2, b2 of the finished run in `path`, verified against the SHA-256 in its summary.
+
+    Raises:
+      BadInput: the run is not finished, or a file is missing or damaged.
+    """
+    try:
+        expected = json.loads((path / "summary.json").read_text())["params_sha256"]
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} is not a finished run: it has no summary.json") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path / 'summary.json'} is damaged: it names no params_sha256") from error
+    file = path / "params.npz"
+    try:
+        # Opened here, because np.load leaves a file that is no zip open.
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as content:
+            params = {name: content[name] for name in PARAMS}
+    except FileNotFoundError as error:
+        raise BadInput(f"{file} is missing") from error
+    # zipfile, zlib, struct and numpy each have their own ways to fail on a damaged file.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{file} is damaged or unreadable ({reason})") from error
+    found = _sha256(params)
+    if found != expected:
+        raise BadInput(f"{file} is damaged: it has SHA-256 {found[:12]}, and summary.json says {str(expected)[:12]}")
+    return params
 
 
 def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pathlib.Path:
@@ -174,6 +264,10 @@ def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pat
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
     parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
     return pathlib.Path("runs") / "-".join(map(str, parts))
+
+
+def _sha256(params: Mapping[str, np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(params[name].tobytes() for name in PARAMS)).hexdigest()
 
 
 def _now() -> str:

@@ -1,15 +1,16 @@
 """Train many networks in one program: over seeds, rates, scales, and any other flag of a training run.
 
   python -m experiments.sweep --sweep=seed=0:32                                     32 seeds on the embedded digits
-  python -m experiments.sweep --sweep=seed=0:16 --sweep=learning_rate=logspace(-3,-1,5) --hidden=32
-  python -m experiments.sweep --sweep=learning_rate=loguniform(1e-4,1e-1) --sweep=init_scale=uniform(0.5,2) --samples=64
+  python -m experiments.sweep --sweep=seed=0:16 '--sweep=learning_rate=logspace(-3,-1,5)' --hidden=32
+  python -m experiments.sweep '--sweep=learning_rate=loguniform(1e-4,1e-1)' --samples=64     random, log-uniform
   python -m experiments.sweep --sweep=loss=cross_entropy,quadratic --sweep=output=relu,identity --sweep=seed=0:8
 
 VALUES are a list a,b,c; a range of integers a:b or a:b:step; linspace(a,b,n) or logspace(a,b,n); and, drawn --samples
-times, uniform(a,b) or loguniform(a,b). seed, learning_rate, weight_decay, momentum, init_scale and output_bias vary
-within one compiled program; any other flag is a choice with a program of its own. All networks see the same batches in
-the order of --order_seed, 0 unless given, and their first layers are one matrix product; --noshare gives each the order
-of its seed. A row is what `experiments.train` gives with the same flags, --order_seed among them, up to rounding.
+times, uniform(a,b) or loguniform(a,b). seed, learning_rate, weight_decay, momentum, init_scale, output_bias and
+teacher_noise vary within one compiled program; any other flag is a choice with a program of its own. All networks see
+the same batches in the order of --order_seed, 0 unless given, and their first layers are one matrix product; --noshare
+gives each the order of its seed. A row is what `experiments.train` gives with the same flags, --order_seed among them,
+up to rounding.
 
 The directory has epochs.parquet (a row for each network and epoch), networks.parquet, summary.json (mean, sd, quantiles
 and bootstrap intervals over the seeds), figures and manifest.json. The same command again continues an interrupted
@@ -60,7 +61,7 @@ def _sweep() -> int:
     if FLAGS.share and values["order_seed"] is None:
         values["order_seed"] = 0
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES)
-    run = runs.find_run(path, values, PLACES)
+    run = runs.find_run(path, values, PLACES, training_flags.as_file())
     if run.status == "done":
         print(f"{path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
@@ -70,11 +71,12 @@ def _sweep() -> int:
 
     plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
     run = run if processes.first() else runs.Follower(path, run.manifest)
-    programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
-    if programs is None:
-        return cli.INTERRUPTED
-    if processes.first():
-        _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
+    with run.writing():
+        programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
+        if programs is None:
+            return cli.INTERRUPTED
+        if processes.first():
+            _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
     return cli.DONE
 
 

@@ -37,20 +37,27 @@ def _train(values: dict[str, object]) -> int:
     from experiments import runs
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
-    run = runs.find_run(path, values, training_flags.PLACES)
+    run = runs.find_run(path, values, training_flags.PLACES, training_flags.as_file())
     if run.status in ("done", "diverged"):
         print(f"{path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments import caches, jobs, outcome, plan, processes, session, sinks
+    from experiments import caches, jobs, plan, processes
 
     caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
     if FLAGS.dry_run:
         print(plan.describe(job))
         return cli.DONE
-    first = processes.first()
-    run = run if first else runs.Follower(path, run.manifest)
+    run = run if processes.first() else runs.Follower(path, run.manifest)
+    with run.writing():
+        return _carry_out(job, run, processes.first())
+
+
+def _carry_out(job, run, first: bool) -> int:
+    """The run from where it stands to its end or to a signal; returns the exit status."""
+    from experiments import outcome, session, sinks
+
     run.create()
     with (
         cli.Interrupts() as interrupts,
@@ -62,7 +69,7 @@ def _train(values: dict[str, object]) -> int:
         state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, quiet=quiet, sinks=tensorboard)
         if run.status == "interrupted":
             if first:
-                interrupts.tell(path)
+                interrupts.tell(run.path)
             return cli.INTERRUPTED
         summary = outcome.finish(job, run, state, draw=FLAGS.figures)
     if summary["status"] == "diverged" and FLAGS.debug_nans:
@@ -76,7 +83,7 @@ def _train(values: dict[str, object]) -> int:
     run.set_status(summary["status"])
     if not first:
         return cli.DONE if summary["status"] == "done" else cli.DIVERGED
-    print(_closing_line(summary, path))
+    print(_closing_line(summary, run.path))
     return _status(summary)
 
 

@@ -1,118 +1,329 @@
-"""The launch scripts do what their headers say, as far as a machine without Slurm and Kubernetes can tell."""
+"""The launch scripts, as far as a machine without Slurm or Kubernetes can tell: they run, and they are consistent."""
 
+import contextlib
+import json
 import os
 import pathlib
+import random
 import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from scripts import OWN, ROOT, run
 
-from experiments import flags as training_flags
+from experiments import cli, flags
 
-FOLDER = ROOT / "experiments" / "launch"
-BATCH, MANIFESTS = sorted(FOLDER.glob("*.sbatch")), sorted(FOLDER.glob("*.yaml"))
-SCRIPT = {"sweep": "sweep", "wide": "train"}
-QUICK = ("--hidden=16", "--epochs=3", "--nofigures")
+LAUNCH = ROOT / "experiments" / "launch"
+KINDS = {"sweep": "sweep", "wide": "train"}  # launch script: experiment script
+FLAGS = ("--hidden=16", "--epochs=3", "--nofigures")
+LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--checkpoint_every=20")
+SWEEPS_OWN = {"sweep", "samples", "share", "together"}
 
-# What srun does: the command once for each task, with the variables by which a task knows who it is.
-SRUN = """#!/usr/bin/env bash
-while [[ $1 == --* ]]; do shift; done
-export SLURM_STEP_NODELIST=127.0.0.1 SLURM_NTASKS=2 SLURM_STEP_NUM_NODES=1 JAX_PLATFORMS=cpu
-for id in 0 1; do SLURM_PROCID=$id SLURM_LOCALID=$id "$@" & pids[$id]=$!; done
-status=0
-for pid in "${pids[@]}"; do wait $pid || { s=$?; [ $s -gt $status ] && status=$s; }; done
-exit $status
+SRUN = """#!/bin/bash
+# Two processes of the command, as Slurm starts them; the largest of their statuses.
+set -u
+here=$(dirname "$0")
+echo "$@" > "$here/asked"
+if [[ -n ${FAKE_STATUS:-} ]]; then exit "$FAKE_STATUS"; fi
+while [[ $1 == -* ]]; do shift; done
+export SLURM_STEP_NODELIST=127.0.0.1 SLURM_NTASKS=2
+tasks=()
+for i in 0 1; do
+    SLURM_PROCID=$i SLURM_LOCALID=$i "$@" &
+    tasks+=($!)
+done
+echo "${tasks[@]}" > "$here/tasks"
+largest=0
+for task in "${tasks[@]}"; do
+    wait "$task"
+    status=$?
+    if (( status > largest )); then largest=$status; fi
+done
+exit "$largest"
+"""
+SCONTROL = """#!/bin/bash
+echo "$@" > "$(dirname "$0")/controlled"
 """
 
 
-def submit(script, tmp_path, *arguments, srun=SRUN):
-    """Run a batch script with a Slurm of our own; returns the process and what scontrol was told."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name, text in (("srun", srun), ("scontrol", f'#!/bin/sh\necho "$@" > {tmp_path}/told\n')):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
-    environment = {name: value for name, value in os.environ.items() if name not in OWN}
-    environment |= {"PATH": f"{tools}:{pathlib.Path(sys.executable).parent}:{environment['PATH']}"}
-    environment |= {"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NAME": "job", "SLURM_SUBMIT_DIR": str(tmp_path)}
-    done = subprocess.run(
-        ["bash", str(script), *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
-    )
-    told = tmp_path / "told"
-    return done, told.read_text() if told.exists() else ""
+def free_job():
+    """A number of a Slurm job such that the port JAX derives from it, number mod 4096 + 61440, is free."""
+    while True:
+        port = random.randrange(61440, 65536)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port - 61440 + 4096 * 3
 
 
-def test_a_wide_network_over_two_tasks_is_the_network_of_one(tmp_path):
-    done, told = submit(FOLDER / "wide.sbatch", tmp_path, *QUICK)
-    assert done.returncode == 0 and told == "", done.stderr
-    assert "test accuracy" in done.stdout
-    assert run("train", *QUICK, "--quiet", f"--run_dir={tmp_path / 'one'}")[0] == 0
-    two, one = (np.load(path / "params.npz") for path in (tmp_path / "runs" / "job", tmp_path / "one"))
-    np.testing.assert_allclose(two["W1"], one["W1"], rtol=1e-3, atol=1e-5)
-    assert '"hidden": 2' in (tmp_path / "runs" / "job" / "manifest.json").read_text()
+class Slurm:
+    """A folder of stand-ins for Slurm's commands, and a job in which batch scripts run."""
+
+    def __init__(self, folder):
+        self.bin, self.submitted = folder / "bin", folder / "submitted"
+        for place in (self.bin, self.submitted):
+            place.mkdir()
+        python = f'#!/bin/bash\nexec {shlex.quote(sys.executable)} "$@"\n'
+        for name, text in {"srun": SRUN, "scontrol": SCONTROL, "python": python}.items():
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+        self.job, self.scripts = free_job(), []
+
+    def start(self, kind, *arguments, **variables):
+        """The running batch script."""
+        kept = {k: v for k, v in os.environ.items() if k not in OWN and not k.startswith(("SLURM_", "TWOLAYER_RUNS"))}
+        kept.pop("CUDA_VISIBLE_DEVICES", None)
+        ours = {"PATH": f"{self.bin}:{os.environ['PATH']}", "JAX_PLATFORMS": "cpu", "SLURM_JOB_ID": str(self.job)}
+        environment = kept | ours | {"SLURM_SUBMIT_DIR": str(self.submitted), "SLURM_CPUS_PER_TASK": "2"} | variables
+        command = ["bash", str(LAUNCH / f"{kind}.sbatch"), *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        self.scripts.append(subprocess.Popen(command, cwd=ROOT, env=environment, **pipes))
+        return self.scripts[-1]
+
+    def end(self):
+        """Kill what a test that failed has left running."""
+        if any(script.poll() is None for script in self.scripts):
+            for task in (self.said("tasks") or "").split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(task), signal.SIGKILL)
+
+    def run(self, kind, *arguments, **variables):
+        """(exit status, stdout, stderr) of a batch script."""
+        process = self.start(kind, *arguments, **variables)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    def run_dir(self, kind):
+        return self.submitted / "runs" / f"{kind}-{self.job}"
+
+    def said(self, name):
+        """What a stand-in was asked, or None."""
+        path = self.bin / name
+        return path.read_text().strip() if path.exists() else None
 
 
-def test_a_sweep_over_two_tasks_has_all_its_networks(tmp_path):
-    done, told = submit(FOLDER / "sweep.sbatch", tmp_path, "--sweep=seed=0:4", *QUICK)
-    assert done.returncode == 0 and told == "", done.stderr
-    assert "4 networks, 1 compilations" in done.stdout
-    assert '"nets": 2' in (tmp_path / "runs" / "job" / "manifest.json").read_text()
+@pytest.fixture
+def slurm(tmp_path):
+    cluster = Slurm(tmp_path)
+    yield cluster
+    cluster.end()
 
 
-@pytest.mark.parametrize("script", BATCH, ids=lambda path: path.name)
-@pytest.mark.parametrize(("status", "requeued"), [(75, True), (1, False), (3, False), (137, False)])
-def test_what_was_saved_is_requeued_and_other_ends_are_passed_on(script, status, requeued, tmp_path):
-    done, told = submit(script, tmp_path, srun=f"#!/bin/sh\nexit {status}\n")
-    assert done.returncode == status
-    assert told == (f"requeue {os.getpid()}\n" if requeued else "")
+# --- Slurm ---
 
 
-@pytest.mark.parametrize("script", BATCH, ids=lambda path: path.name)
-def test_batch_scripts_are_warned_before_their_time_is_over(script):
-    options = re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?", script.read_text(), re.MULTILINE)
-    given = dict(options)
-    assert given["signal"] == "TERM@60" and "requeue" in given and given["open-mode"] == "append"
+def test_a_sweep_runs_over_the_processes_of_a_job(slurm):
+    status, out, err = slurm.run("sweep", "--sweep=seed=0:4", *FLAGS)
+    assert status == 0, (out, err)
+    run_dir = slurm.run_dir("sweep")
+    assert out.splitlines()[-1].startswith("4 networks, ") and out.count("4 networks, ") == 1  # only the first speaks
+    assert (run_dir / "summary.json").exists() and slurm.said("controlled") is None
+    assert len(pq.read_table(run_dir / "networks.parquet")) == 4
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["mesh"] == {"data": 1, "hidden": 1, "nets": 2} and manifest["status"] == "done"
+    assert "--cpus-per-task=2" in slurm.said("asked").split()
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
-def test_the_pods_of_a_manifest_are_one_job(path):
-    manifest = yaml.safe_load(path.read_text())
-    name = manifest["metadata"]["name"]
-    (job,) = manifest["spec"]["replicatedJobs"]
-    pods = job["template"]["spec"]
-    pod = pods["template"]["spec"]
+def test_a_wide_network_is_split_over_the_processes_of_a_job_and_is_the_same_network(slurm, tmp_path):
+    status, out, err = slurm.run("wide", *FLAGS, TWOLAYER_RUNS=str(tmp_path / "elsewhere"))
+    assert status == 0, (out, err)
+    run_dir = tmp_path / "elsewhere" / f"wide-{slurm.job}"
+    assert out.splitlines()[-1].startswith("test loss ") and (run_dir / "summary.json").exists()
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    assert manifest["mesh"] == {"data": 1, "hidden": 2, "nets": 1} and manifest["flags"]["hidden"] == 16
+    assert not slurm.run_dir("wide").exists()
+    assert run("train", *FLAGS, "--quiet", f"--run_dir={tmp_path / 'one'}", JAX_PLATFORMS="cpu")[0] == 0
+    with np.load(run_dir / "params.npz") as two, np.load(tmp_path / "one" / "params.npz") as one:
+        assert two["W1"].shape == (16, 64)
+        np.testing.assert_allclose(two["W1"], one["W1"], rtol=1e-4, atol=1e-5)
+
+
+def test_at_the_time_limit_a_job_is_saved_queued_again_and_goes_on_where_it_was(slurm):
+    process = slurm.start("wide", *LONG)
+    metrics, deadline = slurm.run_dir("wide") / "metrics.jsonl", time.monotonic() + 120
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 40:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    for task in slurm.said("tasks").split():  # Slurm signals the tasks of the steps and not the batch script
+        os.kill(int(task), signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == cli.INTERRUPTED, err
+    assert slurm.said("controlled") == f"requeue {slurm.job}" and f"saved in {slurm.run_dir('wide')}" in err
+    epochs = len(metrics.read_text().splitlines())
+    assert 40 <= epochs < 400
+
+    (slurm.bin / "controlled").unlink()
+    status, out, err = slurm.run("wide", *LONG, SLURM_RESTART_COUNT="1")
+    assert status == 0, (out, err)
+    assert slurm.said("controlled") is None
+    assert [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()] == list(range(1, 401))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("status", "restarts", "again"),
+    [(75, None, True), (75, "99", True), (75, "100", False), (0, None, False), (1, None, False), (143, "1", False)],
+)
+def test_only_an_interrupted_job_is_queued_again_and_not_for_ever(kind, status, restarts, again, slurm):
+    counted = {} if restarts is None else {"SLURM_RESTART_COUNT": restarts}
+    assert slurm.run(kind, "--epochs=3", FAKE_STATUS=str(status), **counted) == (status, "", "")
+    assert slurm.said("controlled") == (f"requeue {slurm.job}" if again else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_of_sbatch_reach_the_script_as_they_are_and_win(kind, slurm):
+    given = "--sweep=learning_rate=logspace(-3,-1,5)", "--run_dir=a place", "--hidden=8"
+    slurm.run(kind, *given, FAKE_STATUS="0")
+    asked = slurm.said("asked")
+    assert f"-m experiments.{KINDS[kind]} " in asked and asked.endswith(" ".join(given))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_script_asks_for_what_it_needs(kind):
+    text = (LAUNCH / f"{kind}.sbatch").read_text()
+    assert subprocess.run(["bash", "-n", LAUNCH / f"{kind}.sbatch"], capture_output=True).stderr == b""
+    before = text.split("\nset -euo pipefail\n")[0]  # Slurm reads no #SBATCH line after the first command
+    assert all(line.startswith("#") for line in before.splitlines())
+    asked = dict(re.findall(r"^#SBATCH --([a-z-]+)(?:=(.*))?$", before, re.MULTILINE))
+    assert asked["signal"] == "TERM@60" and "requeue" in asked and asked["open-mode"] == "append"
+    assert asked["job-name"] == f"twolayer-{kind}" and "time" in asked and "cpus-per-task" in asked
+    # JAX takes the GPU with the process's local number, so a process must see one GPU for each process of its node.
+    assert asked["gpus-per-node"] == asked["ntasks-per-node"] and "gpus-per-task" not in asked
+    assert len(re.findall(r"^#SBATCH", text, re.MULTILINE)) == len(asked)
+
+
+# --- Kubernetes ---
+
+
+def jobset(kind):
+    return yaml.safe_load((LAUNCH / f"{kind}.jobset.yaml").read_text())
+
+
+def parts(manifest):
+    """(the one replicated job, its Job's spec, its pods' spec, their container)."""
+    (replicated,) = manifest["spec"]["replicatedJobs"]
+    job = replicated["template"]["spec"]
+    pod = job["template"]["spec"]
     (container,) = pod["containers"]
-    command = container["command"]
-    given = {name: value for name, _, value in (text[2:].partition("=") for text in command[3:])}
-    assert pods["parallelism"] == pods["completions"] == int(given["num_processes"])
-    assert pods["completionMode"] == "Indexed" and pods["backoffLimit"] == 0 and pod["restartPolicy"] == "Never"
-    port = container["ports"][0]["containerPort"]
-    assert given["coordinator_address"] == f"{name}-{job['name']}-0-0.{name}:{port}"
-    (index,) = container["env"]
-    assert given["process_id"] == f"$({index['name']})"
-    assert "job-completion-index" in index["valueFrom"]["fieldRef"]["fieldPath"]
+    return replicated, job, pod, container
+
+
+def given(container):
+    """The flags of the command; a flag without a value is None."""
+    pairs = [argument.removeprefix("--").partition("=") for argument in container["command"][3:]]
+    return {name: value if equals else None for name, equals, value in pairs}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pods_of_a_jobset_find_each_other(kind):
+    manifest = jobset(kind)
+    assert (manifest["apiVersion"], manifest["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")
+    replicated, job, _, container = parts(manifest)
+    told = given(container)
+    assert replicated["replicas"] == 1 and job["completionMode"] == "Indexed"
+    assert job["parallelism"] == job["completions"] == int(told["num_processes"])
+    name, port = manifest["metadata"]["name"], container["ports"][0]["containerPort"]
+    assert manifest["spec"]["network"] == {"enableDNSHostnames": True}  # so the subdomain is the JobSet's name
+    assert told["coordinator_address"] == f"{name}-{replicated['name']}-0-0.{name}:{port}"
+    (variable,) = container["env"]
+    assert told["process_id"] == f"$({variable['name']})"
+    path = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": path}}
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_of_a_jobset_is_one_that_the_script_knows(kind):
+    _, job, _, container = parts(jobset(kind))
+    assert container["command"][:3] == ["python", "-m", f"experiments.{KINDS[kind]}"]
+    assert all(argument.startswith("--") for argument in container["command"][3:])
+    known = set(flags.names()) | (SWEEPS_OWN if kind == "sweep" else set())
+    assert set(given(container)) <= known
+    assert kind != "wide" or int(given(container)["hidden"]) % job["parallelism"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jobset_starts_again_after_all_but_what_would_happen_again(kind):
+    manifest = jobset(kind)
+    _, job, pod, container = parts(manifest)
+    assert job["backoffLimit"] == 0 and pod["restartPolicy"] == "Never"
     assert pod["terminationGracePeriodSeconds"] > 5
-    (rule,) = pods["podFailurePolicy"]["rules"]
-    assert 75 not in rule["onExitCodes"]["values"] and rule["onExitCodes"]["containerName"] == container["name"]
-    assert (
-        command[:2] == ["python", "-m"] and command[2].removeprefix("experiments.") == SCRIPT[path.name.split(".")[0]]
-    )
-    assert set(given) <= {*training_flags.names(), "sweep", "samples", "share", "together"}
-    mounted = container["volumeMounts"][0]["mountPath"]
-    assert given["run_dir"].startswith(mounted) and given["data_dir"].startswith(mounted)
+    (final,) = job["podFailurePolicy"]["rules"]
+    codes = final["onExitCodes"]
+    assert final["action"] == "FailJob" and codes["containerName"] == container["name"] and codes["operator"] == "In"
+    hopeless = {"sweep": {cli.BAD_INPUT}, "wide": {cli.BAD_INPUT, cli.DIVERGED}}[kind]
+    assert set(codes["values"]) == hopeless and cli.INTERRUPTED not in codes["values"]
+    policy = manifest["spec"]["failurePolicy"]
+    (rule,) = policy["rules"]
+    assert rule["action"] == "FailJobSet" and rule["onJobFailureReasons"] == ["PodFailurePolicy"]
+    assert re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", rule["name"]) and policy["maxRestarts"] > 0
 
 
-@pytest.mark.parametrize("path", [*BATCH, *MANIFESTS], ids=lambda path: path.name)
-def test_the_command_of_a_header_names_the_file(path):
-    name = str(path.relative_to(ROOT))
-    assert re.search(rf"^#   (?:sbatch|kubectl apply -f) {re.escape(name)}\b", path.read_text(), re.MULTILINE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_jobset_writes_and_reads_outlives_its_pods(kind):
+    _, _, pod, container = parts(jobset(kind))
+    (volume,), (mount,) = pod["volumes"], container["volumeMounts"]
+    assert volume["name"] == mount["name"] and volume["persistentVolumeClaim"]["claimName"] == "twolayer"
+    for flag in ("run_dir", "data_dir"):
+        assert pathlib.PurePosixPath(given(container)[flag]).is_relative_to(mount["mountPath"])
+    text = (LAUNCH / f"{kind}.jobset.yaml").read_text()
+    assert re.search(r"image: .*# PLACEHOLDER", text)
 
 
-def test_both_have_both():
-    assert (
-        [path.name.split(".")[0] for path in BATCH] == [path.name.split(".")[0] for path in MANIFESTS] == list(SCRIPT)
-    )
+# --- what the headers say ---
+
+
+def header(path):
+    """The comment that a file begins with, without its signs."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#!")]
+    end = next(i for i, line in enumerate(lines) if not line.startswith("#") or line.startswith("#SBATCH"))
+    return "\n".join(line[2:] for line in lines[:end])
+
+
+def commands(path):
+    """The indented commands of a header, continued lines as one."""
+    joined = header(path).replace("\\\n", "")
+    return [line.strip() for line in joined.splitlines() if line.startswith("  ")]
+
+
+@pytest.mark.parametrize("path", sorted(LAUNCH.iterdir()), ids=lambda path: path.name)
+def test_the_commands_of_a_header_can_be_given(path):
+    found = commands(path)
+    submits = [command for command in found if command.startswith(("sbatch ", "kubectl apply -f ", "kubectl delete"))]
+    assert submits
+    for command in found:
+        assert subprocess.run(["bash", "-n", "-c", command], capture_output=True).stderr == b"", command
+    for command in submits:
+        named = [word for word in shlex.split(command) if "/" in word and not word.startswith("--")]
+        assert [ROOT / word for word in named] == [path], command
+    kind = path.name.partition(".")[0]
+    known = set(flags.names()) | (SWEEPS_OWN if kind == "sweep" else set())
+    for command in found:
+        if command.startswith("sbatch "):
+            after = command.partition(path.name)[2]
+            assert set(re.findall(r"--([a-z_]+)=", after)) <= known
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_for_a_machine_without_slurm_runs(kind, tmp_path):
+    (command,) = (line for line in commands(LAUNCH / f"{kind}.sbatch") if line.startswith("for i in 0 1"))
+    assert command in commands(LAUNCH / f"{kind}.jobset.yaml")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    command = command.replace("python", shlex.quote(sys.executable)).replace(":1234", f":{port}")
+    command = command.replace("--run_dir=runs/", f"--nofigures --quiet --run_dir={tmp_path}/")
+    environment = {name: value for name, value in os.environ.items() if name not in OWN} | {"JAX_PLATFORMS": "cpu"}
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, timeout=300)
+    manifest = json.loads((tmp_path / f"two-{kind}" / "manifest.json").read_text())
+    assert manifest["status"] == "done" and len(manifest["devices"]) == 2, ended

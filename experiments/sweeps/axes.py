@@ -95,7 +95,7 @@ def points(axes: Sequence[Axis], samples: int | None, seed: int = 0) -> list[dic
     if drawn and not samples:
         raise BadInput(f"--sweep={drawn[0].name}=... is random: say how often with --samples=N")
     if samples and not drawn:
-        raise BadInput("--samples goes with a random axis, such as --sweep=learning_rate=loguniform(1e-3,1)")
+        raise BadInput("--samples goes with a random axis, such as '--sweep=learning_rate=loguniform(1e-3,1)'")
     rng = np.random.default_rng(seed)
     columns = {axis.name: [repr(float(v)) for v in axis.draw(rng, samples)] for axis in drawn}
     random = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}]
