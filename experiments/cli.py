@@ -6,10 +6,12 @@ whose 1 is an answer, as `verify`, has another for bad input.
 
 import contextlib
 import functools
+import os
 import pathlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -19,6 +21,7 @@ Result = TypeVar("Result")
 
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 3, 75
 PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was saved before it counts
+SAME = 0.5  # seconds within which two signals are one
 
 
 class BadInput(Exception):
@@ -42,7 +45,10 @@ def bad_input(*errors: type[Exception]) -> Iterator[None]:
 
 
 class Interrupts:
-    """Turns SIGTERM and SIGINT into a flag to look at between segments. A second signal ends the process at once."""
+    """Turns SIGTERM and SIGINT into a flag to look at between segments. A second signal ends the process at once.
+
+    Unless it comes within SAME seconds: a launcher may signal a whole process tree, whose parents pass it on.
+    """
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -87,9 +93,11 @@ class Interrupts:
         )
 
     def _note(self, number: int, frame: object) -> None:
-        self.received = signal.Signals(number).name
-        for number in self._previous:
+        if self.received is None:
+            self.received, self._since = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - self._since > SAME:
             signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:
