@@ -47,6 +47,20 @@ def networks() -> str:
     return _table(header, _rows(cases)) + _machine(result)
 
 
+def endurance() -> str:
+    """What kills and damages cost, from docs/results/endurance.json."""
+    result = _read("endurance")
+    flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
+    rows = [
+        (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs, over {len(result['runs'])} runs", f"{equal} equal"),
+        *(
+            (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
+            for kind, found in result["damages"].items()
+        ),
+    ]
+    return _table(("", "outcome"), rows)
+
+
 def output_relu() -> str:
     """The share of networks that have lost a class, from docs/results/output_relu.json and output_relu_mnist.json."""
     rows = []
@@ -179,6 +193,7 @@ TABLES = {
     "training": training,
     "benchmark": benchmark,
     "networks": networks,
+    "endurance": endurance,
     "output_relu": output_relu,
     "scaling_width": scaling_width,
     "scaling_networks": scaling_networks,
