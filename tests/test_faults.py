@@ -23,6 +23,7 @@ from experiments.files import UNFINISHED
 
 train, sweep = (functools.partial(scripts.run, script) for script in ("train", "sweep"))
 RUN = ("--hidden=32", "--epochs=60", "--checkpoint_every=20", "--nofigures", "--quiet")
+RUN = (*RUN, "--learning_rate=0.0031", "--order_seed=5", "--optimizer=momentum")
 SWEEP = ("--hidden=8", "--epochs=3", "--quiet", "--nofigures", "--sweep=seed=0:2")
 INTACT = "what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
 
@@ -73,23 +74,23 @@ def assert_whole_files(run_dir):
         assert checkpoints.read(path.with_suffix("")) is not None, path
 
 
-# What no longer fits: the manifest with all its facts, the metrics of the first epochs, a checkpoint's largest array.
-@pytest.mark.parametrize("most", [1000, 2000, 3500, 7000], ids=["beginning", "manifest", "metrics", "checkpoint"])
-def test_a_run_that_finds_no_room_says_so_and_goes_on_when_there_is(tmp_path, whole, most):
+def test_a_run_that_finds_no_room_says_so_and_goes_on_when_there_is(tmp_path, whole):
+    """First the flags do not fit, then the manifest with all its facts, the metrics, a checkpoint's largest array."""
     run_dir = tmp_path / "run"
     words = ("cannot write to --run_dir", str(run_dir), "File too large")
-    scripts.assert_refused(crowded("train", *RUN, f"--run_dir={run_dir}", most=most), *words)
-    if most > 1000:
-        assert_whole_files(run_dir)
+    scripts.assert_refused(crowded("train", *RUN, f"--run_dir={run_dir}", most=500), *words)
+    for most in (2000, 3500, 7000):
         scripts.assert_refused(crowded("train", *RUN, f"--run_dir={run_dir}", most=most), *words, INTACT)
+        assert_whole_files(run_dir)
     status, _, err = train(*RUN, f"--run_dir={run_dir}")
     assert status == 0, err
     assert sha256(run_dir) == sha256(whole) and metrics(run_dir) == metrics(whole)
 
 
-def test_the_last_good_checkpoint_outlives_a_full_disk(tmp_path, whole):
+def test_the_last_good_checkpoint_outlives_a_full_disk(tmp_path):
     run_dir = tmp_path / "run"
-    process = scripts.start("train", *RUN[:1], "--epochs=4000", *RUN[2:], f"--run_dir={run_dir}")
+    long = (*RUN, "--hidden=512", "--epochs=4000", f"--run_dir={run_dir}")
+    process = scripts.start("train", *long)
     deadline = time.monotonic() + 60
     while not list(run_dir.glob("checkpoints/*.sha256")):
         assert process.poll() is None and time.monotonic() < deadline
@@ -97,8 +98,11 @@ def test_the_last_good_checkpoint_outlives_a_full_disk(tmp_path, whole):
     process.kill()
     process.communicate()
     before = sorted(path.name for path in run_dir.glob("checkpoints/*.sha256"))
-    found = crowded("train", *RUN[:1], "--epochs=4000", *RUN[2:], f"--run_dir={run_dir}", most=8000)
-    scripts.assert_refused(found, "File too large", INTACT)
+    epochs = len(metrics(run_dir))
+    # Less than the 128 kB of W1, and more than the metrics.
+    scripts.assert_refused(crowded("train", *long, most=100_000), "File too large", INTACT)
+    assert len(metrics(run_dir)) < 300 and epochs < 300, "the metrics found room"
+    assert_whole_files(run_dir)
     assert sorted(path.name for path in run_dir.glob("checkpoints/*.sha256")) == before
     assert all(checkpoints.read(run_dir / "checkpoints" / name.removesuffix(".sha256")) for name in before)
 
@@ -118,13 +122,20 @@ def test_no_room_for_the_parameters(tmp_path, whole):
     assert train(*few)[0] == 0 and runs.load_params(run_dir)
 
 
-def test_a_sweep_that_finds_no_room_says_so_and_goes_on_when_there_is(tmp_path):
-    run_dir = tmp_path / "sweep"
-    found = crowded("sweep", *SWEEP, f"--run_dir={run_dir}", most=3000)
-    scripts.assert_refused(found, str(run_dir), "File too large", INTACT)
-    assert not list(run_dir.rglob(UNFINISHED)) and not list(run_dir.rglob("*.parquet"))
-    status, _, err = sweep(*SWEEP, f"--run_dir={run_dir}")
+def test_a_sweep_that_finds_no_room_goes_on_when_there_is_and_its_flagfile_repeats_it(tmp_path):
+    axes = ("--sweep=learning_rate=loguniform(1e-3,1e-2)", "--samples=2", "--noshare", "--together=3")
+    first = tmp_path / "first"
+    found = crowded("sweep", *SWEEP, *axes, f"--run_dir={first}", most=3000)
+    scripts.assert_refused(found, str(first), "File too large", INTACT)
+    assert not list(first.rglob(UNFINISHED)) and not list(first.rglob("*.parquet"))
+    status, _, err = sweep(*SWEEP, *axes, f"--run_dir={first}")
     assert status == 0, err
+    flagfile = first / "flags.txt"
+    assert {"--sweep=seed=0:2", axes[0], "--noshare", "--samples=2"} <= set(flagfile.read_text().splitlines())
+    status, _, err = sweep(f"--flagfile={flagfile}", f"--run_dir={tmp_path / 'second'}")
+    assert status == 0, err
+    one, two = (pq.read_table(tmp_path / name / "networks.parquet") for name in ("first", "second"))
+    assert one.num_rows == 4 and one.drop_columns("seconds").equals(two.drop_columns("seconds"))
 
 
 def test_lines_that_find_no_room_leave_none_behind(tmp_path, monkeypatch):
@@ -176,8 +187,7 @@ def test_a_run_whose_directory_is_removed_says_so_and_makes_none(tmp_path):
 
 def test_a_sweep_whose_directory_is_removed_says_so_and_makes_none(tmp_path):
     run_dir = tmp_path / "sweep"
-    long = (*SWEEP, "--sweep=hidden=8,9,10", "--epochs=300")
-    found = vanished("sweep", *long, run_dir=run_dir, once="parts/*.networks.parquet")
+    found = vanished("sweep", *SWEEP, run_dir=run_dir, once="manifest.json")
     scripts.assert_refused(found, str(run_dir), "was removed or renamed while the run went on")
     assert not run_dir.exists()
 
@@ -250,21 +260,18 @@ def test_no_decision_asks_the_clock_on_the_wall():
 
 
 def test_a_flagfile_repeats_a_run(tmp_path, whole):
-    """With a flag that was given, flags that are None, and booleans that are false."""
-    given = (*RUN, "--epochs=7", "--learning_rate=0.0031", "--order_seed=5", "--noquiet", "--optimizer=momentum")
-    assert train(*given, f"--run_dir={tmp_path / 'first'}")[0] == 0
-    lines = (tmp_path / "first" / "flags.txt").read_text().splitlines()
-    assert {"--nofigures", "--learning_rate=0.0031", "--epochs=7", "--noquiet", "--hidden=32"} <= set(lines)
+    """With flags that were given, flags that are None, and booleans that are false."""
+    lines = (whole / "flags.txt").read_text().splitlines()
+    assert {"--nofigures", "--learning_rate=0.0031", "--order_seed=5", "--epochs=60", "--quiet"} <= set(lines)
     names = {line.split("=")[0] for line in lines}
     assert not {"--run_dir", "--output_bias", "--weight_decay", "--data_dir", "--process_id"} & names
-    again = (f"--flagfile={tmp_path / 'first' / 'flags.txt'}", f"--run_dir={tmp_path / 'second'}")
-    status, _, err = train(*again)
+    status, _, err = train(f"--flagfile={whole / 'flags.txt'}", f"--run_dir={tmp_path / 'again'}")
     assert status == 0, err
-    assert sha256(tmp_path / "first") == sha256(tmp_path / "second") != sha256(whole)
-    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("first", "second")]
+    assert sha256(tmp_path / "again") == sha256(whole)
+    manifests = [json.loads((path / "manifest.json").read_text()) for path in (whole, tmp_path / "again")]
     first, second = (dict(manifest["flags"], run_dir=None) for manifest in manifests)
-    assert first == second
-    assert (tmp_path / "second" / "flags.txt").read_text().splitlines() == lines
+    assert first == second and not first["figures"] and first["output_bias"] is None
+    assert (tmp_path / "again" / "flags.txt").read_text().splitlines() == lines
 
 
 def test_the_flags_of_the_first_start_stay(tmp_path):
@@ -277,14 +284,3 @@ def test_the_flags_of_the_first_start_stay(tmp_path):
     other = runs.Follower(tmp_path / "other", {"status": "new", "flags": {}}, "--hidden=8\n")
     other.create()
     assert not pathlib.Path(tmp_path / "other").exists()
-
-
-def test_a_flagfile_repeats_a_sweep(tmp_path):
-    axes = ("--sweep=learning_rate=loguniform(1e-3,1e-2)", "--samples=2", "--noshare", "--together=3")
-    assert sweep(*SWEEP, *axes, f"--run_dir={tmp_path / 'first'}")[0] == 0
-    flagfile = tmp_path / "first" / "flags.txt"
-    assert {"--sweep=seed=0:2", axes[0], "--noshare", "--samples=2"} <= set(flagfile.read_text().splitlines())
-    status, _, err = sweep(f"--flagfile={flagfile}", f"--run_dir={tmp_path / 'second'}")
-    assert status == 0, err
-    one, two = (pq.read_table(tmp_path / name / "networks.parquet") for name in ("first", "second"))
-    assert one.num_rows == 4 and one.drop_columns("seconds").equals(two.drop_columns("seconds"))
