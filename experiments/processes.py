@@ -11,6 +11,7 @@ which is why the work is done by a child whose end is put into words here.
 
 import contextlib
 import faulthandler
+import hashlib
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
 COUNTED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
 LISTED = ("TPU_WORKER_HOSTNAMES",)
+
+# Flags that each process may have its own of.
+OWN = ("data_dir", "source_dir", "quiet", "compile_cache")
 
 # What JAX says when a connection has broken, in errors of several types.
 CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "Barrier", "barrier")
@@ -48,7 +52,8 @@ def several(flags: Mapping[str, object]) -> bool:
         raise BadInput("--coordinator_address, --num_processes and --process_id go together; give all three")
     if named and not flags["process_id"] < flags["num_processes"]:
         raise BadInput(f"--process_id={flags['process_id']} must be below --num_processes={flags['num_processes']}")
-    if named and not flags["coordinator_address"].rpartition(":")[2].isdecimal():
+    port = (flags["coordinator_address"] or "").rpartition(":")[2]
+    if named and not (port.isdecimal() and 0 < int(port) < 2**16):
         raise BadInput(f"--coordinator_address={flags['coordinator_address']} needs a port: HOST:PORT")
     if flags["distributed"] == "on" or named:
         return True
@@ -160,6 +165,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
             "give --coordinator_address=HOST:PORT --num_processes --process_id, or --distributed=off"
         ) from error
     try:
+        _check_same_flags()
         status = main()
         jax.distributed.shutdown()
         return status
@@ -167,6 +173,21 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
         status = _status_of(error)
     sys.stdout.flush()
     os._exit(status)  # at once: a normal end would wait for the others
+
+
+def _check_same_flags() -> None:
+    """Raise BadInput unless all processes were given the same flags, places on each machine aside."""
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    from experiments import flags as training_flags
+
+    lines = training_flags.as_file().splitlines()
+    own = [line for line in lines if line.lstrip("-").removeprefix("no").partition("=")[0] not in OWN]
+    digest = np.frombuffer(hashlib.sha256("\n".join(own).encode()).digest(), np.uint8)
+    everyone = multihost_utils.process_allgather(digest)
+    if (everyone != everyone[0]).any():
+        raise BadInput("the processes of this job were given different flags; start all with the same")
 
 
 def _status_of(error: BaseException) -> int:

@@ -148,6 +148,15 @@ def test_bad_input_ends_both_at_once(tmp_path):
     assert time.monotonic() - began < 60 and not (tmp_path / "run").exists()
 
 
+def test_processes_that_were_given_different_flags_are_refused(tmp_path):
+    job = ("--num_processes=2", f"--coordinator_address=127.0.0.1:{free_port()}", f"--run_dir={tmp_path / 'run'}")
+    both = [start("train", *FLAGS, *job, f"--process_id={n}", f"--learning_rate=0.0{n + 1}") for n in range(2)]
+    said = "error: the processes of this job were given different flags; start all with the same"
+    ended = finish(both)
+    assert (1, said) in ended and all(status in (1, 75) for status, _ in ended)
+    assert not (tmp_path / "run").exists()
+
+
 # --- who belongs to a job ---
 
 NONE = dict.fromkeys(("coordinator_address", "num_processes", "process_id")) | {"distributed": "auto"}
@@ -185,6 +194,7 @@ def test_several_processes_are_seen_in_the_flags_or_the_environment(flags, envir
         (NAMED | {"process_id": None}, "go together; give all three"),
         (NAMED | {"process_id": 4}, "--process_id=4 must be below --num_processes=4"),
         (NAMED | {"coordinator_address": "host"}, "needs a port: HOST:PORT"),
+        (NAMED | {"coordinator_address": "host:99999"}, "needs a port: HOST:PORT"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, said):
