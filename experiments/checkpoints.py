@@ -73,16 +73,20 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
       BadInput: one holds a state of other shapes or types.
     """
     expected, structure = jax.tree.flatten(like)
+    damaged = False
     for path in _newest_first(folder):
         if not path.name.startswith(prefix):
             continue
         leaves = read(path)
         if leaves is None:
+            damaged = True
             print(f"warning: the checkpoint {path} is damaged; going on from the one before it", file=sys.stderr)
             continue
         if [(a.shape, a.dtype) for a in leaves] != [(a.shape, a.dtype) for a in expected]:
             raise BadInput(f"the checkpoint {path} was written by another version; remove it to start again")
         return structure.unflatten(leaves)
+    if damaged:
+        print(f"warning: no intact checkpoint is left in {folder}; starting again", file=sys.stderr)
     return None
 
 

@@ -66,6 +66,13 @@ def test_of_two_hundred_damages_none_is_used_in_silence(tmp_path, capfd):
     assert int(checkpoints.restore(tmp_path, state(0))[1][0]) == 2
 
 
+def test_if_none_is_intact_that_is_said(tmp_path, capsys):
+    checkpoints.save(tmp_path, "0001", state(1))
+    (tmp_path / "0001.sha256").write_text("nothing")
+    assert checkpoints.restore(tmp_path, state(0)) is None
+    assert f"no intact checkpoint is left in {tmp_path}; starting again" in capsys.readouterr().err
+
+
 def test_what_a_killed_process_has_left_does_not_count_and_is_removed(tmp_path):
     checkpoints.save(tmp_path, "0001", state(1))
     checkpoints.save(tmp_path, "0002", state(2))
