@@ -8,9 +8,9 @@
 VALUES are a list a,b,c; a range a:b or a:b:step; linspace(a,b,n); logspace(a,b,n), from 10^a to 10^b; and, --samples
 times, uniform(a,b) or loguniform(a,b), from a to b. seed, learning_rate, weight_decay, momentum, init_scale,
 output_bias and teacher_noise vary within one compiled program; any other flag is a choice with a program of its own.
-All networks see the same batches in the order of --order_seed, 0 unless given, and their first layers are one matrix product; --noshare
-gives each the order of its seed. A row is what `experiments.train` gives with the same flags, --order_seed among them,
-up to rounding.
+All networks see the same batches in the order of --order_seed, 0 unless given, and their first layers are one matrix
+product; --noshare gives each the order of its seed. A row is what `experiments.train` gives with the same flags,
+--order_seed among them, up to rounding.
 
 The directory has epochs.parquet (a row for each network and epoch), networks.parquet, summary.json (mean, sd, quantiles
 and bootstrap intervals over the seeds), figures and manifest.json. The same command again continues an interrupted
