@@ -54,10 +54,10 @@ def save(folder: pathlib.Path, name: str, state: PyTree, kept: int = KEPT) -> No
     except OSError:
         for _ in range(STRAGGLERS):  # that make their folders again
             with contextlib.suppress(OSError):
-                _remove_all_but(folder, [old for old in _newest_first(folder) if old != path])
+                _remove_all_but(folder, [old for old in newest_first(folder) if old != path])
             time.sleep(0.1)
         raise
-    complete = _newest_first(folder)
+    complete = newest_first(folder)
     for old in complete[kept:]:
         _sums_of(old).unlink()
     _remove_all_but(folder, complete[:kept])
@@ -74,7 +74,7 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
     """
     expected, structure = jax.tree.flatten(like)
     damaged = False
-    for path in _newest_first(folder):
+    for path in newest_first(folder):
         if not path.name.startswith(prefix):
             continue
         leaves = read(path)
@@ -92,12 +92,12 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
 
 def clear(folder: pathlib.Path) -> None:
     """Remove all checkpoints."""
-    for path in _newest_first(folder):
+    for path in newest_first(folder):
         _sums_of(path).unlink()
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
     """The checkpoints that were completed."""
     return sorted((path.with_suffix("") for path in folder.glob(f"[!.]*{SUMS}")), reverse=True)
 

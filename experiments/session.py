@@ -57,11 +57,13 @@ def train(
     before = run.keep_metrics(epoch)
     for sink in sinks:
         sink(before)
-    compiled = interrupts.during(lambda: _compile(job, state))
-    if compiled is None:
+    began = time.perf_counter()
+    arguments = (state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
+    program = segments.make_segment(job.choices, LONGEST_SEGMENT)
+    segment = interrupts.during(lambda: compiled(program, job.mesh, *arguments))
+    if segment is None:
         leave(run, interrupts)
-    segment, compile_seconds = compiled
-    run.set_status("running", **provenance(), **job.facts, compile_seconds=compile_seconds)
+    run.set_status("running", **provenance(), **job.facts, compile_seconds=time.perf_counter() - began)
 
     pace = Pace()
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
@@ -89,6 +91,15 @@ def train(
             if epoch % checkpoint_every == 0 and last < epoch < epochs:
                 save(run, f"{epoch:08d}", processes.fetch(state), kept)
     return state
+
+
+def compiled(segment: Callable, mesh: jax.sharding.Mesh, state: segments.State, *others: PyTree) -> Callable:
+    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices."""
+    places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(mesh)
+    # The state is donated: each segment overwrites the one before in place.
+    program = jax.jit(segment, donate_argnums=0, out_shardings=places)
+    with jax.set_mesh(mesh):
+        return program.lower(state, *others).compile()
 
 
 def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:
@@ -129,16 +140,6 @@ def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None
         interrupts.tell(run.path)
     sys.stdout.flush()
     os._exit(cli.INTERRUPTED)  # a normal end would wait for the program
-
-
-def _compile(job: Job, state: segments.State) -> tuple[Callable, float]:
-    began = time.perf_counter()
-    places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(job.mesh)
-    # The state is donated: each segment overwrites the one before in place.
-    program = jax.jit(segments.make_segment(job.choices, LONGEST_SEGMENT), donate_argnums=0, out_shardings=places)
-    with jax.set_mesh(job.mesh):
-        lowered = program.lower(state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
-        return lowered.compile(), time.perf_counter() - began
 
 
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:

@@ -72,10 +72,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
     def segment(
         state: State, until: Int[Array, ""], key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
     ) -> tuple[State, Metrics]:
-        filler = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-            jax.eval_shape(advance, state, key, numbers, train, valid)[1],
-        )
+        filler = zeros(jax.eval_shape(advance, state, key, numbers, train, valid)[1])
 
         def body(state: State, _: None) -> tuple[State, Metrics]:
             running = (state.status == RUNNING) & (state.epoch < jnp.minimum(until, choices.epochs))
@@ -127,6 +124,11 @@ def _remember_best(state: State, valid_loss: Float[Array, ""], patience: int) ->
 
 def _all_finite(tree: PyTree) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
+def zeros(shapes: PyTree) -> PyTree:
+    """Zeros of these shapes and types."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:

@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 def subjects(place: pathlib.Path) -> dict[str, tuple[list[pathlib.Path], Callable[[], Arrays | None]]]:
     """What a run in `place` has left: name -> (files, how they are read; None says that damage was detected)."""
     run, data = place / "run", place / "data" / "digits.npz"
-    newest = sorted(path for path in (run / "checkpoints").iterdir() if path.is_dir())[-1]
+    newest = checkpoints.newest_first(run / "checkpoints")[0]
     like = checkpoints.read(newest)
     files = [path for path in newest.rglob("*") if path.is_file()]
     return {

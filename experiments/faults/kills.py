@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments import cli, runs
+from experiments import checkpoints, cli, runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint
@@ -52,7 +52,7 @@ def alone(flags: Sequence[str], place: pathlib.Path) -> float:
     began, first = time.perf_counter(), None
     process = _start(flags, place)
     while process.poll() is None:
-        if first is None and any((place / "run" / "checkpoints").glob("[!.]*.sha256")):
+        if first is None and checkpoints.newest_first(place / "run" / "checkpoints"):
             first = time.perf_counter() - began
         time.sleep(0.01)
     _, said = process.communicate()
@@ -142,8 +142,8 @@ def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     if any(run.glob("params.npz")) or any(run.glob(".params.npz.*")):
         return finishing
     folder = run / "checkpoints"
-    complete = {path.stem for path in folder.glob("[!.]*.sha256")}
-    return writing if any(path.is_dir() and path.name not in complete for path in folder.iterdir()) else training
+    complete = checkpoints.newest_first(folder)
+    return writing if any(path.is_dir() and path not in complete for path in folder.iterdir()) else training
 
 
 def _start(flags: Sequence[str], place: pathlib.Path) -> subprocess.Popen:

@@ -13,7 +13,7 @@ from experiments import checkpoints, processes
 from experiments.cli import Interrupts
 from experiments.provenance import provenance
 from experiments.runs import Run
-from experiments.session import LONGEST_SEGMENT, Pace, host_copy, leave, restored, save
+from experiments.session import LONGEST_SEGMENT, Pace, compiled, host_copy, leave, restored, save
 from experiments.sweeps import tables
 from experiments.sweeps.jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps
@@ -34,13 +34,10 @@ class Programs:
     def of(self, part: Part, job: StackJob) -> tuple[Callable, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
         if part.group not in self._known:
-            places = jax.tree.map(lambda leaf: leaf.sharding, job.state), devices.everywhere(job.mesh)
             segment = sweeps.make_segment(job.choices, LONGEST_SEGMENT, shared=self.shared)
-            program = jax.jit(segment, donate_argnums=0, out_shardings=places)
             arguments = (job.state, jnp.int32(0), jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
-            with jax.set_mesh(job.mesh):
-                compiled = program.lower(*arguments).compile()
-            self._known = {part.group: (compiled, jax.jit(_score(job), out_shardings=places[1]))}
+            score = jax.jit(_score(job), out_shardings=devices.everywhere(job.mesh))
+            self._known = {part.group: (compiled(segment, job.mesh, *arguments), score)}
             self.compilations += 1
         return self._known[part.group]
 
@@ -82,10 +79,10 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
     """Whether the part was finished; if not, it is saved."""
     job = prepare(part, plan, programs.shared)
     epochs, pace = job.choices.epochs, Pace()
-    compiled = interrupts.during(lambda: programs.of(part, job))
-    if compiled is None:
+    both = interrupts.during(lambda: programs.of(part, job))
+    if both is None:
         leave(run, interrupts)
-    segment, score = compiled
+    segment, score = both
     state, history, epoch, seconds = _resumed(run, part, job)
     progress.update(part.real * epoch)
     saved = time.monotonic()
