@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from jaxtyping import PyTree
@@ -24,6 +25,7 @@ from experiments import cli
 from experiments.cli import BadInput
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
+GRACE = 3  # seconds in which the others find the same bad input by themselves
 PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
@@ -193,7 +195,9 @@ def _check_same_flags() -> None:
 def _status_of(error: BaseException) -> int:
     """The exit status after an error in one of several processes; says what it was."""
     if isinstance(error, BadInput):
-        return cli.refuse(str(error), cli.BAD_INPUT)
+        cli.refuse(str(error), cli.BAD_INPUT)
+        time.sleep(GRACE)  # to leave is to take the others along, and they would speak of a lost process
+        return cli.BAD_INPUT
     # JAX raises its own errors as RuntimeError, ValueError and others, by the kind of the status.
     if not isinstance(error, SystemExit) and any(word in str(error) for word in CONNECTION):
         return _lost("another process of the job was lost")
