@@ -25,7 +25,7 @@ from experiments import cli
 from experiments.cli import BadInput
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
-GRACE = 3  # seconds in which the others find the same bad input by themselves
+GRACE = 5  # seconds in which the others find the same bad input by themselves
 PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
@@ -196,7 +196,8 @@ def _status_of(error: BaseException) -> int:
     """The exit status after an error in one of several processes; says what it was."""
     if isinstance(error, BadInput):
         cli.refuse(str(error), cli.BAD_INPUT)
-        time.sleep(GRACE)  # to leave is to take the others along, and they would speak of a lost process
+        if first():  # it takes the others along when it leaves, and they would speak of a lost process
+            time.sleep(GRACE)
         return cli.BAD_INPUT
     # JAX raises its own errors as RuntimeError, ValueError and others, by the kind of the status.
     if not isinstance(error, SystemExit) and any(word in str(error) for word in CONNECTION):
