@@ -1,0 +1,1 @@
+"""Published results on the two-layer network, one script each."""
