@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from absl import flags
 
 from experiments import cli, runs
-from experiments.files import write_json, writable
+from experiments.files import writable, write_json
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
