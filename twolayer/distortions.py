@@ -105,7 +105,7 @@ def affine(key: Key[Array, ""], distortion: Distortion) -> tuple[Float[Array, "2
 def elastic_field(key: Key[Array, ""], distortion: Distortion) -> Float[Array, "2 H W"]:
     """The smooth random field v, one component for each direction."""
     H, W = distortion.image_shape
-    # 256 levels of U(-1, 1): what is seen of them is a mean over some 200 pixels, and a word of the generator gives four.
+    # 256 levels of U(-1, 1): only means over some 200 pixels are seen, and a word of the generator gives four.
     levels = jax.random.bits(key, (2, H, W), jnp.uint8).astype(jnp.float32)
     noise = (levels - 127.5) / 128
     rows, columns = (jnp.asarray(gaussian_blur(size, distortion.sigma)) for size in (H, W))

@@ -66,7 +66,7 @@ def make_optimizer(
 
 
 class Average(NamedTuple):
-    """What `averaged` remembers: the mean of the parameters after each of `count` steps, the later ones weighing more."""
+    """What `averaged` remembers: the mean of the parameters after `count` steps, with more weight on later ones."""
 
     count: Int[Array, ""]
     average: Params
