@@ -89,13 +89,8 @@ flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate."
 flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
 flags.DEFINE_integer("step_every", 10, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
 flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1)
-flags.DEFINE_float(
-    "averaging",
-    0.0,
-    "Average the parameters over steps and keep this much of it in one: 0.999.",
-    lower_bound=0,
-    upper_bound=1,
-)
+_AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it is judged and handed over [none]."
+flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.999999)
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1)
 flags.DEFINE_integer(
