@@ -12,7 +12,7 @@ LOSSES = ["cross_entropy", "quadratic"]
 REDUCTIONS = ["mean", "sum"]
 OUTPUTS = ["relu", "identity"]
 GRADIENTS = ["closed_form", "autodiff"]
-SCHEMES = ["he", "alive", "lecun", "glorot", "ntk", "mean_field"]
+SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
 SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
 NORMS = ["unit", "none"]
@@ -32,6 +32,7 @@ OF_ONE_RUN = (
     "profile",
     "checkpoint_every",
     "checkpoints_kept",
+    "start_from",
 )  # many networks at once have none
 
 # What a repetition of a run elsewhere has of its own.
@@ -70,6 +71,9 @@ flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
 flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
 flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
 flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
+flags.DEFINE_string(
+    "start_from", None, "Finished run to start from; more hidden units are drawn as by --init."
+)
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient

@@ -238,6 +238,23 @@ def test_distorted_images_are_another_run_and_only_for_images(tmp_path):
     assert_refused(refused, "--shift", "teacher")
 
 
+def test_a_run_can_start_from_the_parameters_of_a_narrower_one(tmp_path):
+    still = ("--optimizer=sgd", "--learning_rate=0", "--weight_decay=0")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(*QUICK, f"--run_dir={first}")[0] == 0
+    arguments = (*QUICK, *still, f"--start_from={first}", f"--run_dir={second}")
+    assert train(*arguments, "--hidden=24")[0] == 0
+    small, large = (np.load(path / "params.npz", allow_pickle=False) for path in (first, second))
+    with small, large:
+        np.testing.assert_array_equal(large["W1"][:16], small["W1"])
+        np.testing.assert_array_equal(large["W2"][:, :16], small["W2"])
+        np.testing.assert_array_equal(large["b2"], small["b2"])
+        assert large["W1"].shape == (24, 64) and large["W1"][16:].std() > 0.1
+    again = f"--run_dir={tmp_path / 'again'}"
+    assert_refused(train(*QUICK, f"--start_from={first}", "--hidden=8", again), "64-16-10 cannot grow to 64-8-10")
+    assert_refused(train(*QUICK, f"--start_from={tmp_path / 'nothing'}", again), "nothing", "not a finished run")
+
+
 def test_labels_drawn_anew_are_learnt_and_few_examples_suffice(tmp_path):
     """The first 100 digits with random labels: learnt by heart, and worth nothing on others."""
     arguments = ("--train_examples=100", "--label_noise=1", "--epochs=100", "--batch_size=25", "--nofigures", "--quiet")
