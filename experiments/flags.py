@@ -71,9 +71,7 @@ flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
 flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
 flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
 flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
-flags.DEFINE_string(
-    "start_from", None, "Finished run to start from; more hidden units are drawn as by --init."
-)
+flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
