@@ -4,7 +4,7 @@
   python -m experiments.papers.doubledescent --parts=noise --widths=4,8,12,20,50 --repetitions=5
 
 1. Label noise. The first 4,000 images of MNIST, a fifth of their labels drawn anew, cross-entropy, 784-H-10: test loss
-against H, after 4,000 epochs of plain SGD (batch 64, rate 0.05 / sqrt(1 + floor(epoch / 50)), weights of deviation 0.1).
+against H, after 4,000 epochs of SGD (batch 64, rate 0.05 / sqrt(1 + floor(epoch / 50)), weights of deviation 0.1).
 Published: ten repetitions in the repository parameter-wise-double-descent of Gu et al., whose peak is at H = 12.
 Each repetition has its own label noise, start and order. What differs: biases start at 0, where PyTorch draws them.
 
@@ -88,6 +88,7 @@ def _noise(work: study.Study, widths: list[int]) -> list[study.Row]:
     """A row for each width: test cross-entropy of each repetition."""
     rows = []
     for H in widths:
+        judged: dict = {}
         seeds = range(FLAGS.repetitions)
         own = (f"--hidden={H}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
         folders = work.commands(
@@ -106,16 +107,20 @@ def _noise(work: study.Study, widths: list[int]) -> list[study.Row]:
         }
         if published is not None and len(values) > 1:
             error = (statistics.variance(values) / len(values) + deviation**2 / 10) ** 0.5
-            facts["standard_errors_apart"] = (statistics.fmean(values) - published) / error
+            apart = facts["standard_errors_apart"] = (statistics.fmean(values) - published) / error
+            judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
         seconds = sum(summary["seconds"]["train"] for summary in summaries)
-        rows.append(study.Row("doubledescent", f"label noise, H = {H}", published, values, "test loss", seconds, facts))
+        name = f"label noise, H = {H}"
+        rows.append(study.Row("doubledescent", name, published, values, "test loss", seconds, facts, **judged))
     return rows
 
 
 def _peak(noise: list[study.Row]) -> study.Row:
     """At which width the mean test loss is largest."""
     highest = max(noise, key=lambda row: statistics.fmean(row.values))
-    return study.Row("doubledescent", "label noise, peak", 12, [highest.facts["hidden"]], "hidden units", 0.0)
+    peak, bar = highest.facts["hidden"], "10, 12 or 14"
+    met = peak in (10, 12, 14)
+    return study.Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
 
 
 def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
@@ -145,9 +150,15 @@ def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[study.Row]:
         published = 0.104 / 0.030 if switch == 50 else None
         facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1]}
         row = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
-        rows.append(study.Row("doubledescent", row, published, ratios, unit, 0.0, facts))
+        judged = {
+            "bar": "at least 3" if switch == 50 else "at least 1.5",
+            "met": min(ratios) >= (3 if switch == 50 else 1.5),
+        }
+        rows.append(study.Row("doubledescent", row, published, ratios, unit, 0.0, facts, **judged))
     flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
-    rows.append(study.Row("doubledescent", "no reuse: H = 51 over H = 20", None, flat, unit, 0.0, {"losses": fresh}))
+    judged = {"bar": "at most 1.1", "met": max(flat) <= 1.1}
+    name = "no reuse: H = 51 over H = 20"
+    rows.append(study.Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
     return rows
 
 

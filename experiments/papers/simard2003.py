@@ -47,6 +47,7 @@ class Recipe:
     epochs: int
     distortion: Mapping[str, float] = dataclasses.field(default_factory=dict)
     output: str = "identity"
+    bar: float | None = None  # if it is not the published number
 
 
 IDENTITY = {
@@ -55,10 +56,10 @@ IDENTITY = {
     "quadratic none": Recipe(None, "quadratic", 30),
     "quadratic elastic": Recipe(0.9, "quadratic", 60, ELASTIC),
     "cross_entropy elastic": Recipe(0.7, "cross_entropy", 60, ELASTIC),
-    "headline": Recipe(0.7, "cross_entropy", 150, BOTH),
+    "headline": Recipe(0.7, "cross_entropy", 150, BOTH, bar=0.65),
 }
 RELU = {
-    f"{name}, output relu": dataclasses.replace(recipe, published=None, output="relu")
+    f"{name}, output relu": dataclasses.replace(recipe, published=None, output="relu", bar=None)
     for name, recipe in IDENTITY.items()
 }
 RECIPES = IDENTITY | RELU
@@ -105,7 +106,9 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> study.Row:
     }
     errors = [100 * (1 - summary["test_accuracy"]) for summary in summaries]
     seconds = sum(summary["seconds"]["train"] for summary in summaries)
-    return study.Row("simard2003", name, recipe.published, errors, "% test error", seconds, facts)
+    bar = recipe.bar or recipe.published
+    judged = {"bar": f"at most {bar}", "met": statistics.fmean(errors) <= bar} if bar else {}
+    return study.Row("simard2003", name, recipe.published, errors, "% test error", seconds, facts, **judged)
 
 
 def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:

@@ -136,6 +136,8 @@ class Row:
       unit: of both.
       seconds: that ours took in all.
       facts: anything else that a reader wants to know, by name.
+      bar: what ours should reach, in words.
+      met: whether it does; None where there is no bar.
     """
 
     paper: str
@@ -145,13 +147,16 @@ class Row:
     unit: str
     seconds: float
     facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    bar: str = ""
+    met: bool | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The row as the result file has it."""
         spread = statistics.stdev(self.values) if len(self.values) > 1 else None
         numbers = {"ours": statistics.fmean(self.values), "sd": spread, "n": len(self.values)}
         whole = {"paper": self.paper, "row": self.row, "published": self.published, **numbers, "unit": self.unit}
-        return whole | {"seconds": self.seconds, "values": list(self.values), **self.facts}
+        judged = {"bar": self.bar, "met": self.met} if self.bar else {}
+        return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts}
 
 
 def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]]) -> int:

@@ -1,0 +1,81 @@
+"""Published results on the two-layer network, reproduced: what there is, how long it takes, what has been measured.
+
+  python -m experiments.papers                                     the list
+  python -m experiments.papers.simard2003 --help                   one of them
+  python -m experiments.papers --all --budget=60min --source_dir=FOLDER_OF_ARCHIVES
+
+--all runs what has no result file yet, the short ones first, and stops in time; the same command goes on from there.
+Results go to docs/results/<name>.json; `python -m experiments.readme` makes docs/results.md of them.
+Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from experiments import cli
+from experiments.papers import listing
+
+FLAGS = flags.FLAGS
+flags.DEFINE_bool("all", False, "Run what has not been run.")
+flags.DEFINE_string("budget", None, "How long --all may take: 45s, 60min, 2h [no limit].")
+flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
+flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/twolayer].")
+
+UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def main() -> int:
+    """The list, or the work."""
+    if not FLAGS.all:
+        if FLAGS.budget:
+            raise cli.BadInput("--budget belongs to --all")
+        print(listing.text())
+        return cli.DONE
+    end = time.monotonic() + seconds(FLAGS.budget) if FLAGS.budget else float("inf")
+    with cli.Interrupts() as interrupts:
+        for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
+            if not paper.rows():
+                status = _run(paper, end, interrupts)
+                if status != cli.DONE:
+                    return status
+    print(listing.text())
+    return cli.DONE
+
+
+def seconds(text: str) -> float:
+    """What --budget says.
+
+    Raises:
+      BadInput: it is not a number with a unit.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)(s|min|h)", text)
+    if not found:
+        raise cli.BadInput(f"--budget={text} is not understood; write it like 45s, 60min or 2h")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
+    """One script to its end, or to a signal that it gets when the time is over; returns its exit status."""
+    places = [f"--{name}={FLAGS[name].value}" for name in ("source_dir", "data_dir") if FLAGS[name].value]
+    command = [sys.executable, "-m", f"experiments.papers.{paper.name}", f"--json={paper.result}", *places]
+    print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
+    told = False
+    with subprocess.Popen(command) as process:
+        try:
+            while process.poll() is None:
+                if not told and (time.monotonic() > end or interrupts.received):
+                    process.send_signal(signal.SIGTERM)
+                    told = True
+                time.sleep(0.2)
+        finally:
+            process.kill()  # if this process is ended by an error
+    return process.returncode
+
+
+if __name__ == "__main__":
+    cli.run(main)

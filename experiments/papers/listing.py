@@ -1,0 +1,54 @@
+"""Which results there are, what each takes, and how far it has got. Knows no JAX."""
+
+import dataclasses
+import json
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+RESULTS = ROOT / "docs" / "results"
+RUNS = pathlib.Path("runs/papers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """A script of this folder: its question, and the minutes it takes on two CPU cores, all rows."""
+
+    name: str
+    question: str
+    minutes: float
+
+    @property
+    def result(self) -> pathlib.Path:
+        """The committed result file."""
+        return RESULTS / f"{self.name}.json"
+
+    def rows(self) -> list[dict]:
+        """Of the result file; none if there is none."""
+        return json.loads(self.result.read_text())["rows"] if self.result.exists() else []
+
+    def status(self) -> str:
+        """What has been measured, in a few words."""
+        rows = self.rows()
+        if rows:
+            misses = sum(row.get("met") is False for row in rows)
+            return f"{len(rows)} rows" + (f", {misses} missed" if misses else "")
+        manifest = RUNS / self.name / "manifest.json"
+        return "begun" if manifest.exists() else "not run"
+
+
+PAPERS = (
+    Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 20),
+    Paper("chizat2019", "When does a network train without moving its weights?", 10),
+    Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 15),
+    Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 20),
+    Paper("zhang2017", "Can it learn random labels by heart?", 20),
+    Paper("doubledescent", "Where is the peak of double descent, and what makes it?", 60),
+    Paper("simard2003", "784-800-10 on distorted images, both losses and outputs", 150),
+)
+
+
+def text() -> str:
+    """A line for each result."""
+    lines = [f"{'':14} {'minutes':>7}  {'status':22} question"]
+    lines += [f"{paper.name:14} {paper.minutes:>7.0f}  {paper.status():22} {paper.question}" for paper in PAPERS]
+    return "\n".join(lines)
