@@ -32,7 +32,8 @@ flags.DEFINE_integer("seeds", 5, "Networks in each row.", lower_bound=1)
 flags.DEFINE_float("length", 1.0, "What the epochs of each row are multiplied by.", lower_bound=0)
 flags.DEFINE_list("rows", None, "Only these [all].")
 
-COMMON = ("--dataset=mnist", "--optimizer=nesterov", "--learning_rate=0.1", "--nofigures")
+COMMON = {"dataset": "mnist", "figures": False, "optimizer": "nesterov", "learning_rate": 0.1}
+ADAMW = {"optimizer": "adamw", "learning_rate": 0.004, "weight_decay": 0.1}
 AFFINE = {"rotation": 0.2, "scaling": 0.15, "shear": 0.15, "shift": 1.0}
 ELASTIC = {"elastic": 34.0, "elastic_sigma": 4.0}
 BOTH = {**ELASTIC, "rotation": 0.13, "scaling": 0.1}
@@ -45,17 +46,17 @@ class Recipe:
     published: float | None
     loss: str
     epochs: int
-    distortion: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    flags: Mapping[str, object]
     output: str = "identity"
     bar: float | None = None  # if it is not the published number
 
 
 IDENTITY = {
-    "cross_entropy none": Recipe(1.6, "cross_entropy", 30),
+    "cross_entropy none": Recipe(1.6, "cross_entropy", 30, ADAMW),
     "cross_entropy affine": Recipe(1.1, "cross_entropy", 60, AFFINE),
-    "quadratic none": Recipe(None, "quadratic", 30),
+    "quadratic none": Recipe(None, "quadratic", 30, ADAMW),
     "quadratic elastic": Recipe(0.9, "quadratic", 60, ELASTIC),
-    "cross_entropy elastic": Recipe(0.7, "cross_entropy", 60, ELASTIC),
+    "cross_entropy elastic": Recipe(0.7, "cross_entropy", 150, ELASTIC),
     "headline": Recipe(0.7, "cross_entropy", 150, BOTH, bar=0.65),
 }
 RELU = {
@@ -86,14 +87,9 @@ def _work(work: study.Study) -> list[study.Row]:
 
 def _row(work: study.Study, name: str, recipe: Recipe) -> study.Row:
     """The networks of a row: test error of each, in percent."""
-    arguments = (
-        *COMMON,
-        *(f"--{name}={number}" for name, number in recipe.distortion.items()),
-        f"--loss={recipe.loss}",
-        f"--output={recipe.output}",
-        f"--hidden={FLAGS.hidden}",
-        f"--epochs={max(1, round(recipe.epochs * FLAGS.length))}",
-    )
+    own = {"loss": recipe.loss, "output": recipe.output, "hidden": FLAGS.hidden}
+    own["epochs"] = max(1, round(recipe.epochs * FLAGS.length))
+    arguments = tuple(f"--{flag}={value}" for flag, value in (COMMON | dict(recipe.flags) | own).items())
     folders = [
         work.command(f"{name.replace(', ', '-').replace(' ', '-')}-{seed}", "train", *arguments, f"--seed={seed}")
         for seed in range(FLAGS.seeds)
