@@ -11,7 +11,7 @@ As there, the first 50,000 images train, the last 10,000 validate, and the test 
 epoch. What differs: ReLU units, 28 x 28 pixels (theirs were resampled to 29 x 29), Nesterov momentum with a cosine
 schedule, mini-batches of 128. Recipes were chosen on the validation images, seed 0. Their elastic field has alpha = 34
 and sigma = 4 and is scaled to norm 1; so is ours. They do not say how far their affine distortions go.
-Rows named "output relu" are the author's network, which has a ReLU on its output too; nobody has published them.
+Rows with "output relu" are the author's network, which has a ReLU on its output too; nobody has published them.
 """
 
 import dataclasses
@@ -60,7 +60,7 @@ IDENTITY = {
     "headline": Recipe(0.7, "cross_entropy", 150, BOTH, bar=0.65),
 }
 RELU = {
-    f"{name}, output relu": dataclasses.replace(recipe, published=None, output="relu", bar=None)
+    f"{name} (output relu)": dataclasses.replace(recipe, published=None, output="relu", bar=None)
     for name, recipe in IDENTITY.items()
 }
 RECIPES = IDENTITY | RELU
@@ -90,10 +90,8 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> study.Row:
     own = {"loss": recipe.loss, "output": recipe.output, "hidden": FLAGS.hidden}
     own["epochs"] = max(1, round(recipe.epochs * FLAGS.length))
     arguments = tuple(f"--{flag}={value}" for flag, value in (COMMON | dict(recipe.flags) | own).items())
-    folders = [
-        work.command(f"{name.replace(', ', '-').replace(' ', '-')}-{seed}", "train", *arguments, f"--seed={seed}")
-        for seed in range(FLAGS.seeds)
-    ]
+    slug = name.replace(" ", "-").translate({ord(bracket): None for bracket in "()"})
+    folders = [work.command(f"{slug}-{seed}", "train", *arguments, f"--seed={seed}") for seed in range(FLAGS.seeds)]
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
     facts = {
         "validation_error": statistics.fmean(100 * (1 - summary["valid_accuracy"]) for summary in summaries),
