@@ -8,14 +8,15 @@ import re
 
 from absl import flags
 
-from experiments import cli
+from experiments import cli, result_tables
 from experiments.files import atomic
-from experiments.result_tables import ROOT, TABLES
+from experiments.papers import tables as paper_tables
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
-PAGES = ("README.md", "docs/scaling.md")
+ROOT, TABLES = result_tables.ROOT, result_tables.TABLES | paper_tables.TABLES
+PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

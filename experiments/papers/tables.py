@@ -1,0 +1,41 @@
+"""The tables of docs/results.md: a row for each published number, from the committed result files."""
+
+from collections.abc import Callable, Mapping
+
+from experiments.papers.listing import PAPERS, Paper
+
+HEADER = ("", "published", "ours", "sd", "n", "wanted", "reached")
+
+
+def table(paper: Paper) -> str:
+    """Published numbers beside ours; misses are said to be misses."""
+    rows = paper.rows()
+    if not rows:
+        return f"Not measured yet: `python -m experiments.papers.{paper.name}`, about {paper.minutes:.0f} minutes.\n"
+    lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
+    units = list(dict.fromkeys(row["unit"] for row in rows))
+    seconds = sum(row["seconds"] for row in rows)
+    where = f"\n{', '.join(units)}. `{rows[0]['command']}`, {rows[0]['device']}, {seconds / 60:.1f} min of computing.\n"
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + where
+
+
+def _cells(row: Mapping) -> tuple[str, ...]:
+    reached = {True: "yes", False: "**no**", None: ""}[row.get("met")]
+    numbers = (_short(row["published"]), _short(row["ours"]), _short(row["sd"]), str(row["n"]))
+    return row["row"], *numbers, row.get("bar", ""), reached
+
+
+def _short(number: float | None) -> str:
+    return "" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
+
+
+def misses() -> str:
+    """How many of the rows with a bar reach it, over all papers."""
+    judged = [(paper, row) for paper in PAPERS for row in paper.rows() if row.get("met") is not None]
+    missed = [f"{paper.name}: {row['row']}" for paper, row in judged if not row["met"]]
+    listed = f" Missed: {'; '.join(missed)}." if missed else ""
+    return f"{len(judged) - len(missed)} of {len(judged)} bars are reached.{listed}\n"
+
+
+TABLES: dict[str, Callable[[], str]] = {paper.name: (lambda paper=paper: table(paper)) for paper in PAPERS}
+TABLES["misses"] = misses
