@@ -9,7 +9,6 @@ Results go to docs/results/<name>.json; `python -m experiments.readme` makes doc
 Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.
 """
 
-import re
 import signal
 import subprocess
 import sys
@@ -26,8 +25,6 @@ flags.DEFINE_string("budget", None, "How long --all may take: 45s, 60min, 2h [no
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/twolayer].")
 
-UNITS = {"s": 1, "min": 60, "h": 3600}
-
 
 def main() -> int:
     """The list, or the work."""
@@ -36,7 +33,7 @@ def main() -> int:
             raise cli.BadInput("--budget belongs to --all")
         print(listing.text())
         return cli.DONE
-    end = time.monotonic() + seconds(FLAGS.budget) if FLAGS.budget else float("inf")
+    end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget else float("inf")
     with cli.Interrupts() as interrupts:
         for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
             if not paper.rows():
@@ -45,18 +42,6 @@ def main() -> int:
                     return status
     print(listing.text())
     return cli.DONE
-
-
-def seconds(text: str) -> float:
-    """What --budget says.
-
-    Raises:
-      BadInput: it is not a number with a unit.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d*)?)(s|min|h)", text)
-    if not found:
-        raise cli.BadInput(f"--budget={text} is not understood; write it like 45s, 60min or 2h")
-    return float(found[1]) * UNITS[found[2]]
 
 
 def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
@@ -74,7 +59,7 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
                 time.sleep(0.2)
         finally:
             process.kill()  # if this process is ended by an error
-    return process.returncode
+    return cli.INTERRUPTED if process.returncode < 0 else process.returncode  # a signal may come before it is heard
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -32,6 +33,8 @@ flags.DEFINE_integer("repetitions", 10, "Of each width with label noise.", lower
 flags.DEFINE_integer("epochs", 4000, "With label noise.", lower_bound=1)
 flags.DEFINE_integer("reuse_repetitions", 3, "Of each chain of widths.", lower_bound=1)
 flags.DEFINE_integer("reuse_epochs", 6000, "With weight reuse, each width.", lower_bound=1)
+flags.DEFINE_list("chain", "2,5,10,15,20,25,30,35,40,45,50".split(","), "Widths that each start from the one before.")
+flags.DEFINE_list("fresh", "10,20,31,40,51,60,100".split(","), "Widths that start at random, with squared loss.")
 flags.DEFINE_integer("examples", 4000, "Of the training set.", lower_bound=1)
 
 # H: test cross-entropy and its deviation over ten repetitions, test accuracy.
@@ -54,9 +57,7 @@ NOISY = (
     *("--optimizer=sgd", "--learning_rate=0.05", "--schedule=inverse_sqrt", "--step_every=50", "--warmup_epochs=0"),
     "--checkpoint_every=500",
 )
-CHAIN = (2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
 SWITCHES = {30: 1.5, 50: 3.0}  # the last width that reuses weights, and by what the loss should fall after it
-FRESH = (10, 20, 31, 40, 51, 60, 100)
 # The squared loss here is half the sum over ten outputs: a mean over them has a fifth of its gradient.
 SQUARED = (
     *("--dataset=mnist", "--output=identity", "--loss=quadratic", "--batch_size=128", "--init=normal", "--nofigures"),
@@ -67,13 +68,14 @@ SQUARED = (
 
 def main() -> int:
     """Flags to rows."""
-    return study.main("doubledescent", ("epochs", "reuse_epochs", "examples"), _work)
+    return study.main("doubledescent", ("epochs", "reuse_epochs", "chain", "examples"), _work)
 
 
-def _work(work: study.Study) -> list[study.Row]:
+def _work(work: study.Study) -> list[Row]:
     unknown = [part for part in FLAGS.parts if part not in PARTS]
-    if unknown or not all(width.isdecimal() and int(width) for width in FLAGS.widths):
-        raise cli.BadInput("--parts are noise and reuse; --widths are positive integers: --widths=4,12,50")
+    widths = (*FLAGS.widths, *FLAGS.chain, *FLAGS.fresh)
+    if unknown or not all(width.isdecimal() and int(width) for width in widths):
+        raise cli.BadInput("--parts are noise and reuse; --widths, --chain and --fresh are like 4,12,50")
     noise = _noise(work, [int(width) for width in FLAGS.widths]) if "noise" in FLAGS.parts else []
     losses = _reuse(work) if "reuse" in FLAGS.parts else {}
     if FLAGS.figures:
@@ -84,7 +86,7 @@ def _work(work: study.Study) -> list[study.Row]:
     return [*noise, *peak, *_contrasts(losses)]
 
 
-def _noise(work: study.Study, widths: list[int]) -> list[study.Row]:
+def _noise(work: study.Study, widths: list[int]) -> list[Row]:
     """A row for each width: test cross-entropy of each repetition."""
     rows = []
     for H in widths:
@@ -111,16 +113,16 @@ def _noise(work: study.Study, widths: list[int]) -> list[study.Row]:
             judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
         seconds = sum(summary["seconds"]["train"] for summary in summaries)
         name = f"label noise, H = {H}"
-        rows.append(study.Row("doubledescent", name, published, values, "test loss", seconds, facts, **judged))
+        rows.append(Row("doubledescent", name, published, values, "test loss", seconds, facts, **judged))
     return rows
 
 
-def _peak(noise: list[study.Row]) -> study.Row:
+def _peak(noise: list[Row]) -> Row:
     """At which width the mean test loss is largest."""
     highest = max(noise, key=lambda row: statistics.fmean(row.values))
     peak, bar = highest.facts["hidden"], "10, 12 or 14"
     met = peak in (10, 12, 14)
-    return study.Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
+    return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
 
 
 def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
@@ -128,9 +130,9 @@ def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
     common = (*SQUARED, f"--epochs={FLAGS.reuse_epochs}", f"--train_examples={FLAGS.examples}")
     losses: dict[str, dict[int, list[float]]] = {"reuse": {}, "fresh": {}}
     seeds = range(FLAGS.reuse_repetitions)
-    for kind, widths in (("reuse", CHAIN), ("fresh", FRESH)):
+    for kind, widths in (("reuse", FLAGS.chain), ("fresh", FLAGS.fresh)):
         before: list = [None] * len(seeds)
-        for H in widths:
+        for H in map(int, widths):
             start = [(f"--start_from={folder}",) if folder and kind == "reuse" else () for folder in before]
             before = work.commands(
                 [(f"{kind}-{H}-{s}", "train", *common, f"--hidden={H}", f"--seed={s}", *start[s]) for s in seeds]
@@ -139,23 +141,27 @@ def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
     return losses
 
 
-def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[study.Row]:
+def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[Row]:
     """How much the loss falls at each switch, from the last width that reuses weights to the next, which does not."""
     if not losses:
         return []
     reuse, fresh, unit = losses["reuse"], losses["fresh"], "ratio of test losses"
     rows = []
     for switch, least in SWITCHES.items():
+        if switch not in reuse or switch + 1 not in fresh:
+            continue
         ratios = [a / b for a, b in zip(reuse[switch], fresh[switch + 1], strict=True)]
         published = 0.104 / 0.030 if switch == 50 else None
         facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1]}
         row = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
         judged = {"bar": f"at least {least:g}", "met": min(ratios) >= least}
-        rows.append(study.Row("doubledescent", row, published, ratios, unit, 0.0, facts, **judged))
+        rows.append(Row("doubledescent", row, published, ratios, unit, 0.0, facts, **judged))
+    if not {20, 51} <= set(fresh):
+        return rows
     flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
     judged = {"bar": "at most 1.1", "met": max(flat) <= 1.1}
     name = "no reuse: H = 51 over H = 20"
-    rows.append(study.Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
+    rows.append(Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
     return rows
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from experiments.figures import BLUE, DPI, PALE, RED, save
-from experiments.papers.study import Row
+from experiments.papers.rows import Row
 
 
 def beside_published(path: Path, rows: Sequence[Row]) -> None:

@@ -3,10 +3,14 @@
 import dataclasses
 import json
 import pathlib
+import re
+
+from experiments.cli import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"
 RUNS = pathlib.Path("runs/papers")
+UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +56,15 @@ def text() -> str:
     lines = [f"{'':14} {'minutes':>7}  {'status':22} question"]
     lines += [f"{paper.name:14} {paper.minutes:>7.0f}  {paper.status():22} {paper.question}" for paper in PAPERS]
     return "\n".join(lines)
+
+
+def seconds(text: str) -> float:
+    """What --budget says.
+
+    Raises:
+      BadInput: it is not a number with a unit.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d*)?)(s|min|h)", text)
+    if not found:
+        raise BadInput(f"--budget={text} is not understood; write it like 45s, 60min or 2h")
+    return float(found[1]) * UNITS[found[2]]

@@ -20,6 +20,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -40,7 +41,7 @@ def main() -> int:
     return study.main("neyshabur2015", ("epochs", "examples"), _work)
 
 
-def _work(work: study.Study) -> list[study.Row]:
+def _work(work: study.Study) -> list[Row]:
     if not all(width.isdecimal() and int(width) for width in FLAGS.widths):
         raise cli.BadInput("--widths are positive integers: --widths=4,64,1024")
     rows = [_width(work, int(width)) for width in FLAGS.widths]
@@ -51,7 +52,7 @@ def _work(work: study.Study) -> list[study.Row]:
     return [*rows, *_fall(rows)]
 
 
-def _width(work: study.Study, K: int) -> study.Row:
+def _width(work: study.Study, K: int) -> Row:
     """The test errors at one width."""
     own = (f"--hidden={K}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
     folders = work.commands([(f"{K}-{s}", "train", *RECIPE, *own, f"--seed={s}") for s in range(FLAGS.seeds)], 1)
@@ -60,10 +61,10 @@ def _width(work: study.Study, K: int) -> study.Row:
     facts = {"hidden": K, "train_error": statistics.fmean(train_errors), "train_errors": train_errors}
     errors = [100 * (1 - summary["test_accuracy"]) for summary in summaries]
     seconds = sum(summary["seconds"]["train"] for summary in summaries)
-    return study.Row("neyshabur2015", f"K = {K}", None, errors, "% test error", seconds, facts)
+    return Row("neyshabur2015", f"K = {K}", None, errors, "% test error", seconds, facts)
 
 
-def _fall(rows: list[study.Row]) -> list[study.Row]:
+def _fall(rows: list[Row]) -> list[Row]:
     """How far the test error falls beyond the first width that fits every training image."""
     fitting = [row for row in rows if row.facts["train_error"] == 0]
     if not fitting or fitting[0] is rows[-1]:
@@ -74,7 +75,7 @@ def _fall(rows: list[study.Row]) -> list[study.Row]:
     mean, spread = statistics.fmean(fall), statistics.stdev(fall) if len(fall) > 1 else math.inf
     met = mean >= 0.3 and mean >= 3 * spread / len(fall) ** 0.5
     bar = "at least 0.3 and 3 standard errors"
-    return [study.Row("neyshabur2015", name, None, fall, "points of test error", 0.0, bar=bar, met=met)]
+    return [Row("neyshabur2015", name, None, fall, "points of test error", 0.0, bar=bar, met=met)]
 
 
 if __name__ == "__main__":

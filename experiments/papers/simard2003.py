@@ -24,6 +24,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -71,7 +72,7 @@ def main() -> int:
     return study.main("simard2003", ("hidden", "length"), _work)
 
 
-def _work(work: study.Study) -> list[study.Row]:
+def _work(work: study.Study) -> list[Row]:
     wanted = FLAGS.rows or list(RECIPES)
     unknown = [name for name in wanted if name not in RECIPES]
     if unknown:
@@ -85,7 +86,7 @@ def _work(work: study.Study) -> list[study.Row]:
     return rows
 
 
-def _row(work: study.Study, name: str, recipe: Recipe) -> study.Row:
+def _row(work: study.Study, name: str, recipe: Recipe) -> Row:
     """The networks of a row: test error of each, in percent."""
     own = {"loss": recipe.loss, "output": recipe.output, "hidden": FLAGS.hidden}
     own["epochs"] = max(1, round(recipe.epochs * FLAGS.length))
@@ -102,7 +103,7 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> study.Row:
     seconds = sum(summary["seconds"]["train"] for summary in summaries)
     bar = recipe.bar or recipe.published
     judged = {"bar": f"at most {bar}", "met": statistics.fmean(errors) <= bar} if bar else {}
-    return study.Row("simard2003", name, recipe.published, errors, "% test error", seconds, facts, **judged)
+    return Row("simard2003", name, recipe.published, errors, "% test error", seconds, facts, **judged)
 
 
 def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:

@@ -8,17 +8,17 @@ import dataclasses
 import json
 import pathlib
 import signal
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 
 from absl import flags
 
 from experiments import cli, runs
 from experiments.files import writable, write_json
+from experiments.papers.rows import Row, text
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -124,41 +124,6 @@ class Study:
                     told = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One published number beside ours.
-
-    Attributes:
-      paper: as in the name of the result file.
-      row: what was measured.
-      published: the number of the paper; None where nobody has published one.
-      values: ours, one for each seed or repetition.
-      unit: of both.
-      seconds: that ours took in all.
-      facts: anything else that a reader wants to know, by name.
-      bar: what ours should reach, in words.
-      met: whether it does; None where there is no bar.
-    """
-
-    paper: str
-    row: str
-    published: float | None
-    values: Sequence[float]
-    unit: str
-    seconds: float
-    facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    bar: str = ""
-    met: bool | None = None
-
-    def as_dict(self) -> dict[str, object]:
-        """The row as the result file has it."""
-        spread = statistics.stdev(self.values) if len(self.values) > 1 else None
-        numbers = {"ours": statistics.fmean(self.values), "sd": spread, "n": len(self.values)}
-        whole = {"paper": self.paper, "row": self.row, "published": self.published, **numbers, "unit": self.unit}
-        judged = {"bar": self.bar, "met": self.met} if self.bar else {}
-        return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts}
-
-
 def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]]) -> int:
     """Carry out the study of a paper and write its rows; returns the exit status.
 
@@ -186,7 +151,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         write_json(path / "result.json", result)
         run.set_status("done")
     for target in targets:
-        write_json(target, result)
+        write_json(target, _joined(target, result))
     print(text(result["rows"]))
     return cli.DONE
 
@@ -203,17 +168,15 @@ def _result(rows: Sequence[Row]) -> dict[str, object]:
     return {"rows": [here | row.as_dict() for row in rows], **facts}
 
 
+def _joined(target: pathlib.Path, result: dict) -> dict[str, object]:
+    """The result with the rows before it that the file has of other runs: each row says itself where it comes from."""
+    new = {row["row"] for row in result["rows"]}
+    old = json.loads(target.read_text())["rows"] if target.exists() else []
+    return result | {"rows": [row for row in old if row["row"] not in new] + result["rows"]}
+
+
 def command_line() -> str:
     """The command without the places of this machine."""
     kept = [part for part in sys.argv[1:] if part.lstrip("-").partition("=")[0] not in PLACES]
     script = pathlib.Path(sys.argv[0]).stem
     return " ".join((f"python -m experiments.papers.{script}", *kept))
-
-
-def text(rows: Sequence[Mapping[str, object]]) -> str:
-    """The rows as a table to read: published, ours with spread and n."""
-    lines = [f"{'':36} {'published':>10} {'ours':>10} {'sd':>8} {'n':>5}  unit"]
-    for row in rows:
-        published, spread = (f"{v:.4g}" if v is not None else "" for v in (row["published"], row["sd"]))
-        lines.append(f"{row['row']:36} {published:>10} {row['ours']:>10.4g} {spread:>8} {row['n']:>5}  {row['unit']}")
-    return "\n".join(lines)

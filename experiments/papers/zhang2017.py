@@ -18,6 +18,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -38,7 +39,7 @@ def main() -> int:
     return study.main("zhang2017", ("hidden", "examples", "epochs"), _work)
 
 
-def _work(work: study.Study) -> list[study.Row]:
+def _work(work: study.Study) -> list[Row]:
     rows = [
         _labels(work, loss, labels, share)
         for loss in ("cross_entropy", "quadratic")
@@ -51,7 +52,7 @@ def _work(work: study.Study) -> list[study.Row]:
     return rows
 
 
-def _labels(work: study.Study, loss: str, labels: str, share: float) -> study.Row:
+def _labels(work: study.Study, loss: str, labels: str, share: float) -> Row:
     """The training accuracies of one loss on random or true labels."""
     own = (f"--hidden={FLAGS.hidden}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
     own += (f"--loss={loss}", f"--label_noise={share}")
@@ -73,7 +74,7 @@ def _labels(work: study.Study, loss: str, labels: str, share: float) -> study.Ro
     values = [curve[-1] for curve in curves]
     judged = {"bar": "100", "met": min(values) == 100} if labels == "random" else {}
     name = f"{loss}, {labels} labels"
-    return study.Row("zhang2017", name, published, values, "% training accuracy", seconds, facts, **judged)
+    return Row("zhang2017", name, published, values, "% training accuracy", seconds, facts, **judged)
 
 
 def _metrics(folder) -> list[dict]:

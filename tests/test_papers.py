@@ -1,0 +1,159 @@
+"""The scripts of published results as a user meets them, at a small scale, and what they share."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+import scripts
+
+from experiments.papers import listing, tables
+from experiments.papers.rows import Row, text
+
+needs_mnist = pytest.mark.skipif(
+    "TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives"
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Flags that say where MNIST is, prepared once."""
+    return f"--source_dir={os.environ['TWOLAYER_MNIST_DIR']}", f"--data_dir={tmp_path_factory.mktemp('data')}"
+
+
+def rows_of(path):
+    return {row["row"]: row for row in json.loads(path.read_text())["rows"]}
+
+
+def run(name, *arguments):
+    status, out, err = scripts.run(f"papers.{name}", *arguments)
+    assert status == 0, err
+    return out
+
+
+# --- what they share ---
+
+
+def row_of(name, values, bar=1.6):
+    met = sum(values) / len(values) <= bar
+    facts = {"command": "c", "device": "d"}
+    return Row("simard2003", name, 1.6, values, "% test error", 60.0, facts, bar=f"at most {bar}", met=met)
+
+
+def test_a_row_has_what_the_contract_asks_for():
+    row = row_of("cross_entropy none", [1.5, 1.4])
+    found = row.as_dict()
+    assert found["ours"] == pytest.approx(1.45) and found["sd"] == pytest.approx(0.0707, rel=1e-2) and found["n"] == 2
+    assert (found["published"], found["met"], found["command"]) == (1.6, True, "c")
+    alone = Row("simard2003", "headline", None, [0.6], "% test error", 1.0).as_dict()
+    assert alone["sd"] is None and "met" not in alone
+    assert "1.45" in text([found, alone])
+
+
+def test_the_list_has_every_script_with_its_time(tmp_path):
+    status, out, _ = scripts.run("papers")
+    names = {path.stem for path in (scripts.ROOT / "experiments" / "papers").glob("*20*.py")} | {"doubledescent"}
+    assert status == 0 and names == {paper.name for paper in listing.PAPERS}
+    assert all(f"{name} " in out for name in names)
+
+
+@pytest.mark.parametrize("name", [paper.name for paper in listing.PAPERS])
+def test_help_of_each_script_teaches_and_is_quick(name):
+    began = time.perf_counter()
+    status, out, _ = scripts.run(f"papers.{name}", "--help")
+    assert status == 0 and f"python -m experiments.papers.{name}" in out and "--run_dir" in out and "--json" in out
+    assert time.perf_counter() - began < 30  # no training
+
+
+def test_a_budget_is_read_as_it_is_written():
+    assert [listing.seconds(text) for text in ("45s", "1.5min", "2h")] == [45, 90, 7200]
+    scripts.assert_refused(scripts.run("papers", "--all", "--budget=60"), "--budget=60", "60min")
+    scripts.assert_refused(scripts.run("papers", "--budget=60min"), "--all")
+
+
+def test_tables_say_what_was_missed_and_what_was_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "RESULTS", tmp_path)
+    paper = listing.Paper("simard2003", "?", 7)
+    assert "Not measured yet" in tables.table(paper) and "7 minutes" in tables.table(paper)
+    rows = [row_of("good", [1.5]), row_of("bad", [1.75])]
+    paper.result.write_text(json.dumps({"rows": [row.as_dict() for row in rows]}))
+    assert "| bad | 1.6 | 1.75 |  | 1 | at most 1.6 | **no** |" in tables.table(paper)
+    assert "1 of 2 bars are reached. Missed: simard2003: bad." in tables.misses()
+    assert paper.status() == "2 rows, 1 missed"
+
+
+# --- each script, small ---
+
+TINY = ("--hidden=16", "--length=0.02", "--nofigures")
+
+
+@needs_mnist
+@pytest.mark.mnist
+def test_simard_trains_each_kind_of_row_and_keeps_other_rows_of_the_file(data, tmp_path):
+    places = (*data, f"--run_dir={tmp_path / 'run'}", f"--json={tmp_path / 'rows.json'}")
+    run("simard2003", *TINY, "--seeds=2", "--rows=cross_entropy none", *places)
+    run("simard2003", *TINY[:2], "--seeds=1", "--rows=quadratic elastic (output relu)", *places)
+    rows = rows_of(tmp_path / "rows.json")
+    assert list(rows) == ["cross_entropy none", "quadratic elastic (output relu)"]
+    assert rows["cross_entropy none"]["n"] == 2 and len(set(rows["cross_entropy none"]["values"])) == 2
+    assert rows["cross_entropy none"]["ours"] < 12 and rows["quadratic elastic (output relu)"]["ours"] < 25
+    assert "--elastic=34" in rows["quadratic elastic (output relu)"]["network_command"]
+    assert rows["cross_entropy none"]["published"] == 1.6 and not rows["cross_entropy none"]["met"]
+    assert (tmp_path / "run" / "figures" / "distorted_digits.png").exists()
+    refused = scripts.run("papers.simard2003", *TINY, "--rows=hinge", f"--run_dir={tmp_path / 'no'}")
+    assert refused[0] == 1 and "'hinge' is not known" in refused[2] and "quadratic none" in refused[2]
+
+
+@needs_mnist
+@pytest.mark.mnist
+def test_an_interrupted_study_goes_on_where_it_was(data, tmp_path):
+    places = (*data, f"--run_dir={tmp_path / 'run'}")
+    arguments = (*TINY, "--seeds=2", "--rows=cross_entropy none", *places)
+    process = scripts.start("papers.simard2003", *arguments)
+    kept = tmp_path / "run" / "runs" / "cross_entropy-none-0" / "summary.json"
+    while process.poll() is None and not kept.exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75 and "repeat the command" in err
+    written = kept.stat().st_mtime_ns
+    run("simard2003", *arguments)
+    assert kept.stat().st_mtime_ns == written
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "done"
+    assert rows_of(tmp_path / "run" / "result.json")["cross_entropy none"]["n"] == 2
+
+
+@needs_mnist
+@pytest.mark.mnist
+def test_double_descent_trains_with_label_noise_and_chains_of_widths(data, tmp_path):
+    sizes = ("--examples=300", "--epochs=30", "--reuse_epochs=3", "--repetitions=2", "--reuse_repetitions=1")
+    some = ("--widths=4,40", "--chain=5,30", "--fresh=31")
+    run("doubledescent", *sizes, *some, *data, f"--run_dir={tmp_path / 'run'}")
+    rows = rows_of(tmp_path / "run" / "result.json")
+    assert list(rows) == [
+        *("label noise, H = 4", "label noise, H = 40", "label noise, peak"),
+        "weight reuse up to 30: H = 30 over H = 31",
+    ]
+    assert rows["label noise, H = 4"]["train_accuracy"] < rows["label noise, H = 40"]["train_accuracy"]
+    assert rows["label noise, H = 4"]["published"] == 1.092 and len(set(rows["label noise, H = 4"]["values"])) == 2
+    flags = (tmp_path / "run" / "runs" / "reuse-30-0" / "flags.txt").read_text()
+    assert "--start_from=" in flags and "reuse-5-0" in flags
+    assert (tmp_path / "run" / "figures" / "doubledescent.png").exists()
+
+
+@needs_mnist
+@pytest.mark.mnist
+def test_wider_networks_fit_more_and_random_labels_are_learnt_by_heart(data, tmp_path):
+    small = ("--examples=500", "--epochs=40", *data)
+    run("neyshabur2015", *small, "--widths=2,64", "--seeds=1", f"--run_dir={tmp_path / 'width'}")
+    rows = rows_of(tmp_path / "width" / "result.json")
+    assert rows["K = 64"]["train_error"] == 0 < rows["K = 2"]["train_error"]
+    assert rows["K = 64"]["ours"] < rows["K = 2"]["ours"]
+
+    run("zhang2017", "--examples=100", "--epochs=150", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
+    rows = rows_of(tmp_path / "labels" / "result.json")
+    assert rows["cross_entropy, random labels"]["ours"] == 100 and rows["cross_entropy, random labels"]["met"]
+    assert rows["cross_entropy, random labels"]["test_accuracy"][0] < 30
+    assert rows["cross_entropy, true labels"]["test_accuracy"][0] > 50
+    assert rows["quadratic, random labels"]["ours"] > 90
