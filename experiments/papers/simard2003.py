@@ -56,9 +56,9 @@ IDENTITY = {
     "cross_entropy none": Recipe(1.6, "cross_entropy", 30, ADAMW),
     "cross_entropy affine": Recipe(1.1, "cross_entropy", 60, AFFINE),
     "quadratic none": Recipe(None, "quadratic", 30, ADAMW),
-    "quadratic elastic": Recipe(0.9, "quadratic", 60, ELASTIC),
+    "quadratic elastic": Recipe(0.9, "quadratic", 150, {**ELASTIC, "learning_rate": 0.3}),
     "cross_entropy elastic": Recipe(0.7, "cross_entropy", 150, ELASTIC),
-    "headline": Recipe(0.7, "cross_entropy", 150, BOTH, bar=0.65),
+    "headline": Recipe(0.7, "cross_entropy", 200, BOTH, bar=0.65),
 }
 RELU = {
     f"{name} (output relu)": dataclasses.replace(recipe, published=None, output="relu", bar=None)
