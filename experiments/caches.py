@@ -2,7 +2,7 @@
 
 import pathlib
 
-from experiments.cli import BadInput, bad_input
+from experiments.cli import BadInput
 
 
 def use(folder: str | None) -> None:
@@ -14,9 +14,11 @@ def use(folder: str | None) -> None:
     if folder is None:
         return
     path = pathlib.Path(folder)
-    with bad_input(OSError):
+    try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         mode = path.stat().st_mode & 0o777
+    except OSError as error:
+        raise BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
     if mode & 0o077:
         raise BadInput(
             f"--compile_cache={folder} is open to others (mode {mode:04o}), and what lies there is run; "

@@ -56,6 +56,10 @@ def _sweep() -> int:
     if not FLAGS.sweep:
         raise cli.BadInput("nothing to sweep over; add --sweep=seed=0:32, for one")
     swept = [axes.parse(text) for text in FLAGS.sweep]
+    own = set(training_flags.names()) - set(PLACES)
+    fixed = training_flags.given([axis.name for axis in swept if axis.name in own])
+    if fixed:
+        raise cli.BadInput(f"--{fixed} is given beside --sweep={fixed}=...; leave one of them out")
     texts = axes.points(swept, FLAGS.samples, FLAGS.seed)
     values = training_flags.values() | {name: FLAGS[name].value for name in ("sweep", "samples", "share")}
     if FLAGS.share and values["order_seed"] is None:
@@ -98,7 +102,8 @@ def _finish(run, names: list[str], parts: int, compilations: int) -> None:
             figures.heat_map(run.figures / "heat_map.png", summary, *numeric)
     run.set_status("done")
     print(tables.text(summary, names))
-    print(f"{len(networks)} networks, {compilations} compilations, {seconds:.1f} s; {run.path}")
+    programs = f"{compilations} compilation{'s' * (compilations != 1)}"
+    print(f"{len(networks)} networks, {programs}, {seconds:.1f} s; {run.path}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from experiments.cli import BadInput
 # These may differ between the networks of one program; every other flag is a choice, and has a program of its own.
 NUMBERS = ("seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias", "teacher_noise")
 
+MOST_VALUES = 10**6
+
 _CALL = re.compile(r"(\w+)\(([^()]*)\)")
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?\d+))?")
 _GRIDS: dict[str, Callable] = {"linspace": np.linspace, "logspace": np.logspace}
@@ -48,15 +50,19 @@ def parse(text: str) -> Axis:
         raise BadInput(f"--sweep={text} is not NAME=VALUES, as in --sweep=seed=0:32")
     if span := _RANGE.fullmatch(spec):
         first, last, step = int(span[1]), int(span[2]), int(span[3] or 1)
-        values = tuple(map(str, range(first, last, step))) if step else ()
-        if not values:
+        span = range(first, last, step) if step else range(0)
+        if not span:
             raise BadInput(f"--sweep={text} is an empty range")
-        return Axis(name, values)
+        if len(span) > MOST_VALUES:
+            raise BadInput(f"--sweep={text} has {len(span):,} values; a sweep takes {MOST_VALUES:,} at most")
+        return Axis(name, tuple(map(str, span)))
     if call := _CALL.fullmatch(spec):
         return _called(text, name, call[1], call[2])
     values = tuple(value.strip() for value in spec.split(","))
     if not all(values):
         raise BadInput(f"--sweep={text} has an empty value")
+    if len(set(values)) < len(values):
+        raise BadInput(f"--sweep={text} has a value twice; for more networks sweep over seeds")
     return Axis(name, values)
 
 
