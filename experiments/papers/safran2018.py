@@ -1,0 +1,162 @@
+"""How often does gradient descent on two-layer ReLU networks end in a bad local minimum?
+
+  python -m experiments.papers.safran2018                              26 cells of 1,000 runs
+  python -m experiments.papers.safran2018 --ks=6,8 --runs=200          fewer
+
+Safran & Shamir, "Spurious local minima are common in two-layer ReLU neural networks", ICML 2018, table 1. A student
+sum_j relu(w_j . x) of n units learns the teacher sum_l relu(x_l) of k units, x ~ N(0, I_k), from W ~ N(0, 1/k), by
+gradient descent on the population loss L = 1/2 E[(student - teacher)^2]: no data, no noise, float64. Step 0.1, halved
+where it diverges; a run ends once max_j ||2 pi dL/dw_j|| < 1e-9, and it failed if L >= 1e-3 then. The authors compute
+2 pi times the gradient of this L and divide their step of 0.1 by 2 pi, so step and stop are those of L with its 1/2.
+Published: counts among 1,000 runs, from the authors' result files; "k = 7, n = 8" has one unit more than the teacher.
+
+With n = k + 1 two units share a direction at the optimum, its Hessian is singular, and the slope falls like a power of
+the number of steps. A run with L < 1e-3 cannot fail any more, because descent only lowers L; so there, and only there,
+a run also ends at L < 1e-3 (looked at each 500 steps). --settle=always does that for n = k too, --settle=never nowhere.
+--cap bounds the steps; a run that has not ended then counts by its loss, and is reported as undecided.
+
+`twolayer/population.py` has the loss and derives the gradient. tests/test_papers_safran.py holds the gradient against
+jax.grad of the loss, encloses the difference of the two in balls of 1e-50 that hold 0 (which no rounding can fake), and
+has twolayer.verification prove the same network's gradient on samples, from which a mean gives the population's.
+
+MINUTES
+RESULT
+"""
+
+import math
+
+from absl import flags
+
+from experiments import cli
+from experiments.papers import study
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("ks", [str(k) for k in range(6, 21)], "Units of the teacher, and inputs: the cells with n = k.")
+flags.DEFINE_list("ks_plus_one", ["8", *map(str, range(10, 20))], "The same for the cells with n = k + 1.")
+flags.DEFINE_integer("runs", 1000, "Runs of each cell.", lower_bound=1)
+flags.DEFINE_float("step", 0.1, "Of gradient descent.", lower_bound=1e-9, upper_bound=10)
+flags.DEFINE_float("flat", 1e-9, "A run ends at this max_j ||2 pi dL/dw_j||.", lower_bound=1e-12)
+flags.DEFINE_enum("settle", "plus_one", ["plus_one", "always", "never"], "Where a run also ends once L < 1e-3.")
+flags.DEFINE_integer("cap", 300_000, "Most steps of a run.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of the starts.")
+OWN = ("ks", "ks_plus_one", "runs", "step", "flat", "settle", "cap", "seed")
+
+FAILED = 1e-3  # a loss of at least this
+PUBLISHED_RUNS = 1000
+PUBLISHED = dict(
+    zip(range(6, 21), (3, 55, 126, 218, 346, 455, 585, 730, 736, 803, 851, 897, 900, 934, 949), strict=True)
+)
+PUBLISHED_PLUS_ONE = {8: 1, 10: 1, 11: 1, 12: 3, 13: 15, 14: 55, 15: 102, 16: 180, 17: 233, 18: 369, 19: 491}
+# The one bad minimum for k = 7, up to permutations (authors' README): 1 + 6 entries on the diagonal, the others off it.
+MINIMUM_7 = {-0.6327039049: 1, 0.9969227988: 6, 0.2616910758: 6, 0.1859910463: 6, -0.0350801559: 30}
+FLATTER = 1e-12  # the slope at which the minimum for k = 7 is compared
+NORMAL_99 = 2.5758293035489004  # of the standard normal's mass, 99 % lies between minus this and this
+
+
+def main() -> int:
+    """Flags to a table of cells; returns the exit status."""
+    cells = [(k, k) for k in _units("ks")] + [(k, k + 1) for k in _units("ks_plus_one")]
+    if not cells:
+        raise cli.BadInput("--ks and --ks_plus_one are both empty: nothing to do")
+    return study.main("safran2018", OWN, lambda work: _rows(work, cells))
+
+
+def _units(flag: str) -> list[int]:
+    texts = FLAGS[flag].value
+    if not all(text.isdecimal() and 2 <= int(text) <= 200 for text in texts) or len(set(texts)) < len(texts):
+        raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from 2 to 200")
+    return [int(text) for text in texts]
+
+
+def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[study.Row]:
+    from experiments.papers import figures
+
+    rows = []
+    for k, n in cells:
+        cell = work.cell(f"k{k}-n{n}", lambda k=k, n=n: _cell(k, n))
+        rows.append(_row(k, n, cell))
+        if "distance" in cell:
+            facts = {"failures": cell["failures"]}
+            name, unit = "k = 7, from the known minimum", "largest difference of an entry"
+            rows.append(study.Row("safran2018", name, None, [cell["distance"]], unit, cell["seconds"], facts))
+    if FLAGS.figures:
+        counted = [row.as_dict() for row in rows if "inside" in row.facts]
+        figures.bad_minima(work.run.figures / "bad_minima.png", counted)
+    return rows
+
+
+def _cell(k: int, n: int) -> dict:
+    """One cell's runs: how many failed, at which losses, after how many steps."""
+    import jax
+    import numpy as np
+
+    from experiments.papers import descent
+
+    with jax.enable_x64(True):
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(FLAGS.seed), k), n)
+        settled = FAILED if FLAGS.settle == "always" or (FLAGS.settle == "plus_one" and n > k) else 0.0
+        stop = descent.Stop(FLAGS.flat, settled, FLAGS.cap)
+        runs = descent.descend(descent.begin(key, FLAGS.runs, n, k, FLAGS.step), stop)
+        loss, steps = np.asarray(descent.losses(runs.W)), np.asarray(runs.steps)
+        bad = ~(loss < FAILED)
+        levels, counts = np.unique(loss[bad].round(4), return_counts=True)
+        cell = {
+            "failures": int(bad.sum()),
+            "undecided": int(runs.going.sum()),
+            "undecided_bad": int(runs.going[bad].sum()),
+        }
+        cell |= {"halved": int((runs.step < FLAGS.step).sum()), "median_steps": float(np.median(steps))}
+        cell |= {"most_steps": int(steps.max()), "levels": dict(zip(map(str, levels), counts.tolist(), strict=True))}
+        if (k, n) == (7, 7) and bad.any():
+            cell["distance"] = max(distance(one) for one in _flatter(runs, bad))
+    return cell
+
+
+def _flatter(runs, bad):
+    """The failed runs, a little further: where they stop, a flat direction leaves them 1e-8 from the minimum."""
+    import jax
+    import numpy as np
+
+    from experiments.papers import descent
+
+    more = jax.tree.map(lambda a: a[np.flatnonzero(bad)], runs)
+    more = more._replace(going=more.slope < np.inf, steps=0 * more.steps)
+    return np.asarray(descent.descend(more, descent.Stop(FLATTER, 0.0, FLAGS.cap)).W)
+
+
+def distance(W) -> float:
+    """The largest difference of an entry of W (7, 7) from the known minimum's, both sorted: permutations cancel."""
+    known = sorted(value for value, times in MINIMUM_7.items() for _ in range(times))
+    return max(abs(a - b) for a, b in zip(sorted(W.ravel().tolist()), known, strict=True))
+
+
+def _row(k: int, n: int, cell: dict) -> study.Row:
+    """Beside the published count, with the difference of the two shares and its 99 % interval."""
+    published = (PUBLISHED if n == k else PUBLISHED_PLUS_ONE).get(k)
+    failures, runs = cell["failures"], FLAGS.runs
+    facts = {"n": runs, **{name: cell[name] for name in cell if name not in ("seconds", "distance")}}
+    if published is not None:
+        facts |= {"published_failures": published, "published_n": PUBLISHED_RUNS}
+        facts |= compare(failures, runs, published, PUBLISHED_RUNS)
+    else:
+        facts["inside"] = None
+    name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
+    share = None if published is None else 100 * published / PUBLISHED_RUNS
+    return study.Row("safran2018", name, share, [100 * failures / runs], "% of runs that fail", cell["seconds"], facts)
+
+
+def compare(ours: int, n: int, theirs: int, m: int) -> dict:
+    """Two shares, ours/n and theirs/m, from independent runs.
+
+    z has the pooled share's deviation, which holds if both are the same; `interval` is of the difference in percent.
+    """
+    p, q, pooled = ours / n, theirs / m, (ours + theirs) / (n + m)
+    deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    z = (p - q) / deviation if deviation else 0.0
+    half = NORMAL_99 * deviation
+    interval = [100 * (p - q - half), 100 * (p - q + half)]
+    return {"z": z, "interval": interval, "inside": abs(z) <= NORMAL_99}
+
+
+if __name__ == "__main__":
+    cli.run(main)
