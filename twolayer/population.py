@@ -1,8 +1,7 @@
 """Sums of ReLU units under Gaussian inputs: the squared loss over all of them, and its gradient, in closed form.
 
 A student f(x) = sum_i relu(w_i . x) with n units learns a teacher g(x) = sum_l relu(v_l . x) with t units, and
-x ~ N(0, I_k). Nothing is sampled (Safran & Shamir 2018, section 2; the kernel is the arc-cosine kernel of Cho & Saul
-2009, eq. 6).
+x ~ N(0, I_k). Nothing is sampled (Safran & Shamir 2018; the kernel is the arc-cosine kernel of Cho & Saul 2009, eq. 6).
 
 For units w and v at the angle theta, with c = cos(theta) = w . v / (|w| |v|) and s = sin(theta):
 

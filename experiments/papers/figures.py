@@ -131,3 +131,27 @@ def _frame(axes: Axes, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=PALE)
+
+
+def lazy(path: Path, cells: Mapping[float, Mapping]) -> None:
+    """Test loss, at the end and at best, and the weights' relative change against tau; bands are one deviation."""
+    tau = np.array([10**t for t in cells])
+    figure = Figure((8.8, 3.4), DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, name, colour, label in (
+        (left, "test", BLUE, "at the end"),
+        (left, "best", RED, "best on the way"),
+        (right, "change", BLUE, "ours"),
+    ):
+        values = np.array([cell[name] for cell in cells.values()])
+        mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
+        axes.plot(tau, mean, "o-", color=colour, markersize=3, label=label)
+        axes.fill_between(tau, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    right.plot(tau, mean[-1] * (tau / tau[-1]) ** -2.0, "--", color=GREY, linewidth=1, label="slope -2")
+    right.set(yscale="log")
+    _frame(left, "Test loss", "scale of the start, tau", "half the mean square")
+    _frame(right, "Relative change of the weights", "scale of the start, tau", "||W - W0|| / ||W0||")
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.legend(frameon=False, fontsize=8)
+    save(figure, path)

@@ -3,7 +3,7 @@
   python -m experiments.papers.safran2018                              26 cells of 1,000 runs
   python -m experiments.papers.safran2018 --ks=6,8 --runs=200          fewer
 
-Safran & Shamir, "Spurious local minima are common in two-layer ReLU neural networks", ICML 2018, table 1. A student
+Safran & Shamir, "Spurious local minima are common in two-layer ReLU neural networks", ICML 2018. A student
 sum_j relu(w_j . x) of n units learns the teacher sum_l relu(x_l) of k units, x ~ N(0, I_k), from W ~ N(0, 1/k), by
 gradient descent on the population loss L = 1/2 E[(student - teacher)^2]: no data, no noise, float64. Step 0.1, halved
 where it diverges; a run ends once max_j ||2 pi dL/dw_j|| < 1e-9, and it failed if L >= 1e-3 then. The authors compute
