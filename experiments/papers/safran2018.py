@@ -15,7 +15,7 @@ the number of steps. A run with L < 1e-3 cannot fail any more, because descent o
 a run also ends at L < 1e-3 (looked at each 500 steps). --settle=always does that for n = k too, --settle=never nowhere.
 --cap bounds the steps; a run that has not ended then counts by its loss, and is reported as undecided.
 
-`twolayer/population.py` has the loss and derives the gradient. tests/test_papers_safran.py holds the gradient against
+`twolayer/population.py` has the loss and derives the gradient. tests/test_population.py holds the gradient against
 jax.grad of the loss, encloses the difference of the two in balls of 1e-50 that hold 0 (which no rounding can fake), and
 has twolayer.verification prove the same network's gradient on samples, from which a mean gives the population's.
 
