@@ -24,6 +24,7 @@ RESULT
 """
 
 import math
+import statistics
 
 from absl import flags
 
@@ -71,7 +72,8 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[study.Row]:
     away = [_distance(a, b) for a, b in zip(cells[largest]["outputs"], linear["outputs"], strict=True)]
     facts = {"tau": 10**largest, "linear_test_loss": linear["test"], "test_loss": cells[largest]["test"]}
     name, unit = "distance to the linearised model", "of the predictions, relative"
-    rows.append(study.Row("chizat2019", name, None, away, unit, linear["seconds"], facts))
+    met, seconds = max(away) <= 0.01, linear["seconds"]
+    rows.append(study.Row("chizat2019", name, None, away, unit, seconds, facts, bar="at most 1 %", met=met))
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -90,7 +92,9 @@ def _slope(cells: dict[float, dict]) -> list[study.Row]:
     slopes = [sum(w * change for w, change in zip(weights, trial, strict=True)) for trial in changes]
     facts = {"taus": [10**t for t in large], "change": {f"{t:g}": cells[t]["change"] for t in large}}
     seconds = sum(cells[t]["seconds"] for t in large)
-    return [study.Row("chizat2019", "slope of the weight change", -2, slopes, "d log / d log tau", seconds, facts)]
+    name, unit = "slope of the weight change", "d log / d log tau"
+    met = abs(statistics.fmean(slopes) + 2) <= 0.1
+    return [study.Row("chizat2019", name, -2, slopes, unit, seconds, facts, bar="-2, by 0.1 at most", met=met)]
 
 
 def _contrast(cells: dict[float, dict]) -> list[study.Row]:
@@ -102,7 +106,9 @@ def _contrast(cells: dict[float, dict]) -> list[study.Row]:
     facts = {"test_loss_at_10": lazy["test"], "test_loss_at_0.1": rich["test"]}
     facts["test_loss"] = {f"{t:g}": cell["test"] for t, cell in cells.items()}
     seconds, name = lazy["seconds"] + rich["seconds"], "test loss at 10 over test loss at 0.1"
-    return [study.Row("chizat2019", name, None, ratios, "ratio", seconds, facts)]
+    met = statistics.fmean(ratios) >= 5 and min(lazy["test"]) > max(rich["test"])
+    bar = "at least 5, and all trials apart"
+    return [study.Row("chizat2019", name, None, ratios, "ratio", seconds, facts, bar=bar, met=met)]
 
 
 def _distance(a: list[float], b: list[float]) -> float:

@@ -34,8 +34,8 @@ class Stop(NamedTuple):
 
     Attributes:
       flat: once its slope is below this.
-      settled: once its loss is below this, looked at now and then; 0 for never. Descent only lowers the loss, so a
-        question about it is settled long before the slope is flat.
+      settled: once its loss is below this, looked at now and then; -inf for never, as rounding leaves the
+        loss of an optimum below 0. Descent only lowers it, so a question about it is settled before the slope is flat.
       cap: after so many steps; it is then undecided.
     """
 

@@ -102,22 +102,20 @@ def memorisation(path: Path, rows: Sequence[Row]) -> None:
     save(figure, path)
 
 
-def bad_minima(path: Path, rows: Sequence[Mapping]) -> None:
+def bad_minima(path: Path, rows: Sequence[Row]) -> None:
     """The share of runs that fail against k, with its 99 % interval, beside the published one; n = k + 1 apart."""
-    panels = [("as many units as the teacher", [r for r in rows if "n = " not in r["row"]])]
-    panels.append(("one unit more", [r for r in rows if "n = " in r["row"]]))
+    panels = [("As many units as the teacher", [row for row in rows if row.facts["units"] == row.facts["k"]])]
+    panels.append(("One unit more", [row for row in rows if row.facts["units"] > row.facts["k"]]))
     panels = [(title, mine) for title, mine in panels if mine]
     figure = Figure((4.4 * len(panels), 3.4), DPI, layout="constrained")
     for axes, (title, mine) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        ks = np.array([int(r["row"].split(",")[0].removeprefix("k = ")) for r in mine])
-        shares = np.array([r["ours"] for r in mine])
-        tests = (stats.binomtest(r["failures"], r["n"]).proportion_ci(0.99, method="wilson") for r in mine)
+        ks, shares = (np.array(numbers) for numbers in zip(*((r.facts["k"], r.values[0]) for r in mine), strict=True))
+        tests = (stats.binomtest(r.facts["failures"], r.facts["n"]).proportion_ci(0.99, "wilson") for r in mine)
         ends = 100 * np.array([tuple(interval) for interval in tests]).T
         away = np.maximum([shares - ends[0], ends[1] - shares], 0)
         axes.errorbar(ks, shares, away, fmt="o", color=BLUE, markersize=4, capsize=2, label="ours, 99 % interval")
-        known = [r["published"] is not None for r in mine]
-        published = [r["published"] for r in mine if r["published"] is not None]
-        axes.plot(ks[known], published, "_", color=RED, markersize=14, markeredgewidth=2, label="published")
+        published = [np.nan if r.published is None else r.published for r in mine]
+        axes.plot(ks, published, "_", color=RED, markersize=14, markeredgewidth=2, label="published")
         _frame(axes, title, "units of the teacher, k", "% of runs in a bad minimum")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, fontsize=8, loc="upper left")
