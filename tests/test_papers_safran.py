@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scripts
-from absl import flags
 
 from experiments.papers import descent, safran2018
 from twolayer import population
 
-FLAT = descent.Stop(flat=1e-9, settled=0.0, cap=30_000)
+FLAT = descent.Stop(flat=1e-9, settled=-np.inf, cap=30_000)
 
 
 def test_the_known_minimum_for_seven_units_is_one_and_descent_goes_there(float64):
@@ -117,7 +116,3 @@ def _rows(tmp_path, name):
 def test_bad_flags_are_refused_in_one_line(arguments, words, tmp_path):
     scripts.assert_refused(scripts.run("papers.safran2018", *arguments, f"--run_dir={tmp_path / 'run'}"), *words)
     assert not (tmp_path / "run").exists()
-
-
-def test_its_flags_are_what_its_cells_depend_on():
-    assert set(safran2018.OWN) <= set(flags.FLAGS)
