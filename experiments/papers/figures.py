@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
 
-from experiments.figures import BLUE, DPI, PALE, RED, save
+from experiments.figures import BLUE, DPI, GREY, PALE, RED, save
 from experiments.papers.rows import Row
 
 
@@ -96,4 +99,57 @@ def memorisation(path: Path, rows: Sequence[Row]) -> None:
     axes.grid(color=PALE)
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def bad_minima(path: Path, rows: Sequence[Row]) -> None:
+    """The share of runs that fail against k, with its 99 % interval, beside the published one; n = k + 1 apart."""
+    panels = [("As many units as the teacher", [row for row in rows if row.facts["units"] == row.facts["k"]])]
+    panels.append(("One unit more", [row for row in rows if row.facts["units"] > row.facts["k"]]))
+    panels = [(title, mine) for title, mine in panels if mine]
+    figure = Figure((4.4 * len(panels), 3.4), DPI, layout="constrained")
+    for axes, (title, mine) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        ks, shares = (np.array(numbers) for numbers in zip(*((r.facts["k"], r.values[0]) for r in mine), strict=True))
+        tests = (stats.binomtest(r.facts["failures"], r.facts["n"]).proportion_ci(0.99, "wilson") for r in mine)
+        ends = 100 * np.array([tuple(interval) for interval in tests]).T
+        away = np.maximum([shares - ends[0], ends[1] - shares], 0)
+        axes.errorbar(ks, shares, away, fmt="o", color=BLUE, markersize=4, capsize=2, label="ours, 99 % interval")
+        published = [np.nan if r.published is None else r.published for r in mine]
+        axes.plot(ks, published, "_", color=RED, markersize=14, markeredgewidth=2, label="published")
+        _frame(axes, title, "units of the teacher, k", "% of runs in a bad minimum")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+    save(figure, path)
+
+
+def _frame(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10, weight="bold")
+    axes.set_xlabel(x, fontsize=9, color=GREY)
+    axes.set_ylabel(y, fontsize=9, color=GREY)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color=PALE)
+
+
+def lazy(path: Path, cells: Mapping[float, Mapping]) -> None:
+    """Test loss, at the end and at best, and the weights' relative change against tau; bands are one deviation."""
+    tau = np.array([10**t for t in cells])
+    figure = Figure((8.8, 3.4), DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, name, colour, label in (
+        (left, "test", BLUE, "at the end"),
+        (left, "best", RED, "best on the way"),
+        (right, "change", BLUE, "ours"),
+    ):
+        values = np.array([cell[name] for cell in cells.values()])
+        mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
+        axes.plot(tau, mean, "o-", color=colour, markersize=3, label=label)
+        axes.fill_between(tau, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    right.plot(tau, mean[-1] * (tau / tau[-1]) ** -2.0, "--", color=GREY, linewidth=1, label="slope -2")
+    right.set(yscale="log")
+    _frame(left, "Test loss", "scale of the start, tau", "half the mean square")
+    _frame(right, "Relative change of the weights", "scale of the start, tau", "||W - W0|| / ||W0||")
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.legend(frameon=False, fontsize=8)
     save(figure, path)

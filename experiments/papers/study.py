@@ -6,6 +6,7 @@ signal, a kill or a budget has ended it. The rows of all cells are the result: R
 
 import dataclasses
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -146,7 +147,8 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         except Interrupted:
             run.set_status("interrupted")
             interrupts.tell(path)
-            return cli.INTERRUPTED
+            sys.stdout.flush()
+            os._exit(cli.INTERRUPTED)  # a normal end would wait for the cell that was given up, or abort within it
         result = _result(rows)
         write_json(path / "result.json", result)
         run.set_status("done")

@@ -1,0 +1,145 @@
+"""How often does gradient descent on two-layer ReLU networks end in a bad local minimum?
+
+  python -m experiments.papers.safran2018                              26 cells of 1,000 runs
+  python -m experiments.papers.safran2018 --ks=6,8 --runs=200          fewer
+
+Safran & Shamir, "Spurious local minima are common in two-layer ReLU neural networks", ICML 2018. A student
+sum_j relu(w_j . x) of n units learns the teacher sum_l relu(x_l) of k units, x ~ N(0, I_k), from W ~ N(0, 1/k), by
+gradient descent on the population loss L = 1/2 E[(student - teacher)^2]: no data, no noise, float64. Step 0.1, halved
+where it diverges; a run ends once max_j ||2 pi dL/dw_j|| < 1e-9, and it failed if L >= 1e-3 then. The authors compute
+2 pi times the gradient of this L and divide their step of 0.1 by 2 pi, so step and stop are those of L with its 1/2.
+Published: counts among 1,000 runs, from the authors' result files; "k = 7, n = 8" has one unit more than the teacher.
+
+With n = k + 1 two units share a direction at the optimum, its Hessian is singular, and the slope falls like a power of
+the number of steps. A run with L < 1e-3 cannot fail any more, because descent only lowers L; so there, and only there,
+a run also ends at L < 1e-3 (looked at each 500 steps). --settle=always does that for n = k too, --settle=never nowhere.
+--cap bounds the steps; a run that has not ended then counts by its loss, and is reported as undecided.
+
+`twolayer/population.py` has the loss and derives the gradient. tests/test_population.py holds the gradient against
+jax.grad of the loss, encloses the difference of the two in balls of 1e-50 that hold 0 (which no rounding can fake), and
+has twolayer.verification prove the same network's gradient on samples, from which a mean gives the population's.
+
+MINUTES
+RESULT
+"""
+
+import dataclasses
+import math
+
+from absl import flags
+
+from experiments import cli
+from experiments.papers import minima, study
+from experiments.papers.rows import Row
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(study)
+flags.DEFINE_list("ks", [str(k) for k in range(6, 21)], "Units of the teacher, and inputs: the cells with n = k.")
+flags.DEFINE_list("ks_plus_one", ["8", *map(str, range(10, 20))], "The same for the cells with n = k + 1.")
+flags.DEFINE_integer("runs", 1000, "Runs of each cell.", lower_bound=1)
+flags.DEFINE_float("step", 0.1, "Of gradient descent.", lower_bound=1e-9, upper_bound=10)
+flags.DEFINE_float("flat", 1e-9, "A run ends at this max_j ||2 pi dL/dw_j||.", lower_bound=1e-12)
+flags.DEFINE_enum("settle", "plus_one", ["plus_one", "always", "never"], "Where a run also ends once L < 1e-3.")
+flags.DEFINE_integer("cap", 300_000, "Most steps of a run.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of the starts.")
+OWN = ("ks", "ks_plus_one", "runs", "step", "flat", "settle", "cap", "seed")
+
+FLATTER = 1e-12  # the slope at which the minimum for k = 7 is compared
+
+
+def main() -> int:
+    """Flags to a table of cells; returns the exit status."""
+    cells = [(k, k) for k in _units("ks")] + [(k, k + 1) for k in _units("ks_plus_one")]
+    if not cells:
+        raise cli.BadInput("--ks and --ks_plus_one are both empty: nothing to do")
+    return study.main("safran2018", OWN, lambda work: _rows(work, cells))
+
+
+def _units(flag: str) -> list[int]:
+    texts = FLAGS[flag].value
+    if not all(text.isdecimal() and 2 <= int(text) <= 200 for text in texts) or len(set(texts)) < len(texts):
+        raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from 2 to 200")
+    return [int(text) for text in texts]
+
+
+def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[Row]:
+    from experiments.papers import figures
+
+    rows = []
+    for k, n in cells:
+        cell = work.cell(f"k{k}-n{n}", lambda k=k, n=n: _cell(k, n))
+        rows.append(_row(k, n, cell))
+        if "distance" in cell:
+            rows.append(_minimum(cell))
+    if FLAGS.figures:
+        figures.bad_minima(work.run.figures / "bad_minima.png", [row for row in rows if "k" in row.facts])
+    return rows
+
+
+def _cell(k: int, n: int) -> dict:
+    """One cell's runs: how many failed, at which losses, after how many steps."""
+    import jax
+    import numpy as np
+
+    from experiments.papers import descent
+
+    with jax.enable_x64(True):
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(FLAGS.seed), k), n)
+        settled = minima.FAILED if FLAGS.settle == "always" or (FLAGS.settle == "plus_one" and n > k) else -math.inf
+        stop = descent.Stop(FLAGS.flat, settled, FLAGS.cap)
+        runs = descent.descend(descent.begin(key, FLAGS.runs, n, k, FLAGS.step), stop)
+        loss, steps = np.asarray(descent.losses(runs.W)), np.asarray(runs.steps)
+        bad = ~(loss < minima.FAILED)
+        levels, counts = np.unique(loss[bad].round(4), return_counts=True)
+        cell = {
+            "failures": int(bad.sum()),
+            "undecided": int(runs.going.sum()),
+            "undecided_bad": int(runs.going[bad].sum()),
+        }
+        cell |= {"halved": int((runs.step < FLAGS.step).sum()), "median_steps": float(np.median(steps))}
+        cell |= {"most_steps": int(steps.max()), "levels": dict(zip(map(str, levels), counts.tolist(), strict=True))}
+        if (k, n) == (7, 7) and bad.any():
+            cell["distance"] = max(minima.distance(one) for one in _flatter(runs, bad))
+    return cell
+
+
+def _flatter(runs, bad):
+    """The failed runs, a little further: where they stop, a flat direction leaves them 1e-8 from the minimum."""
+    import jax
+    import numpy as np
+
+    from experiments.papers import descent
+
+    more = jax.tree.map(lambda a: a[np.flatnonzero(bad)], runs)
+    more = more._replace(going=more.slope < np.inf, steps=0 * more.steps)
+    return np.asarray(descent.descend(more, descent.Stop(FLATTER, -math.inf, FLAGS.cap)).W)
+
+
+def _minimum(cell: dict) -> Row:
+    """How far the failed runs for k = 7 end from the authors' minimum."""
+    unit, facts = "largest difference of an entry", {"n": cell["failures"]}
+    bar, met = "at most 1e-8", cell["distance"] <= 1e-8
+    values, seconds = [cell["distance"]], cell["seconds"]
+    return Row("safran2018", "k = 7, from the known minimum", None, values, unit, seconds, facts, bar, met)
+
+
+def _row(k: int, n: int, cell: dict) -> Row:
+    """Beside the published count, with the difference of the two shares and its 99 % interval."""
+    published = (minima.PUBLISHED if n == k else minima.PUBLISHED_PLUS_ONE).get(k)
+    name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
+    share = 100 * cell["failures"] / FLAGS.runs
+    facts = {"k": k, "units": n, "n": FLAGS.runs}
+    facts |= {name: value for name, value in cell.items() if name not in ("seconds", "distance")}
+    whole = ("safran2018", name, None, [share], "% of runs that fail", cell["seconds"])
+    if published is None:
+        return Row(*whole, facts)
+    if n == k:
+        facts["published_2021"] = minima.PUBLISHED_2021[k - 6]
+    facts |= {"published_failures": published, "published_n": minima.PUBLISHED_RUNS}
+    facts |= minima.compare(cell["failures"], FLAGS.runs, published, minima.PUBLISHED_RUNS)
+    row = Row(*whole, facts, bar="within the 99 % interval of the difference", met=facts["inside"])
+    return dataclasses.replace(row, published=100 * published / minima.PUBLISHED_RUNS)
+
+
+if __name__ == "__main__":
+    cli.run(main)
