@@ -42,7 +42,7 @@ flags.DEFINE_integer("inputs", 100, "d.", lower_bound=2)
 flags.DEFINE_integer("hidden", 50, "Units of the student, an even number.", lower_bound=2)
 flags.DEFINE_integer("examples", 1000, "To train, and as many to test.", lower_bound=2)
 flags.DEFINE_integer("seed", 0, "Of all draws.")
-OWN = ("log_taus", "trials", "steps", "inputs", "hidden", "examples", "seed")
+OWN = ("trials", "steps", "inputs", "hidden", "examples", "seed")
 
 
 def main() -> int:

@@ -42,7 +42,7 @@ flags.DEFINE_float("flat", 1e-9, "A run ends at this max_j ||2 pi dL/dw_j||.", l
 flags.DEFINE_enum("settle", "plus_one", ["plus_one", "always", "never"], "Where a run also ends once L < 1e-3.")
 flags.DEFINE_integer("cap", 300_000, "Most steps of a run.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of the starts.")
-OWN = ("ks", "ks_plus_one", "runs", "step", "flat", "settle", "cap", "seed")
+OWN = ("runs", "step", "flat", "settle", "cap", "seed")
 
 FLATTER = 1e-12  # the slope at which the minimum for k = 7 is compared
 
