@@ -9,8 +9,8 @@ import oracles
 import pytest
 from handmade import derivation
 
+from twolayer.activations import OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS
 from twolayer.verification import draws, evidence, reference, verify
 from twolayer.verification.draws import LARGEST_LOGIT, ONE_OUTPUT, PRIME_SIZES, SMALL, SQUARE, Sizes
 from twolayer.verification.numbers.field import P

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twolayer.activations import OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS
 from twolayer.verification import scales
 from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Group, ordinary
