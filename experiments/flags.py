@@ -15,7 +15,8 @@ ACTIVATIONS = ["relu", "sigmoid"]
 GRADIENTS = ["closed_form", "autodiff"]
 SCHEMES = ["he", "alive", "lecun", "glorot", "ntk", "mean_field", "nielsen_large", "nielsen"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
-SCHEDULES = ["constant", "cosine", "step"]
+SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
+NORMS = ["unit", "none"]
 PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
@@ -50,6 +51,20 @@ flags.DEFINE_integer("teacher_test", 2000, "teacher: test examples.", lower_boun
 flags.DEFINE_float("teacher_noise", 0.1, "teacher: standard deviation of the noise.", lower_bound=0)
 flags.DEFINE_enum("teacher_output", "relu", ["relu", "identity"], "teacher: activation of its output.")
 flags.DEFINE_integer("teacher_seed", 0, "teacher: decides its weights, examples and noise.", lower_bound=0)
+flags.DEFINE_integer("train_examples", None, "Train on the first so many examples [all].", lower_bound=1)
+flags.DEFINE_float(
+    "label_noise", 0.0, "Share of the training labels to draw anew from all classes.", lower_bound=0, upper_bound=1
+)
+flags.DEFINE_integer("label_noise_seed", 0, "Decides which labels, and what they become.", lower_bound=0)
+
+# Distortions of training images, drawn afresh each epoch; see twolayer/distortions.py
+flags.DEFINE_float("elastic", 0.0, "Strength alpha of the elastic field [none]; Simard's is 34.", lower_bound=0)
+flags.DEFINE_float("elastic_sigma", 4.0, "Pixels: deviation of the field's blur.", lower_bound=0.01)
+flags.DEFINE_enum("elastic_norm", "unit", NORMS, "What the field is scaled to before alpha.")
+flags.DEFINE_float("rotation", 0.0, "Radians: at most.", lower_bound=0)
+flags.DEFINE_float("scaling", 0.0, "Share of the size: at most, in each direction.", lower_bound=0, upper_bound=0.99)
+flags.DEFINE_float("shear", 0.0, "Pixels from one row to the next: at most.", lower_bound=0)
+flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bound=0)
 
 # Network
 flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
@@ -75,8 +90,15 @@ flags.DEFINE_float(
 )
 flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate.")
 flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
-flags.DEFINE_integer("step_every", 10, "step schedule: epochs between drops.", lower_bound=1)
+flags.DEFINE_integer("step_every", 10, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
 flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1)
+flags.DEFINE_float(
+    "averaging",
+    0.0,
+    "Average the parameters over steps and keep this much of it in one: 0.999.",
+    lower_bound=0,
+    upper_bound=1,
+)
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1)
 flags.DEFINE_integer(

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from experiments.cli import BadInput, bad_input
 from twolayer import datasets, devices, network, segments, training
+from twolayer.distortions import Distortion
 from twolayer.losses import OF_LABELS
 from twolayer.optimizers import OPTIMIZERS
 
@@ -67,13 +69,12 @@ def prepare(flags: Mapping[str, object]) -> Job:
         return segments.start(choices, params, numbers, len(data.train.x))
 
     everywhere = devices.everywhere(mesh)
-    skip_idle = facts["numbers"]["weight_decay"] == 0
     init_key, order_key, numbers = devices.put((init_key, order_key, numbers), everywhere)
     with bad_input(ValueError):
         places = devices.spread(jax.eval_shape(start, init_key, numbers), mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
         state = jax.jit(start, out_shardings=places)(init_key, numbers)
-    train = training.place(*data.train, skip_idle=skip_idle, where=everywhere)
+    train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
     valid = training.place(*data.valid, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
 
@@ -123,6 +124,11 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
             teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
         )
     check_targets(data, flags["loss"])
+    with bad_input(datasets.DataError):
+        if flags["train_examples"] is not None:
+            data = datasets.first(data, flags["train_examples"])
+        if flags["label_noise"]:
+            data = datasets.with_label_noise(data, flags["label_noise"], flags["label_noise_seed"])
     return data
 
 
@@ -156,7 +162,28 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
     fields = (field.name for field in dataclasses.fields(training.Choices))
     same_name = {name: flags[name] for name in fields if name in flags}
     own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
+    own["distortion"] = distortion_of(flags, data)
     return training.Choices(**same_name | own)
+
+
+def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distortion | None:
+    """How training images are distorted; None if they are not.
+
+    Raises:
+      BadInput: the data are not images.
+    """
+    moves = {name: flags[name] for name in ("rotation", "scaling", "shear", "shift")} | {"alpha": flags["elastic"]}
+    if not any(moves.values()):
+        return None
+    if data.image_shape is None:
+        name = next(name for name in ("elastic", "rotation", "scaling", "shear", "shift") if flags[name])
+        raise BadInput(f"--{name} distorts images, and --dataset={data.name} has none")
+    return Distortion(data.image_shape, sigma=flags["elastic_sigma"], norm=flags["elastic_norm"], **moves)
+
+
+def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
+    """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
+    return choices.distortion is None and not np.any(numbers.weight_decay)
 
 
 def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:

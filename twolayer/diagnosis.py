@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from twolayer.evaluation import features, targets
+from twolayer.evaluation import targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import narrow
 from twolayer.network import Params, forward
 from twolayer.segments import State
 from twolayer.shuffling import batches
-from twolayer.training import Choices, Examples, Numbers, cast, make_update
+from twolayer.training import Choices, Examples, Numbers, cast, inputs, make_update
 
 
 class NonFinite(NamedTuple):
@@ -39,7 +39,7 @@ def first_non_finite(
     def step(
         params: Params, moments: optax.OptState, rows: Int[Array, " B"], weights: Float[Array, " B"]
     ) -> tuple[Params, optax.OptState, dict[str, Array]]:
-        low, x = cast(params, compute), features(train.x[rows], choices.scale, compute)
+        low, x = cast(params, compute), inputs(choices, train, rows, key, state.epoch)
         loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
         new, moments = update(gradients, moments, params, numbers)
         seen = forward(low, x, choices.output, choices.activation)._asdict() | {"the loss": loss}

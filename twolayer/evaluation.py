@@ -17,7 +17,8 @@ CHUNK = 2000
 class Evaluation(NamedTuple):
     """Figures of a data set. A unit is dead when its ReLU is 0 on every example: there its gradient is 0 too.
 
-    A sigmoid is never dead. An output can be all but dead, positive on a few examples and the largest on none: its class is lost as well.
+    A sigmoid is never dead. An output can be all but dead, positive on a few examples and the largest on none: its
+    class is lost as well.
     """
 
     loss: Float[Array, ""]

@@ -3,8 +3,8 @@
     f(params, x, y, weights=None) -> (loss, gradients: Params)
 
 y is (m,) integer labels for the cross-entropies and (m, C) real targets for the quadratic loss. `weights` (m,) are
-optional example weights. With `predict` the predictions come too, as jax.value_and_grad has it: ((loss, O2), gradients).
-Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
+optional example weights. With `predict` the predictions come too, as jax.value_and_grad has it: ((loss, O2),
+gradients). Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
 """
 
 from collections.abc import Callable

@@ -7,6 +7,7 @@ are Python; numbers (rate, decay, momentum) may be traced, so a sweep over them 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
@@ -64,6 +65,39 @@ def make_optimizer(
     return optax.chain(*step, optax.scale_by_learning_rate(lambda count: learning_rate * schedule(count)))
 
 
+class Average(NamedTuple):
+    """What `averaged` remembers: the mean of the parameters after `count` steps, with more weight on later ones."""
+
+    count: Int[Array, ""]
+    average: Params
+
+
+def averaged(decay: float) -> optax.GradientTransformation:
+    """Leaves the updates as they are and keeps an average of the parameters that they lead to (Polyak & Juditsky 1992).
+
+        average = keep average + (1 - keep) params,   keep = min(decay, count / (count + 1))
+
+    So it is the plain mean of the first 1 / (1 - decay) steps, without the initial parameters, and then forgets.
+    """
+
+    def init(params: Params) -> Average:
+        return Average(jnp.int32(0), params)
+
+    def update(updates: Params, state: Average, params: Params) -> tuple[Params, Average]:
+        count = state.count.astype(params.W1.dtype)
+        keep = jnp.minimum(decay, count / (count + 1))
+        new = optax.apply_updates(params, updates)
+        average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, state.average, new)
+        return updates, Average(state.count + 1, average)
+
+    return optax.GradientTransformation(init, update)
+
+
+def average_of(params: Params, moments: optax.OptState) -> Params:
+    """The averaged parameters, if the optimiser keeps them in its state `moments`, else `params`."""
+    return optax.tree.get(moments, "average", default=params)
+
+
 def _constant(steps: int, every: int, factor: float) -> Schedule:
     return optax.constant_schedule(1.0)
 
@@ -76,10 +110,15 @@ def _step(steps: int, every: int, factor: float) -> Schedule:
     return optax.exponential_decay(1.0, every, factor, staircase=True)
 
 
+def _inverse_sqrt(steps: int, every: int, factor: float) -> Schedule:
+    return lambda step: jax.lax.rsqrt(1 + jnp.floor(step / every))
+
+
 SCHEDULES: dict[str, Callable[[int, int, float], Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
     "step": _step,
+    "inverse_sqrt": _inverse_sqrt,
 }
 
 
@@ -88,7 +127,7 @@ def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor
 
     Args:
       name: "constant" stays at 1; "cosine" falls as (1 + cos(pi t)) / 2 from 1 to 0 after the last step; "step" is
-        multiplied by `factor` after each `every` steps.
+        multiplied by `factor` after each `every` steps; "inverse_sqrt" is 1 / sqrt(1 + i) after i times `every` steps.
       steps: the steps of the whole run, warm-up included.
       warmup: steps over which the factor first rises from 1 / warmup to 1; the named shape follows.
 

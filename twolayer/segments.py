@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from twolayer.evaluation import evaluate
 from twolayer.network import Params
+from twolayer.optimizers import average_of
 from twolayer.training import Choices, Examples, Numbers, make_epoch, optimizer_for, with_noise
 
 RUNNING, DIVERGED, STOPPED_EARLY = 0, 1, 2
@@ -98,8 +99,8 @@ def make_judge(choices: Choices) -> Callable:
 
     def judge(state: State, trained: tuple, valid: Examples) -> tuple[State, Metrics]:
         params, moments, train_loss, train_accuracy = trained
-        options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation}
-        score = evaluate(params, valid.x, valid.y, scale=choices.scale, **options)
+        options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation, "scale": choices.scale}
+        score = evaluate(average_of(params, moments), valid.x, valid.y, **options)
         metrics = Metrics(train_loss, train_accuracy, *score)
         new = State(params, moments, state.epoch + 1, state.status, state.best)
         new = _remember_best(new, score.loss, choices.patience)
@@ -110,14 +111,14 @@ def make_judge(choices: Choices) -> Callable:
 
 
 def final_params(state: State) -> Params:
-    """The parameters a run hands over: the best on validation with early stopping, else the last."""
-    return state.params if state.best is None else state.best[0]
+    """The parameters a run hands over: the best on validation with early stopping, else the last; averaged, if so."""
+    return average_of(state.params, state.moments) if state.best is None else state.best[0]
 
 
 def _remember_best(state: State, valid_loss: Float[Array, ""], patience: int) -> State:
     if state.best is None:
         return state
-    candidate = state.params, valid_loss, state.epoch
+    candidate = average_of(state.params, state.moments), valid_loss, state.epoch
     best = where(valid_loss < state.best[1], candidate, state.best)
     out_of_patience = state.epoch - best[2] >= patience
     return state._replace(best=best, status=jnp.where(out_of_patience, STOPPED_EARLY, state.status))

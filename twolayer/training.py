@@ -17,11 +17,12 @@ from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer.checks import check_choice, check_positive
 from twolayer.devices import put
+from twolayer.distortions import Distortion, distort, example_keys
 from twolayer.evaluation import features, hits, targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
 from twolayer.network import Params
-from twolayer.optimizers import Scalar, make_optimizer, make_schedule
+from twolayer.optimizers import Scalar, averaged, make_optimizer, make_schedule
 from twolayer.shuffling import batches
 
 
@@ -45,7 +46,8 @@ def place(
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
     Args:
-      skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient.
+      skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
+        without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
       where: the devices, if not the first alone.
     """
@@ -76,6 +78,8 @@ class Choices:
     patience: int = 0  # epochs without a lower validation loss before stopping; 0 never stops
     compute: str = "float32"  # dtype of the forward and backward pass; parameters keep their own
     scale: float = 1.0  # the network sees x * scale
+    distortion: Distortion | None = None  # of the images, drawn afresh each epoch
+    averaging: float = 0.0  # of the parameters over steps: what the average keeps in a step; 0 has none
 
 
 class Numbers(NamedTuple):
@@ -135,7 +139,7 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
         ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, "*N"], Float[Array, "*N"]]]:
             params, moments = carry
             rows, weights = batch
-            low, x, y = cast(params, compute), features(train.x[rows], choices.scale, compute), train.y[rows]
+            low, x, y = cast(params, compute), inputs(choices, train, rows, key, index), train.y[rows]
             aims = targets(y, choices.loss, outputs, compute)
             if train.noise is not None:
                 extra = train.noise[rows].astype(compute)
@@ -152,6 +156,16 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
         return params, moments, losses.sum(axis=0) / n, correct.sum(axis=0) / n
 
     return epoch
+
+
+def inputs(
+    choices: Choices, train: Examples, rows: Int[Array, " B"], key: Key[Array, ""], index: Int[Array, ""]
+) -> Float[Array, "B p"]:
+    """What the network sees of these training examples in epoch `index` of the run with the data order `key`."""
+    x = train.x[rows]
+    if choices.distortion is not None:
+        x = distort(example_keys(key, index, rows), x, choices.distortion)
+    return features(x, choices.scale, jnp.dtype(choices.compute))
 
 
 def make_update(choices: Choices, examples: int) -> Callable:
@@ -188,7 +202,10 @@ def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.Gr
         every=steps * choices.step_every,
         factor=choices.step_factor,
     )
-    return make_optimizer(choices.optimizer, schedule, numbers.learning_rate, numbers.weight_decay, numbers.momentum)
+    optimizer = make_optimizer(
+        choices.optimizer, schedule, numbers.learning_rate, numbers.weight_decay, numbers.momentum
+    )
+    return optax.chain(optimizer, averaged(choices.averaging)) if choices.averaging else optimizer
 
 
 def with_noise(examples: Examples, numbers: Numbers) -> Examples:

@@ -156,21 +156,20 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
     targets = [writable(FLAGS.json)] if FLAGS.json else []
     path = pathlib.Path(FLAGS.run_dir or f"runs/papers/{paper}")
     run = runs.find_run(path, {name: FLAGS[name].value for name in own})
-    if run.status == "done":
-        result = json.loads((path / "result.json").read_text())
-    else:
-        with run.writing(), cli.Interrupts() as interrupts:
-            run.create()
-            run.set_status("running", **provenance())
-            try:
-                rows = work(Study(run, interrupts))
-            except Interrupted:
-                run.set_status("interrupted")
-                interrupts.tell(path)
-                return cli.INTERRUPTED
-            result = _result(rows)
-            write_json(path / "result.json", result)
-            run.set_status("done")
+    if run.status == "done":  # its cells are there, and other rows may be wanted of them
+        run.set_status("interrupted")
+    with run.writing(), cli.Interrupts() as interrupts:
+        run.create()
+        run.set_status("running", **provenance())
+        try:
+            rows = work(Study(run, interrupts))
+        except Interrupted:
+            run.set_status("interrupted")
+            interrupts.tell(path)
+            return cli.INTERRUPTED
+        result = _result(rows)
+        write_json(path / "result.json", result)
+        run.set_status("done")
     for target in targets:
         write_json(target, result)
     print(text(result["rows"]))

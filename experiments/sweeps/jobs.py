@@ -67,6 +67,7 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
     """
     fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES}  # one data set, one order, one precision
     one_data_set = {name for name in training_flags.names() if name.startswith("teacher_")} - {"teacher_noise"}
+    one_data_set |= {"train_examples", "label_noise", "label_noise_seed"}
     allowed = set(training_flags.names()) - fixed - one_data_set
     found = []
     for point in points:
@@ -212,7 +213,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         places = devices.spread(shapes, mesh, stacked=True)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
-    skip_idle = not np.any(numbers.weight_decay)
+    skip_idle = jobs.may_skip_idle(choices, numbers)
     train = training.place(*data.train, skip_idle=skip_idle, noise=plan.noise[0], where=everywhere)
     order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
     others = zip((data.valid, data.test), plan.noise[1:], strict=True)

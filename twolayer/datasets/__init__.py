@@ -6,8 +6,9 @@
 Prepared arrays are kept as `<data_dir>/<name>.npz`. Reading them needs NumPy alone.
 """
 
+from twolayer.datasets.alterations import first, with_label_noise
 from twolayer.datasets.catalog import NAMES, load
 from twolayer.datasets.dataset import DataError, Dataset, Split
 from twolayer.datasets.teacher import TeacherOptions
 
-__all__ = ["NAMES", "DataError", "Dataset", "Split", "TeacherOptions", "load"]
+__all__ = ["NAMES", "DataError", "Dataset", "Split", "TeacherOptions", "first", "load", "with_label_noise"]

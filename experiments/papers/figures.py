@@ -1,0 +1,42 @@
+"""Figures of the published results: ours beside the paper's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from experiments.figures import BLUE, DPI, PALE, RED, save
+from experiments.papers.study import Row
+
+
+def beside_published(path: Path, rows: Sequence[Row]) -> None:
+    """Each row's values as dots with their mean, and the published number where there is one."""
+    figure = Figure((7.2, 1.0 + 0.3 * len(rows)), DPI, layout="constrained")
+    axes = figure.subplots()
+    for i, row in enumerate(rows):
+        first = i == 0
+        axes.plot(row.values, np.full(len(row.values), i), "o", color=BLUE, alpha=0.35, markersize=5, mew=0)
+        axes.plot(np.mean(row.values), i, "|", color=BLUE, markersize=13, mew=2.4, label="ours" if first else None)
+        if row.published is not None:
+            axes.plot(row.published, i, "d", color=RED, markersize=6, mew=0, label="published" if first else None)
+    axes.set_yticks(range(len(rows)), [row.row for row in rows])
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=rows[0].unit)
+    axes.grid(axis="x", color=PALE)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def distorted_digits(path: Path, panels: Sequence[tuple[str, Float[np.ndarray, "n H W"]]]) -> None:
+    """A row of images for each kind of distortion, with its name."""
+    n, H, _ = panels[0][1].shape
+    figure = Figure((1.4 + 0.6 * n, 0.2 + 0.6 * len(panels)), DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.block([list(images) for _, images in panels]), cmap="gray_r", vmin=0, vmax=255)
+    axes.set_yticks([H * (i + 0.5) - 0.5 for i in range(len(panels))], [name for name, _ in panels])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    save(figure, path)
