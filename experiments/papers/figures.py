@@ -1,13 +1,13 @@
 """Figures of the published results: ours beside the paper's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from experiments.figures import BLUE, DPI, PALE, RED, save
+from experiments.figures import BLUE, DPI, GREY, PALE, RED, save
 from experiments.papers.study import Row
 
 
@@ -39,4 +39,25 @@ def distorted_digits(path: Path, panels: Sequence[tuple[str, Float[np.ndarray, "
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    save(figure, path)
+
+
+def learning_curve(
+    path: Path, published: Mapping[int, float], ours: Mapping[str, Mapping[int, Sequence[float]]]
+) -> None:
+    """Accuracy in percent over the number of training examples: published, and the networks of each kind of ours."""
+    figure = Figure((5.6, 3.6), DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(list(published), list(published.values()), "d-", color=RED, markersize=5, mew=0, label="published")
+    for (kind, values), color in zip(ours.items(), (BLUE, GREY), strict=True):
+        if values:
+            axes.plot(
+                list(values), [np.mean(some) for some in values.values()], "-", color=color, label=f"ours, {kind}"
+            )
+        for size, some in values.items():
+            axes.plot(np.full(len(some), size), some, "o", color=color, alpha=0.4, markersize=4, mew=0)
+    axes.set(xscale="log", xlabel="training images", ylabel="% validation")
+    axes.grid(color=PALE)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
