@@ -51,9 +51,8 @@ def learning_curve(
     axes.plot(list(published), list(published.values()), "d-", color=RED, markersize=5, mew=0, label="published")
     for (kind, values), color in zip(ours.items(), (BLUE, GREY), strict=True):
         if values:
-            axes.plot(
-                list(values), [np.mean(some) for some in values.values()], "-", color=color, label=f"ours, {kind}"
-            )
+            means = [np.mean(some) for some in values.values()]
+            axes.plot(list(values), means, "-", color=color, label=f"ours, {kind}")
         for size, some in values.items():
             axes.plot(np.full(len(some), size), some, "o", color=color, alpha=0.4, markersize=4, mew=0)
     axes.set(xscale="log", xlabel="training images", ylabel="% validation")

@@ -43,7 +43,7 @@ class OraclesDisagree(RuntimeError):
 
 
 def total(setting: Setting, params: Params, x: Float[Array, "m d"], y: Float[Array, "m C"]) -> Float[Array, ""]:
-    """The declared loss of a batch; y is one-hot for cross-entropy."""
+    """The declared loss of a batch; y is one-hot for the cross-entropies."""
     return _with_taps(setting, params, _Taps(0.0, 0.0, 0.0, 0.0), x, y)[0]
 
 
@@ -92,12 +92,15 @@ def backward_jaxpr(setting: Setting, sizes: Sizes) -> tuple[ClosedJaxpr, tuple[s
     return closed, tuple(sorted(out))  # as jax.tree flattens a dict
 
 
-def over_the_field(rng: np.random.Generator, sizes: Sizes, shadows: Shadows, loss: str) -> Point:
+def over_the_field(
+    rng: np.random.Generator, sizes: Sizes, shadows: Shadows, loss: str, output: str = "relu", hidden: str = "relu"
+) -> Point:
     """Independent uniform field elements under these shadows; one-hot targets are the exact numbers 0 and 1."""
+    depth = 4 if "sigmoid" in (output, hidden) else 2  # or there is one exp at most on a way
     field = Field(len(shadows.x))
     *inputs, y = shadows
-    target = field.constant(y) if loss == "cross_entropy" else field.random(rng, y)
-    return Point(sizes, shadows, (*(field.random(rng, part) for part in inputs), target))
+    target = field.constant(y) if loss in OF_LABELS else field.random(rng, y, depth)
+    return Point(sizes, shadows, (*(field.random(rng, part, depth) for part in inputs), target))
 
 
 def truth(setting: Setting, point: Point) -> tuple[dict[str, FieldValue], np.ndarray]:
