@@ -13,7 +13,7 @@ REDUCTIONS = ["mean", "sum"]
 OUTPUTS = ["relu", "identity", "sigmoid"]
 ACTIVATIONS = ["relu", "sigmoid"]
 GRADIENTS = ["closed_form", "autodiff"]
-SCHEMES = ["he", "alive", "lecun", "glorot", "ntk", "mean_field", "nielsen_large", "nielsen"]
+SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field", "nielsen_large", "nielsen"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
 SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
 NORMS = ["unit", "none"]
@@ -33,6 +33,7 @@ OF_ONE_RUN = (
     "profile",
     "checkpoint_every",
     "checkpoints_kept",
+    "start_from",
 )  # many networks at once have none
 
 # What a repetition of a run elsewhere has of its own.
@@ -72,6 +73,7 @@ flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is 
 flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
 flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
 flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
+flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
@@ -92,13 +94,8 @@ flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate."
 flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
 flags.DEFINE_integer("step_every", 10, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
 flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1)
-flags.DEFINE_float(
-    "averaging",
-    0.0,
-    "Average the parameters over steps and keep this much of it in one: 0.999.",
-    lower_bound=0,
-    upper_bound=1,
-)
+_AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it is judged and handed over [none]."
+flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.999999)
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1)
 flags.DEFINE_integer(

@@ -1,6 +1,7 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 
 import jax
@@ -10,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from experiments.cli import BadInput, bad_input
+from experiments.runs import load_params
 from twolayer import datasets, devices, network, segments, training
 from twolayer.distortions import Distortion
 from twolayer.losses import OF_LABELS
@@ -52,10 +54,11 @@ def prepare(flags: Mapping[str, object]) -> Job:
     data = load(flags)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
+    earlier = earlier_params(flags["start_from"], parameters)
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
-    def start(key: Key[Array, ""], numbers: training.Numbers) -> segments.State:
+    def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
         params = network.init(
             key,
             data.inputs,
@@ -66,17 +69,29 @@ def prepare(flags: Mapping[str, object]) -> Job:
             scale=flags["init_scale"],
             dtype=jnp.dtype(parameters),
         )
+        params = network.grown(earlier, params) if earlier else params
         return segments.start(choices, params, numbers, len(data.train.x))
 
     everywhere = devices.everywhere(mesh)
-    init_key, order_key, numbers = devices.put((init_key, order_key, numbers), everywhere)
+    init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
     with bad_input(ValueError):
-        places = devices.spread(jax.eval_shape(start, init_key, numbers), mesh)
+        places = devices.spread(jax.eval_shape(start, init_key, numbers, earlier), mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
-        state = jax.jit(start, out_shardings=places)(init_key, numbers)
+        state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
     valid = training.place(*data.valid, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
+
+
+def earlier_params(path: str | None, dtype: str) -> network.Params | None:
+    """The parameters of the finished run in `path`, to start from.
+
+    Raises:
+      BadInput: it is no finished run, or damaged.
+    """
+    if path is None:
+        return None
+    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
 
 
 def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twolayer.datasets import NAMES, DataError, Split, TeacherOptions, cache, digits, load
+from twolayer.datasets import NAMES, DataError, Split, TeacherOptions, cache, digits, first, load, with_label_noise
 from twolayer.datasets.dataset import Form, assemble, fingerprint, named_arrays
 from twolayer.datasets.teacher import answer
 
@@ -346,3 +346,41 @@ def test_digits_without_scikit_learn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DataError, match=r"digits needs scikit-learn \(.*\): install it, or give --data_dir"):
         load("digits", data_dir=tmp_path)
+
+
+# --- alterations of the training set ---
+
+
+def test_the_first_examples_are_those_of_the_whole_and_nothing_else_changes(tmp_path):
+    data = load("digits", data_dir=tmp_path)
+    few = first(data, 100)
+    np.testing.assert_array_equal(few.train.x, data.train.x[:100])
+    np.testing.assert_array_equal(few.train.y, data.train.y[:100])
+    assert few.valid is data.valid and few.test is data.test and few.sha256 != data.sha256
+    assert first(data, len(data.train.x)).sha256 == data.sha256
+    for wanted in (0, len(data.train.x) + 1):
+        with pytest.raises(DataError, match=str(wanted)):
+            first(data, wanted)
+
+
+def test_label_noise_draws_the_stated_share_anew_from_all_classes(tmp_path):
+    data = load("digits", data_dir=tmp_path)
+    noisy, n = with_label_noise(data, 0.5, seed=3), len(data.train.y)
+    wrong = (noisy.train.y != data.train.y).sum()
+    assert abs(wrong - 0.45 * n) < 4 * np.sqrt(n * 0.09 / 4)  # half of them anew, a tenth of these by chance the same
+    assert noisy.train.x is data.train.x and noisy.valid is data.valid and noisy.train.y.dtype == np.int32
+    assert set(noisy.train.y.tolist()) == set(range(10))
+    assert with_label_noise(data, 0.5, seed=3).sha256 == noisy.sha256 != with_label_noise(data, 0.5, seed=4).sha256
+    np.testing.assert_array_equal(with_label_noise(data, 0.0, seed=3).train.y, data.train.y)
+
+
+def test_random_labels_have_nothing_to_do_with_the_images(tmp_path):
+    data = load("digits", data_dir=tmp_path)
+    agree = (with_label_noise(data, 1.0, seed=0).train.y == data.train.y).mean()
+    assert abs(agree - 0.1) < 4 * np.sqrt(0.09 / len(data.train.y))
+
+
+def test_real_targets_have_no_label_noise():
+    data = load("teacher")
+    with pytest.raises(DataError, match="real targets"):
+        with_label_noise(data, 0.1, seed=0)

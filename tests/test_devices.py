@@ -10,6 +10,7 @@ import pytest
 from tolerances import assert_close
 
 from twolayer import devices, network, segments, sweeps, training
+from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.training import Choices, Numbers
 
@@ -66,6 +67,15 @@ def test_a_mesh_changes_nothing_but_rounding(loss, gradient, sizes, float64):
     assert_close(split[0], whole[0])
     assert_close(split[1], whole[1])
     assert len(split[0].params.W1.sharding.device_set) == np.prod(list(sizes.values()))
+
+
+@pytest.mark.parametrize("sizes", [{"data": 2}, {"hidden": 4}], ids=str)
+def test_distorted_images_and_averages_are_the_same_on_any_mesh(sizes, float64):
+    """Images are interpolated in float32, which rounds as the compiler orders its operations."""
+    chosen = choices(distortion=Distortion((2, d // 2), alpha=1.0, shift=0.5), averaging=0.9)
+    whole, split = train(chosen), train_on(chosen, sizes)
+    assert_close(split[0].params, whole[0].params, "float32")
+    assert_close(segments.final_params(split[0]), segments.final_params(whole[0]), "float32")
 
 
 def communication(chosen, sizes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from twolayer.distortions import Distortion, affine, distort, elastic_field, example_keys, gaussian_blur
+from twolayer.distortions import Distortion, _uniform_noise, affine, distort, elastic_field, example_keys, gaussian_blur
 
 SHAPE = (11, 14)
 STRONG = Distortion(SHAPE, alpha=20.0, sigma=2.0, rotation=0.3, scaling=0.2, shear=0.2, shift=1.5)
@@ -119,3 +119,11 @@ def test_distorting_compiles_once_and_keeps_the_scale_of_pixels(key):
 def test_impossible_distortions_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Distortion(SHAPE, **options)
+
+
+def test_the_noise_is_uniform_and_no_two_pixels_share_it(key):
+    noise = np.asarray(jax.vmap(lambda k: _uniform_noise(k, SHAPE))(jax.random.split(key, 3000)))
+    assert noise.shape == (3000, 2, *SHAPE) and -1 < noise.min() < -0.98 and 0.98 < noise.max() < 1
+    assert noise.std() == pytest.approx(1 / np.sqrt(3), rel=0.01) and abs(noise.mean()) < 0.01
+    correlations = np.corrcoef(noise.reshape(3000, -1).T) - np.eye(2 * SHAPE[0] * SHAPE[1])
+    assert abs(correlations).max() < 0.12  # six deviations

@@ -9,7 +9,7 @@ import oracles
 import pytest
 from handmade import derivation
 
-from twolayer.activations import OUTPUTS
+from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.verification import draws, evidence, reference, verify
 from twolayer.verification.draws import LARGEST_LOGIT, ONE_OUTPUT, PRIME_SIZES, SMALL, SQUARE, Sizes
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.usefixtures("float64", "as_users_call_it")
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_kind = pytest.mark.parametrize("kind", [draws.ordinary, draws.extreme])
-SETTINGS = [Setting(*names) for names in itertools.product(LOSSES, OUTPUTS, REDUCTIONS)]
+SETTINGS = [Setting(*names) for names in itertools.product(LOSSES, OUTPUTS, REDUCTIONS, HIDDEN)]
 every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=" ".join)
 MANY = 60
 
 
-def drawn(kind, loss, sizes=PRIME_SIZES[0], count=MANY, seed=0):
-    return kind(np.random.default_rng(seed), sizes, count, loss)
+def drawn(kind, loss, sizes=PRIME_SIZES[0], count=MANY, seed=0, output="relu", hidden="relu"):
+    return kind(np.random.default_rng(seed), sizes, count, loss, output, hidden)
 
 
 def terms(s):
@@ -41,8 +41,9 @@ def terms(s):
 
 
 def point_of(kind, setting, sizes, count=3, seed=0):
-    shadows = drawn(kind, setting.loss, sizes, count, seed)
-    return over_the_field(np.random.default_rng(seed), sizes, shadows, setting.loss)
+    names = setting.loss, setting.output, setting.hidden
+    shadows = drawn(kind, setting.loss, sizes, count, seed, *names[1:])
+    return over_the_field(np.random.default_rng(seed), sizes, shadows, *names)
 
 
 def test_sizes_are_distinct_odd_primes_so_that_factors_and_transposes_show():

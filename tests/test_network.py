@@ -8,16 +8,17 @@ import numpy as np
 import oracles
 import pytest
 from problems import problem
-from tolerances import assert_close
+from tolerances import assert_close, assert_identical
 
 from twolayer.activations import HIDDEN, OUTPUTS
-from twolayer.network import SCHEMES, Trace, forward, init
+from twolayer.network import SCHEMES, Params, Trace, forward, grown, init
 
 # The variance of one entry of W1, W2 and of both biases for d inputs, K hidden units and C outputs, as published.
 VARIANCES = {
     "he": lambda d, K, C: (2 / d, 2 / K, 0),
     "alive": lambda d, K, C: (2 / d, 2 / (K * (10 * C) ** 2), 0),
     "lecun": lambda d, K, C: (1 / d, 1 / K, 0),
+    "normal": lambda d, K, C: (0.01, 0.01, 0),
     "glorot": lambda d, K, C: (2 / (d + K), 2 / (K + C), 0),
     "ntk": lambda d, K, C: (1 / d, 1 / K, 0.01),
     "mean_field": lambda d, K, C: (1 / d, 1 / K**2, 0),
@@ -101,3 +102,14 @@ def test_init_has_the_dtype_asked_for_even_if_its_numbers_have_another(name, key
     assert all(leaf.dtype == name for leaf in params)
     trace = jax.eval_shape(forward, params, jax.ShapeDtypeStruct((2, 4), name))
     assert all(leaf.dtype == name for leaf in trace)
+
+
+def test_a_grown_network_keeps_its_units_and_adds_those_of_the_large_one(key):
+    small, large = (init(k, 5, K, 3, "ntk") for k, K in zip(jax.random.split(key), (2, 6), strict=True))
+    x, whole = jax.random.normal(key, (7, 5)), grown(small, large)
+    rest = Params(large.W1[2:], large.b1[2:], large.W2[:, 2:], jnp.zeros(3))
+    sums = forward(small, x, "identity").O2 + forward(rest, x, "identity").O2
+    assert_close(forward(whole, x, "identity").O2, sums)
+    assert_identical(grown(small, small), small)
+    with pytest.raises(ValueError, match="5-6-3 cannot grow to 5-2-3"):
+        grown(large, small)

@@ -113,6 +113,11 @@ def test_the_step_schedule_multiplies_by_the_factor_after_each_so_many_steps():
     assert_close(rates("step", 5, every=2, factor=0.5), np.array([1, 1, 0.5, 0.5, 0.25, 0.25]), "float32")
 
 
+def test_the_inverse_square_root_falls_after_each_so_many_steps():
+    expected = 1 / np.sqrt([1, 1, 2, 2, 3, 3])
+    assert_close(rates("inverse_sqrt", 5, every=2), expected, "float32")
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_warm_up_rises_in_equal_steps_to_one_and_the_named_shape_follows(name):
     """No step is lost: the first rate is 1/4, not 0, and the shape starts at its beginning."""

@@ -11,6 +11,7 @@ from problems import examples, on_device, start_of_training
 from tolerances import assert_close
 
 from twolayer import segments, sweeps
+from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.segments import DIVERGED, RUNNING, STOPPED_EARLY
 from twolayer.training import Choices, Examples, Numbers, place
@@ -55,6 +56,7 @@ VARIANTS = {
     "autodiff": {"gradient": "autodiff"},
     "quadratic, identity": {"loss": "quadratic", "output": "identity"},
     "adam, the sum": {"optimizer": "adam", "reduction": "sum"},
+    "distorted images, averaged": {"distortion": Distortion((2, 3), alpha=1.0, shift=0.5), "averaging": 0.9},
 }
 
 

@@ -17,7 +17,7 @@ import scripts
 from experiments import flags
 from experiments.cli import BadInput
 from experiments.runs import Run
-from twolayer import activations, datasets, gradients, losses, network, optimizers
+from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
 TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
@@ -229,6 +229,41 @@ def test_the_textbook_initialisation_loses_classes_and_the_default_does_not(tmp_
     assert sum(dead_outputs(seed) for seed in range(3)) == 0
 
 
+def test_distorted_images_are_another_run_and_only_for_images(tmp_path):
+    for name, given in {"plain": (), "distorted": ("--elastic=5", "--rotation=0.1")}.items():
+        assert train(*QUICK, *given, f"--run_dir={tmp_path / name}")[0] == 0
+    losses = [[row["train_loss"] for row in read(tmp_path / name)[1]] for name in ("plain", "distorted")]
+    assert losses[0][-1] < losses[1][-1] < losses[1][0]  # harder, and learnt all the same
+    refused = train("--dataset=teacher", "--loss=quadratic", "--shift=1", f"--run_dir={tmp_path / 'none'}")
+    assert_refused(refused, "--shift", "teacher")
+
+
+def test_a_run_can_start_from_the_parameters_of_a_narrower_one(tmp_path):
+    still = ("--optimizer=sgd", "--learning_rate=0", "--weight_decay=0")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(*QUICK, f"--run_dir={first}")[0] == 0
+    arguments = (*QUICK, *still, f"--start_from={first}", f"--run_dir={second}")
+    assert train(*arguments, "--hidden=24")[0] == 0
+    small, large = (np.load(path / "params.npz", allow_pickle=False) for path in (first, second))
+    with small, large:
+        np.testing.assert_array_equal(large["W1"][:16], small["W1"])
+        np.testing.assert_array_equal(large["W2"][:, :16], small["W2"])
+        np.testing.assert_array_equal(large["b2"], small["b2"])
+        assert large["W1"].shape == (24, 64) and large["W1"][16:].std() > 0.1
+    again = f"--run_dir={tmp_path / 'again'}"
+    assert_refused(train(*QUICK, f"--start_from={first}", "--hidden=8", again), "64-16-10 cannot grow to 64-8-10")
+    assert_refused(train(*QUICK, f"--start_from={tmp_path / 'nothing'}", again), "nothing", "not a finished run")
+
+
+def test_labels_drawn_anew_are_learnt_and_few_examples_suffice(tmp_path):
+    """The first 100 digits with random labels: learnt by heart, and worth nothing on others."""
+    arguments = ("--train_examples=100", "--label_noise=1", "--epochs=100", "--batch_size=25", "--nofigures", "--quiet")
+    arguments += ("--weight_decay=0", "--learning_rate=0.01", "--output=identity")
+    assert train(*arguments, f"--run_dir={tmp_path / 'run'}")[0] == 0
+    summary, metrics = read(tmp_path / "run")
+    assert metrics[-1]["train_accuracy"] == 1 and summary["test_accuracy"] < 0.25
+
+
 def test_a_run_that_diverges_can_name_the_step_and_the_first_number(tmp_path):
     wild = ("--optimizer=sgd", "--learning_rate=1e30", "--debug_nans")
     status, _, err = train(*QUICK, *wild, f"--run_dir={tmp_path / 'run'}")
@@ -315,6 +350,10 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--batch_size=5000", ("5000", "1197")),
         ("--dataset=teacher", ("teacher", "--loss=quadratic")),
         ("--warmup_epochs=30", ("warm-up",)),
+        ("--train_examples=2000", ("1197", "2000")),
+        ("--label_noise=2", ("label_noise", "1")),
+        ("--elastic=-1", ("--elastic", "0")),
+        ("--averaging=1", ("averaging",)),
     ],
 )
 def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, words):
@@ -366,6 +405,7 @@ def test_the_flags_offer_what_the_library_has():
     assert flags.SCHEMES == list(network.SCHEMES)
     assert flags.OPTIMIZERS == list(optimizers.OPTIMIZERS)
     assert flags.SCHEDULES == list(optimizers.SCHEDULES)
+    assert flags.NORMS == list(distortions.NORMS)
     from experiments import jobs
 
     assert (

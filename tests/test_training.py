@@ -11,13 +11,14 @@ import pytest
 from problems import compiled, examples, on_device, start_of_training
 from tolerances import assert_close, assert_identical
 
+from twolayer.distortions import Distortion, distort, example_keys
 from twolayer.evaluation import evaluate
 from twolayer.gradients import GRADIENTS
 from twolayer.network import Params
 from twolayer.optimizers import OPTIMIZERS
-from twolayer.segments import RUNNING, make_segment, start
+from twolayer.segments import RUNNING, final_params, make_segment, start
 from twolayer.shuffling import permutation
-from twolayer.training import Choices, Examples, Numbers, make_epoch
+from twolayer.training import Choices, Examples, Numbers, make_epoch, make_update
 
 KEY = jax.random.key(3)
 # 23 examples in batches of 5: four full ones and one of 3.
@@ -174,3 +175,66 @@ def test_low_precision_products_leave_parameters_and_moments_in_float32():
     # Nor are they float32 in name only: they hold steps too small for eight bits.
     assert (state.params.W1.astype("bfloat16").astype("float32") != state.params.W1).any()
     assert metrics.train_loss.dtype == "float32" and metrics.train_loss[-1] < metrics.train_loss[0]
+
+
+def test_distorted_images_are_what_a_loop_over_examples_trains_on(float64):
+    """One epoch of SGD on images that are distorted one by one outside, each by the key of its epoch and row."""
+    shape = (2, 3)
+    distortion = Distortion(shape, alpha=1.5, sigma=1.0, rotation=0.3, shift=0.5)
+    choices = dataclasses.replace(CHOICES, warmup_epochs=0, schedule="constant", distortion=distortion)
+    params = [np.array(p) for p in start_of_training("float64")]
+    for epoch in range(2):
+        for rows in loop_batches(epoch):
+            keys = example_keys(KEY, epoch, jnp.asarray(rows))
+            x = [
+                np.asarray(distort(keys[i : i + 1], jnp.asarray(TRAIN.x[r][None]), distortion))
+                for i, r in enumerate(rows)
+            ]
+            gradients = oracles.gradients(
+                params, np.concatenate(x).astype(float), TRAIN.y[rows], "cross_entropy", "relu", "mean"
+            )
+            params = [p - 0.5 * g for p, g in zip(params, gradients, strict=True)]
+    state, _ = train(choices, Numbers(0.5), epochs=2)
+    assert_close(state.params, Params(*params), "float32")  # in which images are interpolated
+
+
+def test_distortion_leaves_validation_alone(float64):
+    distortion = Distortion((2, 3), shift=0.5)
+    choices = dataclasses.replace(CHOICES, distortion=distortion)
+    state, metrics = train(choices, Numbers(0.1), epochs=1)
+    assert_close(metrics.valid_loss[0], evaluate(state.params, *on_device(VALID)[:2]).loss)
+
+
+def test_the_average_of_the_parameters_is_validated_and_handed_over(float64):
+    """With decay 0.9: the plain mean of the first ten steps, then a tenth of each new one."""
+    choices = dataclasses.replace(CHOICES, averaging=0.9, epochs=3)
+    averaged, metrics = train(choices, Numbers(0.5), epochs=3)
+    plain, _ = train(dataclasses.replace(choices, averaging=0.0), Numbers(0.5), epochs=3)
+    assert_identical(averaged.params, plain.params)
+
+    one_by_one, state = jax.jit(make_step(choices)), start(choices, start_of_training("float64"), Numbers(0.5), 23)
+    params, moments, mean, count = state.params, state.moments, jax.tree.map(np.zeros_like, state.params), 0
+    for epoch in range(3):
+        for rows in loop_batches(epoch):
+            params, moments = one_by_one(params, moments, TRAIN.x[rows], TRAIN.y[rows])
+            keep = min(0.9, count / (count + 1))
+            mean = Params(*(keep * m + (1 - keep) * p for m, p in zip(mean, params, strict=True)))
+            count += 1
+    assert_close(final_params(averaged), mean)
+    assert_close(metrics.valid_loss[-1], evaluate(mean, *on_device(VALID)[:2]).loss)
+    assert abs(final_params(averaged).W1 - averaged.params.W1).max() > 1e-3
+
+
+def make_step(choices):
+    """One step of training on a batch of its own."""
+    update, gradient = make_update(choices, 23), GRADIENTS["autodiff"](choices.loss, choices.output)
+
+    def step(params, moments, x, y):
+        _, gradients = gradient(params, x, y)
+        return update(gradients, moments, params, Numbers(0.5))
+
+    return step
+
+
+def test_without_averaging_the_state_holds_no_average():
+    assert "average" not in str(jax.tree_util.tree_structure(start(CHOICES, start_of_training(), Numbers(0.5), 23)))

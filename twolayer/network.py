@@ -83,6 +83,8 @@ SCHEMES: dict[str, Scheme] = {
     "lecun": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K),
     # Glorot & Bengio 2010, eq. 12: a compromise between the forward and the backward pass.
     "glorot": Scheme(lambda d, K: 2 / (d + K), lambda K, C: 2 / (K + C)),
+    # Belkin et al. 2019, appendix C.1 (the units that are new under weight reuse): whatever the fan, deviation 0.1.
+    "normal": Scheme(lambda d, K: 0.1**2, lambda K, C: 0.1**2),
     # Jacot et al. 2018, section 2: Z = W a / sqrt(fan_in) + 0.1 b with W, b ~ N(0, 1); the factors are folded into
     # the parameters, so the function at the start is theirs, while one learning rate for all makes training ours.
     "ntk": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K, bias=0.1**2),
@@ -133,4 +135,23 @@ def init(
         b1=normal(keys[1], (hidden,), rule.bias),
         W2=scale * normal(keys[2], (outputs, hidden), rule.W2(hidden, outputs)),
         b2=normal(keys[3], (outputs,), rule.bias) + shift,
+    )
+
+
+def grown(small: Params, large: Params) -> Params:
+    """The parameters of a wider network whose first hidden units are those of `small`, the others those of `large`.
+
+    Before further training it computes the sum of both networks but for b2, which is that of `small`.
+
+    Raises:
+      ValueError: `small` has other inputs or outputs, or more hidden units.
+    """
+    (k, d), (K, D), C = small.W1.shape, large.W1.shape, len(large.b2)
+    if k > K or d != D or len(small.b2) != C:
+        raise ValueError(f"a network {d}-{k}-{len(small.b2)} cannot grow to {D}-{K}-{C}")
+    return Params(
+        W1=large.W1.at[:k].set(small.W1),
+        b1=large.b1.at[:k].set(small.b1),
+        W2=large.W2.at[:, :k].set(small.W2),
+        b2=small.b2,
     )

@@ -60,3 +60,60 @@ def learning_curve(
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
+
+
+def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+    """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
+    figure = Figure((9.0, 3.6), DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    if noise:
+        widths = [row.facts["hidden"] for row in noise]
+        means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in noise), strict=True)
+        left.errorbar(widths, means, spreads, color=BLUE, fmt="o-", markersize=4, label="ours, mean and sd")
+        theirs = [(row.facts["hidden"], row.published) for row in noise if row.published is not None]
+        left.plot(*zip(*theirs, strict=True), "d", color=RED, markersize=5, label="published mean")
+    for kind, colour, label in (("reuse", RED, "from the narrower network"), ("fresh", BLUE, "from a random start")):
+        if losses:
+            right.plot(list(losses[kind]), [np.mean(v) for v in losses[kind].values()], "o-", color=colour, label=label)
+    for axes, title in ((left, "Cross-entropy, a fifth of the labels anew"), (right, "Squared loss, true labels")):
+        axes.set_title(title, loc="left", fontsize=10, weight="bold")
+        axes.set(xlabel="hidden units", ylabel="test loss", xscale="log")
+        axes.grid(color=PALE)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8)
+    save(figure, path)
+
+
+def width(path: Path, rows: Sequence[Row]) -> None:
+    """Training and test error against hidden units."""
+    figure = Figure((5.6, 3.6), DPI, layout="constrained")
+    axes = figure.subplots()
+    widths = [row.facts["hidden"] for row in rows]
+    means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in rows), strict=True)
+    axes.errorbar(widths, means, spreads, color=RED, fmt="o-", markersize=4, label="test, mean and sd")
+    axes.plot(widths, [row.facts["train_error"] for row in rows], "o-", color=BLUE, markersize=4, label="training")
+    axes.set(xlabel="hidden units", ylabel="error %", xscale="log")
+    axes.set_yscale("symlog", linthresh=0.1)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(color=PALE)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def memorisation(path: Path, rows: Sequence[Row]) -> None:
+    """Training accuracy by epoch, for true and random labels."""
+    figure = Figure((5.6, 3.6), DPI, layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        colour, style = BLUE if row.row.startswith("cross") else RED, "-" if "random" in row.row else "--"
+        for number, curve in enumerate(row.facts["curves"]):
+            label = None if number else row.row
+            axes.plot(range(1, len(curve) + 1), curve, style, color=colour, label=label)
+    axes.set(xlabel="epoch", ylabel="training accuracy %")
+    axes.grid(color=PALE)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)

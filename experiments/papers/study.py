@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 
 from absl import flags
 
@@ -92,6 +93,15 @@ class Study:
             )
         self.say(f"{name}: {time.perf_counter() - began:.1f} s")
         return path
+
+    def commands(self, all_of_them: Sequence[Sequence[str]], together: int = 2) -> list[pathlib.Path]:
+        """The directories of several commands, each (name, module, arguments...), so many at once.
+
+        Raises:
+          Interrupted, BadInput: as `command`.
+        """
+        with futures.ThreadPoolExecutor(together) as pool:
+            return list(pool.map(lambda one: self.command(*one), all_of_them))
 
     def say(self, text: str) -> None:
         """A line of progress."""

@@ -1,0 +1,159 @@
+"""Where is the peak of double descent in a two-layer network, and what makes it?
+
+  python -m experiments.papers.doubledescent                     everything
+  python -m experiments.papers.doubledescent --parts=noise --widths=4,8,12,20,50 --repetitions=5
+
+1. Label noise. The first 4,000 images of MNIST, a fifth of their labels drawn anew, cross-entropy, 784-H-10: test loss
+against H, after 4,000 epochs of plain SGD (batch 64, rate 0.05 / sqrt(1 + floor(epoch / 50)), weights of deviation 0.1).
+Published: ten repetitions in the repository parameter-wise-double-descent of Gu et al., whose peak is at H = 12.
+Each repetition has its own label noise, start and order. What differs: biases start at 0, where PyTorch draws them.
+
+2. Weight reuse. Belkin, Hsu, Ma & Mandal (PNAS 2019, figure 9) trained with squared loss and started each network from
+the narrower one before it, up to the width at which parameters equal examples times classes (H = 50): there their peak
+was. Songwei Ge's reproduction (double-descent-pytorch) has it too, 0.104 at H = 50 and 0.030 at H = 51, and none
+without reuse. If the switch of the start makes the peak, then it moves when the switch is moved: so here it is at 50,
+at 30, and nowhere. Squared loss, 6,000 epochs, batch 128, momentum 0.95; losses are means over the ten outputs.
+"""
+
+import json
+import statistics
+
+from absl import flags
+
+from experiments import cli
+from experiments.papers import study
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(study)
+PARTS = ("noise", "reuse")
+flags.DEFINE_list("parts", PARTS, "noise, reuse or both.")
+flags.DEFINE_list("widths", "4,6,8,10,12,14,16,20,30,50,100,200".split(","), "Hidden units with label noise.")
+flags.DEFINE_integer("repetitions", 10, "Of each width with label noise.", lower_bound=1)
+flags.DEFINE_integer("epochs", 4000, "With label noise.", lower_bound=1)
+flags.DEFINE_integer("reuse_repetitions", 3, "Of each chain of widths.", lower_bound=1)
+flags.DEFINE_integer("reuse_epochs", 6000, "With weight reuse, each width.", lower_bound=1)
+flags.DEFINE_integer("examples", 4000, "Of the training set.", lower_bound=1)
+
+# H: test cross-entropy and its deviation over ten repetitions, test accuracy.
+NOISE = {
+    4: (1.092, 0.058, 0.672),
+    6: (1.309, 0.044, 0.661),
+    8: (1.752, 0.067, 0.640),
+    10: (2.319, 0.119, 0.633),
+    12: (2.591, 0.198, 0.629),
+    14: (2.536, 0.144, 0.645),
+    16: (2.397, 0.081, 0.659),
+    20: (2.244, 0.095, 0.675),
+    30: (1.729, 0.065, 0.715),
+    50: (1.320, 0.051, 0.752),
+    100: (0.950, 0.048, 0.790),
+    200: (0.749, 0.041, 0.818),
+}
+NOISY = (
+    *("--dataset=mnist", "--output=identity", "--label_noise=0.2", "--batch_size=64", "--init=normal", "--nofigures"),
+    *("--optimizer=sgd", "--learning_rate=0.05", "--schedule=inverse_sqrt", "--step_every=50", "--warmup_epochs=0"),
+    "--checkpoint_every=500",
+)
+CHAIN = (2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
+SWITCHES = (30, 50)
+FRESH = (10, 20, 31, 40, 51, 60, 100)
+# The squared loss here is half the sum over ten outputs: a mean over them has a fifth of its gradient.
+SQUARED = (
+    *("--dataset=mnist", "--output=identity", "--loss=quadratic", "--batch_size=128", "--init=normal", "--nofigures"),
+    *("--optimizer=momentum", "--momentum=0.95", "--learning_rate=0.002", "--schedule=constant", "--warmup_epochs=0"),
+    "--checkpoint_every=500",
+)
+
+
+def main() -> int:
+    """Flags to rows."""
+    return study.main("doubledescent", ("epochs", "reuse_epochs", "examples"), _work)
+
+
+def _work(work: study.Study) -> list[study.Row]:
+    unknown = [part for part in FLAGS.parts if part not in PARTS]
+    if unknown or not all(width.isdecimal() and int(width) for width in FLAGS.widths):
+        raise cli.BadInput("--parts are noise and reuse; --widths are positive integers: --widths=4,12,50")
+    noise = _noise(work, [int(width) for width in FLAGS.widths]) if "noise" in FLAGS.parts else []
+    losses = _reuse(work) if "reuse" in FLAGS.parts else {}
+    if FLAGS.figures:
+        from experiments.papers import figures
+
+        figures.double_descent(work.run.figures / "doubledescent.png", noise, losses)
+    peak = [_peak(noise)] if len(noise) > 1 else []
+    return [*noise, *peak, *_contrasts(losses)]
+
+
+def _noise(work: study.Study, widths: list[int]) -> list[study.Row]:
+    """A row for each width: test cross-entropy of each repetition."""
+    rows = []
+    for H in widths:
+        seeds = range(FLAGS.repetitions)
+        own = (f"--hidden={H}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
+        folders = work.commands(
+            [(f"noise-{H}-{s}", "train", *NOISY, *own, f"--seed={s}", f"--label_noise_seed={s}") for s in seeds]
+        )
+        summaries = [_summary(folder) for folder in folders]
+        values = [summary["test_loss"] for summary in summaries]
+        published, deviation, accuracy = NOISE.get(H, (None, None, None))
+        facts = {
+            "hidden": H,
+            "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in summaries),
+            "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in summaries),
+            "published_sd": deviation,
+            "published_n": 10,
+            "published_test_accuracy": accuracy,
+        }
+        if published is not None and len(values) > 1:
+            error = (statistics.variance(values) / len(values) + deviation**2 / 10) ** 0.5
+            facts["standard_errors_apart"] = (statistics.fmean(values) - published) / error
+        seconds = sum(summary["seconds"]["train"] for summary in summaries)
+        rows.append(study.Row("doubledescent", f"label noise, H = {H}", published, values, "test loss", seconds, facts))
+    return rows
+
+
+def _peak(noise: list[study.Row]) -> study.Row:
+    """At which width the mean test loss is largest."""
+    highest = max(noise, key=lambda row: statistics.fmean(row.values))
+    return study.Row("doubledescent", "label noise, peak", 12, [highest.facts["hidden"]], "hidden units", 0.0)
+
+
+def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
+    """Mean squared test loss of each repetition: {"reuse": {H: ...}, "fresh": {H: ...}}."""
+    common = (*SQUARED, f"--epochs={FLAGS.reuse_epochs}", f"--train_examples={FLAGS.examples}")
+    losses: dict[str, dict[int, list[float]]] = {"reuse": {}, "fresh": {}}
+    seeds = range(FLAGS.reuse_repetitions)
+    for kind, widths in (("reuse", CHAIN), ("fresh", FRESH)):
+        before: list = [None] * len(seeds)
+        for H in widths:
+            start = [(f"--start_from={folder}",) if folder and kind == "reuse" else () for folder in before]
+            before = work.commands(
+                [(f"{kind}-{H}-{s}", "train", *common, f"--hidden={H}", f"--seed={s}", *start[s]) for s in seeds]
+            )
+            losses[kind][H] = [2 / 10 * _summary(folder)["test_loss"] for folder in before]
+    return losses
+
+
+def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[study.Row]:
+    """How much the loss falls at each switch, from the last width that reuses weights to the next, which does not."""
+    if not losses:
+        return []
+    reuse, fresh, unit = losses["reuse"], losses["fresh"], "ratio of test losses"
+    rows = []
+    for switch in SWITCHES:
+        ratios = [a / b for a, b in zip(reuse[switch], fresh[switch + 1], strict=True)]
+        published = 0.104 / 0.030 if switch == 50 else None
+        facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1]}
+        row = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
+        rows.append(study.Row("doubledescent", row, published, ratios, unit, 0.0, facts))
+    flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
+    rows.append(study.Row("doubledescent", "no reuse: H = 51 over H = 20", None, flat, unit, 0.0, {"losses": fresh}))
+    return rows
+
+
+def _summary(folder) -> dict:
+    return json.loads((folder / "summary.json").read_text())
+
+
+if __name__ == "__main__":
+    cli.run(main)

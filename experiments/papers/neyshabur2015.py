@@ -1,0 +1,77 @@
+"""Does the test error go on falling when a network is made wider than it must be to fit its training set?
+
+  python -m experiments.papers.neyshabur2015                       K = 4 ... 4096
+  python -m experiments.papers.neyshabur2015 --widths=4,16,64,256 --seeds=1 --epochs=10
+
+Neyshabur, Tomioka & Srebro, In Search of the Real Inductive Bias, ICLR workshop 2015, figure 1: 784-K-10 with ReLU on
+MNIST, softmax cross-entropy, no regularisation, trained until the training error is zero or falls no more. The paper
+shows curves and no table: from K = 64 or so the training error is zero, and the test error goes on falling.
+
+Here: SGD with momentum 0.9 and a cosine schedule, batch 128, the first 50,000 images. Errors are those after the last
+epoch. The rows say by how much the test error at the largest K lies below that at the first K that fits the training
+set, and give the error at each K, for which there is no published number.
+"""
+
+import json
+import statistics
+
+from absl import flags
+
+from experiments import cli
+from experiments.papers import study
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(study)
+WIDTHS = "4,8,16,32,64,128,256,512,1024,2048,4096".split(",")
+flags.DEFINE_list("widths", WIDTHS, "Hidden units.")
+flags.DEFINE_integer("seeds", 3, "Networks of each width.", lower_bound=1)
+flags.DEFINE_integer("epochs", 40, "Of each network.", lower_bound=1)
+flags.DEFINE_integer("examples", 50000, "Of the training set.", lower_bound=1)
+
+RECIPE = (
+    *("--dataset=mnist", "--output=identity", "--loss=cross_entropy", "--init=he", "--nofigures"),
+    *("--optimizer=momentum", "--learning_rate=0.05", "--schedule=cosine"),
+)
+
+
+def main() -> int:
+    """Flags to rows."""
+    return study.main("neyshabur2015", ("epochs", "examples"), _work)
+
+
+def _work(work: study.Study) -> list[study.Row]:
+    if not all(width.isdecimal() and int(width) for width in FLAGS.widths):
+        raise cli.BadInput("--widths are positive integers: --widths=4,64,1024")
+    rows = [_width(work, int(width)) for width in FLAGS.widths]
+    if FLAGS.figures:
+        from experiments.papers import figures
+
+        figures.width(work.run.figures / "neyshabur2015.png", rows)
+    return [*rows, *_fall(rows)]
+
+
+def _width(work: study.Study, K: int) -> study.Row:
+    """The test errors at one width."""
+    own = (f"--hidden={K}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
+    folders = work.commands([(f"{K}-{s}", "train", *RECIPE, *own, f"--seed={s}") for s in range(FLAGS.seeds)], 1)
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    train_errors = [100 * (1 - summary["train_accuracy"]) for summary in summaries]
+    facts = {"hidden": K, "train_error": statistics.fmean(train_errors), "train_errors": train_errors}
+    errors = [100 * (1 - summary["test_accuracy"]) for summary in summaries]
+    seconds = sum(summary["seconds"]["train"] for summary in summaries)
+    return study.Row("neyshabur2015", f"K = {K}", None, errors, "% test error", seconds, facts)
+
+
+def _fall(rows: list[study.Row]) -> list[study.Row]:
+    """How far the test error falls beyond the first width that fits every training image."""
+    fitting = [row for row in rows if row.facts["train_error"] == 0]
+    if not fitting or fitting[0] is rows[-1]:
+        return []
+    first, last = fitting[0], rows[-1]
+    fall = [a - b for a, b in zip(first.values, last.values, strict=True)]
+    name = f"from the first width that fits, K = {first.facts['hidden']}, to K = {last.facts['hidden']}"
+    return [study.Row("neyshabur2015", name, None, fall, "points of test error", 0.0)]
+
+
+if __name__ == "__main__":
+    cli.run(main)
