@@ -117,7 +117,7 @@ def _relu_targets() -> dict[str, Target]:
         "relu K=100 60 epochs": Target(98.04, SOFTMAX(**wide, decay=5.0, epochs=60)),
     }
     for examples, published in zip(SIZES, MORE_DATA, strict=True):
-        rows[f"relu n={examples}"] = Target(published, _of_size(SOFTMAX, examples, learning_rate=0.1))
+        rows[f"relu n={examples}"] = Target(published, _of_size(SOFTMAX, examples, learning_rate=0.2))
     return rows
 
 
