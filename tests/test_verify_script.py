@@ -263,6 +263,7 @@ def test_verify_gets_what_the_flags_say(homework, verdict):
         "loss": "quadratic",
         "output": "identity",
         "reduction": "sum",
+        "activation": "relu",
         "own_loss": None,
         "batch": None,
         "relu_at_zero": "1/2",

@@ -171,7 +171,7 @@ def _leveled(shadow: object, levels: Sequence[object], image: object = None) -> 
     return FieldValue(np.asarray(shadow), element, exponent, _array(image), deeper, deepest)
 
 
-def _each(op: Callable, a: FieldValue) -> list[Numbers | None]:
+def _each(op: Callable, a: FieldValue) -> list[object]:
     """An operation on the element by each modulus."""
     return [None if level is None else op(level) % modulus for level, modulus in zip(a.levels, MODULI, strict=True)]
 
