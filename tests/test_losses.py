@@ -50,6 +50,8 @@ def test_zero_predictions_cost_log_two_an_output_in_binary_cross_entropy(dtype):
     value, residual = binary_cross_entropy(np.zeros((2, 3), dtype), np.int32([0, 2]))
     assert_close(value, np.full(2, 3 * np.log(2)))
     np.testing.assert_array_equal(residual, [[-0.5, 0.5, 0.5], [0.5, 0.5, -0.5]])
+    slope = jax.grad(lambda O2: binary_cross_entropy(O2, np.int32([0, 2]))[0].sum())(jnp.zeros((2, 3), dtype))
+    np.testing.assert_array_equal(slope, residual)
 
 
 def test_binary_cross_entropy_of_saturated_sigmoids_keeps_all_digits():

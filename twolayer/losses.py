@@ -62,7 +62,11 @@ def binary_cross_entropy(O2: Float[Array, "m C"], y: Int[Array, " m"]) -> Loss:
     check_labels("binary_cross_entropy", y, O2)
     O2 = _at_least_float32(O2)
     sign = jnp.where(_is_label(O2, y), -1, 1).astype(O2.dtype)
-    return Loss(jax.nn.softplus(sign * O2).sum(axis=1), sign * jax.nn.sigmoid(sign * O2))
+    z = sign * O2
+    # log(1 + exp(z)) without overflow. With minimum, not abs, so that jax.grad has 1/2 = s(0) at z = 0: there it
+    # takes the mean of both slopes, 0 and 1 of the maximum, 1 and -1 of the minimum.
+    softplus = jnp.maximum(z, 0) + jnp.log1p(jnp.exp(jnp.minimum(z, -z)))
+    return Loss(softplus.sum(axis=1), sign * jax.nn.sigmoid(z))
 
 
 def quadratic(O2: Float[Array, "m C"], y: Float[Array, "m C"]) -> Loss:
