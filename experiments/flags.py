@@ -8,11 +8,12 @@ from absl import flags
 
 # Each list repeats the keys of a table in the library, so that --help needs no JAX; a test holds the two together.
 DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
-LOSSES = ["cross_entropy", "quadratic"]
+LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
 REDUCTIONS = ["mean", "sum"]
-OUTPUTS = ["relu", "identity"]
+OUTPUTS = ["relu", "identity", "sigmoid"]
+ACTIVATIONS = ["relu", "sigmoid"]
 GRADIENTS = ["closed_form", "autodiff"]
-SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field"]
+SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field", "nielsen_large", "nielsen"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
 SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
 NORMS = ["unit", "none"]
@@ -49,7 +50,7 @@ flags.DEFINE_integer("teacher_train", 10000, "teacher: training examples.", lowe
 flags.DEFINE_integer("teacher_valid", 2000, "teacher: validation examples.", lower_bound=1)
 flags.DEFINE_integer("teacher_test", 2000, "teacher: test examples.", lower_bound=1)
 flags.DEFINE_float("teacher_noise", 0.1, "teacher: standard deviation of the noise.", lower_bound=0)
-flags.DEFINE_enum("teacher_output", "relu", OUTPUTS, "teacher: activation of its output.")
+flags.DEFINE_enum("teacher_output", "relu", ["relu", "identity"], "teacher: activation of its output.")
 flags.DEFINE_integer("teacher_seed", 0, "teacher: decides its weights, examples and noise.", lower_bound=0)
 flags.DEFINE_integer("train_examples", None, "Train on the first so many examples [all].", lower_bound=1)
 flags.DEFINE_float(
@@ -69,13 +70,15 @@ flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bo
 # Network
 flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
 flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
+flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
 flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
 flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
-flags.DEFINE_enum("loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2, y one-hot for classes.")
+LOSS_HELP = "quadratic is 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids of O2."
+flags.DEFINE_enum("loss", "cross_entropy", LOSSES, LOSS_HELP)
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by hand, or by jax.grad.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")

@@ -14,6 +14,7 @@ from experiments.cli import BadInput, bad_input
 from experiments.runs import load_params
 from twolayer import datasets, devices, network, segments, training
 from twolayer.distortions import Distortion
+from twolayer.losses import OF_LABELS
 from twolayer.optimizers import OPTIMIZERS
 
 # --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
@@ -148,8 +149,8 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
 
 def check_targets(data: datasets.Dataset, loss: str) -> None:
     """Raise BadInput if the data has real targets and the loss needs classes."""
-    if data.regression and loss == "cross_entropy":
-        raise BadInput(f"--dataset={data.name} has real targets, cross_entropy needs classes; add --loss=quadratic")
+    if data.regression and loss in OF_LABELS:
+        raise BadInput(f"--dataset={data.name} has real targets, {loss} needs classes; add --loss=quadratic")
 
 
 def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:

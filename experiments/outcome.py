@@ -51,7 +51,7 @@ def _score(job: Job) -> jax.stages.Wrapped:
     choices = job.choices
 
     def score(params, x, y):
-        O2 = predict(params, x, scale=choices.scale, output=choices.output)
+        O2 = predict(params, x, scale=choices.scale, output=choices.output, hidden=choices.activation)
         value = LOSSES[choices.loss](O2, targets(y, choices.loss, job.data.outputs, O2.dtype)).value
         return O2, value, hits(O2, y)
 

@@ -34,7 +34,7 @@ from experiments.files import writable
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(training_flags)
 flags.DEFINE_list("inits", training_flags.SCHEMES, "Initialisations.")
-flags.DEFINE_list("losses", training_flags.LOSSES, "Losses.")
+flags.DEFINE_list("losses", ["cross_entropy", "quadratic"], "Losses.")
 flags.DEFINE_list("widths", ["32", "128"], "Hidden units.")
 flags.DEFINE_list("rates", ["0.3", "1", "3"], "Learning rates, in units of the optimiser's own.")
 flags.DEFINE_integer("seeds", 1000, "Networks in each cell.", lower_bound=2)

@@ -4,13 +4,14 @@
   python -m experiments.verify --derivation=homework.py --loss=quadratic --output=identity --reduction=sum
   python -m experiments.verify --derivation=homework.py --report=report.md --json=verdict.json
 
-The network is O1 = ReLU(x W1' + b1), O2 = ReLU(O1 W2' + b2), or without the second ReLU (--output=identity). Examples
-are rows. The derivation is a Python file; write it in jax.numpy and take all sizes from the shapes:
+The network is O1 = ReLU(x W1' + b1), O2 = ReLU(O1 W2' + b2), or without the second ReLU (--output=identity), or with
+a sigmoid in place of either (--activation=sigmoid, --output=sigmoid). Examples are rows. The derivation is a Python
+file; write it in jax.numpy and take all sizes from the shapes:
 
     import jax.numpy as jnp
 
     def gradients(params, x, y):               # W1 (K, d), b1 (K,), W2 (C, K), b2 (C,); x (m, d); y (m, C)
-        Z1 = x @ params.W1.T + params.b1       # y is one-hot for cross_entropy, real for quadratic
+        Z1 = x @ params.W1.T + params.b1       # y is one-hot, for quadratic real
         O1 = jnp.maximum(Z1, 0)
         Z2 = O1 @ params.W2.T + params.b2
         dZ2 = (jnp.maximum(Z2, 0) - y) * (Z2 > 0) / len(x)
@@ -42,16 +43,20 @@ FLAGS = flags.FLAGS
 
 # Each list repeats names of the library, so that --help needs no JAX; a test holds the two together.
 DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
-LOSSES = ["cross_entropy", "quadratic"]
-OUTPUTS = ["relu", "identity"]
+LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
+OUTPUTS = ["relu", "identity", "sigmoid"]
+ACTIVATIONS = ["relu", "sigmoid"]
 REDUCTIONS = ["mean", "sum"]
 CONVENTIONS = ["any", "0", "1/2", "1"]
 PRECISIONS = ["float64", "float32", "bfloat16"]
 LONGEST = 1e6  # seconds
 
 flags.DEFINE_string("derivation", None, "The file with gradients(params, x, y) [the package's own].")
-flags.DEFINE_enum("loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2.")
+flags.DEFINE_enum(
+    "loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2."
+)
 flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output.")
+flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("relu_at_zero", "any", CONVENTIONS, "ReLU'(0) to insist on; any names what it finds.")
 flags.DEFINE_list("precisions", PRECISIONS, f"Whose rounding is judged: some of {','.join(PRECISIONS)}.")

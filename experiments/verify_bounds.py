@@ -66,8 +66,8 @@ def main() -> int:
 def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
     """(kind, subject, problems) without end: the given sizes in each precision, then drawn ones."""
     from experiments.bounds import problem, subject
+    from twolayer.activations import OUTPUTS
     from twolayer.losses import LOSSES, REDUCTIONS
-    from twolayer.network import OUTPUTS
     from twolayer.verification.draws import Sizes
     from twolayer.verification.reference import Setting
 

@@ -5,19 +5,33 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 
+
+def sigmoid(xp, z):
+    return 1 / (1 + xp.exp(-z))
+
+
+def activation(name, xp, z):
+    return {"relu": lambda: xp.maximum(z, 0), "identity": lambda: z, "sigmoid": lambda: sigmoid(xp, z)}[name]()
+
+
+def back(name, dO, Z, O):  # noqa: E741
+    """DZ of an activation."""
+    return {"relu": lambda: dO * (Z > 0), "identity": lambda: dO, "sigmoid": lambda: dO * O * (1 - O)}[name]()
+
+
 LINES = {
     "dO2": lambda s: s.residual / s.m,
-    "dZ2": lambda s: s.dO2 * (s.Z2 > 0) if s.relu else s.dO2,
+    "dZ2": lambda s: back(s.output, s.dO2, s.Z2, s.O2),
     "dW2": lambda s: s.dZ2.T @ s.O1,
     "db2": lambda s: s.dZ2.sum(axis=0),
     "dO1": lambda s: s.dZ2 @ s.W2,
-    "dZ1": lambda s: s.dO1 * (s.Z1 > 0),
+    "dZ1": lambda s: back(s.hidden, s.dO1, s.Z1, s.O1),
     "dW1": lambda s: s.dZ1.T @ s.x,
     "db1": lambda s: s.dZ1.sum(axis=0),
 }
 
 
-def derivation(loss, output="relu", steps=(), **changes):
+def derivation(loss, output="relu", steps=(), hidden="relu", **changes):
     """`gradients` for the mean of a loss; each change is a line as a function of everything computed before it.
 
     NumPy arrays are computed with NumPy, which has nothing to compile.
@@ -26,15 +40,17 @@ def derivation(loss, output="relu", steps=(), **changes):
     def gradients(params, x, y):
         W1, b1, W2, b2 = params
         xp = np if isinstance(x, np.ndarray) else jnp
-        s = SimpleNamespace(W1=W1, b1=b1, W2=W2, b2=b2, xp=xp, x=x, y=y, m=len(x), relu=output == "relu")
+        s = SimpleNamespace(W1=W1, b1=b1, W2=W2, b2=b2, xp=xp, x=x, y=y, m=len(x), output=output, hidden=hidden)
         s.Z1 = x @ W1.T + b1
-        s.O1 = xp.maximum(s.Z1, 0)
+        s.O1 = activation(hidden, xp, s.Z1)
         s.Z2 = s.O1 @ W2.T + b2
-        s.O2 = xp.maximum(s.Z2, 0) if s.relu else s.Z2
+        s.O2 = activation(output, xp, s.Z2)
         if loss == "cross_entropy":
             E = xp.exp(s.O2 - s.O2.max(axis=1, keepdims=True))
             s.P = E / E.sum(axis=1, keepdims=True)
-        s.residual = (s.P if loss == "cross_entropy" else s.O2) - y
+        elif loss == "binary_cross_entropy":
+            s.P = sigmoid(xp, s.O2)
+        s.residual = (s.O2 if loss == "quadratic" else s.P) - y
         for name, line in (LINES | changes).items():
             setattr(s, name, line(s))
         return {name: getattr(s, name) for name in ("dW1", "db1", "dW2", "db2", *steps)}

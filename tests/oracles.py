@@ -9,7 +9,22 @@ import math
 import numpy as np
 
 
-def forward(params, x, output):
+def sigmoid(z):
+    """1 / (1 + exp(-z))."""
+    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def activation(z, name):
+    """The activation of one unit."""
+    return {"relu": max(z, 0.0), "identity": z, "sigmoid": sigmoid(z)}[name]
+
+
+def slope(z, name):
+    """Its derivative; 0 at the kink."""
+    return {"relu": float(z > 0), "identity": 1.0, "sigmoid": sigmoid(z) * sigmoid(-z)}[name]
+
+
+def forward(params, x, output, hidden="relu"):
     """(Z1, O1, Z2, O2), one number at a time."""
     W1, b1, W2, b2 = params
     m, d, K, C = len(x), len(x[0]), len(b1), len(b2)
@@ -17,10 +32,10 @@ def forward(params, x, output):
     for i in range(m):
         for j in range(K):
             Z1[i, j] = b1[j] + sum(W1[j][n] * x[i][n] for n in range(d))
-            O1[i, j] = max(Z1[i, j], 0.0)
+            O1[i, j] = activation(Z1[i, j], hidden)
         for k in range(C):
             Z2[i, k] = b2[k] + sum(W2[k][j] * O1[i, j] for j in range(K))
-            O2[i, k] = max(Z2[i, k], 0.0) if output == "relu" else Z2[i, k]
+            O2[i, k] = activation(Z2[i, k], output)
     return Z1, O1, Z2, O2
 
 
@@ -28,6 +43,8 @@ def value(O2, y, loss):
     """The loss of one example: prediction O2 (C,), and a label or a target (C,)."""
     if loss == "cross_entropy":
         return math.log(sum(math.exp(o - O2[y]) for o in O2))
+    if loss == "binary_cross_entropy":
+        return -sum(math.log(sigmoid(o) if k == y else sigmoid(-o)) for k, o in enumerate(O2))
     return 0.5 * sum((o - t) ** 2 for o, t in zip(O2, y, strict=True))
 
 
@@ -36,6 +53,8 @@ def residual(O2, y, loss):
     if loss == "cross_entropy":
         total = sum(math.exp(o) for o in O2)
         return [math.exp(o) / total - (k == y) for k, o in enumerate(O2)]
+    if loss == "binary_cross_entropy":
+        return [sigmoid(o) - (k == y) for k, o in enumerate(O2)]
     return [o - t for o, t in zip(O2, y, strict=True)]
 
 
@@ -45,35 +64,35 @@ def factors(m, reduction, weights):
     return [w / sum(weights) if reduction == "mean" else w for w in weights]
 
 
-def total(params, x, y, loss, output, reduction, weights=None):
+def total(params, x, y, loss, output, reduction, weights=None, hidden="relu"):
     """The loss of a batch."""
-    O2 = forward(params, x, output)[3]
+    O2 = forward(params, x, output, hidden)[3]
     w = factors(len(x), reduction, weights)
     return sum(w[i] * value(O2[i], y[i], loss) for i in range(len(x)))
 
 
-def gradients(params, x, y, loss, output, reduction, weights=None):
+def gradients(params, x, y, loss, output, reduction, weights=None, hidden="relu"):
     """The chain rule, one product at a time: [dW1, db1, dW2, db2]."""
     _, b1, W2, b2 = params
     m, d, K, C = len(x), len(x[0]), len(b1), len(b2)
-    Z1, O1, Z2, O2 = forward(params, x, output)
+    Z1, O1, Z2, O2 = forward(params, x, output, hidden)
     w = factors(m, reduction, weights)
     dW1, db1, dW2, db2 = np.zeros((K, d)), np.zeros(K), np.zeros((C, K)), np.zeros(C)
     for i in range(m):
         r = residual(O2[i], y[i], loss)
         for k in range(C):
-            dZ2 = w[i] * r[k] if output == "identity" or Z2[i, k] > 0 else 0.0
+            dZ2 = w[i] * r[k] * slope(Z2[i, k], output)
             db2[k] += dZ2
             for j in range(K):
                 dW2[k, j] += dZ2 * O1[i, j]
-                dZ1 = dZ2 * W2[k][j] if Z1[i, j] > 0 else 0.0
+                dZ1 = dZ2 * W2[k][j] * slope(Z1[i, j], hidden)
                 db1[j] += dZ1
                 for n in range(d):
                     dW1[j, n] += dZ1 * x[i][n]
     return [dW1, db1, dW2, db2]
 
 
-def finite_differences(params, x, y, loss, output, reduction, weights=None, h=2.0**-17):
+def finite_differences(params, x, y, loss, output, reduction, weights=None, hidden="relu", h=2.0**-17):
     """(L(p + h) - L(p - h)) / 2h for each parameter p in turn. Knows the loss and nothing of the chain rule."""
     params = [np.array(p, np.float64) for p in params]
     slopes = [np.zeros_like(p) for p in params]
@@ -81,9 +100,9 @@ def finite_differences(params, x, y, loss, output, reduction, weights=None, h=2.
         for at in np.ndindex(p.shape):
             middle = p[at]
             p[at] = middle + h
-            above = total(params, x, y, loss, output, reduction, weights)
+            above = total(params, x, y, loss, output, reduction, weights, hidden)
             p[at] = middle - h
-            below = total(params, x, y, loss, output, reduction, weights)
+            below = total(params, x, y, loss, output, reduction, weights, hidden)
             p[at] = middle
             slope[at] = (above - below) / (2 * h)
     return slopes

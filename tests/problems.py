@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.gradients import GRADIENTS
+from twolayer.losses import OF_LABELS
 from twolayer.network import Params
 from twolayer.training import Examples
 
@@ -30,7 +31,7 @@ SEED = 124
 
 
 def problem(loss, dtype="float32", *, m=7, d=5, K=6, C=3, seed=SEED):
-    """A batch of m examples, with labels for cross-entropy and real targets for the quadratic loss."""
+    """A batch of m examples, with labels for the cross-entropies and real targets for the quadratic loss."""
     draw = np.random.default_rng(seed).integers
 
     def grid(*shape, shift=0.0):
@@ -38,7 +39,7 @@ def problem(loss, dtype="float32", *, m=7, d=5, K=6, C=3, seed=SEED):
 
     params = Params(grid(K, d), grid(K, shift=1 / 32), grid(C, K), grid(C, shift=1 / 256))
     x = grid(m, d)
-    return Problem(params, x, draw(0, C, m, np.int32) if loss == "cross_entropy" else grid(m, C))
+    return Problem(params, x, draw(0, C, m, np.int32) if loss in OF_LABELS else grid(m, C))
 
 
 def unequal_weights(m=7, dtype="float32"):
@@ -52,9 +53,9 @@ def on_device(tree):
 
 
 @functools.cache
-def compiled(engine, loss="cross_entropy", output="relu", reduction="mean"):
+def compiled(engine, loss="cross_entropy", output="relu", reduction="mean", hidden="relu"):
     """The named gradient engine under jit, NumPy in, NumPy out; shared, so that it is compiled once for each shape."""
-    f = jax.jit(GRADIENTS[engine](loss, output, reduction))
+    f = jax.jit(GRADIENTS[engine](loss, output, reduction, hidden=hidden))
     return lambda *arguments: jax.tree.map(np.asarray, f(*arguments))
 
 

@@ -9,7 +9,7 @@ from handmade import LINES, WRONG, derivation
 from oracles import forward
 from oracles import gradients as loops
 
-from twolayer.losses import LOSSES
+from twolayer.losses import LOSSES, OF_LABELS
 from twolayer.network import Params
 from twolayer.verification.counterexample import smallest
 from twolayer.verification.reference import Setting
@@ -41,7 +41,7 @@ def check(found, gradients, loss, output):
     yours = np.asarray(gradients(params, x, y)[found.quantity])
     assert found.yours == pytest.approx(yours[found.index], 1e-13)
     if found.quantity in LEAVES:
-        target = y.argmax(axis=1) if loss == "cross_entropy" else y
+        target = y.argmax(axis=1) if loss in OF_LABELS else y
         right = dict(zip(LEAVES, loops(params, x, target, loss, output, "mean"), strict=True))
         assert found.right == pytest.approx(right[found.quantity][found.index], 1e-13)
     assert abs(found.yours - found.right) > 1e-12 * abs(found.right)

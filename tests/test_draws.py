@@ -9,8 +9,8 @@ import oracles
 import pytest
 from handmade import derivation
 
-from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS
+from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
+from twolayer.losses import LOSSES, OF_LABELS, REDUCTIONS
 from twolayer.verification import draws, evidence, reference, verify
 from twolayer.verification.draws import LARGEST_LOGIT, ONE_OUTPUT, PRIME_SIZES, SMALL, SQUARE, Sizes
 from twolayer.verification.numbers.field import P
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.usefixtures("float64", "as_users_call_it")
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_kind = pytest.mark.parametrize("kind", [draws.ordinary, draws.extreme])
-SETTINGS = [Setting(*names) for names in itertools.product(LOSSES, OUTPUTS, REDUCTIONS)]
+SETTINGS = [Setting(*names) for names in itertools.product(LOSSES, OUTPUTS, REDUCTIONS, HIDDEN)]
 every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=" ".join)
 MANY = 60
 
 
-def drawn(kind, loss, sizes=PRIME_SIZES[0], count=MANY, seed=0):
-    return kind(np.random.default_rng(seed), sizes, count, loss)
+def drawn(kind, loss, sizes=PRIME_SIZES[0], count=MANY, seed=0, output="relu", hidden="relu"):
+    return kind(np.random.default_rng(seed), sizes, count, loss, output, hidden)
 
 
 def terms(s):
@@ -41,8 +41,9 @@ def terms(s):
 
 
 def point_of(kind, setting, sizes, count=3, seed=0):
-    shadows = drawn(kind, setting.loss, sizes, count, seed)
-    return over_the_field(np.random.default_rng(seed), sizes, shadows, setting.loss)
+    names = setting.loss, setting.output, setting.hidden
+    shadows = drawn(kind, setting.loss, sizes, count, seed, *names[1:])
+    return over_the_field(np.random.default_rng(seed), sizes, shadows, *names)
 
 
 def test_sizes_are_distinct_odd_primes_so_that_factors_and_transposes_show():
@@ -88,10 +89,12 @@ def test_the_same_seed_gives_the_same_draws_and_another_seed_others(loss):
 
 @every_loss
 def test_extreme_draws_span_the_scales_of_every_threshold(loss):
-    """Of x, Z1, Z2 and of the residual, from 1e-12 to 1e12; as far as exp allows for cross-entropy."""
+    """Of x, Z1, Z2 and of the residual, from 1e-12 to 1e12; as far as exp allows for the cross-entropies."""
     s = drawn(draws.extreme, loss, count=200)
     _, (Z1, Z2) = terms(s)
-    for array in (s.x, Z1, Z2) + (() if loss == "cross_entropy" else (s.y,)):
+    if loss == "binary_cross_entropy":
+        assert abs(Z2).max() <= LARGEST_LOGIT * (1 + 1e-9)
+    for array in {"cross_entropy": (s.x, Z1, Z2), "quadratic": (s.x, Z1, Z2, s.y)}.get(loss, (s.x, Z1)):
         scales = np.log10(abs(array).max(axis=(1, 2)))
         assert scales.min() < -10 and scales.max() > 10
         assert np.histogram(scales, 6, (-12, 12))[0].all()
@@ -146,11 +149,11 @@ def test_at_the_kinks_ties_are_exact_and_nothing_else_is_near(loss):
 
 def loops(setting, params, x, y):
     """All cotangents as numbers, by loops: the residual, and sums of products."""
-    target = y.argmax(axis=1) if setting.loss == "cross_entropy" else y
-    Z1, O1, Z2, O2 = oracles.forward(params, x, setting.output)
+    target = y.argmax(axis=1) if setting.loss in OF_LABELS else y
+    Z1, O1, Z2, O2 = oracles.forward(params, x, setting.output, setting.hidden)
     w = oracles.factors(len(x), setting.reduction, None)
     dO2 = np.array([w[i] * np.array(oracles.residual(O2[i], target[i], setting.loss)) for i in range(len(x))])
-    dZ2 = np.where(Z2 > 0, dO2, 0) if setting.output == "relu" else dO2
+    dZ2 = dO2 * np.vectorize(oracles.slope)(Z2, setting.output)
     dO1 = np.array([[sum(g * v for g, v in zip(row, column, strict=True)) for column in params[2].T] for row in dZ2])
     found = {
         "Z1": Z1,
@@ -160,9 +163,9 @@ def loops(setting, params, x, y):
         "dO2": dO2,
         "dZ2": dZ2,
         "dO1": dO1,
-        "dZ1": np.where(Z1 > 0, dO1, 0),
+        "dZ1": dO1 * np.vectorize(oracles.slope)(Z1, setting.hidden),
     }
-    leaves = oracles.gradients(params, x, target, *setting)
+    leaves = oracles.gradients(params, x, target, *setting[:3], hidden=setting.hidden)
     return found | dict(zip(LEAVES, leaves, strict=True))
 
 
@@ -224,8 +227,19 @@ def nothing_remembered():
 def test_a_broken_reference_judges_nobody(monkeypatch, nothing_remembered):
     """A ReLU whose derivative is wrong deceives jax.grad, and not the derivative of the forward pass."""
     assert verify(derivation("quadratic"), loss="quadratic", precisions=()).verdict == "right"
-    monkeypatch.setattr(jax.nn, "relu", leaky_backwards)
+    monkeypatch.setitem(ACTIVATIONS, "relu", ACTIVATIONS["relu"]._replace(apply=leaky_backwards))
     evidence._right.cache_clear()
     reference.backward_jaxpr.cache_clear()
     with pytest.raises(OraclesDisagree, match="dW1"):
         verify(derivation("quadratic"), loss="quadratic", precisions=())
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_what_goes_into_a_sigmoid_stays_within_float64(output, hidden):
+    """Or exp leaves it and the draw counts for nothing."""
+    for kind in (draws.ordinary, draws.extreme):
+        Z1, Z2 = draws.forward(drawn(kind, "quadratic", output=output, hidden=hidden), hidden)
+        for Z, name in ((Z1, hidden), (Z2, output)):
+            assert name != "sigmoid" or abs(Z).max() <= LARGEST_LOGIT * (1 + 1e-9)
+            assert kind is draws.ordinary or abs(Z).max(axis=(1, 2)).min() < 1e-6

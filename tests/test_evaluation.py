@@ -8,9 +8,9 @@ from problems import on_device, problem
 from tolerances import assert_close
 
 from twolayer import evaluation
+from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.evaluation import Evaluation, evaluate, features, hits, predict, targets
 from twolayer.losses import LOSSES
-from twolayer.network import OUTPUTS
 
 
 def with_dead_units(case):
@@ -20,14 +20,14 @@ def with_dead_units(case):
     return case._replace(params=p._replace(b1=b1, b2=b2))
 
 
-def in_one_go(case, loss, output):
+def in_one_go(case, loss, output, hidden="relu"):
     """The same scores by the oracle, all rows at once."""
     params, x, y = case
-    _, O1, _, O2 = oracles.forward(params, x, output)
+    _, O1, _, O2 = oracles.forward(params, x, output, hidden)
     return Evaluation(
         loss=np.mean([oracles.value(o, t, loss) for o, t in zip(O2, y, strict=True)]),
         accuracy=(O2.argmax(axis=1) == y).mean() if y.ndim == 1 else np.nan,
-        dead_hidden=(O1 == 0).all(axis=0).sum(),
+        dead_hidden=(O1 == 0).all(axis=0).sum() if hidden == "relu" else 0,
         dead_outputs=(O2 == 0).all(axis=0).sum() if output == "relu" else 0,
         lost_classes=len(set(range(3)) - set(O2.argmax(axis=1))) if y.ndim == 1 else 0,
     )
@@ -44,11 +44,13 @@ def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, monkeypatch,
     assert_close(predict(*on_device(case[:2])), oracles.forward(*case[:2], "relu")[3])
 
 
+@pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_scores_follow_the_loss_and_the_output(loss, output):
+def test_scores_follow_the_loss_and_the_activations(loss, output, hidden):
     case = with_dead_units(problem(loss))
-    scores, expected = evaluate(*on_device(case), loss=loss, output=output), in_one_go(case, loss, output)
+    scores = evaluate(*on_device(case), loss=loss, output=output, hidden=hidden)
+    expected = in_one_go(case, loss, output, hidden)
     assert_close(scores._replace(accuracy=scores.loss), expected._replace(accuracy=expected.loss))
     np.testing.assert_allclose(scores.accuracy, expected.accuracy, rtol=1e-6)  # NaN for real targets
 
@@ -77,5 +79,6 @@ def test_a_tie_goes_to_the_lower_class():
 
 
 def test_cross_entropy_of_real_targets_is_refused():
-    with pytest.raises(ValueError, match="class labels"):
-        targets(jnp.zeros((3, 2), jnp.float32), "cross_entropy", 2, jnp.dtype("float32"))
+    for loss in ("cross_entropy", "binary_cross_entropy"):
+        with pytest.raises(ValueError, match=f"{loss} needs class labels"):
+            targets(jnp.zeros((3, 2), jnp.float32), loss, 2, jnp.dtype("float32"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from problems import problem
 
 from twolayer.datasets import load
-from twolayer.losses import LOSSES
+from twolayer.losses import LOSSES, OF_LABELS
 from twolayer.network import Params, init
 from twolayer.verification import exact
 from twolayer.verification.draws import Sizes
@@ -252,7 +252,7 @@ def batch(loss, sizes=SIZES, dtype=np.float32, seed=0):
     d, K, C, m = sizes
     rng = np.random.default_rng(seed)
     params = Params(rng.normal(size=(K, d)), rng.normal(size=K), rng.normal(size=(C, K)), rng.normal(size=C) + 1)
-    y = np.eye(C)[rng.integers(C, size=m)] if loss == "cross_entropy" else rng.normal(size=(m, C))
+    y = np.eye(C)[rng.integers(C, size=m)] if loss in OF_LABELS else rng.normal(size=(m, C))
     return Params(*(p.astype(dtype) for p in params)), rng.normal(size=(m, d)).astype(dtype), y.astype(dtype)
 
 

@@ -1,5 +1,6 @@
 """The prime field: its identities are those of exp and of rational functions, and of nothing else."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from twolayer.losses import LOSSES
 from twolayer.verification.interpreter import interpret, where
 from twolayer.verification.numbers.degrees import Degrees
 from twolayer.verification.numbers.dual import Dual, DualValue
-from twolayer.verification.numbers.field import NO_VALUE_OF_LOG, Field, G, P, Q
+from twolayer.verification.numbers.field import MODULI, NO_VALUE_OF_LOG, Field, G, P, Q
 from twolayer.verification.numbers.literals import simplest_rational
 from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
 
@@ -169,10 +170,33 @@ def is_prime(n):
     return all(pow(b, odd, n) == 1 or any(pow(b, odd << i, n) == n - 1 for i in range(twos)) for b in bases)
 
 
-def test_p_is_the_largest_safe_prime_of_61_bits_and_g_generates_the_subgroup():
-    assert P == 2 * Q + 1 and P < 2**61
-    safe = next(q for q in range(2**60 - 1, 0, -1) if is_prime(q) and is_prime(2 * q + 1))
-    assert safe == Q and G != 1 and pow(G, Q, P) == 1
+def test_the_moduli_are_the_largest_chain_of_four_primes_below_61_bits_and_g_generates_the_subgroups():
+    """Each is twice the next and one more; so exp maps the numbers by the next to the subgroup of that order."""
+
+    def chain(s):
+        return [8 * s + 7, 4 * s + 3, 2 * s + 1, s]
+
+    largest = next(s for s in range(2**58 - 2, 0, -1) if all(map(is_prime, chain(s))))
+    assert chain(largest) == list(MODULI) and MODULI[:2] == (P, Q)
+    assert all(pow(G, order, modulus) == 1 for modulus, order in itertools.pairwise(MODULI)) and G != 1
+
+
+def test_an_exp_of_an_exp_of_an_exp_obeys_its_rules():
+    """exp(exp(exp(a)) + b) = exp(exp(exp(a))) exp(b), and exp(2 s(a)) = exp(s(a))^2 for the logistic function s."""
+    field, rng = Field(3), np.random.default_rng(0)
+    a, b = (field.random(rng, rng.normal(size=(3, 4)), depth=4) for _ in range(2))
+    two, tower = field.constant(np.float64(2)), field.exp(field.exp(a))
+    one = field.exp(field.add(tower, b))
+    assert (one.element == field.mul(field.exp(tower), field.exp(b)).element).all()
+    s = field.logistic(a)
+    assert (field.exp(field.mul(two, s)).element == field.power(field.exp(s), 2).element).all()
+    assert (field.exp(field.add(s, s)).element != field.exp(s).element).all()
+
+
+def test_without_an_exponent_of_the_exponent_an_exp_of_an_exp_is_unknown():
+    field, rng = Field(3), np.random.default_rng(0)
+    a = field.random(rng, rng.normal(size=(3, 4)))
+    assert opaque_mask(field.exp(field.exp(a)).element).all()
 
 
 residues = st.integers(0, P - 1)

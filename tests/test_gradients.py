@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 from problems import compiled, on_device, problem, unequal_weights
 from tolerances import assert_close
 
+import twolayer.activations
 import twolayer.losses
 import twolayer.network
+from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.gradients import GRADIENTS, closed_form
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS, Params, forward
+from twolayer.network import Params, forward
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 every_engine = pytest.mark.parametrize("engine", GRADIENTS)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_output = pytest.mark.parametrize("output", OUTPUTS)
+every_hidden = pytest.mark.parametrize("hidden", HIDDEN)
 every_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
 
 
@@ -31,36 +34,38 @@ def in_numpy(case, weights=None):
     return jax.tree.map(lambda a: np.asarray(a, None if a.dtype == np.int32 else np.float64), (*case, weights))
 
 
-def check_against_the_loops(case, names, weights=None):
+def check_against_the_loops(case, names, weights=None, hidden="relu"):
     """Both engines give the loss and the gradient of the float64 loops."""
     *arguments, factors = in_numpy(case, weights)
     expected = (
-        oracles.total(*arguments, *names, factors),
-        Params(*oracles.gradients(*arguments, *names, factors)),
+        oracles.total(*arguments, *names, factors, hidden),
+        Params(*oracles.gradients(*arguments, *names, factors, hidden)),
     )
     for engine in GRADIENTS:
-        assert_close(compiled(engine, *names)(*case, weights), expected)
+        assert_close(compiled(engine, *names, hidden)(*case, weights), expected)
 
 
 @pytest.mark.parametrize(("dtype", "weighted"), [("float32", False), ("float64", True)])
 @every_reduction
 @every_output
+@every_hidden
 @every_loss
-def test_both_engines_equal_the_loops(loss, output, reduction, dtype, weighted, float64):
+def test_both_engines_equal_the_loops(loss, hidden, output, reduction, dtype, weighted, float64):
     weights = unequal_weights(dtype=dtype) if weighted else None
-    check_against_the_loops(problem(loss, dtype), (loss, output, reduction), weights)
+    check_against_the_loops(problem(loss, dtype), (loss, output, reduction), weights, hidden)
 
 
 @settings(max_examples=15)
 @given(
     sizes=st.fixed_dictionaries({name: st.integers(1, 5) for name in ("m", "d", "K", "C")}),
     names=st.tuples(st.sampled_from(list(LOSSES)), st.sampled_from(list(OUTPUTS)), st.sampled_from(REDUCTIONS)),
+    hidden=st.sampled_from(HIDDEN),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_both_engines_equal_the_loops_for_any_sizes(sizes, names, seed):
+def test_both_engines_equal_the_loops_for_any_sizes(sizes, names, hidden, seed):
     """One example, one pixel, one hidden unit, one output: no size is special."""
     with jax.enable_x64(True):
-        check_against_the_loops(problem(names[0], "float64", **sizes, seed=seed), names)
+        check_against_the_loops(problem(names[0], "float64", **sizes, seed=seed), names, hidden=hidden)
 
 
 @every_output
@@ -192,7 +197,7 @@ def test_the_closed_form_never_differentiates_automatically(monkeypatch):
     with pytest.raises(AssertionError, match="automatic differentiation"):
         GRADIENTS["autodiff"]()(*on_device(problem("cross_entropy")))
 
-    for source in (closed_form, twolayer.losses, twolayer.network):
+    for source in (closed_form, twolayer.losses, twolayer.network, twolayer.activations):
         nodes = list(ast.walk(ast.parse(inspect.getsource(source))))
         used = {getattr(node, "attr", getattr(node, "id", None)) for node in nodes}
         assert not used & (differentiators | {"custom_vjp", "custom_jvp", "autodiff"})

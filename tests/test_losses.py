@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("strict_dtypes")
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 COMPILED = {name: jax.jit(loss) for name, loss in LOSSES.items()}
-cross_entropy, quadratic = COMPILED["cross_entropy"], COMPILED["quadratic"]
+cross_entropy, quadratic, binary_cross_entropy = map(COMPILED.get, LOSSES)
 
 
 def predictions(name, dtype="float32"):
@@ -38,10 +38,40 @@ def test_value_and_residual_equal_the_loops(name, dtype):
     assert_close(COMPILED[name](O2, y), Loss(values, residuals))
 
 
-def test_the_residual_is_what_jax_derives_from_the_value(dtype):
-    """Of the quadratic loss this is one subtraction; the softmax is the one to get wrong."""
-    O2, y = predictions("cross_entropy", dtype)
-    assert_close(cross_entropy(O2, y).residual, slope_of_cross_entropy(O2, y))
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
+def test_the_residual_is_what_jax_derives_from_the_value(name, dtype):
+    """Of the quadratic loss this is one subtraction; the others are the ones to get wrong."""
+    O2, y = on_device(predictions(name, dtype))
+    assert_close(COMPILED[name](O2, y).residual, jax.grad(lambda O2: LOSSES[name](O2, y).value.sum())(O2))
+
+
+def test_zero_predictions_cost_log_two_an_output_in_binary_cross_entropy(dtype):
+    """A sigmoid of 0 is 1/2, for the labelled class and for the others."""
+    value, residual = binary_cross_entropy(np.zeros((2, 3), dtype), np.int32([0, 2]))
+    assert_close(value, np.full(2, 3 * np.log(2)))
+    np.testing.assert_array_equal(residual, [[-0.5, 0.5, 0.5], [0.5, 0.5, -0.5]])
+    slope = jax.grad(lambda O2: binary_cross_entropy(O2, np.int32([0, 2]))[0].sum())(jnp.zeros((2, 3), dtype))
+    np.testing.assert_array_equal(slope, residual)
+
+
+def test_binary_cross_entropy_of_saturated_sigmoids_keeps_all_digits():
+    """In float32 the sigmoid of 20 is 1, and its loss would be 0 where 2e-9 is right. Of 10^4 nothing overflows."""
+    O2 = np.float32([[20, -20], [-20, 20], [1e4, -1e4], [-1e4, 1e4]])
+    value, residual = map(np.asarray, binary_cross_entropy(O2, np.int32([0, 0, 0, 0])))
+    small = np.exp(-20.0)
+    assert_close(value[:2], np.array([2 * small, 40]))
+    assert_close(residual[:2], np.array([[-small, small], [-1, 1]]))
+    np.testing.assert_array_equal(value[2:], [0, 2e4])
+    np.testing.assert_array_equal(residual[2:], [[0, 0], [-1, 1]])
+
+
+def test_binary_cross_entropy_is_that_of_a_network_with_sigmoid_outputs(float64):
+    """Nielsen's eq. 63 of a = s(O2), and its gradient back through the sigmoid, where it is not saturated."""
+    O2, y = predictions("binary_cross_entropy", "float64")
+    a, t = 1 / (1 + np.exp(-O2)), np.eye(5)[y]
+    value, residual = binary_cross_entropy(O2, y)
+    assert_close(value, -(t * np.log(a) + (1 - t) * np.log(1 - a)).sum(axis=1))
+    assert_close(residual, (a - t) / (a * (1 - a)) * a * (1 - a))
 
 
 def test_cross_entropy_does_not_see_a_constant_added_to_all_outputs(dtype):

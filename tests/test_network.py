@@ -10,7 +10,8 @@ import pytest
 from problems import problem
 from tolerances import assert_close, assert_identical
 
-from twolayer.network import OUTPUTS, SCHEMES, Params, Trace, forward, grown, init
+from twolayer.activations import HIDDEN, OUTPUTS
+from twolayer.network import SCHEMES, Params, Trace, forward, grown, init
 
 # The variance of one entry of W1, W2 and of both biases for d inputs, K hidden units and C outputs, as published.
 VARIANCES = {
@@ -21,17 +22,20 @@ VARIANCES = {
     "glorot": lambda d, K, C: (2 / (d + K), 2 / (K + C), 0),
     "ntk": lambda d, K, C: (1 / d, 1 / K, 0.01),
     "mean_field": lambda d, K, C: (1 / d, 1 / K**2, 0),
+    "nielsen_large": lambda d, K, C: (1, 1, 1),
+    "nielsen": lambda d, K, C: (1 / d, 1 / K, 1),
 }
 
 
+@pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_forward_equals_the_loops(output, dtype, strict_dtypes):
+def test_forward_equals_the_loops(output, hidden, dtype, strict_dtypes):
     params, x, _ = problem("cross_entropy", dtype)
-    trace = jax.jit(functools.partial(forward, output=output))(params, x)
-    expected = Trace(*oracles.forward(params, x, output))
+    trace = jax.jit(functools.partial(forward, output=output, hidden=hidden))(params, x)
+    expected = Trace(*oracles.forward(params, x, output, hidden))
     assert_close(trace, expected)
     # Or the tests of the gradient would not see a mask that is missing or the wrong way round.
-    for Z in (expected.Z1, expected.Z2):
+    for Z in (expected.Z1, expected.Z2) if hidden == "relu" else (expected.Z1,):
         assert (Z > 0).any(axis=0).all() and (Z < 0).any(axis=0).all()
 
 

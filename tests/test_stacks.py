@@ -7,8 +7,9 @@ from problems import compiled, on_device, problem, unequal_weights
 from tolerances import assert_close
 
 from twolayer import stacks
+from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS, Params, forward
+from twolayer.network import Params, forward
 
 N = 4
 
@@ -26,13 +27,14 @@ def one_of(params, n):
 @pytest.mark.parametrize("engine", stacks.GRADIENTS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_network_has_the_gradient_that_it_has_alone(loss, output, reduction, engine, float64):
+def test_each_network_has_the_gradient_that_it_has_alone(loss, hidden, output, reduction, engine, float64):
     params, x, y = stacked(loss)
     weights = unequal_weights(dtype="float64")
-    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction))(params, x, y, weights)
+    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction, hidden=hidden))(params, x, y, weights)
     for n in range(N):
-        alone = compiled("closed_form", loss, output, reduction)(one_of(params, n), x, y, weights)
+        alone = compiled("closed_form", loss, output, reduction, hidden)(one_of(params, n), x, y, weights)
         assert_close((losses[n], one_of(gradients, n)), alone)
 
 
@@ -47,11 +49,12 @@ def test_each_network_can_have_targets_of_its_own(engine, float64):
         assert_close(O2[n], forward(*on_device((one_of(params, n), x))).O2)
 
 
-def test_activations_are_those_of_each_network_turned(float64):
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_activations_are_those_of_each_network_turned(hidden, float64):
     params, x, _ = on_device(stacked("quadratic"))
-    together = stacks.forward(params, x)
+    together = stacks.forward(params, x, hidden=hidden)
     for n in range(N):
-        alone = forward(one_of(params, n), x)
+        alone = forward(one_of(params, n), x, hidden=hidden)
         assert_close([a[n].T for a in together], list(alone))
 
 
@@ -62,7 +65,7 @@ def test_scalar_regression_and_a_single_network(float64):
     assert_close((losses[0], one_of(gradients, 0)), compiled("closed_form", "quadratic")(one_of(params, 0), x, y))
 
 
-@pytest.mark.parametrize("argument", ["loss", "output", "reduction"])
+@pytest.mark.parametrize("argument", ["loss", "output", "reduction", "hidden"])
 def test_unknown_names_are_refused(argument):
     with pytest.raises(ValueError, match=f"{argument}='third' is not known"):
         stacks.closed_form(**{argument: "third"})

@@ -17,7 +17,7 @@ import scripts
 from experiments import flags
 from experiments.cli import BadInput
 from experiments.runs import Run
-from twolayer import datasets, distortions, gradients, losses, network, optimizers
+from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
 TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
@@ -399,7 +399,8 @@ def test_the_flags_offer_what_the_library_has():
     assert flags.DATASETS == list(datasets.NAMES)
     assert flags.LOSSES == list(losses.LOSSES)
     assert flags.REDUCTIONS == list(losses.REDUCTIONS)
-    assert flags.OUTPUTS == list(network.OUTPUTS)
+    assert flags.OUTPUTS == list(activations.OUTPUTS)
+    assert flags.ACTIVATIONS == list(activations.HIDDEN)
     assert flags.GRADIENTS == list(gradients.GRADIENTS)
     assert flags.SCHEMES == list(network.SCHEMES)
     assert flags.OPTIMIZERS == list(optimizers.OPTIMIZERS)

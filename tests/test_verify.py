@@ -313,7 +313,7 @@ def test_what_cannot_be_judged_is_refused_in_one_line(name):
     assert isinstance(raised.value, RaisedInside) == ("raised" in str(raised.value) or name == "an exception")
 
 
-@pytest.mark.parametrize("option", ["loss", "output", "reduction", "relu_at_zero"])
+@pytest.mark.parametrize("option", ["loss", "output", "reduction", "activation", "relu_at_zero"])
 def test_unknown_options_are_refused_with_the_known_ones(option):
     with pytest.raises(ValueError, match=f"{option}='third' is not known; choose one of: "):
         judged(right, **{option: "third"})

@@ -20,7 +20,7 @@ from experiments.cli import BadInput
 from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
-from twolayer import datasets, gradients, losses, network, verification
+from twolayer import activations, datasets, gradients, losses, network, verification
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
@@ -230,12 +230,15 @@ def test_the_flags_offer_what_the_library_has():
     names = "FLAGS['{}'].parser.enum_values"
     code = (
         "import json; from experiments.verify import *; print(json.dumps(["
-        + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "reduction"))
+        + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "activation", "reduction"))
         + ", [f.name for f in FLAGS.get_key_flags_for_module('experiments.verify')]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
     *offered, flags = json.loads(done.stdout)
-    assert offered == [list(names) for names in (datasets.NAMES, losses.LOSSES, network.OUTPUTS, losses.REDUCTIONS)]
+    assert offered == [
+        list(names)
+        for names in (datasets.NAMES, losses.LOSSES, activations.OUTPUTS, activations.HIDDEN, losses.REDUCTIONS)
+    ]
     assert set(flags) == set(vars(Options()))
 
 
@@ -260,6 +263,7 @@ def test_verify_gets_what_the_flags_say(homework, verdict):
         "loss": "quadratic",
         "output": "identity",
         "reduction": "sum",
+        "activation": "relu",
         "own_loss": None,
         "batch": None,
         "relu_at_zero": "1/2",

@@ -35,11 +35,11 @@ def check_features(x: Shaped[Array, "..."], W1: Shaped[Array, "..."]) -> None:
         raise ValueError(f"x of shape {x.shape} holds a NaN")
 
 
-def check_labels(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
+def check_labels(loss: str, y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
     """Raise ValueError unless y is (m,) integer labels for O2 (m, C), in 0..C-1 where its values are known."""
     if not jnp.issubdtype(y.dtype, jnp.integer) or y.shape != O2.shape[:1]:
         raise ValueError(
-            f"cross_entropy needs y as integer labels (m,) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
+            f"{loss} needs y as integer labels (m,) for O2 (m, C): y is {y.dtype} of shape {y.shape}, "
             f"O2 has shape {O2.shape}"
         )
     if _any(y, lambda y: (y < 0) | (y >= O2.shape[1])):

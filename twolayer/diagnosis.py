@@ -31,7 +31,7 @@ def first_non_finite(
 
     The order is Z1, O1, Z2, O2, the loss, dW1, db1, dW2, db2, and the parameters after the step.
     """
-    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction)
+    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction, hidden=choices.activation)
     compute, n, outputs = jnp.dtype(choices.compute), len(train.x), state.params.b2.shape[0]
     update = make_update(choices, n)
 
@@ -42,7 +42,7 @@ def first_non_finite(
         low, x = cast(params, compute), inputs(choices, train, rows, key, state.epoch)
         loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
         new, moments = update(gradients, moments, params, numbers)
-        seen = forward(low, x, choices.output)._asdict() | {"the loss": loss}
+        seen = forward(low, x, choices.output, choices.activation)._asdict() | {"the loss": loss}
         seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
         seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}
         return new, moments, {name: jnp.isfinite(a).all() for name, a in seen.items()}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
 from twolayer.devices import split_examples
-from twolayer.losses import LOSSES
+from twolayer.losses import LOSSES, OF_LABELS
 from twolayer.network import Params, forward
 
 # Rows scored at once. The pre-activations of all 10,000 MNIST images at K = 32768 would be 1.3 GB; of 2,000, 0.26 GB.
@@ -17,13 +17,14 @@ CHUNK = 2000
 class Evaluation(NamedTuple):
     """Figures of a data set. A unit is dead when its ReLU is 0 on every example: there its gradient is 0 too.
 
-    An output can be all but dead, positive on a few examples and the largest on none: its class is lost as well.
+    A sigmoid is never dead. An output can be all but dead, positive on a few examples and the largest on none: its
+    class is lost as well.
     """
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]  # a fraction; NaN for real targets
-    dead_hidden: Int[Array, ""]
-    dead_outputs: Int[Array, ""]  # always 0 for the identity output
+    dead_hidden: Int[Array, ""]  # always 0 but for a ReLU
+    dead_outputs: Int[Array, ""]  # the same
     lost_classes: Int[Array, ""]  # classes that no example is given; 0 for real targets
 
 
@@ -44,17 +45,17 @@ def features(x: Num[Array, "m d"], scale: float, dtype: jnp.dtype) -> Float[Arra
 
 
 def targets(y: Shaped[Array, "m *C"], loss: str, outputs: int, dtype: jnp.dtype) -> Shaped[Array, "m *out"]:
-    """The y that `loss` takes: labels stay labels for cross-entropy and become one-hot rows for the quadratic loss.
+    """The y that `loss` takes: labels stay labels for the cross-entropies, the quadratic loss has one-hot rows.
 
     Real targets are cast to `dtype`, the one-hot rows have it.
 
     Raises:
-      ValueError: real targets for the cross-entropy, which needs classes.
+      ValueError: real targets for a loss that needs classes.
     """
     labels = jnp.issubdtype(y.dtype, jnp.integer)
-    if loss == "cross_entropy" and not labels:
-        raise ValueError("cross_entropy needs class labels, this data set has real targets; use the quadratic loss")
-    if loss == "cross_entropy":
+    if loss in OF_LABELS and not labels:
+        raise ValueError(f"{loss} needs class labels, this data set has real targets; use the quadratic loss")
+    if loss in OF_LABELS:
         return y
     return jax.nn.one_hot(y, outputs, dtype=dtype) if labels else y.astype(dtype)
 
@@ -74,6 +75,7 @@ def evaluate(
     scale: float = 1.0,
     loss: str = "cross_entropy",
     output: str = "relu",
+    hidden: str = "relu",
 ) -> Evaluation:
     """Score all n examples, in chunks. The loss is the mean over examples, whatever the reduction in training.
 
@@ -89,7 +91,7 @@ def evaluate(
         # The last chunk repeats the last example; a repetition counts for nothing in the sums, and changes no any().
         valid = rows < n
         at = jnp.minimum(rows, n - 1)
-        trace = forward(params, features(x[at], scale, params.W1.dtype), output)
+        trace = forward(params, features(x[at], scale, params.W1.dtype), output, hidden)
         value = LOSSES[loss](trace.O2, targets(y[at], loss, outputs, trace.O2.dtype)).value
         sums = jnp.where(valid, value, 0).sum(), jnp.where(valid, hits(trace.O2, y[at]), 0).sum()
         chosen = trace.O2.argmax(axis=1)[:, None] == jnp.arange(outputs)[None, :]
@@ -102,18 +104,20 @@ def evaluate(
     return Evaluation(
         loss=value.sum() / n,
         accuracy=correct.sum() / n,
-        dead_hidden=dead_hidden,
+        dead_hidden=dead_hidden if hidden == "relu" else jnp.int32(0),
         dead_outputs=dead_outputs if output == "relu" else jnp.int32(0),
         lost_classes=lost_classes if y.ndim == 1 else jnp.int32(0),
     )
 
 
-def predict(params: Params, x: Num[Array, "n d"], *, scale: float = 1.0, output: str = "relu") -> Float[Array, "n C"]:
+def predict(
+    params: Params, x: Num[Array, "n d"], *, scale: float = 1.0, output: str = "relu", hidden: str = "relu"
+) -> Float[Array, "n C"]:
     """O2 for all n stored examples, in chunks."""
     size = min(CHUNK, len(x))
     rows = jnp.arange(-(-len(x) // size) * size, dtype=jnp.int32).reshape(-1, size)
     chunks = jax.lax.map(
-        lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output).O2,
+        lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden).O2,
         jnp.minimum(rows, len(x) - 1),
     )
     return chunks.reshape(-1, chunks.shape[-1])[: len(x)]

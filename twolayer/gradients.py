@@ -2,26 +2,31 @@
 
     f(params, x, y, weights=None) -> (loss, gradients: Params)
 
-y is (m,) integer labels for cross-entropy and (m, C) real targets for the quadratic loss. `weights` (m,) are optional
-example weights. With `predict` the predictions come too, as jax.value_and_grad has it: ((loss, O2), gradients).
-Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
+y is (m,) integer labels for the cross-entropies and (m, C) real targets for the quadratic loss. `weights` (m,) are
+optional example weights. With `predict` the predictions come too, as jax.value_and_grad has it: ((loss, O2),
+gradients). Nothing that trains, sweeps or benchmarks can tell which of the two it was given.
 """
 
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
+from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
 from twolayer.checks import check_choice
 from twolayer.losses import LOSSES, REDUCTIONS, example_weights
-from twolayer.network import OUTPUTS, Params, forward
+from twolayer.network import Params, forward
 
 Gradient = Callable[..., tuple[Float[Array, ""], Params]]
 
 
 def closed_form(
-    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+    loss: str = "cross_entropy",
+    output: str = "relu",
+    reduction: str = "mean",
+    *,
+    hidden: str = "relu",
+    predict: bool = False,
 ) -> Gradient:
     """The hand-derived gradient. No automatic differentiation is used anywhere below.
 
@@ -36,7 +41,7 @@ def closed_form(
         factor      Jacobian of example i                         step, all examples at once           shape
         ------      ---------------------                         --------------------------           -----
         dL/dO2      w_i residual_i                                dO2 = w * residual                   (m, C)
-        dO2/dZ2     diag(1[Z2_i > 0]); I for identity             dZ2 = dO2 * 1[Z2 > 0]                (m, C)
+        dO2/dZ2     diag(1[Z2_i > 0])                             dZ2 = dO2 * 1[Z2 > 0]                (m, C)
         dZ2/dW2     dZ2_ik / dW2_kj = O1_ij                       dW2 = dZ2^T O1                       (C, K)
         dZ2/db2     I                                             db2 = sum_i dZ2_i                    (C,)
         dZ2/dO1     W2                                            dO1 = dZ2 W2                         (m, K)
@@ -44,14 +49,24 @@ def closed_form(
         dZ1/dW1     dZ1_ij / dW1_jl = x_il                        dW1 = dZ1^T x                        (K, d)
         dZ1/db1     I                                             db1 = sum_i dZ1_i                    (K,)
 
-    residual = d value / d O2 is softmax(O2) - onehot(y) for cross-entropy and O2 - y for the quadratic loss. The sums
+    These are the factors of a ReLU, in either layer. For the others, of layer l = 1 or 2:
+
+        sigmoid     diag(Ol_i (1 - Ol_i))                         dZl = dOl * Ol (1 - Ol)
+        identity    I                                             dZl = dOl                            (l = 2 only)
+
+    since s(z) = 1 / (1 + exp(-z)) has s' = exp(-z) / (1 + exp(-z))^2 = s (1 - s), which the forward pass has left in O.
+    activations.py has them side by side.
+
+    residual = d value / d O2 is softmax(O2) - onehot(y) for cross-entropy, O2 - y for the quadratic loss and
+    sigmoid(O2) - onehot(y) for binary cross-entropy, which has the output's sigmoid inside (losses.py). The sums
     over examples are the chain rule too: the parameters are shared by all of them, so their contributions add up; in
     dZ2^T O1 and dZ1^T x the matrix product does the adding. At the kink ReLU'(0) = 0, as in jax.nn.relu.
 
     Args:
-      loss: "cross_entropy" or "quadratic".
-      output: "relu" or "identity", the activation of the second layer.
+      loss: "cross_entropy", "quadratic" or "binary_cross_entropy".
+      output: "relu", "identity" or "sigmoid", the activation of the second layer.
       reduction: "mean" or "sum" over the examples.
+      hidden: "relu" or "sigmoid", the activation of the first layer.
       predict: whether to return O2 (m, C) beside the loss.
 
     Returns:
@@ -60,7 +75,7 @@ def closed_form(
     Raises:
       ValueError: a name is not known; from f, an argument's shape or value does not fit.
     """
-    check_names(loss, output, reduction)
+    check_names(loss, output, reduction, hidden)
 
     def loss_and_gradients(
         params: Params,
@@ -68,16 +83,16 @@ def closed_form(
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]:
-        Z1, O1, Z2, O2 = forward(params, x, output)
+        Z1, O1, Z2, O2 = forward(params, x, output, hidden)
         value, residual = LOSSES[loss](O2, y)
         w = example_weights(reduction, len(x), weights, value.dtype)
 
         dO2 = (residual * w[:, None]).astype(O2.dtype)
-        dZ2 = jnp.where(Z2 > 0, dO2, 0) if output == "relu" else dO2
+        dZ2 = ACTIVATIONS[output].back(Z2, O2, dO2)
         dW2 = dZ2.T @ O1
         db2 = dZ2.sum(axis=0)
         dO1 = dZ2 @ params.W2
-        dZ1 = jnp.where(Z1 > 0, dO1, 0)
+        dZ1 = ACTIVATIONS[hidden].back(Z1, O1, dO1)
         dW1 = dZ1.T @ x
         db1 = dZ1.sum(axis=0)
         total = (w * value).sum()
@@ -87,13 +102,18 @@ def closed_form(
 
 
 def autodiff(
-    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+    loss: str = "cross_entropy",
+    output: str = "relu",
+    reduction: str = "mean",
+    *,
+    hidden: str = "relu",
+    predict: bool = False,
 ) -> Gradient:
     """The gradient by reverse-mode differentiation of the loss: the oracle `closed_form` is held against.
 
     Arguments, returned function and errors are those of `closed_form`.
     """
-    check_names(loss, output, reduction)
+    check_names(loss, output, reduction, hidden)
 
     def total(
         params: Params,
@@ -101,7 +121,7 @@ def autodiff(
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
     ) -> Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]]:
-        O2 = forward(params, x, output).O2
+        O2 = forward(params, x, output, hidden).O2
         value = LOSSES[loss](O2, y).value
         total = (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
         return (total, O2) if predict else total
@@ -109,11 +129,12 @@ def autodiff(
     return jax.value_and_grad(total, has_aux=predict)
 
 
-def check_names(loss: str, output: str, reduction: str) -> None:
-    """Raise ValueError unless all three are known."""
+def check_names(loss: str, output: str, reduction: str, hidden: str = "relu") -> None:
+    """Raise ValueError unless all four are known."""
     check_choice("loss", loss, LOSSES)
     check_choice("output", output, OUTPUTS)
     check_choice("reduction", reduction, REDUCTIONS)
+    check_choice("hidden", hidden, HIDDEN)
 
 
 GRADIENTS: dict[str, Callable[..., Gradient]] = {"closed_form": closed_form, "autodiff": autodiff}

@@ -1,7 +1,7 @@
-"""The two losses (eqs. 1b and 2a), each a function of the prediction and the target of one batch.
+"""The losses (eqs. 1b and 2a, and one over sigmoids), each a function of the prediction and the target of one batch.
 
 A loss is a pair (value, residual), one entry per example: residual = d value / d O2. Back-propagation needs nothing
-else of a loss, so one closed form serves both, and a third loss is one more function here.
+else of a loss, so one closed form serves them all, and a fourth loss is one more function here.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twolayer.checks import check_choice, check_labels, check_targets
 
@@ -32,15 +32,41 @@ def cross_entropy(O2: Float[Array, "m C"], y: Int[Array, " m"]) -> Loss:
     Raises:
       ValueError: y is not (m,) integers, or a label lies outside 0..C-1.
     """
-    check_labels(y, O2)
-    O2 = _at_least_float32(O2)
-    # A comparison, not an index: on every backend it is cheaper than a gather, and its transpose than a scatter.
-    onehot = y[:, None] == jnp.arange(O2.shape[1], dtype=y.dtype)[None, :]
+    check_labels("cross_entropy", y, O2)
+    O2, onehot = _at_least_float32(O2), _is_label(O2, y)
     shifted = O2 - jax.lax.stop_gradient(O2.max(axis=1, keepdims=True))
     exps = jnp.exp(shifted)
     total = exps.sum(axis=1, keepdims=True)
     value = jnp.log(total[:, 0]) - jnp.where(onehot, shifted, 0).sum(axis=1)
     return Loss(value, exps / total - onehot.astype(O2.dtype))
+
+
+def binary_cross_entropy(O2: Float[Array, "m C"], y: Int[Array, " m"]) -> Loss:
+    """C binary cross-entropies, one for each class, of the sigmoids a = s(O2), for labels y in 0..C-1, t = onehot(y).
+
+        value_i    = - sum_k [t_ik log a_ik + (1 - t_ik) log(1 - a_ik)]
+        residual_i = a_i - t_i
+
+    This is Nielsen's cross-entropy (2015, chapter 3, eq. 63) of a network with sigmoid outputs. It takes what stands
+    before the sigmoid, so it goes with output="identity": the same function of the parameters, the same gradient and
+    the same largest output. Taken of a itself the residual would be (a - t) / (a (1 - a)), which is 0/0 in float32 as
+    soon as a sigmoid saturates; here the denominator has cancelled with the sigmoid's derivative. (Over another output
+    activation it is still a loss, but not his.)
+
+    With the sign v = -1 for the labelled class and 1 for the others: value = sum_k log(1 + exp(v O2)), and the residual
+    is v s(v O2). Nothing overflows, and nothing cancels where an output is sure and right.
+
+    Raises:
+      ValueError: y is not (m,) integers, or a label lies outside 0..C-1.
+    """
+    check_labels("binary_cross_entropy", y, O2)
+    O2 = _at_least_float32(O2)
+    sign = jnp.where(_is_label(O2, y), -1, 1).astype(O2.dtype)
+    z = sign * O2
+    # log(1 + exp(z)) without overflow. With minimum, not abs, so that jax.grad has 1/2 = s(0) at z = 0: there it
+    # takes the mean of both slopes, 0 and 1 of the maximum, 1 and -1 of the minimum.
+    softplus = jnp.maximum(z, 0) + jnp.log1p(jnp.exp(jnp.minimum(z, -z)))
+    return Loss(softplus.sum(axis=1), sign * jax.nn.sigmoid(z))
 
 
 def quadratic(O2: Float[Array, "m C"], y: Float[Array, "m C"]) -> Loss:
@@ -59,12 +85,22 @@ def quadratic(O2: Float[Array, "m C"], y: Float[Array, "m C"]) -> Loss:
     return Loss((residual * residual).sum(axis=1) / 2, residual)
 
 
+def _is_label(O2: Float[Array, "m C"], y: Int[Array, " m"]) -> Bool[Array, "m C"]:
+    # A comparison, not an index: on every backend it is cheaper than a gather, and its transpose than a scatter.
+    return y[:, None] == jnp.arange(O2.shape[1], dtype=y.dtype)[None, :]
+
+
 def _at_least_float32(a: Float[Array, "..."]) -> Float[Array, "..."]:
     # A mean over thousands of bfloat16 values would be good to two digits.
     return a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": cross_entropy, "quadratic": quadratic}
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "cross_entropy": cross_entropy,
+    "quadratic": quadratic,
+    "binary_cross_entropy": binary_cross_entropy,
+}
+OF_LABELS = ("cross_entropy", "binary_cross_entropy")  # these take labels; the others real targets
 REDUCTIONS = ("mean", "sum")
 
 

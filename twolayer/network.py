@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
 from twolayer.checks import check_choice, check_features, check_positive
 
 
@@ -33,34 +34,29 @@ class Trace(NamedTuple):
     O2: Float[Array, "m C"]
 
 
-def _identity(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return z
-
-
-# jax.nn.relu, not jnp.maximum: its derivative at the kink is 0, as in the closed form; jnp.maximum has 1/2 there.
-OUTPUTS: dict[str, Callable] = {"relu": jax.nn.relu, "identity": _identity}
-
-
-def forward(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Trace:
+def forward(params: Params, x: Float[Array, "m d"], output: str = "relu", hidden: str = "relu") -> Trace:
     """Both layers of the network (eq. 1a).
 
-        Z1 = x W1^T + b1    O1 = ReLU(Z1)       (m, K)
+        Z1 = x W1^T + b1    O1 = hidden(Z1)     (m, K)
         Z2 = O1 W2^T + b2   O2 = output(Z2)     (m, C)
 
     Args:
       params: weights as (out, in), biases as vectors.
       x: examples as rows.
-      output: "relu" is the author's equation; "identity" is the usual logit layer.
+      output: activation of the second layer: "relu" is the author's equation, "identity" is the usual logit layer,
+        "sigmoid" that of Nielsen (2015).
+      hidden: activation of the first layer, "relu" or "sigmoid".
 
     Raises:
-      ValueError: `output` is not a known name, or x does not fit W1 (both shapes are named), or holds a NaN.
+      ValueError: an activation is not a known name, or x does not fit W1 (both shapes are named), or holds a NaN.
     """
     check_choice("output", output, OUTPUTS)
+    check_choice("hidden", hidden, HIDDEN)
     check_features(x, params.W1)
     Z1 = x @ params.W1.T + params.b1[None, :]
-    O1 = jax.nn.relu(Z1)
+    O1 = ACTIVATIONS[hidden].apply(Z1)
     Z2 = O1 @ params.W2.T + params.b2[None, :]
-    return Trace(Z1, O1, Z2, OUTPUTS[output](Z2))
+    return Trace(Z1, O1, Z2, ACTIVATIONS[output].apply(Z2))
 
 
 class Scheme(NamedTuple):
@@ -94,6 +90,10 @@ SCHEMES: dict[str, Scheme] = {
     "ntk": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K, bias=0.1**2),
     # Mei et al. 2018, eq. 1: the output is a mean (1/K) sum_j a_j ReLU(w_j x), a_j ~ N(0, 1); 1/K is folded into W2.
     "mean_field": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K**2),
+    # Nielsen 2015, Neural Networks and Deep Learning, chapters 1 and 3: large_weight_initializer of his network2.py ...
+    "nielsen_large": Scheme(lambda d, K: 1, lambda K, C: 1, bias=1),
+    # ... and its default_weight_initializer, with weights over sqrt(fan_in) and the same biases.
+    "nielsen": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K, bias=1),
 }
 
 

@@ -9,33 +9,39 @@ one dense product each, for all networks together.
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 from twolayer import gradients
+from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
 from twolayer.checks import check_choice
 from twolayer.losses import LOSSES, Loss, example_weights
-from twolayer.network import OUTPUTS, Params, Trace
+from twolayer.network import Params, Trace
 
 Gradient = Callable[..., tuple[Float[Array, " N"], Params]]
 
 
-def forward(params: Params, x: Float[Array, "m d"], output: str = "relu") -> Trace:
+def forward(params: Params, x: Float[Array, "m d"], output: str = "relu", hidden: str = "relu") -> Trace:
     """Both layers of all networks (eq. 1a): Z1, O1 (N, K, m) and Z2, O2 (N, C, m).
 
     Raises:
-      ValueError: `output` is not a known name.
+      ValueError: an activation is not a known name.
     """
     check_choice("output", output, OUTPUTS)
+    check_choice("hidden", hidden, HIDDEN)
     N, K, d = params.W1.shape
     Z1 = (params.W1.reshape(N * K, d) @ x.T).reshape(N, K, len(x)) + params.b1[:, :, None]
-    O1 = jax.nn.relu(Z1)
+    O1 = ACTIVATIONS[hidden].apply(Z1)
     Z2 = params.W2 @ O1 + params.b2[:, :, None]
-    return Trace(Z1, O1, Z2, OUTPUTS[output](Z2))
+    return Trace(Z1, O1, Z2, ACTIVATIONS[output].apply(Z2))
 
 
 def closed_form(
-    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+    loss: str = "cross_entropy",
+    output: str = "relu",
+    reduction: str = "mean",
+    *,
+    hidden: str = "relu",
+    predict: bool = False,
 ) -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
 
@@ -48,7 +54,7 @@ def closed_form(
     Raises:
       ValueError: a name is not known.
     """
-    gradients.check_names(loss, output, reduction)
+    gradients.check_names(loss, output, reduction, hidden)
 
     def losses_and_gradients(
         params: Params,
@@ -57,17 +63,17 @@ def closed_form(
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]:
         (N, K, d), m = params.W1.shape, len(x)
-        Z1, O1, Z2, O2 = forward(params, x, output)
+        Z1, O1, Z2, O2 = forward(params, x, output, hidden)
         each = jax.vmap(lambda O2, y: _columns(LOSSES[loss](O2.T, y)), in_axes=(0, _axis_of(y)))
         value, residual = each(O2, y)
         w = example_weights(reduction, m, weights, value.dtype)
 
         dO2 = (residual * w[None, None, :]).astype(O2.dtype)
-        dZ2 = jnp.where(Z2 > 0, dO2, 0) if output == "relu" else dO2
+        dZ2 = ACTIVATIONS[output].back(Z2, O2, dO2)
         dW2 = dZ2 @ O1.swapaxes(1, 2)
         db2 = dZ2.sum(axis=2)
         dO1 = params.W2.swapaxes(1, 2) @ dZ2
-        dZ1 = jnp.where(Z1 > 0, dO1, 0)
+        dZ1 = ACTIVATIONS[hidden].back(Z1, O1, dO1)
         dW1 = (dZ1.reshape(N * K, m) @ x).reshape(N, K, d)
         db1 = dZ1.sum(axis=2)
         losses = (w[None, :] * value).sum(axis=1)
@@ -77,10 +83,15 @@ def closed_form(
 
 
 def autodiff(
-    loss: str = "cross_entropy", output: str = "relu", reduction: str = "mean", *, predict: bool = False
+    loss: str = "cross_entropy",
+    output: str = "relu",
+    reduction: str = "mean",
+    *,
+    hidden: str = "relu",
+    predict: bool = False,
 ) -> Gradient:
     """`gradients.autodiff` of each network, by vmap. Arguments, result and errors are those of closed_form."""
-    one = gradients.autodiff(loss, output, reduction, predict=predict)
+    one = gradients.autodiff(loss, output, reduction, hidden=hidden, predict=predict)
     return lambda params, x, y, weights=None: jax.vmap(one, in_axes=(0, None, _axis_of(y), None))(params, x, y, weights)
 
 

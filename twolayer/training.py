@@ -65,6 +65,7 @@ class Choices:
 
     loss: str = "cross_entropy"
     output: str = "relu"
+    activation: str = "relu"  # of the hidden layer
     reduction: str = "mean"
     gradient: str = "closed_form"
     optimizer: str = "adam"
@@ -117,7 +118,8 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
     """
     check_choice("gradient", choices.gradient, networks.engines)
     check_positive(batch_size=choices.batch_size, epochs=choices.epochs)
-    gradient = networks.engines[choices.gradient](choices.loss, choices.output, choices.reduction, predict=True)
+    engine = networks.engines[choices.gradient]
+    gradient = engine(choices.loss, choices.output, choices.reduction, hidden=choices.activation, predict=True)
     compute = jnp.dtype(choices.compute)
 
     def epoch(

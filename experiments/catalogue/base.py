@@ -9,9 +9,9 @@ A slot is the name to the left of the equals sign: the forward pass, E and P of 
 
 import dataclasses
 
-from twolayer import losses, network
+from twolayer import losses
 
-LOSSES, OUTPUTS, REDUCTIONS = tuple(losses.LOSSES), tuple(network.OUTPUTS), tuple(losses.REDUCTIONS)
+LOSSES, OUTPUTS, REDUCTIONS = ("cross_entropy", "quadratic"), ("relu", "identity"), tuple(losses.REDUCTIONS)
 # Written out, not imported from the checker: the catalogue judges it and depends on none of it.
 LEAVES = ("dW1", "db1", "dW2", "db2")
 STEPS = ("dO2", "dZ2", "dW2", "db2", "dO1", "dZ1", "dW1", "db1")

@@ -45,6 +45,26 @@ def distorted_digits(path: Path, panels: Sequence[tuple[str, Float[np.ndarray, "
     save(figure, path)
 
 
+def learning_curve(
+    path: Path, published: Mapping[int, float], ours: Mapping[str, Mapping[int, Sequence[float]]]
+) -> None:
+    """Accuracy in percent over the number of training examples: published, and the networks of each kind of ours."""
+    figure = Figure((5.6, 3.6), DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(list(published), list(published.values()), "d-", color=RED, markersize=5, mew=0, label="published")
+    for (kind, values), color in zip(ours.items(), (BLUE, GREY), strict=True):
+        if values:
+            means = [np.mean(some) for some in values.values()]
+            axes.plot(list(values), means, "-", color=color, label=f"ours, {kind}")
+        for size, some in values.items():
+            axes.plot(np.full(len(some), size), some, "o", color=color, alpha=0.4, markersize=4, mew=0)
+    axes.set(xscale="log", xlabel="training images", ylabel="% validation")
+    axes.grid(color=PALE)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
 def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
     figure = Figure((9.0, 3.6), DPI, layout="constrained")

@@ -131,7 +131,8 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
 
 def _score(job: StackJob) -> Callable:
     """(params of N networks, their numbers, test examples) -> the evaluation of each."""
-    options = {"scale": job.choices.scale, "loss": job.choices.loss, "output": job.choices.output}
+    choices = job.choices
+    options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation, "scale": choices.scale}
 
     def one(params: Params, numbers: Numbers, test: Examples) -> Evaluation:
         seen = with_noise(test, numbers)

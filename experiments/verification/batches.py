@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.cli import BadInput, bad_input
 from twolayer import datasets, network
+from twolayer.losses import OF_LABELS
 
 FORMS = {
     "W1": ("(K, d)", {2}),
@@ -106,6 +107,6 @@ def _targets(where: str, y: np.ndarray, C: int, loss: str) -> np.ndarray:
         if not 0 <= y.min() <= y.max() < C:
             raise BadInput(f"{where}: y holds labels {y.min()}..{y.max()}, expected 0..{C - 1}")
         return y[:, None] == np.arange(C)
-    if loss == "cross_entropy" and not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
-        raise BadInput(f"{where}: y is not one-hot, which cross_entropy needs; real targets go with --loss=quadratic")
+    if loss in OF_LABELS and not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+        raise BadInput(f"{where}: y is not one-hot, which {loss} needs; real targets go with --loss=quadratic")
     return y

@@ -31,6 +31,7 @@ class Options:
     loss: str = "cross_entropy"
     output: str = "relu"
     reduction: str = "mean"
+    activation: str = "relu"
     json: str | None = None
     report: str | None = None
     time_limit: float = 60.0
@@ -97,6 +98,7 @@ def _judge(
                         loss=options.loss,
                         output=options.output,
                         reduction=options.reduction,
+                        activation=options.activation,
                         own_loss=derivation.loss,
                         batch=batch,
                         relu_at_zero=options.relu_at_zero,
@@ -111,7 +113,9 @@ def _judge(
 def _derivation(file: loading.File | None, options: Options) -> contextlib.AbstractContextManager[Derivation]:
     if file:
         return loading.loaded(file)
-    return contextlib.nullcontext(loading.closed_form(options.loss, options.output, options.reduction))
+    return contextlib.nullcontext(
+        loading.closed_form(options.loss, options.output, options.reduction, options.activation)
+    )
 
 
 def _batch(options: Options) -> "Batch | None":
@@ -148,7 +152,7 @@ def _write(
     if not (json or report):
         return
     facts = provenance.provenance()
-    question = {name: getattr(options, name) for name in ("loss", "output", "reduction")}
+    question = {name: getattr(options, name) for name in ("loss", "output", "reduction", "activation")}
     with cli.bad_input(OSError):
         if json:
             checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
@@ -164,7 +168,8 @@ def _write(
 def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
     from experiments.verification import screen
 
-    name = f"{derivation.name}: {options.loss}, output {options.output}, {options.reduction}"
+    hidden = f", hidden {options.activation}" if options.activation != "relu" else ""
+    name = f"{derivation.name}: {options.loss}, output {options.output}{hidden}, {options.reduction}"
     text = screen.render(verdict, name, source=derivation.source, colour=screen.wants_colour(sys.stdout))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks

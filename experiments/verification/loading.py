@@ -78,15 +78,16 @@ def loaded(file: File) -> Iterator[Derivation]:
         sys.modules.pop(MODULE, None)
 
 
-def closed_form(loss: str, output: str, reduction: str) -> Derivation:
+def closed_form(loss: str, output: str, reduction: str, activation: str = "relu") -> Derivation:
     """The package's own derivation, in the form of a user's: targets are one-hot, the gradients are a dict."""
     from twolayer import gradients
+    from twolayer.losses import OF_LABELS
     from twolayer.network import Params
 
-    engine = gradients.closed_form(loss, output, reduction)
+    engine = gradients.closed_form(loss, output, reduction, hidden=activation)
 
     def closed_form_gradients(params, x, y):
-        target = y.argmax(axis=1) if loss == "cross_entropy" else y
+        target = y.argmax(axis=1) if loss in OF_LABELS else y
         _, grads = engine(Params(params.W1, params.b1, params.W2, params.b2), x, target)
         return {f"d{name}": grad for name, grad in grads._asdict().items()}
 

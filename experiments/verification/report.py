@@ -18,6 +18,7 @@ class Source:
     loss: str
     output: str
     reduction: str
+    activation: str = "relu"
     versions: dict[str, str | None] = dataclasses.field(default_factory=dict)
 
 
@@ -47,13 +48,13 @@ def _question(source: Source) -> list[str]:
         f"Is this derivation the gradient of the {source.loss.replace('_', '-')} loss ({source.reduction} over the "
         f"examples) of a two-layer network with output {source.output}? Examples are rows: $x$ is $(m, d)$, with $d$ "
         "inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is $\\partial L / \\partial A$.",
-        *(f"$$\n{equation}\n$$" for equation in equations.network(source.output)),
+        *(f"$$\n{equation}\n$$" for equation in equations.network(source.output, source.activation)),
         f"$$\n{equations.loss(source.loss, source.reduction)}\n$$",
     ]
 
 
 def _steps(verdict: Verdict, source: Source) -> list[str]:
-    right = equations.steps(source.loss, source.output, source.reduction)
+    right = equations.steps(source.loss, source.output, source.reduction, source.activation)
     rows = []
     for name in STEPS:
         step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)

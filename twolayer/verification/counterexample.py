@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from twolayer.losses import OF_LABELS
 from twolayer.verification.draws import Shadows, Sizes
 from twolayer.verification.reference import Setting
 from twolayer.verification.trials import Evaluate, Trial, program, trial
@@ -98,10 +99,10 @@ def _drawn(task: _Task, sizes: Sizes, scaled: bool) -> _Cases:
     rng = np.random.default_rng(0)
     d, K, C, m = sizes
     integers = rng.choice(INTEGERS, (CASES, K * d + K + C * K + C + m * d + m * C))
-    if task.setting.loss == "cross_entropy":
+    if task.setting.loss in OF_LABELS:
         integers[:, -m * C :] = np.eye(C, dtype=int)[rng.integers(C, size=(CASES, m))].reshape(CASES, -1)
     exponents = rng.integers(-EXPONENTS, EXPONENTS + 1, (CASES, 4)) * (rng.random((CASES, 4)) < 0.5) * scaled
-    if task.setting.loss == "cross_entropy":
+    if task.setting.loss in OF_LABELS:
         exponents[:, 2], exponents[:, 3] = np.minimum(exponents[:, 2], LOGIT_EXPONENTS), 0
     return _Cases(integers, exponents)
 
@@ -142,7 +143,7 @@ def _simplest(task: _Task, sizes: Sizes, cases: _Cases) -> int | None:
 def _simplified(task: _Task, sizes: Sizes, case: _Cases) -> _Cases:
     """Change one number at a time, towards zero, for as long as the case stays wrong and becomes simpler."""
     n = case.integers.shape[1]
-    labels = range(n - sizes.m * sizes.C, n) if task.setting.loss == "cross_entropy" else ()
+    labels = range(n - sizes.m * sizes.C, n) if task.setting.loss in OF_LABELS else ()
     for _ in range(ROUNDS):
         numbers = np.concatenate([case.integers, case.exponents], axis=1)[0]
         moves = [numbers]  # first, so that it stays unless another is simpler

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.losses import OF_LABELS
+
 
 class Sizes(NamedTuple):
     """d inputs, K hidden units, C outputs, m examples."""
@@ -40,37 +42,42 @@ SMALL = Sizes(3, 2, 2, 2)
 ONE_OUTPUT = Sizes(3, 7, 1, 5)
 MNIST = Sizes(784, 5, 10, 7)
 
-LARGEST_LOGIT = 200  # exp(200)^3 is still a float64
+LARGEST_LOGIT = 200  # exp(200)^3 is still a float64; so large is what goes into a softmax or a sigmoid, at most
 MARGIN = 1e-9  # of the terms that cancel in a pre-activation: rounding decides no sign
 
 
-def ordinary(rng: np.random.Generator, sizes: Sizes, draws: int, loss: str) -> Shadows:
+def ordinary(
+    rng: np.random.Generator, sizes: Sizes, draws: int, loss: str, output: str = "relu", hidden: str = "relu"
+) -> Shadows:
     """Shadows of order one, every step of back-propagation carrying something."""
-    return _keep(draws, lambda: _fit_logits(_normal(rng, sizes, 2 * draws, loss), loss), loss)
+    return _keep(draws, lambda: _fit(_normal(rng, sizes, 2 * draws, loss), loss, output, hidden), hidden)
 
 
-def extreme(rng: np.random.Generator, sizes: Sizes, draws: int, loss: str) -> Shadows:
+def extreme(
+    rng: np.random.Generator, sizes: Sizes, draws: int, loss: str, output: str = "relu", hidden: str = "relu"
+) -> Shadows:
     """Shadows whose scales are drawn, for each draw, from 1e-12 to 1e12: those of x, Z1, Z2 and y independently.
 
-    For cross-entropy the outputs differ by LARGEST_LOGIT at most, since exp must stay within float64; but a third of
-    the draws have a common offset of up to 1e12 in b2.
+    What enters a softmax or a sigmoid is LARGEST_LOGIT at most, since exp must stay within float64; but under a softmax
+    a third of the draws have a common offset of up to 1e12 in b2.
     """
+    softmax = loss == "cross_entropy" and output != "sigmoid"
 
     def propose() -> Shadows:
         n = 3 * draws
         s = _normal(rng, sizes, n, loss)
         at_x, at_Z1, at_Z2, at_y = (10 ** rng.uniform(-12, 12, (4, n)))[..., None, None]
         W2, b2 = s.W2 * at_Z2 / at_Z1, s.b2 * at_Z2[..., 0]
-        y = s.y if loss == "cross_entropy" else s.y * np.where(rng.random((n, 1, 1)) < 0.5, at_Z2, at_y)
+        y = s.y if loss in OF_LABELS else s.y * np.where(rng.random((n, 1, 1)) < 0.5, at_Z2, at_y)
         s = Shadows(s.W1 * at_Z1 / at_x, s.b1 * at_Z1[..., 0], W2, b2, s.x * at_x, y)
-        s = _fit_logits(s, loss)
+        s = _fit(s, loss, output, hidden)
         offset = np.where(rng.random(n) < 1 / 3, 10 ** rng.uniform(0, 12, n), 0)
-        return s._replace(b2=s.b2 + offset[:, None]) if loss == "cross_entropy" else s
+        return s._replace(b2=s.b2 + offset[:, None]) if softmax else s
 
-    return _keep(draws, propose, loss)
+    return _keep(draws, propose, hidden)
 
 
-def every_pattern(rng: np.random.Generator, sizes: Sizes, loss: str) -> Shadows:
+def every_pattern(rng: np.random.Generator, sizes: Sizes, loss: str, hidden: str = "relu") -> Shadows:
     """One draw for each activation pattern of both layers that the sizes allow; needs d >= m.
 
     For a pattern of Z1 the weights are solved for: x has independent rows. Then for each output, in turn, weights are
@@ -82,62 +89,76 @@ def every_pattern(rng: np.random.Generator, sizes: Sizes, loss: str) -> Shadows:
         s = _normal(rng, sizes, 1, loss)
         Z1 = np.reshape(signs, (m, K)) * rng.uniform(0.5, 1.5, (m, K))
         W1 = np.linalg.lstsq(s.x[0], Z1 - s.b1[0], rcond=None)[0].T
-        features = np.c_[np.maximum(Z1, 0), np.ones(m)]
+        features = np.c_[_activation(Z1, hidden), np.ones(m)]
         for wanted in itertools.product((-1, 1), repeat=m * C):
             Z2 = np.reshape(wanted, (m, C)) * rng.uniform(0.5, 1.5, (m, C))
             solution = np.linalg.lstsq(features, Z2, rcond=None)[0].T
             rows.append(s._replace(W1=W1[None], W2=solution[None, :, :K], b2=solution[None, :, K]))
     together = Shadows(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
-    _, first = np.unique(patterns(together), axis=0, return_index=True)
+    _, first = np.unique(patterns(together, hidden), axis=0, return_index=True)
     return Shadows(*(part[np.sort(first)] for part in together))
 
 
-def kinks(rng: np.random.Generator, sizes: Sizes, draws: int, loss: str) -> tuple[Shadows, Shadows]:
+def kinks(
+    rng: np.random.Generator, sizes: Sizes, draws: int, loss: str, output: str = "relu", hidden: str = "relu"
+) -> tuple[Shadows, Shadows]:
     """Draws with exact ties, Z1 = 0 on the first example, and Z2 = 0 for the first output."""
-    s = ordinary(rng, sizes, draws, loss)
+    s = ordinary(rng, sizes, draws, loss, output, hidden)
     x, W2, b2 = s.x.copy(), s.W2.copy(), s.b2.copy()
     x[:, 0], W2[:, 0], b2[:, 0] = 0, 0, 0
     return s._replace(x=x, b1=0 * s.b1, b2=abs(s.b2)), s._replace(W2=W2, b2=b2)
 
 
-def forward(s: Shadows) -> tuple[np.ndarray, np.ndarray]:
+def forward(s: Shadows, hidden: str = "relu") -> tuple[np.ndarray, np.ndarray]:
     """Z1 (draws, m, K) and Z2 (draws, m, C) in float64."""
     Z1 = s.x @ s.W1.swapaxes(1, 2) + s.b1[:, None]
-    return Z1, np.maximum(Z1, 0) @ s.W2.swapaxes(1, 2) + s.b2[:, None]
+    return Z1, _activation(Z1, hidden) @ s.W2.swapaxes(1, 2) + s.b2[:, None]
 
 
-def patterns(s: Shadows) -> np.ndarray:
-    """Which units of both layers are on, one row of booleans a draw."""
-    return np.concatenate([(Z > 0).reshape(len(Z), Z.shape[1] * Z.shape[2]) for Z in forward(s)], axis=1)
+def _activation(Z: np.ndarray, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.maximum(Z, 0) if name == "relu" else 1 / (1 + np.exp(-Z))
+
+
+def patterns(s: Shadows, hidden: str = "relu") -> np.ndarray:
+    """Which pre-activations of both layers are positive, one row of booleans a draw."""
+    return np.concatenate([(Z > 0).reshape(len(Z), Z.shape[1] * Z.shape[2]) for Z in forward(s, hidden)], axis=1)
 
 
 def _normal(rng: np.random.Generator, sizes: Sizes, draws: int, loss: str) -> Shadows:
     d, K, C, m = sizes
     W1, b1, x = rng.normal(size=(draws, K, d)) / d**0.5, rng.normal(size=(draws, K)), rng.normal(size=(draws, m, d))
     W2, b2 = rng.normal(size=(draws, C, K)) / K**0.5, rng.normal(size=(draws, C))
-    if loss == "cross_entropy":
+    if loss in OF_LABELS:
         y = np.eye(C)[rng.integers(C, size=(draws, m))]
     else:
         y = rng.normal(size=(draws, m, C))
     return Shadows(W1, b1, W2, b2, x, y)
 
 
-def _fit_logits(s: Shadows, loss: str) -> Shadows:
-    if loss != "cross_entropy":
-        return s
-    largest = np.abs(forward(s)[1]).max(axis=(1, 2))
-    factor = np.minimum(1, LARGEST_LOGIT / np.maximum(largest, 1))
-    return s._replace(W2=s.W2 * factor[:, None, None], b2=s.b2 * factor[:, None])
+def _fit(s: Shadows, loss: str, output: str, hidden: str) -> Shadows:
+    """Each layer made small enough for what exp it goes into."""
+    if hidden == "sigmoid":
+        factor = _factor(forward(s, hidden)[0])
+        s = s._replace(W1=s.W1 * factor[:, None, None], b1=s.b1 * factor[:, None])
+    if loss in OF_LABELS or output == "sigmoid":
+        factor = _factor(forward(s, hidden)[1])
+        s = s._replace(W2=s.W2 * factor[:, None, None], b2=s.b2 * factor[:, None])
+    return s
 
 
-def _keep(draws: int, propose: object, loss: str) -> Shadows:
+def _factor(Z: np.ndarray) -> np.ndarray:
+    return np.minimum(1, LARGEST_LOGIT / np.maximum(np.abs(Z).max(axis=(1, 2)), 1))
+
+
+def _keep(draws: int, propose: object, hidden: str) -> Shadows:
     """The first `draws` proposals with no pre-activation in doubt and no step that carries nothing."""
     kept: list[Shadows] = []
     while sum(len(s.x) for s in kept) < draws:
         s = propose()
-        Z1, Z2 = forward(s)
+        Z1, Z2 = forward(s, hidden)
         size1 = abs(s.x) @ abs(s.W1).swapaxes(1, 2) + abs(s.b1)[:, None]
-        size2 = np.maximum(Z1, 0) @ abs(s.W2).swapaxes(1, 2) + abs(s.b2)[:, None]
+        size2 = _activation(Z1, hidden) @ abs(s.W2).swapaxes(1, 2) + abs(s.b2)[:, None]
         clear = (abs(Z1) > MARGIN * size1).all(axis=(1, 2)) & (abs(Z2) > MARGIN * size2).all(axis=(1, 2))
         carries = (Z1 > 0).any(axis=(1, 2)) & (Z2 > 0).any(axis=(1, 2))
         both = ((Z1 > 0).any(axis=2) & (Z2 > 0).any(axis=2)).any(axis=1)

@@ -115,10 +115,10 @@ def _right(
     """The draws of one group and the truth there: the same for every derivation, so computed once."""
     rng = np.random.default_rng([seed, *sizes])
     if kind == "every pattern":
-        shadows = draws.every_pattern(rng, sizes, setting.loss)
+        shadows = draws.every_pattern(rng, sizes, setting.loss, setting.hidden)
     else:
-        shadows = getattr(draws, kind)(rng, sizes, draws_wanted, setting.loss)
-    point = over_the_field(rng, sizes, shadows, setting.loss)
+        shadows = getattr(draws, kind)(rng, sizes, draws_wanted, setting.loss, setting.output, setting.hidden)
+    point = over_the_field(rng, sizes, shadows, setting.loss, setting.output, setting.hidden)
     values, lost = truth(setting, point)
     if kind == "ordinary":
         check_oracles(setting, point, values)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 from jaxtyping import Float, Shaped
 
+from twolayer.losses import OF_LABELS
 from twolayer.network import Params
 from twolayer.verification import agreement
 from twolayer.verification.agreement import BITS, INTEGERS, Agreement
@@ -55,7 +56,7 @@ def check_batch(
     Args:
       gradients: as in the contract of a derivation file.
       setting: the loss, output and reduction it claims to differentiate.
-      params, x, y: float32 or float64 arrays; for cross-entropy y is one-hot, or labels (m,).
+      params, x, y: float32 or float64 arrays; for the cross-entropies y is one-hot, or labels (m,).
 
     Raises:
       Refused: the function cannot be judged; one line says why.
@@ -88,7 +89,7 @@ def needed(closed: ClosedJaxpr, which: Sequence[int]) -> ClosedJaxpr:
 
 def _numbers(setting: Setting, params: Params, x: Any, y: Any) -> tuple[np.ndarray, ...]:
     y = np.asarray(y)
-    if setting.loss == "cross_entropy" and y.ndim == 1:
+    if setting.loss in OF_LABELS and y.ndim == 1:
         y = np.eye(len(params[3]))[y]
     numbers = tuple(np.asarray(a) for a in (*params, x, y))
     for name, a in zip((*Params._fields, "x", "y"), numbers, strict=True):
@@ -149,7 +150,10 @@ def _touched(batch: _Batch, right: dict[str, Any]) -> dict[str, np.ndarray]:
     W2, x = batch.numbers[2] != 0, batch.numbers[4] != 0
     dZ2 = ~nonzero["Z2"] & nonzero["dO2"] & (batch.setting.output == "relu")
     dO1 = dZ2 @ W2
-    dZ1 = (nonzero["O1"] & dO1) | (~nonzero["Z1"] & (nonzero["dO1"] | dO1))
+    if batch.setting.hidden == "relu":
+        dZ1 = (nonzero["O1"] & dO1) | (~nonzero["Z1"] & (nonzero["dO1"] | dO1))
+    else:
+        dZ1 = dO1
     return {"dW1": dZ1.T @ x, "db1": dZ1.any(axis=0), "dW2": dZ2.T @ nonzero["O1"], "db2": dZ2.any(axis=0)}
 
 

@@ -11,7 +11,7 @@ from twolayer.verification.draws import Shadows, patterns
 from twolayer.verification.evidence import Group, opaque_reason
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.degrees import Degrees
-from twolayer.verification.numbers.field import Q
+from twolayer.verification.numbers.field import Q, S
 from twolayer.verification.numeric import beyond_rounding
 from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.steps import right_lines
@@ -60,11 +60,12 @@ def summarise(
     """How much was tested, and the odds that a wrong formula passed it all."""
     shown = (step.verdict for step in steps.values() if step.where in ("returned", "named"))
     verdict = worst([*(leaf.verdict for leaf in leaves.values()), *(v for v in shown if v == "wrong")])
-    kept = [patterns(Shadows(*(part[g.keep] for part in g.point.shadows))) for g in groups]
-    degree = _degree(groups[0])
+    kept = [patterns(Shadows(*(part[g.keep] for part in g.point.shadows)), g.setting.hidden) for g in groups]
+    degree, setting = _degree(groups[0]), groups[0].setting
+    modulus = S if "sigmoid" in (setting.hidden, setting.output) else Q  # the smallest that the draws are made by
     return Formula(
         verdict,
-        error_probability=degree / Q if verdict == "right" else 0.0,
+        error_probability=degree / modulus if verdict == "right" else 0.0,
         degree=degree,
         draws=sum(map(len, kept)),
         patterns=sum(len(np.unique(rows, axis=0)) for rows in kept if len(rows)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from twolayer.activations import HIDDEN
 from twolayer.checks import check_choice
 from twolayer.gradients import check_names
 from twolayer.verification import explain, findings, kinks, numeric, own_loss, programs, unexplained
@@ -31,6 +32,7 @@ def verify(
     loss: str = "cross_entropy",
     output: str = "relu",
     reduction: str = "mean",
+    activation: str = "relu",
     own_loss: Callable | None = None,
     batch: tuple | None = None,
     relu_at_zero: str = "any",
@@ -49,9 +51,10 @@ def verify(
 
     Args:
       gradients: (params, x, y) -> {"dW1": (K, d), "db1": (K,), "dW2": (C, K), "db2": (C,)} and, if it likes, dO2, dZ2
-        (m, C), dO1, dZ1 (m, K). params has W1, b1, W2, b2; x is (m, d); y (m, C) is one-hot for cross-entropy, else
-        real targets. Sizes are taken from the shapes.
+        (m, C), dO1, dZ1 (m, K). params has W1, b1, W2, b2; x is (m, d); y (m, C) is one-hot for the cross-entropies,
+        else real targets. Sizes are taken from the shapes.
       loss, output, reduction: what it claims to differentiate.
+      activation: of the hidden layer, "relu" or "sigmoid".
       own_loss: (params, x, y) -> (), the derivation's own statement of the loss.
       batch: (params, x, y), float32 or float64 arrays on which it is judged exactly as well.
       relu_at_zero: which ReLU'(0) it must have: "0", "1/2", "1", or "any", which only names it.
@@ -69,10 +72,11 @@ def verify(
     if not callable(gradients):
         raise ValueError(f"gradients must be a function (params, x, y), got {type(gradients).__name__}")
     check_names(loss, output, reduction)
+    check_choice("activation", activation, HIDDEN)
     check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
     for precision in precisions:
         check_choice("precisions", precision, PRECISIONS)
-    setting, say = Setting(loss, output, reduction), progress or (lambda text: None)
+    setting, say = Setting(loss, output, reduction, activation), progress or (lambda text: None)
     say("tracing")
     with jax.enable_x64(True):
         try:

@@ -16,7 +16,7 @@ DRAWS = 4
 
 
 def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction]:
-    """ReLU'(0) in the hidden layer and, with a ReLU on it, in the output layer; left out if db fits no such number.
+    """ReLU'(0) in each layer that has a ReLU; left out if db fits no such number.
 
     In the first group of draws Z1 = 0 exactly for every unit of the first example, in the second Z2 = 0 for the first
     output of all examples. There db is what it is with ReLU'(0) = 0, plus ReLU'(0) times a known sum.
@@ -24,7 +24,7 @@ def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction]:
     traced = subject.traced[0]
     found: dict[str, Fraction | None] = {}
     hidden, output = _points(setting, traced.sizes)
-    if "db1" in traced.names:
+    if "db1" in traced.names and setting.hidden == "relu":
         mine, right = _at(subject, hidden[0]), hidden[1]
         found["hidden"] = _convention(mine["db1"], right["db1"].element, right["dO1"].element[:, 0])
     if "db2" in traced.names and setting.output == "relu":
@@ -37,7 +37,8 @@ def relu_at_zero(subject: Subject, setting: Setting) -> dict[str, Fraction]:
 @functools.lru_cache(maxsize=64)
 def _points(setting: Setting, sizes: draws.Sizes) -> tuple[tuple[Point, dict[str, FieldValue]], ...]:
     rng = np.random.default_rng(0)
-    points = [over_the_field(rng, sizes, s, setting.loss) for s in draws.kinks(rng, sizes, DRAWS, setting.loss)]
+    names = setting.loss, setting.output, setting.hidden
+    points = [over_the_field(rng, sizes, s, *names) for s in draws.kinks(rng, sizes, DRAWS, *names)]
     return tuple((point, truth(setting, point)[0]) for point in points)
 
 

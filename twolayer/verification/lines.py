@@ -40,7 +40,7 @@ class Line(NamedTuple):
     code: the line as one would write it.
     compute: Scope -> the step's array; for "forward", Scope -> (Z1, O1, Z2, O2).
     text: what is wrong with it, in one sentence; "{t}" stands for the literal.
-    loss, output: where it can occur; None for everywhere.
+    loss, output, hidden: where it can occur; None for everywhere.
     literal: it has a constant t, tried with each float literal that the derivation contains.
       affine: the step is a + t b, so that t is solved for instead.
     """
@@ -54,10 +54,11 @@ class Line(NamedTuple):
     output: str | None = None
     literal: bool = False
     affine: bool = False
+    hidden: str | None = None
 
-    def fits(self, loss: str, output: str) -> bool:
-        """Whether the line can occur for this loss and output."""
-        return self.loss in (None, loss) and self.output in (None, output)
+    def fits(self, loss: str, output: str, hidden: str = "relu") -> bool:
+        """Whether the line can occur for this loss and these activations."""
+        return self.loss in (None, loss) and self.output in (None, output) and self.hidden in (None, hidden)
 
 
 # What each step reads, besides parameters, batch and forward pass.

@@ -73,7 +73,7 @@ def wrong_at_large_sizes(
         traced = trace(gradients, sizes)
         if programs.largest_array(traced.jaxpr) > MOST_ENTRIES:
             continue
-        shadows = draws.ordinary(np.random.default_rng(seed), sizes, 1, setting.loss)
+        shadows = draws.ordinary(np.random.default_rng(seed), sizes, 1, setting.loss, setting.output, setting.hidden)
         leaves = beyond_rounding(traced, setting, shadows)
         if leaves:
             return sizes, leaves

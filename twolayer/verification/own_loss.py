@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
-from twolayer.network import OUTPUTS
 from twolayer.verification import scales
 from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Group, ordinary
@@ -50,7 +50,7 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
         reductions = {"m": "the sum", "1/m": "the mean"}
         said = reductions.get(product, f"the declared loss times {product}")
         return OwnLoss(f"your own loss is {said}; you declared {describe(setting)}", False, mine)
-    for other in itertools.starmap(Setting, itertools.product(LOSSES, OUTPUTS, REDUCTIONS)):
+    for other in itertools.starmap(Setting, itertools.product(LOSSES, OUTPUTS, REDUCTIONS, HIDDEN)):
         if _is_the_loss(own_loss, other, groups[0].sizes):
             return OwnLoss(f"your own loss is {describe(other)}; you declared {describe(setting)}", False, mine)
     return OwnLoss(f"your own loss is not the declared one, {describe(setting)}, nor a multiple of it", False, mine)
@@ -65,7 +65,9 @@ def _is_the_loss(own_loss: Callable, other: Setting, sizes: Sizes) -> bool:
 def describe(setting: Setting) -> str:
     """The declared loss in words."""
     names = {"cross_entropy": "cross-entropy", "quadratic": "the quadratic loss"}
-    return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}"
+    names["binary_cross_entropy"] = "binary cross-entropy"
+    hidden = f", hidden {setting.hidden}" if setting.hidden != "relu" else ""
+    return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}{hidden}"
 
 
 def _gradient(own_loss: Callable, point: Point) -> dict[str, FieldValue]:

@@ -112,9 +112,9 @@ class _Case(NamedTuple):
 def _case(setting: Setting, sizes: Sizes, seed: int) -> _Case:
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
-        shadows = draws.ordinary(rng, sizes, DRAWS, setting.loss)
+        shadows = draws.ordinary(rng, sizes, DRAWS, setting.loss, setting.output, setting.hidden)
         first = Shadows(*(part[:1] for part in shadows))
-        point = over_the_field(rng, sizes, first, setting.loss)
+        point = over_the_field(rng, sizes, first, setting.loss, setting.output, setting.hidden)
         return _Case(shadows, point, truth(setting, point)[0])
 
 

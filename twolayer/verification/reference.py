@@ -12,8 +12,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Float
 
-from twolayer.losses import LOSSES, example_weights
-from twolayer.network import OUTPUTS, Params
+from twolayer.activations import ACTIVATIONS
+from twolayer.losses import LOSSES, OF_LABELS, example_weights
+from twolayer.network import Params
 from twolayer.verification.draws import Shadows, Sizes
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.dual import Dual, DualValue
@@ -26,6 +27,7 @@ class Setting(NamedTuple):
     loss: str
     output: str
     reduction: str
+    hidden: str = "relu"
 
 
 class Point(NamedTuple):
@@ -41,7 +43,7 @@ class OraclesDisagree(RuntimeError):
 
 
 def total(setting: Setting, params: Params, x: Float[Array, "m d"], y: Float[Array, "m C"]) -> Float[Array, ""]:
-    """The declared loss of a batch; y is one-hot for cross-entropy."""
+    """The declared loss of a batch; y is one-hot for the cross-entropies."""
     return _with_taps(setting, params, _Taps(0.0, 0.0, 0.0, 0.0), x, y)[0]
 
 
@@ -55,10 +57,10 @@ class _Taps(NamedTuple):
 def _with_taps(setting: Setting, params: Params, taps: _Taps, x: Array, y: Array) -> tuple[Array, _Taps]:
     """The loss with something added to each intermediate: the derivative by it is the cotangent there."""
     Z1 = x @ params.W1.T + params.b1[None, :] + taps.Z1
-    O1 = jax.nn.relu(Z1) + taps.O1
+    O1 = ACTIVATIONS[setting.hidden].apply(Z1) + taps.O1
     Z2 = O1 @ params.W2.T + params.b2[None, :] + taps.Z2
-    O2 = OUTPUTS[setting.output](Z2) + taps.O2
-    value = LOSSES[setting.loss](O2, jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y).value
+    O2 = ACTIVATIONS[setting.output].apply(Z2) + taps.O2
+    value = LOSSES[setting.loss](O2, jnp.argmax(y, axis=1) if setting.loss in OF_LABELS else y).value
     return (example_weights(setting.reduction, len(x), None, value.dtype) * value).sum(), _Taps(Z1, O1, Z2, O2)
 
 
@@ -90,12 +92,15 @@ def backward_jaxpr(setting: Setting, sizes: Sizes) -> tuple[ClosedJaxpr, tuple[s
     return closed, tuple(sorted(out))  # as jax.tree flattens a dict
 
 
-def over_the_field(rng: np.random.Generator, sizes: Sizes, shadows: Shadows, loss: str) -> Point:
+def over_the_field(
+    rng: np.random.Generator, sizes: Sizes, shadows: Shadows, loss: str, output: str = "relu", hidden: str = "relu"
+) -> Point:
     """Independent uniform field elements under these shadows; one-hot targets are the exact numbers 0 and 1."""
+    depth = 4 if "sigmoid" in (output, hidden) else 2  # or there is one exp at most on a way
     field = Field(len(shadows.x))
     *inputs, y = shadows
-    target = field.constant(y) if loss == "cross_entropy" else field.random(rng, y)
-    return Point(sizes, shadows, (*(field.random(rng, part) for part in inputs), target))
+    target = field.constant(y) if loss in OF_LABELS else field.random(rng, y, depth)
+    return Point(sizes, shadows, (*(field.random(rng, part, depth) for part in inputs), target))
 
 
 def truth(setting: Setting, point: Point) -> tuple[dict[str, FieldValue], np.ndarray]:

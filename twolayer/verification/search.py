@@ -100,7 +100,7 @@ class Search:
         """The declared forward pass first, then every wrong one that fits."""
         wrong = [
             self.start(forward, literal)
-            for forward in wrong_forwards(self.setting.output)
+            for forward in wrong_forwards(self.setting.output, self.setting.hidden)
             for literal in (self.literals if forward.literal else (None,))
         ]
         return [start for start in (self.start(), *wrong) if start is not None]
@@ -228,7 +228,7 @@ def met(scope: dict[str, FieldValue], group: Group, draws: np.ndarray) -> dict[s
 
 
 def _bare(value: FieldValue) -> FieldValue:
-    return value if value.exponent is None else value._replace(exponent=None)
+    return value._replace(exponent=None, deeper=None, deepest=None)
 
 
 def _turned(value: FieldValue, right: FieldValue) -> FieldValue:
@@ -241,7 +241,9 @@ def _pick(value: FieldValue, draws: np.ndarray) -> FieldValue:
 
 @functools.cache
 def _wrong_lines(step: str, setting: Setting) -> tuple[Line, ...]:
-    return tuple(line for line in WRONG_LINES if line.step == step and line.fits(setting.loss, setting.output))
+    return tuple(
+        line for line in WRONG_LINES if line.step == step and line.fits(setting.loss, setting.output, setting.hidden)
+    )
 
 
 @functools.lru_cache(maxsize=4096)

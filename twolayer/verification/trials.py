@@ -45,7 +45,9 @@ def trial(run: Evaluate, setting: Setting, wanted: Sequence[str], arrays: Shadow
     closed, names = backward_jaxpr(setting, Sizes(d, K, C, m))
     yours, right = run(arrays), _run(closed, names, arrays)
     terms = _terms(setting, arrays)
-    firm = (np.abs(right["Z1"]) > TIE * terms["Z1"]).all(axis=(1, 2))
+    firm = np.ones(len(arrays.x), bool)
+    if setting.hidden == "relu":
+        firm &= (np.abs(right["Z1"]) > TIE * terms["Z1"]).all(axis=(1, 2))
     if setting.output == "relu":
         firm &= (np.abs(right["Z2"]) > TIE * terms["Z2"]).all(axis=(1, 2))
     error = {}
@@ -104,9 +106,10 @@ def _terms(setting: Setting, arrays: Shadows) -> dict[str, np.ndarray]:
     """The sum of the absolute values of the terms of each entry: what its rounding is measured by."""
     W1, b1, W2, b2, x, y = map(np.abs, arrays)
     Z1 = x @ W1.swapaxes(1, 2) + b1[:, None]
-    Z2 = Z1 @ W2.swapaxes(1, 2) + b2[:, None]
-    dO2 = Z2 + y if setting.loss == "quadratic" else 1 + Z2
+    O1 = Z1 if setting.hidden == "relu" else np.ones_like(Z1)
+    Z2 = O1 @ W2.swapaxes(1, 2) + b2[:, None]
+    dO2 = Z2 + y if setting.loss == "quadratic" and setting.output != "sigmoid" else 1 + Z2 + y
     dO1 = dO2 @ W2
     terms = {"Z1": Z1, "Z2": Z2, "dO2": dO2, "dZ2": dO2, "dO1": dO1, "dZ1": dO1}
-    terms |= {"dW2": dO2.swapaxes(1, 2) @ Z1, "db2": dO2.sum(axis=1)}
+    terms |= {"dW2": dO2.swapaxes(1, 2) @ O1, "db2": dO2.sum(axis=1)}
     return terms | {"dW1": dO1.swapaxes(1, 2) @ x, "db1": dO1.sum(axis=1)}

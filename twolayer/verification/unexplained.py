@@ -13,9 +13,9 @@ from twolayer.verification.verdict import LEAVES, Cause
 UNKNOWN = "unknown, the error enters at {step}"
 FORWARD = {
     "Z1": "Z1 = x @ W1.T + b1",
-    "O1": "O1 = ReLU(Z1)",
+    "O1": "O1 = the hidden activation of Z1",
     "Z2": "Z2 = O1 @ W2.T + b2",
-    "O2": "O2 = ReLU(Z2), or Z2 for an identity output",
+    "O2": "O2 = the output activation of Z2",
 }
 
 

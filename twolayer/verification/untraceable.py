@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.gradients import closed_form
+from twolayer.losses import OF_LABELS
 from twolayer.network import Params
 from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
 from twolayer.verification.numbers.units import unit
@@ -26,10 +27,10 @@ DOUBLED = "even with two roundings for each operation"
 
 def canonical(setting: Setting) -> Callable[[Params, Any, Any], dict[str, Any]]:
     """The package's closed form, as a derivation."""
-    f = closed_form(*setting)
+    f = closed_form(setting.loss, setting.output, setting.reduction, hidden=setting.hidden)
 
     def gradients(params: Params, x: Any, y: Any) -> dict[str, Any]:
-        labels = jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y
+        labels = jnp.argmax(y, axis=1) if setting.loss in OF_LABELS else y
         leaves = f(Params(*params), x, labels)[1]
         return {f"d{name}": leaf for name, leaf in leaves._asdict().items()}
 

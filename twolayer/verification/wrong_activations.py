@@ -25,7 +25,7 @@ def wrong_activations(layer: int) -> tuple[Line, ...]:
     """The wrong derivatives of a ReLU: dZ from dO."""
     dO, dZ, out, Z = (f"{name}{layer}" for name in ("dO", "dZ", "O", "Z"))
     other = 3 - layer
-    output = "relu" if layer == 2 else None
+    output, hidden = ("relu", None) if layer == 2 else (None, "relu")
 
     def of(name: str) -> Callable[[Scope], jax.Array]:
         return lambda s: getattr(s, name)
@@ -71,11 +71,13 @@ def wrong_activations(layer: int) -> tuple[Line, ...]:
     )  # fmt: skip
     leaky = Line(
         "leaky_relu", dZ, f"{dZ} = {dO} * where({Z} > 0, 1, t)", lambda s: jnp.where(z(s) > 0, a(s), s.t * a(s)),
-        f"where {Z} <= 0 the gradient is multiplied with {{t}}: that is a leaky ReLU", None, output, True, True,
+        f"where {Z} <= 0 the gradient is multiplied with {{t}}: that is a leaky ReLU", None, output, True, True, hidden,
     )  # fmt: skip
     tables = ((lines, False), (with_literal, True))
     found = [
-        Line(id, dZ, code, f, text, None, output, literal) for table, literal in tables for id, code, f, text in table
+        Line(id, dZ, code, f, text, None, output, literal, hidden=hidden)
+        for table, literal in tables
+        for id, code, f, text in table
     ]
     return (
         *found,

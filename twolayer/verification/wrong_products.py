@@ -19,7 +19,7 @@ def wrong_weights(layer: int) -> tuple[Line, ...]:
     z, o, v, w = of(dZ), of(dO), of(inputs), of(W)
     table = (
         ("unmasked_cotangent", f"{dW} = {dO}.T @ {inputs}", lambda s: o(s).T @ v(s),
-         f"{dO} stands where {dZ} belongs: the ReLU's mask is skipped"),
+         f"{dO} stands where {dZ} belongs: the activation's derivative is skipped"),
         ("one_example", f"{dW} = outer({dZ}[-1], {inputs}[-1])", lambda s: jnp.outer(z(s)[-1], v(s)[-1]),
          "only the last example counts; the sum over the examples is missing (= where += belongs)"),
         ("one_example", f"{dW} = outer({dZ}[0], {inputs}[0])", lambda s: jnp.outer(z(s)[0], v(s)[0]),
@@ -43,7 +43,7 @@ def wrong_weights(layer: int) -> tuple[Line, ...]:
     if layer == 2:
         table += (
             ("preactivation_for_activation", "dW2 = dZ2.T @ Z1", lambda s: s.dZ2.T @ s.Z1,
-             "Z1 stands where O1 = ReLU(Z1) belongs: W2 multiplies O1 in the forward pass"),
+             "Z1 stands where O1 belongs: W2 multiplies O1 in the forward pass"),
             ("mask_for_activation", "dW2 = dZ2.T @ (Z1 > 0)", lambda s: s.dZ2.T @ jnp.where(s.Z1 > 0, 1.0, 0.0),
              "the mask of Z1 stands where O1 belongs"),
             ("input_for_activation", "dW2 = dZ2.T @ x", lambda s: s.dZ2.T @ s.x,
@@ -73,7 +73,7 @@ def wrong_biases(layer: int) -> tuple[Line, ...]:
     z, o, v = of(dZ), of(dO), of(b)
     table = (
         ("unmasked_cotangent", f"{db} = {dO}.sum(axis=0)", lambda s: o(s).sum(axis=0),
-         f"{dO} stands where {dZ} belongs: the ReLU's mask is skipped"),
+         f"{dO} stands where {dZ} belongs: the activation's derivative is skipped"),
         ("one_example", f"{db} = {dZ}[-1]", lambda s: z(s)[-1], "only the last example counts; sum over all of them"),
         ("one_example", f"{db} = {dZ}[0]", lambda s: z(s)[0], "only the first example counts; sum over all of them"),
         ("one_example", f"{db} = {dZ}[:-1].sum(axis=0)", lambda s: z(s)[:-1].sum(axis=0),
@@ -103,7 +103,7 @@ def _same(a: jax.Array, like: jax.Array) -> jax.Array:
 
 HIDDEN_COTANGENT = (
     Line("unmasked_cotangent", "dO1", "dO1 = dO2 @ W2", lambda s: s.dO2 @ s.W2,
-         "dO2 stands where dZ2 belongs: the output ReLU's mask is skipped on the way back"),
+         "dO2 stands where dZ2 belongs: the output activation's derivative is skipped"),
     Line("transpose", "dO1", "dO1 = dZ2 @ W2.T", lambda s: s.dZ2 @ s.W2.T,
          "W2 is transposed: with Z2 = O1 W2^T, dO1 = dZ2 W2"),
     Line("transpose", "dO1", "dO1 = dZ2 @ W2.T.reshape(W2.shape)", lambda s: s.dZ2 @ s.W2.T.reshape(s.W2.shape),

@@ -7,10 +7,14 @@ elements holds as an identity of rational functions, but for a probability of it
 p = 2q + 1 with q prime. exp maps an exponent a in Z_q to G^a in the subgroup of order q of F_p, so that
 exp(a + b) = exp(a) exp(b) exactly; the idea is Mirage's (Wu et al. 2024). A logarithm has no value in F_p, but it has
 an exponential: exp(log v) = v. So `image` carries exp of the number where that is known without an exponent.
+
+A softmax over sigmoids is an exp of an exp. So the step is taken again: q = 2r + 1 and r = 2s + 1, all four prime (a
+Cunningham chain), and a number that may come into two or three exponentials has an element of Z_r and Z_s as well. exp
+moves each down by one: the element of F_p is G to that of Z_q, the one of Z_q is G to that of Z_r.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,24 +24,34 @@ from twolayer.verification.numbers.literals import rationals
 from twolayer.verification.numbers.opaque import Opaque, absorbing
 from twolayer.verification.numbers.system import Numbers, System
 
-Q = 1152921504606845789  # the largest prime below 2^60 such that
-P = 2 * Q + 1  # is prime too: a safe prime of 61 bits
-G = 4  # a square, so it generates the subgroup of order Q
+S = 288230376151414799  # the largest prime such that three more follow, the last of them below 2^61:
+R = 2 * S + 1
+Q = 2 * R + 1
+P = 2 * Q + 1  # of 61 bits
+MODULI = (P, Q, R, S)
+G = 4  # a square, so it generates the subgroup of order Q of F_p, R of F_q and S of F_r
 
 NO_VALUE_OF_LOG = "the value of a logarithm"
 
 
 class FieldValue(NamedTuple):
-    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, and exp of the value.
+    """Arrays of one shape: float64 shadows, elements of F_p, exponents in Z_q, exp of the value; elements of Z_r, Z_s.
 
-    The last two are None where they are unknown, respectively follow from the exponent.
-    .
+    The exponent and what comes after the image are None where they are unknown, the image where it follows from the
+    exponent.
     """
 
     shadow: Numbers
     element: Numbers
     exponent: Numbers | None = None
     image: Numbers | None = None
+    deeper: Numbers | None = None  # the exponent of the exponent
+    deepest: Numbers | None = None  # and of that
+
+    @property
+    def levels(self) -> tuple[Numbers | None, ...]:
+        """The element by each of the moduli."""
+        return self.element, self.exponent, self.deeper, self.deepest
 
 
 class Field(System):
@@ -46,41 +60,37 @@ class Field(System):
     def __init__(self, draws: int):
         self.lost = np.zeros(draws, bool)
 
-    def random(self, rng: np.random.Generator, shadow: Numbers) -> FieldValue:
-        """Independent uniform elements under these shadows; zero where the shadow is exactly zero."""
+    def random(self, rng: np.random.Generator, shadow: Numbers, depth: int = 2) -> FieldValue:
+        """Independent uniform elements under these shadows, by the first `depth` moduli; zero where the shadow is."""
         nonzero = shadow != 0
 
         def uniform(modulus: int) -> Numbers:
             return np.where(nonzero, rng.integers(modulus, size=shadow.shape), 0).astype(object)
 
-        return _value(shadow, uniform(P), uniform(Q))
+        return _leveled(shadow, [uniform(modulus) for modulus in MODULI[:depth]])
 
     def constant(self, array: Numbers) -> FieldValue:
-        shadow = np.asarray(array, np.float64)
-        return _value(shadow, _residues(array, P), _residues(array, Q))
+        return _leveled(np.asarray(array, np.float64), _residues(array))
 
     def rational(self, number: Fraction) -> FieldValue:
         """An exact number."""
-        element, exponent = (number.numerator * pow(number.denominator, -1, n) % n for n in (P, Q))
-        return _value(np.asarray(float(number)), element, exponent)
+        return _leveled(np.asarray(float(number)), [_residue(number, modulus) for modulus in MODULI])
 
     def shadow(self, value: FieldValue) -> Numbers:
         return value.shadow
 
     def opaque(self, shadow: Numbers, reason: str) -> FieldValue:
-        unknown = np.full(np.shape(shadow), Opaque(reason), object)
-        return _value(shadow, unknown)
+        return _leveled(shadow, [np.full(np.shape(shadow), Opaque(reason), object)])
 
     def move(self, f: Callable[..., Numbers], *values: FieldValue) -> FieldValue:
         images = None
         if any(value.image is not None for value in values):
             images = f(*(exponential(value) for value in values))
-        return _value(
-            f(*(value.shadow for value in values)),
-            f(*(value.element for value in values)),
-            None if any(value.exponent is None for value in values) else f(*(value.exponent for value in values)),
-            images,
-        )
+        levels = [
+            None if any(part is None for part in parts) else f(*parts)
+            for parts in zip(*(value.levels for value in values), strict=True)
+        ]
+        return _leveled(f(*(value.shadow for value in values)), levels, images)
 
     def add(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = exponential(a) * exponential(b) % P if a.image is not None or b.image is not None else None
@@ -88,7 +98,7 @@ class Field(System):
 
     def neg(self, a: FieldValue) -> FieldValue:
         image = None if a.image is None else inverse(a.image)
-        return _value(-a.shadow, -a.element % P, None if a.exponent is None else -a.exponent % Q, image)
+        return _leveled(-a.shadow, _each(operator.neg, a), image)
 
     def mul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
@@ -100,11 +110,12 @@ class Field(System):
     def div(self, a: FieldValue, b: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = a.shadow / b.shadow
-        known = a.exponent is not None and b.exponent is not None
-        exponent = a.exponent * _inverse_q(b.exponent) % Q if known else None
-        element = a.element * inverse(b.element) % P
+        levels = [
+            None if c is None or d is None else c * inverse(d, modulus) % modulus
+            for c, d, modulus in zip(a.levels, b.levels, MODULI, strict=True)
+        ]
         image = None if a.image is None else np.full(shadow.shape, Opaque("a logarithm, divided"), object)
-        return _value(shadow, element, exponent, image)
+        return _leveled(shadow, levels, image)
 
     def matmul(self, a: FieldValue, b: FieldValue) -> FieldValue:
         image = None
@@ -118,11 +129,9 @@ class Field(System):
         if a.image is not None:
             image = np.multiply.reduce(a.image, axis=axes)
             image = image % P
-        element = np.sum(a.element, axis=axes) % P
-        exponent = None if a.exponent is None else np.sum(a.exponent, axis=axes) % Q
         with np.errstate(all="ignore"):
             shadow = np.sum(a.shadow, axis=axes)
-        return _value(shadow, element, exponent, image)
+        return _leveled(shadow, _each(lambda level: np.sum(level, axis=axes), a), image)
 
     def exp(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
@@ -131,37 +140,49 @@ class Field(System):
         outside = ~((shadow > 1e-290) & (shadow < 1e290) | endless)
         if outside.ndim and outside.shape[0] == len(self.lost):
             self.lost |= outside.reshape(len(self.lost), -1).any(axis=1)
-        return _value(shadow, np.where(endless, 0, exponential(a)))
+        below = [
+            None if level is None else np.where(endless, 0, _array(_power(np.asarray(G, object), level, modulus)))
+            for level, modulus in zip(a.levels[2:], MODULI[1:], strict=False)
+        ]
+        return _leveled(shadow, [np.where(endless, 0, exponential(a)), *below])
 
     def log(self, a: FieldValue) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = np.log(a.shadow)
         unknown = np.full(shadow.shape, Opaque(NO_VALUE_OF_LOG), object)
-        return _value(shadow, unknown, None, a.element)
+        return _leveled(shadow, [unknown], a.element)
 
     def _both(self, op: Callable, a: FieldValue, b: FieldValue, image: Numbers | None) -> FieldValue:
         with np.errstate(all="ignore"):
             shadow = op(a.shadow, b.shadow)
-        known = a.exponent is not None and b.exponent is not None
-        return _value(shadow, op(a.element, b.element) % P, op(a.exponent, b.exponent) % Q if known else None, image)
+        levels = [
+            None if c is None or d is None else op(c, d) % modulus
+            for c, d, modulus in zip(a.levels, b.levels, MODULI, strict=True)
+        ]
+        return _leveled(shadow, levels, image)
 
 
-_power = absorbing(lambda base, exponent: pow(base, exponent, P), 2)
-_inverse_p = absorbing(lambda a: pow(a, -1, P) if a else Opaque("a division by zero"))
-_inverse_q = absorbing(lambda a: pow(a, -1, Q) if a else Opaque("a division by zero"))
+_power = absorbing(pow, 3)
+_inverse = absorbing(lambda a, modulus: pow(a, -1, modulus) if a else Opaque("a division by zero"), 2)
 
 
-def _value(shadow: object, element: object, exponent: object = None, image: object = None) -> FieldValue:
-    return FieldValue(np.asarray(shadow), _array(element), _array(exponent), _array(image))
+def _leveled(shadow: object, levels: Sequence[object], image: object = None) -> FieldValue:
+    element, exponent, deeper, deepest = (*map(_array, levels), *[None] * (len(MODULI) - len(levels)))
+    return FieldValue(np.asarray(shadow), element, exponent, _array(image), deeper, deepest)
+
+
+def _each(op: Callable, a: FieldValue) -> list[object]:
+    """An operation on the element by each modulus."""
+    return [None if level is None else op(level) % modulus for level, modulus in zip(a.levels, MODULI, strict=True)]
 
 
 def _array(a: object) -> Numbers | None:
     return None if a is None else np.asarray(a, object)  # NumPy turns a single object into itself
 
 
-def inverse(element: Numbers) -> Numbers:
-    """1 / element in F_p, entry by entry."""
-    return _array(_inverse_p(element))
+def inverse(element: Numbers, modulus: int = P) -> Numbers:
+    """1 / element in F_p, or by another modulus, entry by entry."""
+    return _array(_inverse(element, modulus))
 
 
 def exponential(value: FieldValue) -> Numbers:
@@ -170,7 +191,7 @@ def exponential(value: FieldValue) -> Numbers:
         return value.image
     if value.exponent is None:
         return np.full(value.shadow.shape, Opaque("exp of a number that is an exp or a logarithm"), object)
-    return _array(_power(np.asarray(G, object), value.exponent))
+    return _array(_power(np.asarray(G, object), value.exponent, P))
 
 
 def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
@@ -189,12 +210,18 @@ def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
     return _array(np.frompyfunc(power, 3, 1)(image, factor.exponent, factor.shadow))
 
 
-def _residues(array: Numbers, modulus: int) -> Numbers:
-    """Each entry's simplest rational, in the field."""
-    array = np.asarray(array)
-    residues = np.empty(array.size, object)
-    residues[:] = [
-        Opaque("an infinite literal") if f is None else f.numerator * pow(f.denominator, -1, modulus) % modulus
-        for f in rationals(array)
-    ]
-    return residues.reshape(array.shape)
+def _residues(array: Numbers) -> list[Numbers]:
+    """Each entry's simplest rational, by each of the moduli."""
+    array, found = np.asarray(array), []
+    numbers = rationals(array)
+    for modulus in MODULI:
+        residues = np.empty(array.size, object)
+        residues[:] = [Opaque("an infinite literal") if f is None else _residue(f, modulus) for f in numbers]
+        found.append(residues.reshape(array.shape))
+    return found
+
+
+def _residue(number: Fraction, modulus: int) -> int:
+    if number.denominator == 1:
+        return number.numerator % modulus
+    return number.numerator * pow(number.denominator, -1, modulus) % modulus
