@@ -1,4 +1,4 @@
-"""The published accuracies of Nielsen's book (2015), and the networks that they belong to. Knows no JAX and no flags."""
+"""The published accuracies of Nielsen's book (2015), and the networks that they belong to. No JAX, no flags."""
 
 import dataclasses
 import functools
