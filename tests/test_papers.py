@@ -72,15 +72,25 @@ def test_a_budget_is_read_as_it_is_written():
     scripts.assert_refused(scripts.run("papers", "--budget=60min"), "--all")
 
 
-def test_tables_say_what_was_missed_and_what_was_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(listing, "RESULTS", tmp_path)
+def test_all_of_them_stop_when_the_budget_is_used_up_and_go_on_from_there(tmp_path):
+    folders = (f"--results={tmp_path / 'results'}", f"--runs={tmp_path / 'runs'}")
+    (tmp_path / "results").mkdir()
+    for paper in listing.PAPERS[2:]:
+        paper.result(tmp_path / "results").write_text('{"rows": [{"met": true}]}')
+    status, _, err = scripts.run("papers", "--all", "--budget=20s", *folders)
+    assert status == 75 and "about" in err
+    status, out, _ = scripts.run("papers", *folders)
+    assert status == 0 and "begun" in out and "not run" in out and "1 row " in out
+
+
+def test_tables_say_what_was_missed_and_what_was_not_measured(tmp_path):
     paper = listing.Paper("simard2003", "?", 7)
-    assert "Not measured yet" in tables.table(paper) and "7 minutes" in tables.table(paper)
+    assert "Not measured yet" in tables.table(paper, tmp_path) and "7 minutes" in tables.table(paper, tmp_path)
     rows = [row_of("good", [1.5]), row_of("bad", [1.75])]
-    paper.result.write_text(json.dumps({"rows": [row.as_dict() for row in rows]}))
-    assert "| bad | 1.6 | 1.75 |  | 1 | at most 1.6 | **no** |" in tables.table(paper)
-    assert "1 of 2 bars are reached. Missed: simard2003: bad." in tables.misses()
-    assert paper.status() == "2 rows, 1 missed"
+    paper.result(tmp_path).write_text(json.dumps({"rows": [row.as_dict() for row in rows]}))
+    assert "| bad | 1.6 | 1.75 |  | 1 | at most 1.6 | **no** |" in tables.table(paper, tmp_path)
+    assert "1 of 2 bars are reached. Missed: simard2003: bad." in tables.misses(tmp_path)
+    assert paper.status(tmp_path) == "2 rows, 1 missed"
 
 
 # --- each script, small ---

@@ -5,10 +5,12 @@
   python -m experiments.papers --all --budget=60min --source_dir=FOLDER_OF_ARCHIVES
 
 --all runs what has no result file yet, the short ones first, and stops in time; the same command goes on from there.
-Results go to docs/results/<name>.json; `python -m experiments.readme` makes docs/results.md of them.
+Results go to docs/results/<name>.json, unless --results says otherwise; `python -m experiments.readme` makes
+docs/results.md of them. What is unfinished lies in --runs.
 Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.
 """
 
+import pathlib
 import signal
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from experiments.papers import listing
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")
 flags.DEFINE_string("budget", None, "How long --all may take: 45s, 60min, 2h [no limit].")
+flags.DEFINE_string("results", str(listing.RESULTS.relative_to(listing.ROOT)), "Folder of the result files.")
+flags.DEFINE_string("runs", str(listing.RUNS), "Folder where the work goes.")
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/twolayer].")
 
@@ -31,23 +35,30 @@ def main() -> int:
     if not FLAGS.all:
         if FLAGS.budget:
             raise cli.BadInput("--budget belongs to --all")
-        print(listing.text())
+        print(listing.text(*_folders()))
         return cli.DONE
     end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget else float("inf")
     with cli.Interrupts() as interrupts:
         for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
-            if not paper.rows():
+            if not paper.rows(_folders()[0]):
                 status = _run(paper, end, interrupts)
                 if status != cli.DONE:
                     return status
-    print(listing.text())
+    print(listing.text(*_folders()))
     return cli.DONE
+
+
+def _folders() -> tuple[pathlib.Path, pathlib.Path]:
+    """Of result files, by the repository's root unless it is absolute; of the work, by where this is run."""
+    return listing.ROOT / FLAGS.results, pathlib.Path(FLAGS.runs)
 
 
 def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
     """One script to its end, or to a signal that it gets when the time is over; returns its exit status."""
     places = [f"--{name}={FLAGS[name].value}" for name in ("source_dir", "data_dir") if FLAGS[name].value]
-    command = [sys.executable, "-m", f"experiments.papers.{paper.name}", f"--json={paper.result}", *places]
+    results, runs = _folders()
+    own = (f"--json={paper.result(results)}", f"--run_dir={runs / paper.name}")
+    command = [sys.executable, "-m", f"experiments.papers.{paper.name}", *own, *places]
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
     told = False
     with subprocess.Popen(command) as process:

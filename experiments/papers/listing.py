@@ -21,23 +21,22 @@ class Paper:
     question: str
     minutes: float
 
-    @property
-    def result(self) -> pathlib.Path:
-        """The committed result file."""
-        return RESULTS / f"{self.name}.json"
+    def result(self, results: pathlib.Path = RESULTS) -> pathlib.Path:
+        """The result file."""
+        return results / f"{self.name}.json"
 
-    def rows(self) -> list[dict]:
+    def rows(self, results: pathlib.Path = RESULTS) -> list[dict]:
         """Of the result file; none if there is none."""
-        return json.loads(self.result.read_text())["rows"] if self.result.exists() else []
+        path = self.result(results)
+        return json.loads(path.read_text())["rows"] if path.exists() else []
 
-    def status(self) -> str:
+    def status(self, results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
         """What has been measured, in a few words."""
-        rows = self.rows()
+        rows = self.rows(results)
         if rows:
             misses = sum(row.get("met") is False for row in rows)
-            return f"{len(rows)} rows" + (f", {misses} missed" if misses else "")
-        manifest = RUNS / self.name / "manifest.json"
-        return "begun" if manifest.exists() else "not run"
+            return f"{len(rows)} row{'s' * (len(rows) != 1)}" + (f", {misses} missed" if misses else "")
+        return "begun" if (runs / self.name / "manifest.json").exists() else "not run"
 
 
 PAPERS = (
@@ -51,10 +50,11 @@ PAPERS = (
 )
 
 
-def text() -> str:
+def text(results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
     """A line for each result."""
     lines = [f"{'':14} {'minutes':>7}  {'status':22} question"]
-    lines += [f"{paper.name:14} {paper.minutes:>7.0f}  {paper.status():22} {paper.question}" for paper in PAPERS]
+    for paper in PAPERS:
+        lines.append(f"{paper.name:14} {paper.minutes:>7.0f}  {paper.status(results, runs):22} {paper.question}")
     return "\n".join(lines)
 
 

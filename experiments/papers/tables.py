@@ -1,15 +1,16 @@
 """The tables of docs/results.md: a row for each published number, from the committed result files."""
 
+import pathlib
 from collections.abc import Callable, Mapping
 
-from experiments.papers.listing import PAPERS, Paper
+from experiments.papers.listing import PAPERS, RESULTS, Paper
 
 HEADER = ("", "published", "ours", "sd", "n", "wanted", "reached")
 
 
-def table(paper: Paper) -> str:
+def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
     """Published numbers beside ours; misses are said to be misses."""
-    rows = paper.rows()
+    rows = paper.rows(results)
     if not rows:
         return f"Not measured yet: `python -m experiments.papers.{paper.name}`, about {paper.minutes:.0f} minutes.\n"
     lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
@@ -29,9 +30,9 @@ def _short(number: float | None) -> str:
     return "" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
-def misses() -> str:
+def misses(results: pathlib.Path = RESULTS) -> str:
     """How many of the rows with a bar reach it, over all papers."""
-    judged = [(paper, row) for paper in PAPERS for row in paper.rows() if row.get("met") is not None]
+    judged = [(paper, row) for paper in PAPERS for row in paper.rows(results) if row.get("met") is not None]
     missed = [f"{paper.name}: {row['row']}" for paper, row in judged if not row["met"]]
     listed = f" Missed: {'; '.join(missed)}." if missed else ""
     return f"{len(judged) - len(missed)} of {len(judged)} bars are reached.{listed}\n"
