@@ -134,6 +134,18 @@ def test_an_interrupted_study_goes_on_where_it_was(data, tmp_path):
     assert rows_of(tmp_path / "run" / "result.json")["cross_entropy none"]["n"] == 2
 
 
+def test_a_damaged_cell_or_result_file_is_refused_with_what_to_do(tmp_path):
+    small = ("--ks=3", "--ks_plus_one=", "--runs=4", "--flat=1e-4", "--nofigures", f"--run_dir={tmp_path / 'run'}")
+    run("safran2018", *small)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["rows"][0]["device"].endswith(result["platform"]["cpu"])
+    (tmp_path / "run" / "cells" / "k3-n3.json").write_text("{")
+    scripts.assert_refused(scripts.run("papers.safran2018", *small), "k3-n3.json is damaged", "remove it")
+    (tmp_path / "rows.json").write_text("[]")
+    refused = scripts.run("papers.safran2018", *small, f"--json={tmp_path / 'rows.json'}")
+    scripts.assert_refused(refused, "rows.json is damaged")
+
+
 @needs_mnist
 @pytest.mark.mnist
 def test_double_descent_trains_with_label_noise_and_chains_of_widths(data, tmp_path):

@@ -37,10 +37,10 @@ def test_cosines_beyond_one_by_rounding_have_angles_and_derivatives():
 
 def test_the_loss_is_the_mean_over_gaussian_inputs():
     W, V = units(3, 4), units(2, 4, seed=1)
-    x = units(100_000, 4, seed=2)
+    x = units(400_000, 4, seed=2)
     sampled = (jax.nn.relu(x @ W.T).sum(axis=1) - jax.nn.relu(x @ V.T).sum(axis=1)) ** 2 / 2
     error = sampled.std() / np.sqrt(len(x))
-    assert error < 0.02 * sampled.mean()
+    assert error < 0.005 * sampled.mean()
     assert abs(sampled.mean() - population.loss(W, V)) < 4 * error
 
 

@@ -129,7 +129,7 @@ def _row(k: int, n: int, cell: dict) -> Row:
     name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
     share = 100 * cell["failures"] / FLAGS.runs
     facts = {"k": k, "units": n, "n": FLAGS.runs}
-    facts |= {name: value for name, value in cell.items() if name not in ("seconds", "distance")}
+    facts |= {name: value for name, value in cell.items() if name not in ("seconds", "device", "distance")}
     whole = ("safran2018", name, None, [share], "% of runs that fail", cell["seconds"])
     if published is None:
         return Row(*whole, facts)

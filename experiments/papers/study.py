@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class Study:
 
     run: runs.Run
     interrupts: cli.Interrupts
+    devices: set[str] = dataclasses.field(default_factory=set)  # on which it was computed
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
         """The cell of this name: from the run directory if it is there, else computed and kept.
@@ -52,16 +54,20 @@ class Study:
 
         Raises:
           Interrupted: a signal came first.
+          BadInput: the cell that is there is damaged.
         """
         kept = self.run.path / "cells" / f"{name}.json"
         if kept.exists():
-            return json.loads(kept.read_text())
+            value = _read(kept)
+            self.devices.add(value["device"])
+            return value
         self._check()
         began = time.perf_counter()
         value = self.interrupts.during(compute)
         if value is None:
             raise Interrupted
-        value = {**value, "seconds": time.perf_counter() - began}
+        value = {**value, "seconds": time.perf_counter() - began, "device": _device()}
+        self.devices.add(value["device"])
         kept.parent.mkdir(exist_ok=True)
         write_json(kept, value)
         self.say(f"{name}: {value['seconds']:.1f} s")
@@ -75,9 +81,13 @@ class Study:
           BadInput: the command failed.
         """
         path = self.run.path / "runs" / name
-        if (path / "summary.json").exists() and json.loads((path / "manifest.json").read_text())["status"] == "done":
-            return path
-        self._check()
+        if not (path / "summary.json").exists() or _read(path / "manifest.json")["status"] != "done":
+            self._check()
+            self._carry_out(name, path, module, *arguments)
+        self.devices.update(_read(path / "manifest.json")["devices"])
+        return path
+
+    def _carry_out(self, name: str, path: pathlib.Path, module: str, *arguments: str) -> None:
         places = [f"--{flag}={FLAGS[flag].value}" for flag in ("source_dir", "data_dir") if FLAGS[flag].value]
         command = [sys.executable, "-m", f"experiments.{module}", *arguments, *places, f"--run_dir={path}", "--quiet"]
         began = time.perf_counter()
@@ -89,11 +99,9 @@ class Study:
         if process.returncode == cli.INTERRUPTED:
             raise Interrupted
         if process.returncode not in (cli.DONE, cli.DIVERGED):
-            raise cli.BadInput(
-                f"{name}: {errors.strip().splitlines()[-1].removeprefix('error: ') if errors else 'died'}"
-            )
+            reason = (errors.strip().splitlines() or [f"ended with {process.returncode}"])[-1]
+            raise cli.BadInput(f"{name}: {reason.removeprefix('error: ')}")
         self.say(f"{name}: {time.perf_counter() - began:.1f} s")
-        return path
 
     def commands(self, all_of_them: Sequence[Sequence[str]], together: int = 2) -> list[pathlib.Path]:
         """The directories of several commands, each (name, module, arguments...), so many at once.
@@ -135,6 +143,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
       BadInput: the directory belongs to other flags or cannot be written.
     """
     targets = [writable(FLAGS.json)] if FLAGS.json else []
+    earlier = {target: _read(target)["rows"] if target.exists() else [] for target in targets}
     path = pathlib.Path(FLAGS.run_dir or f"runs/papers/{paper}")
     run = runs.find_run(path, {name: FLAGS[name].value for name in own})
     if run.status == "done":  # its cells are there, and other rows may be wanted of them
@@ -142,43 +151,59 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
     with run.writing(), cli.Interrupts() as interrupts:
         run.create()
         run.set_status("running", **provenance())
+        opened = Study(run, interrupts)
         try:
-            rows = work(Study(run, interrupts))
+            rows = work(opened)
         except Interrupted:
             run.set_status("interrupted")
             interrupts.tell(path)
             sys.stdout.flush()
             os._exit(cli.INTERRUPTED)  # a normal end would wait for the cell that was given up, or abort within it
-        result = _result(rows)
+        result = _result(rows, opened.devices)
         write_json(path / "result.json", result)
         run.set_status("done")
-    for target in targets:
-        write_json(target, _joined(target, result))
+    new = {row["row"] for row in result["rows"]}  # of a file's other rows each says itself where it comes from
+    for target, rows in earlier.items():
+        write_json(target, result | {"rows": [row for row in rows if row["row"] not in new] + result["rows"]})
     print(text(result["rows"]))
     return cli.DONE
 
 
-def _result(rows: Sequence[Row]) -> dict[str, object]:
+def _result(rows: Sequence[Row], devices: set[str]) -> dict[str, object]:
     """What the result file holds."""
     facts = provenance()
     platform = facts["platform"]
+    names = {
+        name if not name.startswith("cpu") else f"{platform['cpus']} cores of {platform['cpu']}" for name in devices
+    }
     here = {
         "command": command_line(),
         "commit": (facts["git"] or {}).get("commit"),
-        "device": f"{platform['cpus']} cores of {platform['cpu']}",
+        "device": ", ".join(sorted(names)),
     }
     return {"rows": [here | row.as_dict() for row in rows], **facts}
 
 
-def _joined(target: pathlib.Path, result: dict) -> dict[str, object]:
-    """The result with the rows before it that the file has of other runs: each row says itself where it comes from."""
-    new = {row["row"] for row in result["rows"]}
-    old = json.loads(target.read_text())["rows"] if target.exists() else []
-    return result | {"rows": [row for row in old if row["row"] not in new] + result["rows"]}
+def _device() -> str:
+    """As a manifest names it."""
+    import jax
+
+    device = jax.devices()[0]
+    return f"{device.platform}: {device.device_kind}"
+
+
+def _read(path: pathlib.Path) -> dict:
+    try:
+        value = json.loads(path.read_text())
+        if not isinstance(value, dict):
+            raise ValueError("no object")
+        return value
+    except (OSError, ValueError) as error:
+        raise cli.BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
 
 
 def command_line() -> str:
     """The command without the places of this machine."""
     kept = [part for part in sys.argv[1:] if part.lstrip("-").partition("=")[0] not in PLACES]
     script = pathlib.Path(sys.argv[0]).stem
-    return " ".join((f"python -m experiments.papers.{script}", *kept))
+    return shlex.join(("python", "-m", f"experiments.papers.{script}", *kept))
