@@ -42,7 +42,7 @@ class Paper:
 PAPERS = (
     Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 20),
     Paper("chizat2019", "When does a network train without moving its weights?", 10),
-    Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 15),
+    Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 60),
     Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 20),
     Paper("zhang2017", "Can it learn random labels by heart?", 20),
     Paper("doubledescent", "Where is the peak of double descent, and what makes it?", 60),
