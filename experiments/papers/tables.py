@@ -22,12 +22,12 @@ def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
 
 def _cells(row: Mapping) -> tuple[str, ...]:
     reached = {True: "yes", False: "**no**", None: ""}[row.get("met")]
-    numbers = (_short(row["published"]), _short(row["ours"]), _short(row["sd"]), str(row["n"]))
+    numbers = (_short(row["published"]), _short(row["ours"]), _short(row["sd"], 2), str(row["n"]))
     return row["row"], *numbers, row.get("bar", ""), reached
 
 
-def _short(number: float | None) -> str:
-    return "" if number is None else f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
+def _short(number: float | None, digits: int = 4) -> str:
+    return "" if number is None else f"{number:.{digits}g}"
 
 
 def misses(results: pathlib.Path = RESULTS) -> str:
