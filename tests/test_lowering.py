@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from problems import examples, on_device, start_of_training
 
+from twolayer.distortions import Distortion
 from twolayer.gradients import GRADIENTS
 from twolayer.segments import make_segment, start
 from twolayer.training import Choices, Numbers, make_epoch
@@ -61,7 +62,7 @@ def test_a_step_computes_five_matrix_products_and_none_twice(gradient):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_a_segment_gives_back_a_state_of_the_types_it_was_given(dtype, float64):
     """Or it could be neither donated nor scanned over."""
-    choices = Choices(batch_size=5, patience=1, compute=dtype)
+    choices = Choices(batch_size=5, patience=1, compute=dtype, averaging=0.9, distortion=Distortion((2, 3), alpha=1.0))
     _, until, key, numbers, train, valid = arguments()
     state = start(choices, on_device(start_of_training(jnp.dtype(dtype))), numbers, len(TRAIN.x))
     after, _ = jax.eval_shape(make_segment(choices, 2), state, until, key, numbers, train, valid)
@@ -72,6 +73,6 @@ def test_a_segment_gives_back_a_state_of_the_types_it_was_given(dtype, float64):
 
 @pytest.mark.parametrize("compute", ["float32", "bfloat16"])
 def test_a_segment_lowers_for_cpu_cuda_and_tpu(compute):
-    choices = Choices(batch_size=5, epochs=3, patience=1, compute=compute)
+    choices = Choices(batch_size=5, epochs=3, patience=1, compute=compute, distortion=Distortion((2, 3), alpha=1.0))
     exported = jax.export.export(jax.jit(make_segment(choices, 2)), platforms=("cpu", "cuda", "tpu"))(*arguments())
     assert exported.platforms == ("cpu", "cuda", "tpu")

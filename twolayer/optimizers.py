@@ -84,10 +84,9 @@ def averaged(decay: float) -> optax.GradientTransformation:
         return Average(jnp.int32(0), params)
 
     def update(updates: Params, state: Average, params: Params) -> tuple[Params, Average]:
-        count = state.count.astype(params.W1.dtype)
-        keep = jnp.minimum(decay, count / (count + 1))
+        keep = jnp.minimum(decay, state.count / (state.count + 1))
         new = optax.apply_updates(params, updates)
-        average = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, state.average, new)
+        average = jax.tree.map(lambda old, new: (keep * old + (1 - keep) * new).astype(old.dtype), state.average, new)
         return updates, Average(state.count + 1, average)
 
     return optax.GradientTransformation(init, update)
