@@ -84,7 +84,8 @@ def averaged(decay: float) -> optax.GradientTransformation:
         return Average(jnp.int32(0), params)
 
     def update(updates: Params, state: Average, params: Params) -> tuple[Params, Average]:
-        keep = jnp.minimum(decay, state.count / (state.count + 1))
+        count = state.count.astype(jnp.promote_types(params.W1.dtype, jnp.float32))
+        keep = jnp.minimum(decay, count / (count + 1))
         new = optax.apply_updates(params, updates)
         average = jax.tree.map(lambda old, new: (keep * old + (1 - keep) * new).astype(old.dtype), state.average, new)
         return updates, Average(state.count + 1, average)
