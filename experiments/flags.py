@@ -53,6 +53,7 @@ flags.DEFINE_float("teacher_noise", 0.1, "teacher: standard deviation of the noi
 flags.DEFINE_enum("teacher_output", "relu", ["relu", "identity"], "teacher: activation of its output.")
 flags.DEFINE_integer("teacher_seed", 0, "teacher: decides its weights, examples and noise.", lower_bound=0)
 flags.DEFINE_integer("train_examples", None, "Train on the first so many examples [all].", lower_bound=1)
+flags.DEFINE_integer("valid_examples", None, "Validate on the first so many examples [all].", lower_bound=1)
 flags.DEFINE_float(
     "label_noise", 0.0, "Share of the training labels to draw anew from all classes.", lower_bound=0, upper_bound=1
 )

@@ -140,8 +140,9 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
         )
     check_targets(data, flags["loss"])
     with bad_input(datasets.DataError):
-        if flags["train_examples"] is not None:
-            data = datasets.first(data, flags["train_examples"])
+        for part in ("train", "valid"):
+            if flags[f"{part}_examples"] is not None:
+                data = datasets.first(data, flags[f"{part}_examples"], part)
         if flags["label_noise"]:
             data = datasets.with_label_noise(data, flags["label_noise"], flags["label_noise_seed"])
     return data

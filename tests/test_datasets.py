@@ -358,6 +358,9 @@ def test_the_first_examples_are_those_of_the_whole_and_nothing_else_changes(tmp_
     np.testing.assert_array_equal(few.train.y, data.train.y[:100])
     assert few.valid is data.valid and few.test is data.test and few.sha256 != data.sha256
     assert first(data, len(data.train.x)).sha256 == data.sha256
+    judged = first(data, 50, "valid")
+    np.testing.assert_array_equal(judged.valid.y, data.valid.y[:50])
+    assert judged.train is data.train and judged.sha256 != data.sha256
     for wanted in (0, len(data.train.x) + 1):
         with pytest.raises(DataError, match=str(wanted)):
             first(data, wanted)

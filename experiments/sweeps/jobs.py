@@ -67,7 +67,7 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
     """
     fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES}  # one data set, one order, one precision
     one_data_set = {name for name in training_flags.names() if name.startswith("teacher_")} - {"teacher_noise"}
-    one_data_set |= {"train_examples", "label_noise", "label_noise_seed"}
+    one_data_set |= {"train_examples", "valid_examples", "label_noise", "label_noise_seed"}
     allowed = set(training_flags.names()) - fixed - one_data_set
     found = []
     for point in points:

@@ -1,4 +1,4 @@
-"""A data set with fewer training examples or with wrong training labels. Validation and test stay as they are."""
+"""A data set with fewer examples or with wrong training labels. The test set stays as it is."""
 
 import dataclasses
 
@@ -7,15 +7,16 @@ import numpy as np
 from twolayer.datasets.dataset import DataError, Dataset, Split, fingerprint
 
 
-def first(data: Dataset, examples: int) -> Dataset:
-    """The data set with the first so many training examples.
+def first(data: Dataset, examples: int, part: str = "train") -> Dataset:
+    """The data set with the first so many examples of a part, "train" or "valid".
 
     Raises:
       DataError: there are not so many.
     """
-    if not 0 < examples <= len(data.train.x):
-        raise DataError(f"{data.name} has {len(data.train.x)} training examples, {examples} are wanted")
-    return _with_train(data, Split(data.train.x[:examples], data.train.y[:examples]))
+    x, y = getattr(data, part)
+    if not 0 < examples <= len(x):
+        raise DataError(f"{data.name} has {len(x)} examples to {part}, {examples} are wanted")
+    return _with(data, **{part: Split(x[:examples], y[:examples])})
 
 
 def with_label_noise(data: Dataset, share: float, seed: int) -> Dataset:
@@ -32,8 +33,9 @@ def with_label_noise(data: Dataset, share: float, seed: int) -> Dataset:
     draw, y = np.random.default_rng(seed), data.train.y.copy()
     chosen = draw.permutation(len(y))[: round(share * len(y))]
     y[chosen] = draw.integers(0, data.outputs, len(chosen), np.int32)
-    return _with_train(data, data.train._replace(y=y))
+    return _with(data, train=data.train._replace(y=y))
 
 
-def _with_train(data: Dataset, train: Split) -> Dataset:
-    return dataclasses.replace(data, train=train, sha256=fingerprint(train, data.valid, data.test))
+def _with(data: Dataset, **parts: Split) -> Dataset:
+    new = dataclasses.replace(data, **parts)
+    return dataclasses.replace(new, sha256=fingerprint(new.train, new.valid, new.test))
