@@ -33,7 +33,8 @@ from experiments.files import writable
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(training_flags)
-flags.DEFINE_list("inits", training_flags.SCHEMES, "Initialisations.")
+INITS = ["he", "alive", "lecun", "glorot", "ntk", "mean_field"]
+flags.DEFINE_list("inits", INITS, "Initialisations.")
 flags.DEFINE_list("losses", ["cross_entropy", "quadratic"], "Losses.")
 flags.DEFINE_list("widths", ["32", "128"], "Hidden units.")
 flags.DEFINE_list("rates", ["0.3", "1", "3"], "Learning rates, in units of the optimiser's own.")

@@ -30,6 +30,8 @@ STREAM = 0x5EED  # tells the keys of distortions from those of the data order
 class Distortion:
     """How far images are distorted. Each number but alpha and sigma is the half-width of a uniform distribution.
 
+    These are choices that a program is compiled for: what is zero costs nothing.
+
     Attributes:
       image_shape: (H, W) of a row of pixels.
       alpha: strength of the elastic field; 0 leaves it out.
