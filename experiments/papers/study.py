@@ -181,7 +181,7 @@ def _result(rows: Sequence[Row], devices: set[str]) -> dict[str, object]:
         "commit": (facts["git"] or {}).get("commit"),
         "device": ", ".join(sorted(names)),
     }
-    return {"rows": [here | row.as_dict() for row in rows], **facts}
+    return {"rows": [here | row.as_dict() for row in rows], **facts, "argv": [facts["argv"][0], *_arguments()]}
 
 
 def _device() -> str:
@@ -204,6 +204,8 @@ def _read(path: pathlib.Path) -> dict:
 
 def command_line() -> str:
     """The command without the places of this machine."""
-    kept = [part for part in sys.argv[1:] if part.lstrip("-").partition("=")[0] not in PLACES]
-    script = pathlib.Path(sys.argv[0]).stem
-    return shlex.join(("python", "-m", f"experiments.papers.{script}", *kept))
+    return shlex.join(("python", "-m", f"experiments.papers.{pathlib.Path(sys.argv[0]).stem}", *_arguments()))
+
+
+def _arguments() -> list[str]:
+    return [part for part in sys.argv[1:] if part.lstrip("-").partition("=")[0] not in PLACES]
