@@ -4,7 +4,7 @@
   python -m experiments.papers.simard2003 --help                   one of them
   python -m experiments.papers --all --budget=60min --source_dir=FOLDER_OF_ARCHIVES
 
---all runs what has no result file yet, the short ones first, and stops in time; the same command goes on from there.
+--all runs what has rows that were not measured yet, the short ones first, and stops in time; the same command goes on from there.
 Results go to docs/results/<name>.json, unless --results says otherwise; `python -m experiments.readme` makes
 docs/results.md of them. What is unfinished lies in --runs.
 Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.
@@ -24,7 +24,7 @@ from experiments.papers import listing
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")
 flags.DEFINE_string("budget", None, "How long --all may take: 45s, 60min, 2h [no limit].")
-flags.DEFINE_string("results", str(listing.RESULTS.relative_to(listing.ROOT)), "Folder of the result files.")
+flags.DEFINE_string("results", None, "Folder of the result files [docs/results of this checkout].")
 flags.DEFINE_string("runs", str(listing.RUNS), "Folder where the work goes.")
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/twolayer].")
@@ -40,7 +40,7 @@ def main() -> int:
     end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget else float("inf")
     with cli.Interrupts() as interrupts:
         for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
-            if not paper.rows(_folders()[0]):
+            if len(paper.rows(_folders()[0])) < paper.whole:
                 status = _run(paper, end, interrupts)
                 if status != cli.DONE:
                     return status
@@ -49,8 +49,8 @@ def main() -> int:
 
 
 def _folders() -> tuple[pathlib.Path, pathlib.Path]:
-    """Of result files, by the repository's root unless it is absolute; of the work, by where this is run."""
-    return listing.ROOT / FLAGS.results, pathlib.Path(FLAGS.runs)
+    """Of result files and of the work."""
+    return pathlib.Path(FLAGS.results) if FLAGS.results else listing.RESULTS, pathlib.Path(FLAGS.runs)
 
 
 def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:

@@ -42,6 +42,7 @@ flags.DEFINE_integer("inputs", 100, "d.", lower_bound=2)
 flags.DEFINE_integer("hidden", 50, "Units of the student, an even number.", lower_bound=2)
 flags.DEFINE_integer("examples", 1000, "To train, and as many to test.", lower_bound=2)
 flags.DEFINE_integer("seed", 0, "Of all draws.")
+TINY = 1e-300  # for a logarithm, where all units died at once and no weight moves
 OWN = ("trials", "steps", "inputs", "hidden", "examples", "seed")
 
 
@@ -52,7 +53,7 @@ def main() -> int:
         raise cli.BadInput(f"--steps={FLAGS.steps}: give a multiple of 100")
     if FLAGS.hidden % 2:
         raise cli.BadInput(f"--hidden={FLAGS.hidden}: give an even number, for the two halves that cancel")
-    return study.main("chizat2019", OWN, lambda work: _rows(work, taus))
+    return study.main("chizat2019", OWN, lambda work: _rows(work, taus), scale=OWN[1:-1])
 
 
 def _log_taus() -> list[float]:
@@ -79,7 +80,7 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
     if FLAGS.figures:
         from experiments.papers import figures
 
-        figures.lazy(work.run.figures / "lazy.png", cells)
+        figures.lazy(work.run.figures / "chizat2019.png", cells)
     return rows
 
 
@@ -88,7 +89,7 @@ def _slope(cells: dict[float, dict]) -> list[Row]:
     large = [t for t in cells if t > 0]
     if len(large) < 2:
         return []
-    changes = zip(*(map(math.log10, cells[t]["change"]) for t in large), strict=True)
+    changes = zip(*([math.log10(max(c, TINY)) for c in cells[t]["change"]] for t in large), strict=True)
     middle = sum(large) / len(large)
     weights = [(t - middle) / sum((s - middle) ** 2 for s in large) for t in large]
     slopes = [sum(w * change for w, change in zip(weights, trial, strict=True)) for trial in changes]
@@ -114,7 +115,8 @@ def _contrast(cells: dict[float, dict]) -> list[Row]:
 
 
 def _distance(a: list[float], b: list[float]) -> float:
-    return math.dist(a, b) / math.hypot(*b)
+    size = math.hypot(*b)
+    return math.dist(a, b) / size if size else math.inf
 
 
 def _cell(log_tau: float, linear: bool) -> dict:

@@ -15,14 +15,13 @@ without reuse. If the switch of the start makes the peak, then it moves when the
 at 30, and nowhere. Squared loss, 6,000 epochs, batch 128, momentum 0.95; losses are means over the ten outputs.
 """
 
-import json
 import statistics
 
 from absl import flags
 
 from experiments import cli
 from experiments.papers import study
-from experiments.papers.rows import Row
+from experiments.papers.rows import Row, read
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -166,7 +165,7 @@ def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[Row]:
 
 
 def _summary(folder) -> dict:
-    return json.loads((folder / "summary.json").read_text())
+    return read(folder / "summary.json")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ epoch. The rows say by how much the test error at the largest K lies below that 
 set, and give the error at each K, for which there is no published number.
 """
 
-import json
 import math
 import statistics
 
@@ -20,7 +19,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
-from experiments.papers.rows import Row
+from experiments.papers.rows import Row, read
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -44,7 +43,7 @@ def main() -> int:
 def _work(work: study.Study) -> list[Row]:
     if not all(width.isdecimal() and int(width) for width in FLAGS.widths):
         raise cli.BadInput("--widths are positive integers: --widths=4,64,1024")
-    rows = [_width(work, int(width)) for width in FLAGS.widths]
+    rows = [_width(work, width) for width in sorted(map(int, FLAGS.widths))]
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -56,7 +55,7 @@ def _width(work: study.Study, K: int) -> Row:
     """The test errors at one width."""
     own = (f"--hidden={K}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
     folders = work.commands([(f"{K}-{s}", "train", *RECIPE, *own, f"--seed={s}") for s in range(FLAGS.seeds)], 1)
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    summaries = [read(folder / "summary.json") for folder in folders]
     train_errors = [100 * (1 - summary["train_accuracy"]) for summary in summaries]
     facts = {"hidden": K, "train_error": statistics.fmean(train_errors), "train_errors": train_errors}
     errors = [100 * (1 - summary["test_accuracy"]) for summary in summaries]
@@ -66,15 +65,16 @@ def _width(work: study.Study, K: int) -> Row:
 
 def _fall(rows: list[Row]) -> list[Row]:
     """How far the test error falls beyond the first width that fits every training image."""
-    fitting = [row for row in rows if row.facts["train_error"] == 0]
-    if not fitting or fitting[0] is rows[-1]:
-        return []
-    first, last = fitting[0], rows[-1]
+    last, bar = rows[-1], "at least 0.3 and 3 standard errors"
+    fitting = [row for row in rows[:-1] if row.facts["train_error"] == 0]
+    if not fitting:
+        unit, none = "points of test error", f"no width below K = {last.facts['hidden']} fits the training set"
+        return [Row("neyshabur2015", none, None, [math.nan], unit, 0.0, bar=bar, met=False)]
+    first = fitting[0]
     fall = [a - b for a, b in zip(first.values, last.values, strict=True)]
     name = f"from the first width that fits, K = {first.facts['hidden']}, to K = {last.facts['hidden']}"
     mean, spread = statistics.fmean(fall), statistics.stdev(fall) if len(fall) > 1 else math.inf
     met = mean >= 0.3 and mean >= 3 * spread / len(fall) ** 0.5
-    bar = "at least 0.3 and 3 standard errors"
     return [Row("neyshabur2015", name, None, fall, "points of test error", 0.0, bar=bar, met=met)]
 
 

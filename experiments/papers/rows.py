@@ -1,8 +1,12 @@
 """A row of a result file: a published number beside ours."""
 
 import dataclasses
+import json
+import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
+
+from experiments.cli import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Row:
     bar: str = ""
     met: bool | None = None
 
+    def scaled(self, flags: Mapping[str, object]) -> "Row":
+        """The row of an experiment that these flags make another one than the published."""
+        return dataclasses.replace(self, published=None, bar="", met=None, facts={**self.facts, "scaled": dict(flags)})
+
     def as_dict(self) -> dict[str, object]:
         """The row as the result file has it."""
         spread = statistics.stdev(self.values) if len(self.values) > 1 else None
@@ -40,10 +48,28 @@ class Row:
         return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts}
 
 
+def read(path: pathlib.Path, *names: str) -> dict:
+    """The object in a JSON file, which must have these names.
+
+    Raises:
+      BadInput: the file cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text())
+        missing = [name for name in names if name not in value]
+        if not isinstance(value, dict) or missing:
+            raise ValueError(f"it has no {missing[0]}" if missing else "it holds no object")
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
+    return value
+
+
 def text(rows: Sequence[Mapping[str, object]]) -> str:
     """The rows as a table to read: published, ours with spread and n."""
-    lines = [f"{'':36} {'published':>10} {'ours':>10} {'sd':>8} {'n':>5}  unit"]
+    lines = [f"{'':36} {'published':>10} {'ours':>10} {'sd':>8} {'n':>5}  {'unit':24} wanted"]
     for row in rows:
         published, spread = (f"{v:.4g}" if v is not None else "" for v in (row["published"], row["sd"]))
-        lines.append(f"{row['row']:36} {published:>10} {row['ours']:>10.4g} {spread:>8} {row['n']:>5}  {row['unit']}")
+        numbers = f"{published:>10} {row['ours']:>10.4g} {spread:>8} {row['n']:>5}"
+        reached = f" {row['bar']}: {'reached' if row['met'] else 'MISSED'}" if row.get("bar") else ""
+        lines.append(f"{row['row']:36} {numbers}  {row['unit']:24}{reached}".rstrip())
     return "\n".join(lines)

@@ -15,7 +15,6 @@ Rows with "output relu" are the author's network, which has a ReLU on its output
 """
 
 import dataclasses
-import json
 import statistics
 from collections.abc import Mapping
 
@@ -24,7 +23,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
-from experiments.papers.rows import Row
+from experiments.papers.rows import Row, read
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -93,7 +92,7 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> Row:
     arguments = tuple(f"--{flag}={value}" for flag, value in (COMMON | dict(recipe.flags) | own).items())
     slug = name.replace(" ", "-").translate({ord(bracket): None for bracket in "()"})
     folders = [work.command(f"{slug}-{seed}", "train", *arguments, f"--seed={seed}") for seed in range(FLAGS.seeds)]
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    summaries = [read(folder / "summary.json") for folder in folders]
     facts = {
         "validation_error": statistics.fmean(100 * (1 - summary["valid_accuracy"]) for summary in summaries),
         "network_command": " ".join(("python -m experiments.train", *arguments)),

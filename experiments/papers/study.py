@@ -5,7 +5,6 @@ signal, a kill or a budget has ended it. The rows of all cells are the result: R
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import shlex
@@ -20,7 +19,7 @@ from absl import flags
 
 from experiments import cli, runs
 from experiments.files import writable, write_json
-from experiments.papers.rows import Row, text
+from experiments.papers.rows import Row, read, text
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -58,10 +57,11 @@ class Study:
         """
         kept = self.run.path / "cells" / f"{name}.json"
         if kept.exists():
-            value = _read(kept)
+            value = read(kept, "seconds", "device")
             self.devices.add(value["device"])
             return value
         self._check()
+        self.say(f"{name} ...")
         began = time.perf_counter()
         value = self.interrupts.during(compute)
         if value is None:
@@ -78,26 +78,30 @@ class Study:
 
         Raises:
           Interrupted: a signal came first; the run was saved.
-          BadInput: the command failed.
+          BadInput: the command failed, or its directory is damaged or that of other flags.
         """
         path = self.run.path / "runs" / name
-        if not (path / "summary.json").exists() or _read(path / "manifest.json")["status"] != "done":
+        if not (path / "summary.json").exists() or read(path / "manifest.json")["status"] != "done":
             self._check()
             self._carry_out(name, path, module, *arguments)
-        self.devices.update(_read(path / "manifest.json")["devices"])
+        manifest = read(path / "manifest.json")
+        if not set(arguments) <= set(manifest["argv"]):
+            raise cli.BadInput(f"{path} was made with other flags; remove it, or choose another --run_dir")
+        self.devices.update(manifest["devices"])
         return path
 
     def _carry_out(self, name: str, path: pathlib.Path, module: str, *arguments: str) -> None:
         places = [f"--{flag}={FLAGS[flag].value}" for flag in ("source_dir", "data_dir") if FLAGS[flag].value]
         command = [sys.executable, "-m", f"experiments.{module}", *arguments, *places, f"--run_dir={path}", "--quiet"]
+        self.say(f"{name} ...")
         began = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 _, errors = self._wait(process)
             finally:
                 process.kill()  # if this process is ended by an error
-        if process.returncode == cli.INTERRUPTED:
-            raise Interrupted
+        if process.returncode == cli.INTERRUPTED or (process.returncode < 0 and self.interrupts.received):
+            raise Interrupted  # a signal may come before it is heard
         if process.returncode not in (cli.DONE, cli.DIVERGED):
             reason = (errors.strip().splitlines() or [f"ended with {process.returncode}"])[-1]
             raise cli.BadInput(f"{name}: {reason.removeprefix('error: ')}")
@@ -133,17 +137,22 @@ class Study:
                     told = True
 
 
-def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]]) -> int:
+def main(
+    paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]], scale: Sequence[str] | None = None
+) -> int:
     """Carry out the study of a paper and write its rows; returns the exit status.
 
     Args:
       own: the flags of the script that its cells are a function of.
+      scale: those that make it another experiment than the published one, `own` if not given: unless they are at their
+        defaults, rows stand beside no published number and have no bar.
 
     Raises:
       BadInput: the directory belongs to other flags or cannot be written.
     """
     targets = [writable(FLAGS.json)] if FLAGS.json else []
-    earlier = {target: _read(target)["rows"] if target.exists() else [] for target in targets}
+    for target in targets:
+        _rows_of(target)
     path = pathlib.Path(FLAGS.run_dir or f"runs/papers/{paper}")
     run = runs.find_run(path, {name: FLAGS[name].value for name in own})
     if run.status == "done":  # its cells are there, and other rows may be wanted of them
@@ -152,8 +161,9 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         run.create()
         run.set_status("running", **provenance())
         opened = Study(run, interrupts)
+        scaled = {name: FLAGS[name].value for name in scale or own if FLAGS[name].value != FLAGS[name].default}
         try:
-            rows = work(opened)
+            rows = [row.scaled(scaled) if scaled else row for row in work(opened)]
         except Interrupted:
             run.set_status("interrupted")
             interrupts.tell(path)
@@ -163,8 +173,9 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         write_json(path / "result.json", result)
         run.set_status("done")
     new = {row["row"] for row in result["rows"]}  # of a file's other rows each says itself where it comes from
-    for target, rows in earlier.items():
-        write_json(target, result | {"rows": [row for row in rows if row["row"] not in new] + result["rows"]})
+    for target in targets:
+        kept = [row for row in _rows_of(target) if row["row"] not in new]
+        write_json(target, result | {"rows": kept + result["rows"]})
     print(text(result["rows"]))
     return cli.DONE
 
@@ -192,14 +203,8 @@ def _device() -> str:
     return f"{device.platform}: {device.device_kind}"
 
 
-def _read(path: pathlib.Path) -> dict:
-    try:
-        value = json.loads(path.read_text())
-        if not isinstance(value, dict):
-            raise ValueError("no object")
-        return value
-    except (OSError, ValueError) as error:
-        raise cli.BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
+def _rows_of(target: pathlib.Path) -> list[dict]:
+    return read(target, "rows")["rows"] if target.exists() else []
 
 
 def command_line() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from experiments.papers.listing import PAPERS, RESULTS, Paper
 
-HEADER = ("", "published", "ours", "sd", "n", "wanted", "reached")
+HEADER = ("", "published", "ours", "sd", "n", "unit", "wanted", "reached")
 
 
 def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
@@ -14,16 +14,16 @@ def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
     if not rows:
         return f"Not measured yet: `python -m experiments.papers.{paper.name}`, about {paper.minutes:.0f} minutes.\n"
     lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
-    units = list(dict.fromkeys(row["unit"] for row in rows))
-    seconds = sum(row["seconds"] for row in rows)
-    where = f"\n{', '.join(units)}. `{rows[0]['command']}`, {rows[0]['device']}, {seconds / 60:.1f} min of computing.\n"
+    minutes = sum(row["seconds"] for row in rows) / 60
+    commands, devices = (list(dict.fromkeys(row[name] for row in rows)) for name in ("command", "device"))
+    where = f"\n{'; '.join(f'`{command}`' for command in commands)}. {'; '.join(devices)}, {minutes:.0f} minutes.\n"
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + where
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:
     reached = {True: "yes", False: "**no**", None: ""}[row.get("met")]
     numbers = (_short(row["published"]), _short(row["ours"]), _short(row["sd"], 2), str(row["n"]))
-    return row["row"], *numbers, row.get("bar", ""), reached
+    return row["row"], *numbers, row["unit"], row.get("bar", ""), reached
 
 
 def _short(number: float | None, digits: int = 4) -> str:

@@ -18,7 +18,7 @@ from absl import flags
 
 from experiments import cli
 from experiments.papers import study
-from experiments.papers.rows import Row
+from experiments.papers.rows import Row, read
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -61,7 +61,7 @@ def _labels(work: study.Study, loss: str, labels: str, share: float) -> Row:
         (f"{loss}-{labels}-{s}", "train", *RECIPE, *own, f"--seed={s}", f"--label_noise_seed={s}") for s in seeds
     ]
     folders = work.commands(commands, 1)
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    summaries = [read(folder / "summary.json") for folder in folders]
     curves = [[100 * row["train_accuracy"] for row in _metrics(folder)] for folder in folders]
     facts = {
         "test_accuracy": [100 * summary["test_accuracy"] for summary in summaries],
