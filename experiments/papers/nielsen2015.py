@@ -19,9 +19,10 @@ images with seed 5. They stand beside the same published numbers.
 
 All rows took 62 minutes on two cores of an AMD EPYC that others used too, half of them for K = 100. Ours are in
 docs/results.md: of the rows whose published number is that of a last epoch, sigmoids are within 0.5 of it but for three
-that are better by 0.53 to 0.62; each row of ReLUs is above its number. A run of the quadratic loss with K = 100 is a matter of luck: 96.5, 85.6, 76.2, 85.8 and
-69.0 %. With weights of deviation 1 the outputs start saturated, a (1 - a) < 0.01 in 45 % of them (with K = 30 in 22 %),
-and that factor of the quadratic loss's gradient leaves some classes hardly learned.
+that are better by 0.53 to 0.62; each row of ReLUs is above its number. A run of the quadratic loss with K = 100 is a
+matter of luck: 96.5, 85.6, 76.2, 85.8 and 69.0 %. With weights of deviation 1 the outputs start saturated,
+a (1 - a) < 0.01 in 45 % of them (with K = 30 in 22 %), and that factor of the quadratic loss's gradient leaves some
+classes hardly learned.
 """
 
 import dataclasses
