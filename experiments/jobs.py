@@ -25,6 +25,7 @@ PRECISIONS = {
     "bfloat16": ("float32", "bfloat16", "highest"),
     "float64": ("float64", "float64", "highest"),
 }
+DEFAULT_FIELD = 4.0, "unit"  # of --elastic_sigma and --elastic_norm
 PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
 
 
@@ -171,7 +172,13 @@ def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], K
 
 
 def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
-    """What the program of a run is compiled for."""
+    """What the program of a run is compiled for.
+
+    Raises:
+      BadInput: choices do not go together, or not with the data.
+    """
+    if flags["loss"] == "binary_cross_entropy" and flags["output"] != "identity":
+        raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
     warmup = flags["warmup_epochs"]
     if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
         warmup = min(1.0, flags["epochs"] / 10)
@@ -189,6 +196,8 @@ def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distor
       BadInput: the data are not images.
     """
     moves = {name: flags[name] for name in ("rotation", "scaling", "shear", "shift")} | {"alpha": flags["elastic"]}
+    if not moves["alpha"] and (flags["elastic_sigma"], flags["elastic_norm"]) != DEFAULT_FIELD:
+        raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
     if not any(moves.values()):
         return None
     if data.image_shape is None:

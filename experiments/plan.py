@@ -11,7 +11,8 @@ from experiments.jobs import Job
 def describe(job: Job) -> str:
     """A few lines for --dry_run.
 
-    Operations are those of the matrix products, 2 for each multiply-add; memory is that of one device.
+    Operations are those of the matrix products, 2 for each multiply-add, those that blur elastic fields included;
+    memory is that of one device.
     """
     (n, d), (C, K) = job.train.x.shape, job.state.params.W2.shape
     B = job.choices.batch_size
@@ -23,7 +24,7 @@ def describe(job: Job) -> str:
     # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
     batch = element * examples * (d + 4 * units + 5 * C)
     gradients = element * (units * (d + 1 + C) + C)
-    train = 2 * n * (2 * d * K + 3 * K * C)  # Z1, dW1; Z2, dO1, dW2
+    train = 2 * n * (2 * d * K + 3 * K * C) + _blurs(job)  # Z1, dW1; Z2, dO1, dW2
     valid = 2 * len(job.valid.x) * (job.data.inputs * K + K * C)
     shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())
     parameters = sum(leaf.size for leaf in job.state.params)
@@ -43,6 +44,15 @@ def describe(job: Job) -> str:
         f"devices      {', '.join(kinds)}" + (f"; split by {mesh}" if mesh else ""),
     ]
     return "\n".join(lines)
+
+
+def _blurs(job: Job) -> int:
+    """Of an epoch's elastic fields: two for each image, each blurred along rows and columns."""
+    distortion = job.choices.distortion
+    if distortion is None or not distortion.alpha:
+        return 0
+    H, W = distortion.image_shape
+    return 4 * H * W * (H + W) * len(job.train.x)
 
 
 def _bytes(tree: PyTree) -> int:

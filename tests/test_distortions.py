@@ -114,7 +114,8 @@ def test_distorting_compiles_once_and_keeps_the_scale_of_pixels(key):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"norm": "one"}, "norm"), ({"sigma": 0.0}, "sigma"), ({"alpha": -1.0}, "alpha")]
+    ("options", "words"),
+    [({"norm": "one"}, "norm"), ({"sigma": 0.0}, "sigma"), ({"alpha": -1.0}, "alpha"), ({"shift": np.inf}, "shift")],
 )
 def test_impossible_distortions_are_refused(options, words):
     with pytest.raises(ValueError, match=words):

@@ -237,6 +237,7 @@ REFUSED = {
     "a flag of places": (("--sweep=run_dir=a,b",), "run_dir is not a flag"),
     "the data set": (("--sweep=dataset=digits,mnist",), "dataset is not a flag"),
     "noise of images": (("--sweep=teacher_noise=0,1",), "needs --dataset=teacher"),
+    "a start": (("--sweep=start_from=a,b",), "start_from is not a flag"),
     "a size of the teacher": (("--sweep=teacher_inputs=8,9",), "teacher_inputs is not a flag"),
     "no number": (("--sweep=hidden=8,x",), "'x' is not valid"),
     "a value twice": (("--sweep=hidden=8,8",), "has a value twice"),

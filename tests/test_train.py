@@ -350,10 +350,13 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--batch_size=5000", ("5000", "1197")),
         ("--dataset=teacher", ("teacher", "--loss=quadratic")),
         ("--warmup_epochs=30", ("warm-up",)),
-        ("--train_examples=2000", ("1197", "2000")),
+        ("--train_examples=2000", ("1197 training", "2000")),
+        ("--valid_examples=2000", ("300 validation", "2000")),
         ("--label_noise=2", ("label_noise", "1")),
         ("--elastic=-1", ("--elastic", "0")),
         ("--averaging=1", ("averaging",)),
+        ("--elastic_norm=none", ("--elastic_norm", "--elastic")),
+        ("--loss=binary_cross_entropy", ("binary_cross_entropy", "--output=identity")),
     ],
 )
 def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, words):

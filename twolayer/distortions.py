@@ -12,6 +12,7 @@ or a continued run see the same images.
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ class Distortion:
       shift: pixels, in each direction.
 
     Raises:
-      ValueError: `norm` is not known, sigma is not positive, or another number is negative.
+      ValueError: `norm` is not known, sigma is not positive, or another number is negative or not finite.
     """
 
     image_shape: tuple[int, int]
@@ -63,8 +64,8 @@ class Distortion:
         if not self.sigma > 0:
             raise ValueError(f"sigma must be positive, got {self.sigma}")
         for name in ("alpha", "rotation", "scaling", "shear", "shift"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a finite number and not negative, got {getattr(self, name)}")
 
 
 def example_keys(key: Key[Array, ""], epoch: Int[Array, ""] | int, rows: Int[Array, " m"]) -> Key[Array, " m"]:

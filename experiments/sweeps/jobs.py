@@ -65,7 +65,7 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
     Raises:
       BadInput: a name is no flag of a training run, or a value is not valid for it.
     """
-    fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES}  # one data set, one order, one precision
+    fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES, *training_flags.OF_ONE_RUN}
     one_data_set = {name for name in training_flags.names() if name.startswith("teacher_")} - {"teacher_noise"}
     one_data_set |= {"train_examples", "valid_examples", "label_noise", "label_noise_seed"}
     allowed = set(training_flags.names()) - fixed - one_data_set

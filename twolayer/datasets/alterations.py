@@ -15,7 +15,8 @@ def first(data: Dataset, examples: int, part: str = "train") -> Dataset:
     """
     x, y = getattr(data, part)
     if not 0 < examples <= len(x):
-        raise DataError(f"{data.name} has {len(x)} examples to {part}, {examples} are wanted")
+        kind = {"train": "training", "valid": "validation"}[part]
+        raise DataError(f"{data.name} has {len(x)} {kind} examples, {examples} are wanted")
     return _with(data, **{part: Split(x[:examples], y[:examples])})
 
 
