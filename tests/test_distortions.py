@@ -113,13 +113,13 @@ def test_distorting_compiles_once_and_keeps_the_scale_of_pixels(key):
     assert f._cache_size() == 1 and y.shape == x.shape and 0 <= y.min() and 100 < y.max() <= 255
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [({"norm": "one"}, "norm"), ({"sigma": 0.0}, "sigma"), ({"alpha": -1.0}, "alpha"), ({"shift": np.inf}, "shift")],
-)
-def test_impossible_distortions_are_refused(options, words):
-    with pytest.raises(ValueError, match=words):
-        Distortion(SHAPE, **options)
+IMPOSSIBLE = [("norm", "one"), ("sigma", 0.0), ("alpha", -1.0), ("shift", np.inf)]
+
+
+@pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
+def test_impossible_distortions_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        Distortion(SHAPE, **{name: value})
 
 
 def test_the_noise_is_uniform_and_no_two_pixels_share_it(key):
