@@ -78,7 +78,7 @@ flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
-LOSS_HELP = "quadratic is 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids of O2, with --output=identity."
+LOSS_HELP = "quadratic: 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids, on identity."
 flags.DEFINE_enum("loss", "cross_entropy", LOSSES, LOSS_HELP)
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by hand, or by jax.grad.")
