@@ -80,11 +80,11 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     assert by_name["k = 3"]["failures"] == by_name["k = 3, n = 4"]["failures"] == 0
     assert by_name["k = 8"]["inside"] and by_name["k = 8"]["failures"] > 0 and by_name["k = 8"]["published"] == 12.6
     assert by_name["k = 8"]["undecided"] == 0 and by_name["k = 3"]["published"] is None
-    assert (tmp_path / "straight" / "figures" / "bad_minima.png").exists()
+    assert (tmp_path / "straight" / "figures" / "safran2018.png").exists()
 
     command = ("papers.safran2018", *(part for part in SMALL if part != "--quiet"), f"--run_dir={tmp_path / 'halted'}")
     process = scripts.start(*command)
-    assert process.stderr.readline().startswith("k3-n3: ")
+    assert next(line for line in process.stderr if line.startswith("k3-n3: "))
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 75 and "repeat the command" in err
