@@ -50,7 +50,7 @@ class Paper:
 
 
 PAPERS = (
-    Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 30, 27),
+    Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 30, 28),
     Paper("chizat2019", "When does a network train without moving its weights?", 10, 3),
     Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 60, 41),
     Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 30, 12),
