@@ -19,9 +19,9 @@ logarithm, fitted over tau > 1, is -2. The published figure has a low test loss 
 it is large; at tau = 10 we ask for five times that at 0.1. And at the largest tau the trained network predicts on the
 test inputs what its linearisation (jax.linearize) predicts after the same steps, within 1 % in the Euclidean norm.
 
-A scale takes some 100 seconds of CPU, and the linearisation as much: 8 minutes on two free cores of an AMD EPYC. Ours (10
-trials): slope -1.999 +- 0.001; the loss at 10 is 1.9 times that at 0.1 and 68 times that at 10^-2.2, so that tau = 0.1 is
-lazy already; 0.6 % from the linearised model on average, 1.7 % in one trial.
+A scale takes some 100 seconds of CPU, and the linearisation as much: 8 minutes on two free cores of an AMD EPYC. Ours
+(10 trials): slope -1.999 +- 0.001; the loss at 10 is 1.9 times that at 0.1 and 68 times that at 10^-2.2, so tau = 0.1
+is lazy already; 0.6 % from the linearised model on average, 1.7 % in one trial.
 """
 
 import math
