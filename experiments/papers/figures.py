@@ -67,25 +67,29 @@ def learning_curve(
 
 def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
-    figure = Figure((9.0, 3.6), DPI, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    if noise:
-        widths = [row.facts["hidden"] for row in noise]
-        means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in noise), strict=True)
-        left.errorbar(widths, means, spreads, color=BLUE, fmt="o-", markersize=4, label="ours, mean and sd")
-        theirs = [(row.facts["hidden"], row.published) for row in noise if row.published is not None]
-        left.plot(*zip(*theirs, strict=True), "d", color=RED, markersize=5, label="published mean")
-    for kind, colour, label in (("reuse", RED, "from the narrower network"), ("fresh", BLUE, "from a random start")):
-        if losses:
-            right.plot(list(losses[kind]), [np.mean(v) for v in losses[kind].values()], "o-", color=colour, label=label)
-    for axes, title in ((left, "Cross-entropy, a fifth of the labels anew"), (right, "Squared loss, true labels")):
-        axes.set_title(title, loc="left", fontsize=10, weight="bold")
-        axes.set(xlabel="hidden units", ylabel="test loss", xscale="log")
-        axes.grid(color=PALE)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:
-            axes.legend(frameon=False, fontsize=8)
+    panels = [_noise] * bool(noise) + [_reuse] * bool(losses)
+    figure = Figure((4.8 * len(panels), 3.6), DPI, layout="constrained")
+    for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        draw(axes, noise if draw is _noise else losses)
+        axes.set_xscale("log")
+        axes.legend(frameon=False, fontsize=8)
     save(figure, path)
+
+
+def _noise(axes: Axes, rows: Sequence[Row]) -> None:
+    widths = [row.facts["hidden"] for row in rows]
+    means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in rows), strict=True)
+    axes.errorbar(widths, means, spreads, color=BLUE, fmt="o-", markersize=4, label="ours, mean and sd")
+    theirs = np.array([np.nan if row.published is None else row.published for row in rows])
+    axes.plot(widths, theirs, "d", color=RED, markersize=5, label="published mean")
+    _frame(axes, "Cross-entropy, a fifth of the labels anew", "hidden units", "test loss")
+
+
+def _reuse(axes: Axes, losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+    for kind, colour, label in (("reuse", RED, "from the narrower network"), ("fresh", BLUE, "from a random start")):
+        means = [np.mean(values) for values in losses[kind].values()]
+        axes.plot(list(losses[kind]), means, "o-", color=colour, markersize=4, label=label)
+    _frame(axes, "Squared loss, true labels", "hidden units", "test loss")
 
 
 def width(path: Path, rows: Sequence[Row]) -> None:
