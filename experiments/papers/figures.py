@@ -72,6 +72,8 @@ def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mappin
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw(axes, noise if draw is _noise else losses)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:g}"[0] in "25" else "")
         axes.legend(frameon=False, fontsize=8)
     save(figure, path)
 
