@@ -14,8 +14,8 @@ was. Songwei Ge's reproduction (double-descent-pytorch) has it too, 0.104 at H =
 without reuse. If the switch of the start makes the peak, then it moves when the switch is moved: so here it is at 50,
 at 30, and nowhere. Squared loss, 6,000 epochs, batch 128, momentum 0.95; losses are means over the ten outputs.
 
-With label noise a network takes half a minute to two minutes of a core of an AMD EPYC. Ours, 5 repetitions, H = 4 to 20:
-each mean within 3 standard errors of the published one, the peak at H = 14. Weight reuse is not measured yet.
+With label noise a network takes half a minute to two minutes of a core of an AMD EPYC. Ours, 5 repetitions, H = 4 to
+20: each mean within 3 standard errors of the published one, the peak at H = 14. Weight reuse is not measured yet.
 """
 
 import statistics
