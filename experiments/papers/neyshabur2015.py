@@ -64,18 +64,15 @@ def _width(work: study.Study, K: int) -> Row:
 
 
 def _fall(rows: list[Row]) -> list[Row]:
-    """How far the test error falls beyond the first width that fits every training image."""
-    last, bar = rows[-1], "at least 0.3 and 3 standard errors"
-    fitting = [row for row in rows[:-1] if row.facts["train_error"] == 0]
-    if not fitting:
-        unit, none = "points of test error", f"no width below K = {last.facts['hidden']} fits the training set"
-        return [Row("neyshabur2015", none, None, [math.nan], unit, 0.0, bar=bar, met=False)]
-    first = fitting[0]
-    fall = [a - b for a, b in zip(first.values, last.values, strict=True)]
-    name = f"from the first width that fits, K = {first.facts['hidden']}, to K = {last.facts['hidden']}"
+    """How far the test error falls from the first width that fits every training image to the widest."""
+    last = rows[-1]
+    first = next((row for row in rows[:-1] if row.facts["train_error"] == 0), None)
+    fall = [a - b for a, b in zip(first.values, last.values, strict=True)] if first else [math.nan]
     mean, spread = statistics.fmean(fall), statistics.stdev(fall) if len(fall) > 1 else math.inf
-    met = mean >= 0.3 and mean >= 3 * spread / len(fall) ** 0.5
-    return [Row("neyshabur2015", name, None, fall, "points of test error", 0.0, bar=bar, met=met)]
+    facts = {"first": first and first.facts["hidden"], "last": last.facts["hidden"]}
+    judged = {"bar": "at least 0.3 and 3 standard errors", "met": mean >= max(0.3, 3 * spread / len(fall) ** 0.5)}
+    name = "fall from the first width that fits"
+    return [Row("neyshabur2015", name, None, fall, "points of test error", 0.0, facts, **judged)]
 
 
 if __name__ == "__main__":
