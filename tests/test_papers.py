@@ -176,7 +176,7 @@ def test_wider_networks_fit_more_and_random_labels_are_learnt_by_heart(data, tmp
     assert rows["K = 64"]["train_error"] == 0 < rows["K = 2"]["train_error"]
     assert rows["K = 64"]["ours"] < rows["K = 2"]["ours"]
 
-    run("zhang2017", "--examples=100", "--epochs=150", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
+    run("zhang2017", "--examples=200", "--epochs=200", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
     rows = rows_of(tmp_path / "labels" / "result.json")
     assert rows["cross_entropy, random labels"]["ours"] == 100
     assert rows["cross_entropy, random labels"]["test_accuracy"][0] < 30
