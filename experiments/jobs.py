@@ -25,7 +25,9 @@ PRECISIONS = {
     "bfloat16": ("float32", "bfloat16", "highest"),
     "float64": ("float64", "float64", "highest"),
 }
-DEFAULT_FIELD = 4.0, "unit"  # of --elastic_sigma and --elastic_norm
+# The flags that distort images, with the fields of a Distortion that they set.
+DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
+FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
 PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
 
 
@@ -190,20 +192,21 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
 
 
 def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distortion | None:
-    """How training images are distorted; None if they are not.
+    """How training images are distorted; None if they are not. A flag that is not there is at its default.
 
     Raises:
-      BadInput: the data are not images.
+      BadInput: the data are not images, or the flags do not go together.
     """
-    moves = {name: flags[name] for name in ("rotation", "scaling", "shear", "shift")} | {"alpha": flags["elastic"]}
-    if not moves["alpha"] and (flags["elastic_sigma"], flags["elastic_norm"]) != DEFAULT_FIELD:
+    given = {field: flags[flag] for flag, field in (DISTORTION | FIELD).items() if flag in flags}
+    shaped = any(name in given and given[name] != getattr(Distortion, name) for name in FIELD.values())
+    if shaped and not given.get("alpha"):
         raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
-    if not any(moves.values()):
+    used = [flag for flag, field in DISTORTION.items() if given.get(field)]
+    if not used:
         return None
     if data.image_shape is None:
-        name = next(name for name in ("elastic", "rotation", "scaling", "shear", "shift") if flags[name])
-        raise BadInput(f"--{name} distorts images, and --dataset={data.name} has none")
-    return Distortion(data.image_shape, sigma=flags["elastic_sigma"], norm=flags["elastic_norm"], **moves)
+        raise BadInput(f"--{used[0]} distorts images, and --dataset={data.name} has none")
+    return Distortion(data.image_shape, **given)
 
 
 def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:

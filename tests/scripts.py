@@ -1,5 +1,6 @@
 """The experiment scripts as a user runs them: in a process of their own, without the modes of the test session."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -22,6 +23,14 @@ def run(script, *arguments, **environment):
     process = start(script, *arguments, environment=environment)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
+
+
+def rows_of_study(name, folder, arguments):
+    """The rows of a script of experiments/papers run in `folder`, without their seconds."""
+    path = folder.with_suffix(".json")
+    status, _, err = run(f"papers.{name}", *arguments, f"--run_dir={folder}", f"--json={path}")
+    assert status == 0, err
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(path.read_text())["rows"]]
 
 
 def assert_refused(outcome, *words, status=1):

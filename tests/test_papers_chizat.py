@@ -1,6 +1,5 @@
 """Lazy training: the problem, the start, the linearisation, and the script at a small scale."""
 
-import json
 import signal
 
 import jax
@@ -86,7 +85,7 @@ SMALL = (
 
 
 def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
-    straight = _rows(tmp_path, "straight")
+    straight = scripts.rows_of_study("chizat2019", tmp_path / "straight", SMALL)
     slope, contrast, distance = straight
     assert (slope["row"], slope["published"], slope["n"]) == ("slope of the weight change", None, 3)
     assert slope["ours"] == pytest.approx(-2, abs=0.1) and slope["scaled"]["hidden"] == 10
@@ -101,14 +100,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 75 and "repeat the command" in err
     assert not (tmp_path / "halted" / "result.json").exists()
-    assert _rows(tmp_path, "halted") == straight
-
-
-def _rows(tmp_path, name):
-    path = tmp_path / f"{name}.json"
-    status, _, err = scripts.run("papers.chizat2019", *SMALL, f"--run_dir={tmp_path / name}", f"--json={path}")
-    assert status == 0, err
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(path.read_text())["rows"]]
+    assert scripts.rows_of_study("chizat2019", tmp_path / "halted", SMALL) == straight
 
 
 @pytest.mark.parametrize(

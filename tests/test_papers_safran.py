@@ -1,6 +1,5 @@
 """Bad minima: descent ends where the authors' did, the comparison of counts, and the script at a small scale."""
 
-import json
 import signal
 
 import jax
@@ -70,7 +69,7 @@ SMALL = ("--ks=3,8", "--ks_plus_one=3", "--runs=24", "--flat=1e-5", "--quiet")
 
 
 def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
-    straight = _rows(tmp_path, "straight")
+    straight = scripts.rows_of_study("safran2018", tmp_path / "straight", SMALL)
     assert [(row["row"], row["n"]) for row in straight] == [
         ("k = 3", 24),
         ("k = 8", 24),
@@ -91,14 +90,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     assert (tmp_path / "halted" / "cells" / "k3-n3.json").exists() and not (
         tmp_path / "halted" / "result.json"
     ).exists()
-    assert _rows(tmp_path, "halted") == straight
-
-
-def _rows(tmp_path, name):
-    path = tmp_path / f"{name}.json"
-    status, _, err = scripts.run("papers.safran2018", *SMALL, f"--run_dir={tmp_path / name}", f"--json={path}")
-    assert status == 0, err
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(path.read_text())["rows"]]
+    assert scripts.rows_of_study("safran2018", tmp_path / "halted", SMALL) == straight
 
 
 @pytest.mark.parametrize(

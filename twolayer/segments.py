@@ -99,8 +99,7 @@ def make_judge(choices: Choices) -> Callable:
 
     def judge(state: State, trained: tuple, valid: Examples) -> tuple[State, Metrics]:
         params, moments, train_loss, train_accuracy = trained
-        options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation, "scale": choices.scale}
-        score = evaluate(average_of(params, moments), valid.x, valid.y, **options)
+        score = evaluate(average_of(params, moments), valid.x, valid.y, **choices.scoring)
         metrics = Metrics(train_loss, train_accuracy, *score)
         new = State(params, moments, state.epoch + 1, state.status, state.best)
         new = _remember_best(new, score.loss, choices.patience)

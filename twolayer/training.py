@@ -81,6 +81,11 @@ class Choices:
     distortion: Distortion | None = None  # of the images, drawn afresh each epoch
     averaging: float = 0.0  # of the parameters over steps: what the average keeps in a step; 0 has none
 
+    @property
+    def scoring(self) -> dict[str, object]:
+        """What `evaluation.evaluate` takes of them, by name."""
+        return {"loss": self.loss, "output": self.output, "hidden": self.activation, "scale": self.scale}
+
 
 class Numbers(NamedTuple):
     """What may vary without compiling again."""

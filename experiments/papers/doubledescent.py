@@ -98,7 +98,7 @@ def _noise(work: study.Study, widths: list[int]) -> list[Row]:
         folders = work.commands(
             [(f"noise-{H}-{s}", "train", *NOISY, *own, f"--seed={s}", f"--label_noise_seed={s}") for s in seeds]
         )
-        summaries = [_summary(folder) for folder in folders]
+        summaries = [read(folder / "summary.json") for folder in folders]
         values = [summary["test_loss"] for summary in summaries]
         published, deviation, accuracy = NOISE.get(H, (None, None, None))
         facts = {
@@ -139,7 +139,7 @@ def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
             before = work.commands(
                 [(f"{kind}-{H}-{s}", "train", *common, f"--hidden={H}", f"--seed={s}", *start[s]) for s in seeds]
             )
-            losses[kind][H] = [2 / 10 * _summary(folder)["test_loss"] for folder in before]
+            losses[kind][H] = [2 / 10 * read(folder / "summary.json")["test_loss"] for folder in before]
     return losses
 
 
@@ -165,10 +165,6 @@ def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[Row]:
     name = "no reuse: H = 51 over H = 20"
     rows.append(Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
     return rows
-
-
-def _summary(folder) -> dict:
-    return read(folder / "summary.json")
 
 
 if __name__ == "__main__":

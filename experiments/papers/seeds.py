@@ -55,8 +55,10 @@ def train(
 
         return jax.lax.fori_loop(first, until, one, carry)
 
-    options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation, "scale": choices.scale}
-    score = jax.jit(jax.vmap(lambda params, x, y: 100 * evaluate(params, x, y, **options).accuracy, (0, None, None)))
+    def percent(params: network.Params, x: jax.Array, y: jax.Array) -> jax.Array:
+        return 100 * evaluate(params, x, y, **choices.scoring).accuracy
+
+    score = jax.jit(jax.vmap(percent, (0, None, None)))
     valid, test = (training.place(*split) for split in (data.valid, data.test))
     carry = advance((state.params, state.moments), 0, 1)
     first_valid = score(carry[0], valid.x, valid.y)

@@ -114,18 +114,18 @@ def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:
     import jax
     import jax.numpy as jnp
 
+    from experiments import jobs
     from twolayer import datasets
-    from twolayer.distortions import Distortion, distort, example_keys
+    from twolayer.distortions import distort, example_keys
 
     with cli.bad_input(datasets.DataError):
         data = datasets.load("mnist", data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
     rows = jnp.arange(n)
     x = jnp.asarray(data.train.x[:n])
     panels = [("none", x.astype(float))]
-    fields = {"elastic": "alpha", "elastic_sigma": "sigma"}
     for name, given in (("affine", AFFINE), ("elastic", ELASTIC), ("both", BOTH)):
-        distortion = Distortion(data.image_shape, **{fields.get(flag, flag): number for flag, number in given.items()})
-        panels.append((name, distort(example_keys(jax.random.key(0), 0, rows), x, distortion)))
+        distorted = distort(example_keys(jax.random.key(0), 0, rows), x, jobs.distortion_of(given, data))
+        panels.append((name, distorted))
     return [(name, np.asarray(images).reshape(n, *data.image_shape)) for name, images in panels]
 
 

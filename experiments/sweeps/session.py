@@ -131,12 +131,10 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
 
 def _score(job: StackJob) -> Callable:
     """(params of N networks, their numbers, test examples) -> the evaluation of each."""
-    choices = job.choices
-    options = {"loss": choices.loss, "output": choices.output, "hidden": choices.activation, "scale": choices.scale}
 
     def one(params: Params, numbers: Numbers, test: Examples) -> Evaluation:
         seen = with_noise(test, numbers)
-        return evaluate(params, seen.x, seen.y, **options)
+        return evaluate(params, seen.x, seen.y, **job.choices.scoring)
 
     return jax.vmap(one, in_axes=(0, 0, None))
 
