@@ -101,10 +101,19 @@ class Interrupts:
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
+    status = 128 + signal.SIGPIPE
     try:
-        return main()
+        status = main()
+        sys.stdout.flush()
     except BadInput as error:
         return refuse(str(error), refusal)
+    except KeyboardInterrupt:
+        print("interrupted; repeat the command", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # a reader such as `head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def _parse(refusal: int, argv: list[str]) -> list[str]:

@@ -28,7 +28,6 @@ PLACES = (
 )
 OF_ONE_RUN = (
     "tensorboard",
-    "dry_run",
     "debug_nans",
     "profile",
     "checkpoint_every",

@@ -77,6 +77,8 @@ def prepare(flags: Mapping[str, object]) -> Job:
 
     everywhere = devices.everywhere(mesh)
     init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
+    if mesh.shape["nets"] > 1:
+        raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     with bad_input(ValueError):
         places = devices.spread(jax.eval_shape(start, init_key, numbers, earlier), mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])

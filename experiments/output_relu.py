@@ -32,7 +32,11 @@ from experiments import flags as training_flags
 from experiments.files import writable
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(training_flags)
+IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
+ABSENT = (*training_flags.OF_ONE_RUN, "dry_run")
+for _name in training_flags.names():
+    if _name not in (*ABSENT, *IGNORED):
+        flags.declare_key_flag(_name)
 INITS = ["he", "alive", "lecun", "glorot", "ntk", "mean_field"]
 flags.DEFINE_list("inits", INITS, "Initialisations.")
 flags.DEFINE_list("losses", ["cross_entropy", "quadratic"], "Losses.")
@@ -41,8 +45,6 @@ flags.DEFINE_list("rates", ["0.3", "1", "3"], "Learning rates, in units of the o
 flags.DEFINE_integer("seeds", 1000, "Networks in each cell.", lower_bound=2)
 flags.DEFINE_string("json", None, "Write the cells here too.")
 FLAGS.set_default("epochs", 10)
-
-IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
 
 
 def main() -> int:
@@ -54,7 +56,7 @@ def main() -> int:
 
 def _study() -> int:
     """Flags to a table of cells; returns the exit status."""
-    alone = training_flags.given(training_flags.OF_ONE_RUN)
+    alone = training_flags.given(ABSENT)
     if alone:
         raise cli.BadInput(f"--{alone} belongs to experiments.train; this script has none")
     changed = training_flags.given(IGNORED)

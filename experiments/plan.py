@@ -6,30 +6,35 @@ import jax
 from jaxtyping import PyTree
 
 from experiments.jobs import Job
+from experiments.sweeps.jobs import StackJob
 
 
-def describe(job: Job) -> str:
+def describe(job: Job | StackJob, shared: bool = True) -> str:
     """A few lines for --dry_run.
 
     Operations are those of the matrix products, 2 for each multiply-add, those that blur elastic fields included;
     memory is that of one device.
+
+    Args:
+      shared: whether the networks of a stack see the same batches.
     """
-    (n, d), (C, K) = job.train.x.shape, job.state.params.W2.shape
-    B = job.choices.batch_size
+    (n, d), (*stack, C, K) = job.train.x.shape, job.state.params.W2.shape
+    B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data = _bytes((job.train, job.valid))
     state = _bytes(job.state)
     element = job.state.params.W1.dtype.itemsize
-    examples, units = B // job.mesh.shape["data"], K // job.mesh.shape["hidden"]
+    nets, examples, units = (size // job.mesh.shape[axis] for axis, size in (("nets", N), ("data", B), ("hidden", K)))
     # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
-    batch = element * examples * (d + 4 * units + 5 * C)
-    gradients = element * (units * (d + 1 + C) + C)
-    train = 2 * n * (2 * d * K + 3 * K * C) + _blurs(job)  # Z1, dW1; Z2, dO1, dW2
-    valid = 2 * len(job.valid.x) * (job.data.inputs * K + K * C)
+    batch = element * examples * (d * (1 if shared else nets) + nets * (4 * units + 5 * C))
+    gradients = element * nets * (units * (d + 1 + C) + C)
+    train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job)  # Z1, dW1; Z2, dO1, dW2
+    examined, inputs = job.valid.x.shape
+    valid = 2 * examined * N * (inputs * K + K * C)
     shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())
     parameters = sum(leaf.size for leaf in job.state.params)
-    skipped = job.data.inputs - d
-    idle = f", {skipped} of {job.data.inputs} inputs idle" if skipped else ""
+    skipped = inputs - d
+    idle = f", {skipped} of {inputs} inputs idle" if skipped else ""
     epochs, dtype = job.choices.epochs, job.state.params.W1.dtype
     memory = {"data": data, "parameters and moments": state, "gradient": gradients, "one batch": batch}
     parts = ", ".join(f"{name} {_size(number)}" for name, number in memory.items())
@@ -37,7 +42,7 @@ def describe(job: Job) -> str:
     mesh = ", ".join(f"{axis} {size}" for axis, size in job.mesh.shape.items() if size > 1)
     lines = [
         f"parameters   {shapes}: {parameters:,} of {dtype}",
-        f"data         {n:,} training examples of {d} inputs{idle}, {len(job.valid.x):,} for validation",
+        f"data         {n:,} training examples of {d} inputs{idle}, {examined:,} for validation",
         f"steps        {steps:,} an epoch, {steps * epochs:,} in all",
         f"memory       {_size(sum(memory.values()))}: {parts}",
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
@@ -46,7 +51,7 @@ def describe(job: Job) -> str:
     return "\n".join(lines)
 
 
-def _blurs(job: Job) -> int:
+def _blurs(job: Job | StackJob) -> int:
     """Of an epoch's elastic fields: two for each image, each blurred along rows and columns."""
     distortion = job.choices.distortion
     if distortion is None or not distortion.alpha:

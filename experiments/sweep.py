@@ -18,6 +18,7 @@ sweep. A network that diverges is reported; the others go on.
 Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
+import itertools
 import pathlib
 import time
 
@@ -30,7 +31,9 @@ from experiments.sweeps import axes
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(training_flags)
+for _name in training_flags.names():
+    if _name not in training_flags.OF_ONE_RUN:
+        flags.declare_key_flag(_name)
 flags.DEFINE_multi_string("sweep", None, "NAME=VALUES; may be given several times.")
 flags.DEFINE_integer("samples", None, "Points to draw where an axis is random.", lower_bound=1)
 flags.DEFINE_bool("share", True, "All networks see the same batches.")
@@ -74,6 +77,9 @@ def _sweep() -> int:
     from experiments.sweeps import jobs, session
 
     plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
+    if FLAGS.dry_run:
+        print(_outlook(plan))
+        return cli.DONE
     run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
@@ -82,6 +88,22 @@ def _sweep() -> int:
         if processes.first():
             _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
     return cli.DONE
+
+
+def _outlook(plan) -> str:
+    """What the sweep would take: a paragraph for each program, of which the memory is that of one part."""
+    from experiments.plan import describe
+    from experiments.sweeps import jobs
+
+    paragraphs = []
+    for _, same in itertools.groupby(plan.parts, key=lambda part: part.group):
+        parts = list(same)
+        first, networks = parts[0], sum(part.real for part in parts)
+        choices = [f"{name}={value}" for name, value in first.points[0].items() if name not in axes.NUMBERS]
+        job = jobs.prepare(first, plan, FLAGS.share)
+        size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
+        paragraphs.append("\n".join([" ".join((*choices, size)), describe(job, FLAGS.share)]))
+    return "\n\n".join(paragraphs)
 
 
 def _finish(run, names: list[str], parts: int, compilations: int) -> None:

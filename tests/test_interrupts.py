@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from scripts import run, start
+from scripts import ROOT, run, start
 
 from experiments.cli import Interrupts
 
@@ -53,6 +55,30 @@ def test_two_signals_at_once_are_one_and_afterwards_all_is_as_before():
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupts.received == "SIGTERM"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def script(main, **options):
+    """A script whose `main` is this expression."""
+    program = f"import os, signal; from experiments import cli; cli.run(lambda: {main})"
+    return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_there_is_anything_to_save(number):
+    process = script(f"os.kill(os.getpid(), {number:d}) or 0")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (75, "interrupted; repeat the command\n")
+
+
+@pytest.mark.parametrize(("unbuffered", "status"), [("", 3), ("1", 128 + signal.SIGPIPE)])
+def test_nobody_reads_the_output(unbuffered, status):
+    """What is written at the end finds a status to tell; what is written before it ends the script, as `head` does."""
+    reader, writer = os.pipe()
+    process = script("print('done') or 3", stdout=writer, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    os.close(writer)
+    os.close(reader)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (status, "")
 
 
 @pytest.fixture(scope="module")

@@ -257,6 +257,17 @@ def test_bad_input_is_refused_in_one_line_and_leaves_nothing(name, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_says_what_each_program_would_take_and_leaves_nothing(tmp_path):
+    axes = ("--sweep=seed=0:5", "--sweep=hidden=8,16")
+    status, out, _ = sweep("--dry_run", *axes, "--together=3", f"--run_dir={tmp_path / 'run'}")
+    assert status == 0 and not list(tmp_path.iterdir())
+    first, second = out.split("\n\n")
+    assert first.startswith("hidden=8 5 networks in 2 parts of 3; a part:\n") and second.startswith("hidden=16 5")
+    assert "W1 (3, 8, 64), b1 (3, 8), W2 (3, 10, 8), b2 (3, 10): 1,830 of float32" in first
+    flop = 3 * (2 * 1197 * (2 * 64 * 8 + 3 * 8 * 10) + 2 * 300 * (64 * 8 + 8 * 10))
+    assert f"{flop / 1e6:.3g} MFLOP an epoch" in first
+
+
 def test_a_damaged_part_is_refused_with_what_to_do(tmp_path):
     run_dir = tmp_path / "run"
     assert sweep("--sweep=seed=0:2", *QUICK, f"--run_dir={run_dir}")[0] == 0
@@ -269,7 +280,7 @@ def test_a_damaged_part_is_refused_with_what_to_do(tmp_path):
 def test_help_teaches_and_loads_no_jax(tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError('too early')")
     status, out, _ = sweep("--help", PYTHONPATH=str(tmp_path))
-    assert status == 0 and "loguniform" in out and "--together" in out
+    assert status == 0 and "loguniform" in out and "--together" in out and "--checkpoint_every" not in out
 
 
 # --- figures and figures of speech ---

@@ -280,6 +280,12 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
 
 
+def test_one_network_is_not_split_by_networks(tmp_path):
+    options = ("--mesh=nets=2", f"--run_dir={tmp_path / 'run'}")
+    scripts.assert_refused(scripts.run("train", *options, JAX_NUM_CPU_DEVICES="2"), "--mesh=nets=2", "one network")
+    assert not (tmp_path / "run").exists()
+
+
 def test_compiled_programs_are_kept_in_a_folder_of_ones_own(tmp_path):
     cache = tmp_path / "cache"
     assert train(*QUICK, f"--compile_cache={cache}", f"--run_dir={tmp_path / 'a'}")[0] == 0
