@@ -12,15 +12,13 @@ Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, an
 """
 
 import pathlib
-import signal
-import subprocess
 import sys
 import time
 
 from absl import flags
 
 from experiments import cli
-from experiments.papers import listing
+from experiments.papers import child, listing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")
@@ -61,17 +59,7 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
     own = (f"--json={paper.result(results)}", f"--run_dir={runs / paper.name}")
     command = [sys.executable, "-m", f"experiments.papers.{paper.name}", *own, *places]
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
-    told = False
-    with subprocess.Popen(command) as process:
-        try:
-            while process.poll() is None:
-                if not told and (time.monotonic() > end or interrupts.received):
-                    process.send_signal(signal.SIGTERM)
-                    told = True
-                time.sleep(0.2)
-        finally:
-            process.kill()  # if this process is ended by an error
-    return cli.INTERRUPTED if process.returncode < 0 else process.returncode  # a signal may come before it is heard
+    return child.carry_out(command, lambda: time.monotonic() > end or interrupts.received is not None)[0]
 
 
 if __name__ == "__main__":

@@ -58,10 +58,8 @@ def learning_curve(
             axes.plot(list(values), means, "-", color=color, label=f"ours, {kind}")
         for size, some in values.items():
             axes.plot(np.full(len(some), size), some, "o", color=color, alpha=0.4, markersize=4, mew=0)
-    axes.set(xscale="log", xlabel="training images", ylabel="% validation")
-    axes.grid(color=PALE)
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xscale("log")
+    _frame(axes, "Validation accuracy against data", "training images", "% right")
     save(figure, path)
 
 
@@ -74,7 +72,6 @@ def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mappin
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:g}"[0] in "25" else "")
-        axes.legend(frameon=False, fontsize=8)
     save(figure, path)
 
 
@@ -102,13 +99,12 @@ def width(path: Path, rows: Sequence[Row]) -> None:
     means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in rows), strict=True)
     axes.errorbar(widths, means, spreads, color=RED, fmt="o-", markersize=4, label="test, mean and sd")
     axes.plot(widths, [row.facts["train_error"] for row in rows], "o-", color=BLUE, markersize=4, label="training")
-    axes.set(xlabel="hidden units", ylabel="error %", xscale="log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yscale("symlog", linthresh=0.1)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(color=PALE)
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes, "Wider than it must be", "hidden units", "error %")
     save(figure, path)
 
 
@@ -121,10 +117,7 @@ def memorisation(path: Path, rows: Sequence[Row]) -> None:
         for number, curve in enumerate(row.facts["curves"]):
             label = None if number else row.row
             axes.plot(range(1, len(curve) + 1), curve, style, color=colour, label=label)
-    axes.set(xlabel="epoch", ylabel="training accuracy %")
-    axes.grid(color=PALE)
-    axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    _frame(axes, "Labels learnt by heart", "epoch", "training accuracy %")
     save(figure, path)
 
 
@@ -144,17 +137,18 @@ def bad_minima(path: Path, rows: Sequence[Row]) -> None:
         axes.plot(ks, published, "_", color=RED, markersize=14, markeredgewidth=2, label="published")
         _frame(axes, title, "units of the teacher, k", "% of runs in a bad minimum")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, fontsize=8, loc="upper left")
     save(figure, path)
 
 
 def _frame(axes: Axes, title: str, x: str, y: str) -> None:
+    """What all axes have; called once everything in them is drawn and has its label."""
     axes.set_title(title, loc="left", fontsize=10, weight="bold")
     axes.set_xlabel(x, fontsize=9, color=GREY)
     axes.set_ylabel(y, fontsize=9, color=GREY)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color=PALE)
+    axes.legend(frameon=False, fontsize=8)
 
 
 def lazy(path: Path, cells: Mapping[float, Mapping]) -> None:
@@ -175,7 +169,6 @@ def lazy(path: Path, cells: Mapping[float, Mapping]) -> None:
     right.set(yscale="log")
     _frame(left, "Test loss", "scale of the start, tau", "half the mean square")
     _frame(right, "Relative change of the weights", "scale of the start, tau", "||W - W0|| / ||W0||")
-    for axes in (left, right):
-        axes.set_xscale("log")
-        axes.legend(frameon=False, fontsize=8)
+    left.set_xscale("log")
+    right.set_xscale("log")
     save(figure, path)

@@ -8,7 +8,6 @@ import dataclasses
 import os
 import pathlib
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from absl import flags
 
 from experiments import cli, runs
 from experiments.files import writable, write_json
+from experiments.papers import child
 from experiments.papers.rows import Row, read, text
 from experiments.provenance import provenance
 
@@ -95,15 +95,12 @@ class Study:
         command = [sys.executable, "-m", f"experiments.{module}", *arguments, *places, f"--run_dir={path}", "--quiet"]
         self.say(f"{name} ...")
         began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            try:
-                _, errors = self._wait(process)
-            finally:
-                process.kill()  # if this process is ended by an error
-        if process.returncode == cli.INTERRUPTED or (process.returncode < 0 and self.interrupts.received):
-            raise Interrupted  # a signal may come before it is heard
-        if process.returncode not in (cli.DONE, cli.DIVERGED):
-            reason = (errors.strip().splitlines() or [f"ended with {process.returncode}"])[-1]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        status, errors = child.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
+        if status == cli.INTERRUPTED:
+            raise Interrupted
+        if status not in (cli.DONE, cli.DIVERGED):
+            reason = (errors.strip().splitlines() or [f"ended with {status}"])[-1]
             raise cli.BadInput(f"{name}: {reason.removeprefix('error: ')}")
         self.say(f"{name}: {time.perf_counter() - began:.1f} s")
 
@@ -124,17 +121,6 @@ class Study:
     def _check(self) -> None:
         if self.interrupts.received:
             raise Interrupted
-
-    def _wait(self, process: subprocess.Popen) -> tuple[str, str]:
-        """The output of a process that is told of a signal that this one gets."""
-        told = False
-        while True:
-            try:
-                return process.communicate(timeout=0.5)
-            except subprocess.TimeoutExpired:
-                if self.interrupts.received and not told:
-                    process.send_signal(signal.SIGTERM)
-                    told = True
 
 
 def main(

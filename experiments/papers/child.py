@@ -1,0 +1,30 @@
+"""A script that another script carries out, and that hears of its signals."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+
+from experiments.cli import INTERRUPTED
+
+LOOK = 0.5  # seconds between two questions whether to stop
+
+
+def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object) -> tuple[int, str | None]:
+    """Exit status and standard error, if that is a pipe, of a command that gets SIGTERM once `stop()` is true.
+
+    One that ends by that signal before it listens for it was interrupted too.
+    """
+    told = False
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            while True:
+                try:
+                    _, errors = process.communicate(timeout=LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop() and not told:
+                        process.send_signal(signal.SIGTERM)
+                        told = True
+        finally:
+            process.kill()  # if this process is ended by an error
+    return INTERRUPTED if process.returncode < 0 and stop() else process.returncode, errors
