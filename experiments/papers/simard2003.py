@@ -55,19 +55,29 @@ class Recipe:
     bar: float | None = None  # if it is not the published number
 
 
-IDENTITY = {
+SIGMOID = {"init": "he"}  # the default starts every output of a ReLU layer above 0
+ADAM = {"optimizer": "adam", "learning_rate": 0.003}
+
+USUAL = {
     "cross_entropy none": Recipe(1.6, "cross_entropy", 30, ADAMW),
     "cross_entropy affine": Recipe(1.1, "cross_entropy", 60, AFFINE),
-    "quadratic none": Recipe(None, "quadratic", 30, ADAMW),
-    "quadratic elastic": Recipe(0.9, "quadratic", 150, {**ELASTIC, "learning_rate": 0.3}),
+    "quadratic none": Recipe(None, "quadratic", 30, {**ADAMW, **SIGMOID}, "sigmoid"),
+    "quadratic elastic": Recipe(0.9, "quadratic", 150, {**ELASTIC, **ADAM, **SIGMOID}, "sigmoid"),
     "cross_entropy elastic": Recipe(0.7, "cross_entropy", 200, {**ELASTIC, "weight_decay": 1e-4}),
     "headline": Recipe(0.7, "cross_entropy", 200, BOTH, bar=0.65),
 }
 RELU = {
-    f"{name} (output relu)": dataclasses.replace(recipe, published=None, output="relu", bar=None)
-    for name, recipe in IDENTITY.items()
+    "cross_entropy none": USUAL["cross_entropy none"],
+    "cross_entropy affine": USUAL["cross_entropy affine"],
+    "quadratic none": Recipe(None, "quadratic", 30, ADAMW),
+    "quadratic elastic": Recipe(None, "quadratic", 150, {**ELASTIC, **ADAM, "learning_rate": 0.001}),
+    "cross_entropy elastic": USUAL["cross_entropy elastic"],
 }
-RECIPES = IDENTITY | RELU
+OTHERS = {
+    f"{name} (output relu)": dataclasses.replace(recipe, published=None, output="relu") for name, recipe in RELU.items()
+}
+OTHERS["quadratic none (output identity)"] = Recipe(None, "quadratic", 30, ADAMW)
+RECIPES = USUAL | OTHERS
 
 
 def main() -> int:
