@@ -63,7 +63,9 @@ USUAL = {
     "cross_entropy affine": Recipe(1.1, "cross_entropy", 60, AFFINE),
     "quadratic none": Recipe(None, "quadratic", 30, {**ADAMW, **SIGMOID}, "sigmoid"),
     "quadratic elastic": Recipe(0.9, "quadratic", 150, {**ELASTIC, **ADAM, **SIGMOID}, "sigmoid"),
-    "cross_entropy elastic": Recipe(0.7, "cross_entropy", 200, {**ELASTIC, "weight_decay": 1e-4}),
+    "cross_entropy elastic": Recipe(
+        0.7, "cross_entropy", 200, {**ELASTIC, "elastic_norm": "none", "weight_decay": 1e-4}
+    ),
     "headline": Recipe(0.7, "cross_entropy", 200, BOTH, bar=0.65),
 }
 RELU = {
