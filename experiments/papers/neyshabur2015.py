@@ -26,12 +26,12 @@ flags.adopt_module_key_flags(study)
 WIDTHS = "4,8,16,32,64,128,256,512,1024,2048,4096".split(",")
 flags.DEFINE_list("widths", WIDTHS, "Hidden units.")
 flags.DEFINE_integer("seeds", 3, "Networks of each width.", lower_bound=1)
-flags.DEFINE_integer("epochs", 40, "Of each network.", lower_bound=1)
+flags.DEFINE_integer("epochs", 25, "Of each network.", lower_bound=1)
 flags.DEFINE_integer("examples", 50000, "Of the training set.", lower_bound=1)
 
 RECIPE = (
     *("--dataset=mnist", "--output=identity", "--loss=cross_entropy", "--init=he", "--nofigures"),
-    *("--optimizer=momentum", "--learning_rate=0.05", "--schedule=cosine"),
+    *("--optimizer=momentum", "--learning_rate=0.1", "--schedule=cosine"),
 )
 
 
