@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 3, 75
 PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was saved before it counts
+STOPPED = "interrupted; repeat the command"
 SAME = 0.5  # seconds within which two signals are one
 
 
@@ -109,7 +110,7 @@ def _call(main: Callable[[], int], refusal: int) -> int:
     except BadInput as error:
         return refuse(str(error), refusal)
     except KeyboardInterrupt:
-        print("interrupted; repeat the command", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # a reader such as `head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,6 +27,8 @@ from experiments.cli import BadInput
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
 PATIENCE = 300  # seconds to wait for all processes at the start and at the end
+QUIET = 10  # seconds of them that pass before it is said
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
 COUNTED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
@@ -82,7 +84,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
         threading.Thread(target=_end_with_parent, args=(kept,), daemon=True).start()
         return _joined(main, flags)
     os.close(kept)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, lambda number, frame: _pass_on(child, number))
     _, status = os.waitpid(child, 0)
     ended = os.waitstatus_to_exitcode(status)
@@ -90,6 +92,9 @@ def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
         return ended
     if ended == -signal.SIGABRT:
         return _lost("JAX lost contact with another process of the job, or could not reach it")
+    if -ended in SIGNALS:
+        _tell(cli.STOPPED)
+        return cli.INTERRUPTED
     return 128 - ended
 
 
@@ -152,6 +157,10 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
     # Signals are ours: they are heard between segments, by all processes together.
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # JAX waits where Python is deaf
+    waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {PATIENCE} s",))
+    waiting.daemon = True
+    waiting.start()
     try:
         jax.distributed.initialize(
             flags["coordinator_address"],
@@ -166,6 +175,10 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
             f"cannot join the other processes ({' '.join(str(error).split())[:200]}); "
             "give --coordinator_address=HOST:PORT --num_processes --process_id, or --distributed=off"
         ) from error
+    finally:
+        waiting.cancel()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     try:
         _check_same_flags()
         status = main()
@@ -200,6 +213,8 @@ def _status_of(error: BaseException) -> int:
             time.sleep(GRACE)
         return cli.BAD_INPUT
     # JAX raises its own errors as RuntimeError, ValueError and others, by the kind of the status.
+    if isinstance(error, KeyboardInterrupt):
+        return cli.INTERRUPTED
     if not isinstance(error, SystemExit) and any(word in str(error) for word in CONNECTION):
         return _lost("another process of the job was lost")
     sys.excepthook(type(error), error, error.__traceback__)
@@ -207,8 +222,12 @@ def _status_of(error: BaseException) -> int:
 
 
 def _lost(reason: str) -> int:
-    print(f"error: {reason}; what was saved is intact: repeat the command on all to continue", file=sys.stderr)
+    _tell(f"error: {reason}; what was saved is intact: repeat the command on all to continue")
     return cli.INTERRUPTED
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _pass_on(child: int, number: int) -> None:

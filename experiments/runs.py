@@ -139,13 +139,15 @@ class Run:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Append one line per epoch: all of them, or none if they cannot be written."""
+        """Append one line per epoch: all of them, or none if they cannot be written. They stay even without power."""
         self._check_present()
         path = self.path / "metrics.jsonl"
         size = path.stat().st_size if path.exists() else 0
         try:
             with open(path, "a") as file:
                 file.writelines(json.dumps(finite(dict(row)), allow_nan=False) + "\n" for row in rows)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
                 os.truncate(path, size)

@@ -125,6 +125,17 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_nothing_is_lost(vi
     assert outcome(run_dir) == uninterrupted
 
 
+def test_one_that_waits_for_the_others_says_so_and_hears_a_signal():
+    job = (f"--coordinator_address=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=1")
+    process = start("train", *job)
+    assert process.stderr.readline() == "waiting for the other processes, at most 300 s\n"
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75 and err.endswith("interrupted; repeat the command\n"), err
+    assert time.monotonic() - began < 5
+
+
 def test_one_that_falls_silent_does_not_hold_up_the_other_for_ever(tmp_path):
     both = together("train", *LONG, "--epochs=1000000", f"--run_dir={tmp_path / 'run'}")
     training(tmp_path / "run", both)
