@@ -16,7 +16,8 @@ def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
     lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
     minutes = sum(row["seconds"] for row in rows) / 60
     commands, devices = (list(dict.fromkeys(row[name] for row in rows)) for name in ("command", "device"))
-    where = f"\n{'; '.join(f'`{command}`' for command in commands)}. {'; '.join(devices)}, {minutes:.0f} minutes.\n"
+    listed = "; ".join(f"`{command}`" for command in commands)
+    where = f"\n{listed}. {'; '.join(devices)}; {minutes:.0f} minutes, summed over what ran side by side.\n"
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + where
 
 
