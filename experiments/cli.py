@@ -6,6 +6,7 @@ whose 1 is an answer, as `verify`, has another for bad input.
 
 import contextlib
 import functools
+import math
 import os
 import pathlib
 import signal
@@ -125,6 +126,9 @@ def _parse(refusal: int, argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         sys.exit(refuse(str(error), refusal))
+    for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]):  # absl's bounds let nan through
+        if isinstance(flag.value, float) and not math.isfinite(flag.value):
+            sys.exit(refuse(f"flag --{flag.name}={flag.value}: must be a finite number", refusal))
     if rest[1:]:
         sys.exit(refuse(f"unexpected argument {rest[1]!r}: flags are written --name=value", refusal))
     return rest

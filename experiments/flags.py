@@ -1,6 +1,5 @@
 """The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
 
-import math
 import sys
 from collections.abc import Sequence
 
@@ -135,11 +134,6 @@ def given(some: Sequence[str]) -> str | None:
 def names() -> list[str]:
     """The flags defined here, sorted."""
     return sorted(flag.name for flag in flags.FLAGS.flags_by_module_dict()[__name__])
-
-
-for _name in names():
-    if flags.FLAGS[_name].flag_type() == "float":  # absl's bounds let nan through
-        flags.register_validator(_name, lambda value: value is None or math.isfinite(value), "must be a finite number")
 
 
 def values() -> dict[str, object]:

@@ -28,7 +28,7 @@ def describe(job: Job | StackJob, shared: bool = True) -> str:
     # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
     batch = element * examples * (d * (1 if shared else nets) + nets * (4 * units + 5 * C))
     gradients = element * nets * (units * (d + 1 + C) + C)
-    train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job)  # Z1, dW1; Z2, dO1, dW2
+    train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
     shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())

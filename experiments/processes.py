@@ -30,7 +30,8 @@ PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 QUIET = 10  # seconds of them that pass before it is said
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of.
+# What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of. Slurm's
+# count stands in the batch script's environment too; only that of a step, which srun starts, means this process.
 COUNTED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
 LISTED = ("TPU_WORKER_HOSTNAMES",)
 
@@ -61,10 +62,10 @@ def several(flags: Mapping[str, object]) -> bool:
         raise BadInput(f"--coordinator_address={flags['coordinator_address']} needs a port: HOST:PORT")
     if flags["distributed"] == "on" or named:
         return True
-    step = "SLURM_STEP_NODELIST" in os.environ or "SLURM_NTASKS" not in os.environ  # srun's, not the batch script's
-    counts = [int(os.environ[name]) for name in COUNTED if os.environ.get(name, "").isdecimal()]
+    counted = [name for name in COUNTED if name != "SLURM_NTASKS" or "SLURM_STEP_NODELIST" in os.environ]
+    counts = [int(os.environ[name]) for name in counted if os.environ.get(name, "").isdecimal()]
     counts += [len(os.environ.get(name, "").split(",")) for name in LISTED]
-    return step and max(counts) > 1
+    return max(counts) > 1
 
 
 def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
@@ -214,8 +215,9 @@ def _status_of(error: BaseException) -> int:
         return cli.BAD_INPUT
     # JAX raises its own errors as RuntimeError, ValueError and others, by the kind of the status.
     if isinstance(error, KeyboardInterrupt):
+        _tell(cli.STOPPED)
         return cli.INTERRUPTED
-    if not isinstance(error, SystemExit) and any(word in str(error) for word in CONNECTION):
+    if any(word in str(error) for word in CONNECTION):
         return _lost("another process of the job was lost")
     sys.excepthook(type(error), error, error.__traceback__)
     return cli.BAD_INPUT

@@ -56,15 +56,18 @@ class Run:
     def figures(self) -> pathlib.Path:
         return self.path / "figures"
 
-    def create(self) -> None:
+    def create(self, again: bool = False) -> None:
         """Make the directory with its manifest, then the flags and the folders; remove what a killed process has left.
+
+        Args:
+          again: work in it even if it is finished.
 
         Raises:
           BadInput: the directory cannot be written, or another process works in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock()
+            self._lock(again)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
@@ -110,7 +113,7 @@ class Run:
         if not self._present():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
-    def _lock(self) -> None:
+    def _lock(self, again: bool) -> None:
         """Held until this process ends, however it ends.
 
         Raises:
@@ -124,7 +127,7 @@ class Run:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
         self._directory = directory
         manifest = self.path / "manifest.json"
-        if manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
+        if not again and manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
 
     def set_status(self, status: str, **facts: object) -> None:
@@ -176,7 +179,7 @@ class Run:
 class Follower(Run):
     """The run as a process sees it that leaves reading and writing to the first."""
 
-    def create(self) -> None:
+    def create(self, again: bool = False) -> None:
         """Nothing."""
 
     def set_status(self, status: str, **facts: object) -> None:

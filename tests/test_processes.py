@@ -183,6 +183,7 @@ SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "node[
         ({}, SLURM | {"SLURM_NTASKS": "1"}, False),
         ({}, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, False),  # the batch script itself, without srun
         ({}, {"OMPI_COMM_WORLD_SIZE": "2"}, True),
+        ({}, {"SLURM_NTASKS": "4", "OMPI_COMM_WORLD_SIZE": "4"}, True),  # mpirun in a batch script
         ({}, {"TPU_WORKER_HOSTNAMES": "a,b"}, True),
         ({}, {"TPU_WORKER_HOSTNAMES": "a"}, False),
         ({"distributed": "off"}, SLURM, False),

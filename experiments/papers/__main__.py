@@ -32,14 +32,14 @@ flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/tw
 def main() -> int:
     """The list, or the work."""
     if not FLAGS.all:
-        if FLAGS.budget:
+        if FLAGS.budget is not None:
             raise cli.BadInput("--budget belongs to --all")
         print(listing.text(*_folders()))
         return cli.DONE
-    end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget else float("inf")
+    end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget is not None else float("inf")
     with cli.Interrupts() as interrupts:
         for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
-            if len(paper.rows(_folders()[0])) < paper.whole:
+            if paper.missing(_folders()[0]):
                 status = _run(paper, end, interrupts)
                 if status != cli.DONE:
                     return status
@@ -58,8 +58,18 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
     results, runs = _folders()
     own = (f"--json={paper.result(results)}", f"--run_dir={runs / paper.name}")
     command = [sys.executable, "-m", f"experiments.papers.{paper.name}", *own, *places]
+
+    def stop() -> bool:
+        return time.monotonic() > end or interrupts.received is not None
+
+    if stop():
+        print(cli.STOPPED, file=sys.stderr)
+        return cli.INTERRUPTED
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
-    return child.carry_out(command, lambda: time.monotonic() > end or interrupts.received is not None)[0]
+    status, _ = child.carry_out(command, stop)
+    if status > 128:
+        print(f"{paper.name} was ended by signal {status - 128}; repeat the command", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 
 from experiments.cli import INTERRUPTED
 
-LOOK = 0.5  # seconds between two questions whether to stop
+LOOK = (
+    0.1  # seconds between two questions whether to stop: less than cli.SAME, so that a terminal's Ctrl-C is one signal
+)
 
 
 def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object) -> tuple[int, str | None]:
     """Exit status and standard error, if that is a pipe, of a command that gets SIGTERM once `stop()` is true.
 
-    One that ends by that signal before it listens for it was interrupted too.
+    One that ends by that signal before it listens for it was interrupted too; the status of another signal is 128 and
+    its number, as in a shell.
     """
     told = False
     with subprocess.Popen(command, text=True, **pipes) as process:
@@ -27,4 +30,7 @@ def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object)
                         told = True
         finally:
             process.kill()  # if this process is ended by an error
-    return INTERRUPTED if process.returncode < 0 and stop() else process.returncode, errors
+    status = process.returncode
+    if status < 0:
+        status = INTERRUPTED if stop() else 128 - status
+    return status, errors

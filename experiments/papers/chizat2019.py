@@ -56,7 +56,7 @@ def main() -> int:
         raise cli.BadInput(f"--steps={FLAGS.steps}: give a multiple of 100")
     if FLAGS.hidden % 2:
         raise cli.BadInput(f"--hidden={FLAGS.hidden}: give an even number, for the two halves that cancel")
-    return study.main("chizat2019", OWN, lambda work: _rows(work, taus), scale=OWN[1:-1])
+    return study.main("chizat2019", OWN, lambda work: _rows(work, taus))
 
 
 def _log_taus() -> list[float]:
@@ -84,7 +84,7 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
         from experiments.papers import figures
 
         figures.lazy(work.run.figures / "chizat2019.png", cells)
-    return rows
+    return study.judged(rows, "steps", "inputs", "hidden", "examples")
 
 
 def _slope(cells: dict[float, dict]) -> list[Row]:

@@ -19,6 +19,8 @@ With label noise a network takes half a minute to two minutes of a core of an AM
 20: each mean within 3 standard errors of the published one, the peak at H = 14. Weight reuse is not measured yet.
 """
 
+import dataclasses
+import pathlib
 import statistics
 
 from absl import flags
@@ -60,6 +62,7 @@ NOISY = (
     *("--optimizer=sgd", "--learning_rate=0.05", "--schedule=inverse_sqrt", "--step_every=50", "--warmup_epochs=0"),
     *("--checkpoint_every=500", "--valid_examples=100"),  # nobody looks at the validation loss
 )
+AROUND = (8, 10, 12, 14, 16)  # widths without which nothing is said about the peak
 SWITCHES = {30: 1.5, 50: 3.0}  # the last width that reuses weights, and by what the loss should fall after it
 # The squared loss here is half the sum over ten outputs: a mean over them has a fifth of its gradient.
 SQUARED = (
@@ -69,24 +72,28 @@ SQUARED = (
 )
 
 
+Summaries = dict[str, dict[int, list[dict]]]
+
+
 def main() -> int:
     """Flags to rows."""
-    return study.main("doubledescent", ("epochs", "reuse_epochs", "chain", "examples"), _work)
+    parts = study.chosen("parts", PARTS)
+    widths, chain, fresh = map(study.whole_numbers, ("widths", "chain", "fresh"))
+    if ("noise" in parts and not widths) or ("reuse" in parts and not (chain and fresh)):
+        raise cli.BadInput("--widths, --chain and --fresh need a width each, or leave a part out with --parts")
+    own = ("epochs", "reuse_epochs", "chain", "examples")
+    return study.main("doubledescent", own, lambda work: _rows(work, parts, widths, chain, fresh))
 
 
-def _work(work: study.Study) -> list[Row]:
-    unknown = [part for part in FLAGS.parts if part not in PARTS]
-    widths = (*FLAGS.widths, *FLAGS.chain, *FLAGS.fresh)
-    if unknown or not all(width.isdecimal() and int(width) for width in widths):
-        raise cli.BadInput("--parts are noise and reuse; --widths, --chain and --fresh are like 4,12,50")
-    noise = _noise(work, [int(width) for width in FLAGS.widths]) if "noise" in FLAGS.parts else []
-    losses = _reuse(work) if "reuse" in FLAGS.parts else {}
+def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[int], fresh: list[int]) -> list[Row]:
+    noise = study.judged(_noise(work, widths), "epochs", "examples") if "noise" in parts else []
+    reuse = _reuse(work, chain, fresh) if "reuse" in parts else {"reuse": {}, "fresh": {}}
     if FLAGS.figures:
         from experiments.papers import figures
 
-        figures.double_descent(work.run.figures / "doubledescent.png", noise, losses)
-    peak = [_peak(noise)] if len(noise) > 1 else []
-    return [*noise, *peak, *_contrasts(losses)]
+        figures.double_descent(work.run.figures / "doubledescent.png", noise, _losses(reuse))
+    peak = study.judged([_peak(noise)], "epochs", "examples") if noise and set(AROUND) <= set(widths) else []
+    return [*noise, *peak, *study.judged(_contrasts(reuse), "reuse_epochs", "chain", "examples")]
 
 
 def _noise(work: study.Study, widths: list[int]) -> list[Row]:
@@ -106,17 +113,17 @@ def _noise(work: study.Study, widths: list[int]) -> list[Row]:
             "hidden": H,
             "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in summaries),
             "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in summaries),
-            "published_sd": deviation,
-            "published_n": 10,
-            "published_test_accuracy": accuracy,
         }
+        beside = {"published_sd": deviation, "published_n": 10, "published_test_accuracy": accuracy}
         if published is not None and len(values) > 1:
             error = (statistics.variance(values) / len(values) + deviation**2 / 10) ** 0.5
-            apart = facts["standard_errors_apart"] = (statistics.fmean(values) - published) / error
+            apart = beside["standard_errors_apart"] = (statistics.fmean(values) - published) / error
             judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
         seconds = sum(summary["seconds"]["train"] for summary in summaries)
-        name = f"label noise, H = {H}"
-        rows.append(Row("doubledescent", name, published, values, "test loss", seconds, facts, **judged))
+        judged["beside"] = beside if published is not None else {}
+        rows.append(
+            Row("doubledescent", f"label noise, H = {H}", published, values, "test loss", seconds, facts, **judged)
+        )
     return rows
 
 
@@ -128,26 +135,39 @@ def _peak(noise: list[Row]) -> Row:
     return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
 
 
-def _reuse(work: study.Study) -> dict[str, dict[int, list[float]]]:
-    """Mean squared test loss of each repetition: {"reuse": {H: ...}, "fresh": {H: ...}}."""
+def _reuse(work: study.Study, chain: list[int], fresh: list[int]) -> Summaries:
+    """The summaries of each repetition, by kind and width: "reuse" starts from the width before, "fresh" at random."""
     common = (*SQUARED, f"--epochs={FLAGS.reuse_epochs}", f"--train_examples={FLAGS.examples}")
-    losses: dict[str, dict[int, list[float]]] = {"reuse": {}, "fresh": {}}
-    seeds = range(FLAGS.reuse_repetitions)
-    for kind, widths in (("reuse", FLAGS.chain), ("fresh", FLAGS.fresh)):
-        before: list = [None] * len(seeds)
-        for H in map(int, widths):
-            start = [(f"--start_from={folder}",) if folder and kind == "reuse" else () for folder in before]
-            before = work.commands(
-                [(f"{kind}-{H}-{s}", "train", *common, f"--hidden={H}", f"--seed={s}", *start[s]) for s in seeds]
-            )
-            losses[kind][H] = [2 / 10 * read(folder / "summary.json")["test_loss"] for folder in before]
-    return losses
+
+    def train(kind: str, H: int, starts: list[tuple[str, ...]]) -> list[pathlib.Path]:
+        own = (*common, f"--hidden={H}")
+        return work.commands(
+            [(f"{kind}-{H}-{s}", "train", *own, f"--seed={s}", *start) for s, start in enumerate(starts)]
+        )
+
+    random = [()] * FLAGS.reuse_repetitions
+    found: Summaries = {"reuse": {}, "fresh": {}}
+    starts = random
+    for H in chain:
+        folders = train("reuse", H, starts)
+        found["reuse"][H] = [read(folder / "summary.json") for folder in folders]
+        starts = [(f"--start_from={folder}",) for folder in folders]
+    for H in fresh:
+        found["fresh"][H] = [read(folder / "summary.json") for folder in train("fresh", H, random)]
+    return found
 
 
-def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[Row]:
+def _losses(summaries: Summaries) -> dict[str, dict[int, list[float]]]:
+    """Mean squared test loss over the ten outputs: ours is half their sum."""
+    return {
+        kind: {H: [2 / 10 * summary["test_loss"] for summary in some] for H, some in widths.items()}
+        for kind, widths in summaries.items()
+    }
+
+
+def _contrasts(summaries: Summaries) -> list[Row]:
     """How much the loss falls at each switch, from the last width that reuses weights to the next, which does not."""
-    if not losses:
-        return []
+    losses = _losses(summaries)
     reuse, fresh, unit = losses["reuse"], losses["fresh"], "ratio of test losses"
     rows = []
     for switch, least in SWITCHES.items():
@@ -159,13 +179,14 @@ def _contrasts(losses: dict[str, dict[int, list[float]]]) -> list[Row]:
         row = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
         judged = {"bar": f"at least {least:g} each time", "met": min(ratios) >= least}
         rows.append(Row("doubledescent", row, published, ratios, unit, 0.0, facts, **judged))
-    if not {20, 51} <= set(fresh):
-        return rows
-    flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
-    judged = {"bar": "at most 1.1 each time", "met": max(flat) <= 1.1}
-    name = "no reuse: H = 51 over H = 20"
-    rows.append(Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
-    return rows
+    if {20, 51} <= set(fresh):
+        flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
+        judged = {"bar": "at most 1.1 each time", "met": max(flat) <= 1.1}
+        name = "no reuse: H = 51 over H = 20"
+        rows.append(Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
+    everything = [summary for widths in summaries.values() for some in widths.values() for summary in some]
+    seconds = sum(summary["seconds"]["train"] for summary in everything)  # of all these rows
+    return [dataclasses.replace(row, seconds=seconds) if row is rows[0] else row for row in rows]
 
 
 if __name__ == "__main__":

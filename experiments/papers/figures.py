@@ -19,11 +19,12 @@ def beside_published(path: Path, rows: Sequence[Row]) -> None:
     figure = Figure((7.2, 1.0 + 0.3 * len(rows)), DPI, layout="constrained")
     axes = figure.subplots()
     for i, row in enumerate(rows):
-        first = i == 0
         axes.plot(row.values, np.full(len(row.values), i), "o", color=BLUE, alpha=0.35, markersize=5, mew=0)
-        axes.plot(np.mean(row.values), i, "|", color=BLUE, markersize=13, mew=2.4, label="ours" if first else None)
-        if row.published is not None:
-            axes.plot(row.published, i, "d", color=RED, markersize=6, mew=0, label="published" if first else None)
+    means = [np.mean(row.values) for row in rows]
+    axes.plot(means, range(len(rows)), "|", color=BLUE, markersize=13, mew=2.4, label="ours")
+    published = [(row.published, i) for i, row in enumerate(rows) if row.published is not None]
+    if published:
+        axes.plot(*zip(*published, strict=True), "d", color=RED, markersize=6, mew=0, label="published")
     axes.set_yticks(range(len(rows)), [row.row for row in rows])
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=rows[0].unit)
     axes.grid(axis="x", color=PALE)
@@ -65,7 +66,7 @@ def learning_curve(
 
 def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
-    panels = [_noise] * bool(noise) + [_reuse] * bool(losses)
+    panels = [_noise] * bool(noise) + [_reuse] * bool(losses["reuse"] or losses["fresh"])
     figure = Figure((4.8 * len(panels), 3.6), DPI, layout="constrained")
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw(axes, noise if draw is _noise else losses)

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 from experiments.cli import BadInput
-from experiments.papers.rows import read
+from experiments.papers.results import rows_of
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -18,7 +18,7 @@ class Paper:
     """A script of this folder: its question, and the minutes that it takes on two CPU cores.
 
     Attributes:
-      whole: how many rows it has if nothing is left out; one that depends on the outcome is not counted.
+      whole: how many rows it has if nothing is left out.
     """
 
     name: str
@@ -36,8 +36,11 @@ class Paper:
         Raises:
           BadInput: the file is damaged.
         """
-        path = self.result(results)
-        return read(path, "rows")["rows"] if path.exists() else []
+        return rows_of(self.result(results))
+
+    def missing(self, results: pathlib.Path = RESULTS) -> bool:
+        """Whether some of its rows have not been measured at the published scale."""
+        return sum("scaled" not in row for row in self.rows(results)) < self.whole
 
     def status(self, results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
         """What has been measured, in a few words."""

@@ -38,18 +38,20 @@ RECIPE = (
 
 def main() -> int:
     """Flags to rows."""
-    return study.main("neyshabur2015", ("epochs", "examples"), _work)
+    widths = study.whole_numbers("widths")
+    if not widths:
+        raise cli.BadInput("--widths is empty: nothing to do")
+    return study.main("neyshabur2015", ("epochs", "examples"), lambda work: _rows(work, widths))
 
 
-def _work(work: study.Study) -> list[Row]:
-    if not all(width.isdecimal() and int(width) for width in FLAGS.widths):
-        raise cli.BadInput("--widths are positive integers: --widths=4,64,1024")
-    rows = [_width(work, width) for width in sorted(map(int, FLAGS.widths))]
+def _rows(work: study.Study, widths: list[int]) -> list[Row]:
+    rows = [_width(work, width) for width in widths]
     if FLAGS.figures:
         from experiments.papers import figures
 
         figures.width(work.run.figures / "neyshabur2015.png", rows)
-    return [*rows, *_fall(rows)]
+    fall = [_fall(rows)] if set(map(int, WIDTHS)) <= set(widths) else []  # of all widths, or it says nothing
+    return study.judged([*rows, *fall], "epochs", "examples")
 
 
 def _width(work: study.Study, K: int) -> Row:
@@ -64,7 +66,7 @@ def _width(work: study.Study, K: int) -> Row:
     return Row("neyshabur2015", f"K = {K}", None, errors, "% test error", seconds, facts)
 
 
-def _fall(rows: list[Row]) -> list[Row]:
+def _fall(rows: list[Row]) -> Row:
     """How far the test error falls from the first width that fits every training image to the widest."""
     last = rows[-1]
     first = next((row for row in rows[:-1] if row.facts["train_error"] == 0), None)
@@ -73,7 +75,7 @@ def _fall(rows: list[Row]) -> list[Row]:
     facts = {"first": first and first.facts["hidden"], "last": last.facts["hidden"]}
     judged = {"bar": "at least 0.3 and 3 standard errors", "met": mean >= max(0.3, 3 * spread / len(fall) ** 0.5)}
     name = "fall from the first width that fits"
-    return [Row("neyshabur2015", name, None, fall, "points of test error", 0.0, facts, **judged)]
+    return Row("neyshabur2015", name, None, fall, "points of test error", 0.0, facts, **judged)
 
 
 if __name__ == "__main__":

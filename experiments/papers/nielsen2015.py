@@ -47,16 +47,13 @@ flags.DEFINE_list("rows", None, "Only these [all].")
 
 def main() -> int:
     """Flags to rows."""
-    return study.main("nielsen2015", ("dataset", "seeds", "length"), _work)
+    wanted = study.chosen("rows", list(TARGETS))
+    return study.main("nielsen2015", ("dataset", "seeds", "length"), lambda work: _rows(work, wanted))
 
 
-def _work(work: study.Study) -> list[Row]:
-    wanted = FLAGS.rows or list(TARGETS)
-    unknown = [name for name in wanted if name not in TARGETS]
-    if unknown:
-        raise cli.BadInput(f"--rows: {unknown[0]!r} is not known; the rows are {'; '.join(TARGETS)}")
+def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
     counted: set[str] = set()
-    rows = [_row(work, name, TARGETS[name], counted) for name in wanted]
+    rows = study.judged([_row(work, name, TARGETS[name], counted) for name in wanted], "dataset", "length")
     curve = {row.row: row for row in rows if row.row.removeprefix("relu ").startswith("n=")}
     if FLAGS.figures and curve:
         from experiments.papers import figures
@@ -66,7 +63,7 @@ def _work(work: study.Study) -> list[Row]:
             kind: {n: curve[f"{start}n={n}"].values for n in SIZES if f"{start}n={n}" in curve}
             for kind, start in kinds.items()
         }
-        published = dict(zip(SIZES, MORE_DATA, strict=True))
+        published = dict(zip(SIZES, MORE_DATA, strict=True)) if FLAGS.dataset == "mnist" else {}
         figures.learning_curve(work.run.figures / "nielsen2015.png", published, ours)
     return rows
 
@@ -85,8 +82,6 @@ def _row(work: study.Study, name: str, target: Target, counted: set[str]) -> Row
     values, unit = found[target.measured], f"% {split} accuracy"
     seconds = 0.0 if cell in counted else found["seconds"]
     counted.add(cell)
-    if FLAGS.dataset != "mnist":
-        return Row("nielsen2015", name, None, values, unit, seconds, facts)
     judged = target.judged(statistics.fmean(values))
     return Row("nielsen2015", name, target.published, values, unit, seconds, facts, **judged)
 
@@ -95,13 +90,13 @@ def _train(recipe: Recipe, given: Mapping[str, object]) -> dict[str, object]:
     from experiments.papers import seeds
     from twolayer import datasets, training
 
-    with cli.bad_input(datasets.DataError, ValueError):
+    with cli.bad_input(datasets.DataError):
         data = datasets.load(FLAGS.dataset, data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
-        data = datasets.first(data, min(recipe.examples, len(data.train.x)))
-        names = {field.name for field in dataclasses.fields(training.Choices)}
-        choices = training.Choices(**{flag: value for flag, value in given.items() if flag in names}, scale=data.scale)
-        numbers = training.Numbers(given["learning_rate"], given["weight_decay"])
-        return seeds.train(data, choices, numbers, hidden=recipe.hidden, scheme=recipe.init, seeds=range(FLAGS.seeds))
+    data = datasets.first(data, min(recipe.examples, len(data.train.x)))
+    names = {field.name for field in dataclasses.fields(training.Choices)}
+    choices = training.Choices(**{flag: value for flag, value in given.items() if flag in names}, scale=data.scale)
+    numbers = training.Numbers(given["learning_rate"], given["weight_decay"])
+    return seeds.train(data, choices, numbers, hidden=recipe.hidden, scheme=recipe.init, seeds=range(FLAGS.seeds))
 
 
 if __name__ == "__main__":

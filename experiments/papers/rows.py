@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ class Row:
       unit: of both.
       seconds: that ours took in all.
       facts: anything else that a reader wants to know, by name.
+      beside: the same, of the published number and how ours compares.
       bar: what ours should reach, in words.
       met: whether it does; None where there is no bar.
     """
@@ -34,18 +36,21 @@ class Row:
     facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     bar: str = ""
     met: bool | None = None
+    beside: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def scaled(self, flags: Mapping[str, object]) -> "Row":
         """The row of an experiment that these flags make another one than the published."""
-        return dataclasses.replace(self, published=None, bar="", met=None, facts={**self.facts, "scaled": dict(flags)})
+        facts = {**self.facts, "scaled": dict(flags)}
+        return dataclasses.replace(self, published=None, bar="", met=None, beside={}, facts=facts)
 
     def as_dict(self) -> dict[str, object]:
         """The row as the result file has it."""
-        spread = statistics.stdev(self.values) if len(self.values) > 1 else None
+        finite = all(map(math.isfinite, self.values))
+        spread = statistics.stdev(self.values) if len(self.values) > 1 and finite else None
         numbers = {"ours": statistics.fmean(self.values), "sd": spread, "n": len(self.values)}
         whole = {"paper": self.paper, "row": self.row, "published": self.published, **numbers, "unit": self.unit}
         judged = {"bar": self.bar, "met": self.met} if self.bar else {}
-        return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts}
+        return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts, **self.beside}
 
 
 def read(path: pathlib.Path, *names: str) -> dict:

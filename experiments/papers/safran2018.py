@@ -43,7 +43,7 @@ flags.DEFINE_list("ks", [str(k) for k in range(6, 21)], "Units of the teacher, a
 flags.DEFINE_list("ks_plus_one", ["8", *map(str, range(10, 20))], "The same for the cells with n = k + 1.")
 flags.DEFINE_integer("runs", 1000, "Runs of each cell.", lower_bound=1)
 flags.DEFINE_float("step", 0.1, "Of gradient descent.", lower_bound=1e-9, upper_bound=10)
-flags.DEFINE_float("flat", 1e-9, "A run ends at this max_j ||2 pi dL/dw_j||.", lower_bound=1e-12)
+flags.DEFINE_float("flat", 1e-9, "A run ends at this max_j ||2 pi dL/dw_j||.", lower_bound=1e-12, upper_bound=1e-4)
 flags.DEFINE_enum("settle", "plus_one", ["plus_one", "always", "never"], "Where a run also ends once L < 1e-3.")
 flags.DEFINE_integer("cap", 3_000_000, "Most steps of a run.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of the starts.")
@@ -54,34 +54,29 @@ FLATTER = 1e-12  # the slope at which the minimum for k = 7 is compared
 
 def main() -> int:
     """Flags to a table of cells; returns the exit status."""
-    cells = [(k, k) for k in _units("ks")] + [(k, k + 1) for k in _units("ks_plus_one")]
+    ks, ks_plus_one = (study.whole_numbers(flag, 2, 200) for flag in ("ks", "ks_plus_one"))
+    cells = [(k, k) for k in ks] + [(k, k + 1) for k in ks_plus_one]
     if not cells:
         raise cli.BadInput("--ks and --ks_plus_one are both empty: nothing to do")
-    return study.main("safran2018", OWN, lambda work: _rows(work, cells), scale=("step",))
-
-
-def _units(flag: str) -> list[int]:
-    texts = FLAGS[flag].value
-    if not all(text.isdecimal() and 2 <= int(text) <= 200 for text in texts) or len(set(texts)) < len(texts):
-        raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from 2 to 200")
-    return [int(text) for text in texts]
+    return study.main("safran2018", OWN, lambda work: _rows(work, cells))
 
 
 def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[Row]:
-    from experiments.papers import figures
-
     rows = []
     for k, n in cells:
         cell = work.cell(f"k{k}-n{n}", lambda k=k, n=n: _cell(k, n))
         rows.append(_row(k, n, cell))
         if "distance" in cell:
             rows.append(_minimum(cell))
-    judged = [row for row in rows if "inside" in row.facts]
+    judged = [row for row in rows if "inside" in row.beside]
     if len(judged) == len(minima.PUBLISHED) + len(minima.PUBLISHED_PLUS_ONE):
-        outside = sum(not row.facts["inside"] for row in judged)
+        outside = sum(not row.beside["inside"] for row in judged)
         name, bar = "cells outside their interval", f"at most 1 of {len(judged)}"
         rows.append(Row("safran2018", name, None, [outside], "cells", 0.0, bar=bar, met=outside <= 1))
+    rows = study.judged(rows, "step", "cap")
     if FLAGS.figures:
+        from experiments.papers import figures
+
         figures.bad_minima(work.run.figures / "safran2018.png", [row for row in rows if "k" in row.facts])
     return rows
 
@@ -121,7 +116,7 @@ def _flatter(runs, bad):
     from experiments.papers import descent
 
     more = jax.tree.map(lambda a: a[np.flatnonzero(bad)], runs)
-    more = more._replace(going=more.slope < np.inf, steps=0 * more.steps)
+    more = more._replace(going=np.ones_like(more.going), steps=0 * more.steps)
     return np.asarray(descent.descend(more, descent.Stop(FLATTER, -math.inf, FLAGS.cap)).W)
 
 
@@ -139,16 +134,15 @@ def _row(k: int, n: int, cell: dict) -> Row:
     name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
     share = 100 * cell["failures"] / FLAGS.runs
     facts = {"k": k, "units": n, "n": FLAGS.runs}
-    facts |= {name: value for name, value in cell.items() if name not in ("seconds", "device", "distance")}
-    whole = ("safran2018", name, None, [share], "% of runs that fail", cell["seconds"])
+    facts |= {name: value for name, value in cell.items() if name not in ("seconds", "device", "commit", "distance")}
+    row = Row("safran2018", name, None, [share], "% of runs that fail", cell["seconds"], facts)
     if published is None:
-        return Row(*whole, facts)
-    if n == k:
-        facts["published_2021"] = minima.PUBLISHED_2021[k - 6]
-    facts |= {"published_failures": published, "published_n": minima.PUBLISHED_RUNS}
-    facts |= minima.compare(cell["failures"], FLAGS.runs, published, minima.PUBLISHED_RUNS)
-    row = Row(*whole, facts, bar="within the 99 % interval of the difference", met=facts["inside"])
-    return dataclasses.replace(row, published=100 * published / minima.PUBLISHED_RUNS)
+        return row
+    beside = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
+    beside |= {"published_failures": published, "published_n": minima.PUBLISHED_RUNS}
+    beside |= minima.compare(cell["failures"], FLAGS.runs, published, minima.PUBLISHED_RUNS)
+    judged = {"bar": "within the 99 % interval of the difference", "met": beside["inside"]}
+    return dataclasses.replace(row, published=100 * published / minima.PUBLISHED_RUNS, beside=beside, **judged)
 
 
 if __name__ == "__main__":

@@ -84,15 +84,12 @@ RECIPES = USUAL | OTHERS
 
 def main() -> int:
     """Flags to rows."""
-    return study.main("simard2003", ("hidden", "length"), _work)
+    wanted = study.chosen("rows", list(RECIPES))
+    return study.main("simard2003", ("hidden", "length"), lambda work: _rows(work, wanted))
 
 
-def _work(work: study.Study) -> list[Row]:
-    wanted = FLAGS.rows or list(RECIPES)
-    unknown = [name for name in wanted if name not in RECIPES]
-    if unknown:
-        raise cli.BadInput(f"--rows: {unknown[0]!r} is not known; the rows are {'; '.join(RECIPES)}")
-    rows = [_row(work, name, RECIPES[name]) for name in wanted]
+def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
+    rows = study.judged([_row(work, name, RECIPES[name]) for name in wanted], "hidden", "length")
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -107,7 +104,8 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> Row:
     own["epochs"] = max(1, round(recipe.epochs * FLAGS.length))
     arguments = tuple(f"--{flag}={value}" for flag, value in (COMMON | dict(recipe.flags) | own).items())
     slug = name.replace(" ", "-").translate({ord(bracket): None for bracket in "()"})
-    folders = [work.command(f"{slug}-{seed}", "train", *arguments, f"--seed={seed}") for seed in range(FLAGS.seeds)]
+    seeds = range(FLAGS.seeds)
+    folders = work.commands([(f"{slug}-{seed}", "train", *arguments, f"--seed={seed}") for seed in seeds], 1)
     summaries = [read(folder / "summary.json") for folder in folders]
     facts = {
         "validation_error": statistics.fmean(100 * (1 - summary["valid_accuracy"]) for summary in summaries),

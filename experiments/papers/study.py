@@ -1,4 +1,4 @@
-"""What the scripts of published results share: cells that are kept once they are done, rows, and the result file.
+"""What the scripts of published results share: cells that are kept once they are done, and how a study begins and ends.
 
 A study is a list of cells. Each is computed once and kept in the run directory, so the same command goes on where a
 signal, a kill or a budget has ended it. The rows of all cells are the result: RUN_DIR/result.json, and --json.
@@ -7,7 +7,6 @@ signal, a kill or a budget has ended it. The rows of all cells are the result: R
 import dataclasses
 import os
 import pathlib
-import shlex
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from absl import flags
 
 from experiments import cli, runs
 from experiments.files import writable, write_json
-from experiments.papers import child
+from experiments.papers import child, results
 from experiments.papers.rows import Row, read, text
 from experiments.provenance import provenance
 
@@ -30,7 +29,7 @@ flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/tw
 flags.DEFINE_bool("quiet", False, "Say nothing but the result.")
 flags.DEFINE_bool("figures", True, "Draw the figure.")
 
-PLACES = ("run_dir", "json", "source_dir", "data_dir", "quiet", "figures")
+OF_PLACES = ("--run_dir=", "--source_dir=", "--data_dir=", "--quiet")
 
 
 class Interrupted(Exception):
@@ -39,11 +38,12 @@ class Interrupted(Exception):
 
 @dataclasses.dataclass
 class Study:
-    """The run directory of a paper's script, with the cells done so far."""
+    """The run directory of a paper's script, with the commits and machines of the cells that it has used so far."""
 
     run: runs.Run
     interrupts: cli.Interrupts
-    devices: set[str] = dataclasses.field(default_factory=set)  # on which it was computed
+    commits: set[str] = dataclasses.field(default_factory=set)
+    machines: set[str] = dataclasses.field(default_factory=set)
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
         """The cell of this name: from the run directory if it is there, else computed and kept.
@@ -56,22 +56,25 @@ class Study:
           BadInput: the cell that is there is damaged.
         """
         kept = self.run.path / "cells" / f"{name}.json"
-        if kept.exists():
-            value = read(kept, "seconds", "device")
-            self.devices.add(value["device"])
-            return value
+        if not kept.exists():
+            self._compute(name, kept, compute)
+        value = read(kept, "seconds", "device", "commit")
+        self.commits.add(value["commit"])
+        self.machines.add(value["device"])
+        return value
+
+    def _compute(self, name: str, kept: pathlib.Path, compute: Callable[[], dict]) -> None:
         self._check()
         self.say(f"{name} ...")
         began = time.perf_counter()
         value = self.interrupts.during(compute)
         if value is None:
             raise Interrupted
-        value = {**value, "seconds": time.perf_counter() - began, "device": _device()}
-        self.devices.add(value["device"])
+        facts = self.run.manifest
+        own = {"seconds": time.perf_counter() - began, "device": results.machine(facts["platform"], [_device()])}
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, value)
-        self.say(f"{name}: {value['seconds']:.1f} s")
-        return value
+        write_json(kept, {**value, **own, "commit": _commit(facts)})
+        self.say(f"{name}: {own['seconds']:.1f} s")
 
     def command(self, name: str, module: str, *arguments: str) -> pathlib.Path:
         """The directory of a run of `python -m experiments.<module>`, carried to its end if it is not there yet.
@@ -81,13 +84,18 @@ class Study:
           BadInput: the command failed, or its directory is damaged or that of other flags.
         """
         path = self.run.path / "runs" / name
-        if not (path / "summary.json").exists() or read(path / "manifest.json")["status"] != "done":
+        manifest = path / "manifest.json"
+        if not (path / "summary.json").exists() or read(manifest, "status")["status"] not in ("done", "diverged"):
             self._check()
             self._carry_out(name, path, module, *arguments)
-        manifest = read(path / "manifest.json")
-        if not set(arguments) <= set(manifest["argv"]):
+        facts = read(manifest, "status", "argv", "devices", "platform")
+        given = {part for part in facts["argv"][1:] if not part.startswith(OF_PLACES)}
+        if given != set(arguments):
             raise cli.BadInput(f"{path} was made with other flags; remove it, or choose another --run_dir")
-        self.devices.update(manifest["devices"])
+        if facts["status"] == "diverged":
+            self.say(f"{name} diverged; what counts is the last epoch before")
+        self.commits.add(_commit(facts))
+        self.machines.add(results.machine(facts["platform"], facts["devices"]))
         return path
 
     def _carry_out(self, name: str, path: pathlib.Path, module: str, *arguments: str) -> None:
@@ -123,62 +131,78 @@ class Study:
             raise Interrupted
 
 
-def main(
-    paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]], scale: Sequence[str] | None = None
-) -> int:
+def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]]) -> int:
     """Carry out the study of a paper and write its rows; returns the exit status.
 
     Args:
       own: the flags of the script that its cells are a function of.
-      scale: those that make it another experiment than the published one, `own` if not given: unless they are at their
-        defaults, rows stand beside no published number and have no bar.
 
     Raises:
-      BadInput: the directory belongs to other flags or cannot be written.
+      BadInput: the directory belongs to other flags or cannot be written, or the result file is damaged.
     """
-    targets = [writable(FLAGS.json)] if FLAGS.json else []
-    for target in targets:
-        _rows_of(target)
+    target = writable(FLAGS.json) if FLAGS.json else None
+    if target:
+        results.rows_of(target)  # a damaged one is refused before the work
     path = pathlib.Path(FLAGS.run_dir or f"runs/papers/{paper}")
     run = runs.find_run(path, {name: FLAGS[name].value for name in own})
-    if run.status == "done":  # its cells are there, and other rows may be wanted of them
-        run.set_status("interrupted")
     with run.writing(), cli.Interrupts() as interrupts:
-        run.create()
+        run.create(again=True)  # the cells of one that is done are there, and other rows may be wanted of them
         run.set_status("running", **provenance())
-        opened = Study(run, interrupts)
-        scaled = {name: FLAGS[name].value for name in scale or own if FLAGS[name].value != FLAGS[name].default}
+        study = Study(run, interrupts)
         try:
-            rows = [row.scaled(scaled) if scaled else row for row in work(opened)]
+            rows = work(study)
         except Interrupted:
             run.set_status("interrupted")
             interrupts.tell(path)
             sys.stdout.flush()
             os._exit(cli.INTERRUPTED)  # a normal end would wait for the cell that was given up, or abort within it
-        result = _result(rows, opened.devices)
+        except BaseException:
+            run.set_status("interrupted")
+            raise
+        result = results.result(rows, study.commits, study.machines)
         write_json(path / "result.json", result)
+        if target:
+            results.merge(target, result)
         run.set_status("done")
-    new = {row["row"] for row in result["rows"]}  # of a file's other rows each says itself where it comes from
-    for target in targets:
-        kept = [row for row in _rows_of(target) if row["row"] not in new]
-        write_json(target, result | {"rows": kept + result["rows"]})
     print(text(result["rows"]))
     return cli.DONE
 
 
-def _result(rows: Sequence[Row], devices: set[str]) -> dict[str, object]:
-    """What the result file holds."""
-    facts = provenance()
-    platform = facts["platform"]
-    names = {
-        name if not name.startswith("cpu") else f"{platform['cpus']} cores of {platform['cpu']}" for name in devices
-    }
-    here = {
-        "command": command_line(),
-        "commit": (facts["git"] or {}).get("commit"),
-        "device": ", ".join(sorted(names)),
-    }
-    return {"rows": [here | row.as_dict() for row in rows], **facts, "argv": [facts["argv"][0], *_arguments()]}
+def judged(rows: Sequence[Row], *scale: str) -> list[Row]:
+    """The rows; without published number and bar if one of these flags makes it another experiment.
+
+    Args:
+      scale: flags that do unless they are at their defaults.
+    """
+    changed = {name: FLAGS[name].value for name in scale if FLAGS[name].value != FLAGS[name].default}
+    return [row.scaled(changed) if changed else row for row in rows]
+
+
+def chosen(flag: str, known: Sequence[str]) -> list[str]:
+    """The names in a list flag, all that are known if it is not given.
+
+    Raises:
+      BadInput: there are none, or one is not known or given twice.
+    """
+    names = list(known) if FLAGS[flag].value is None else FLAGS[flag].value
+    for name in names:
+        if name not in known:
+            raise cli.BadInput(f"--{flag}: {name!r} is not known; there are {'; '.join(known)}")
+    if not names or len(set(names)) < len(names):
+        raise cli.BadInput(f"--{flag}={','.join(names)}: give different names, at least one")
+    return names
+
+
+def whole_numbers(flag: str, least: int = 1, most: int = 10**6) -> list[int]:
+    """The numbers in a list flag, ascending.
+
+    Raises:
+      BadInput: one is not a whole number from `least` to `most`, or given twice.
+    """
+    texts = FLAGS[flag].value
+    if not all(text.isdecimal() and least <= int(text) <= most for text in texts) or len(set(texts)) < len(texts):
+        raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from {least} to {most}")
+    return sorted(map(int, texts))
 
 
 def _device() -> str:
@@ -189,14 +213,7 @@ def _device() -> str:
     return f"{device.platform}: {device.device_kind}"
 
 
-def _rows_of(target: pathlib.Path) -> list[dict]:
-    return read(target, "rows")["rows"] if target.exists() else []
-
-
-def command_line() -> str:
-    """The command without the places of this machine."""
-    return shlex.join(("python", "-m", f"experiments.papers.{pathlib.Path(sys.argv[0]).stem}", *_arguments()))
-
-
-def _arguments() -> list[str]:
-    return [part for part in sys.argv[1:] if part.lstrip("-").partition("=")[0] not in PLACES]
+def _commit(facts: dict) -> str:
+    """Of a manifest, with a mark if files had been changed since."""
+    git = facts.get("git") or {}
+    return git.get("commit", "unknown") + ("+" if git.get("dirty") else "")

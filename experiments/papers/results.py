@@ -1,0 +1,86 @@
+"""The result file of a study: its rows, each with the command, commit and machine it comes from. Knows no JAX."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from absl import flags
+
+from experiments.cli import BadInput
+from experiments.files import write_json
+from experiments.papers.rows import Row, read
+from experiments.provenance import provenance
+
+PLACES = ("run_dir", "json", "source_dir", "data_dir", "quiet", "figures")
+
+
+def machine(platform: Mapping[str, object], devices: Iterable[str]) -> str:
+    """The devices of a manifest in words, with the processor's name."""
+    cpu = f"{platform['cpus']} cores of {platform['cpu']}"
+    return ", ".join(sorted({cpu if device.startswith("cpu") else device for device in devices}))
+
+
+def result(rows: Sequence[Row], commits: Iterable[str], machines: Iterable[str]) -> dict[str, object]:
+    """What the result file holds.
+
+    Args:
+      commits, machines: of the computations that the rows are made of.
+    """
+    here = {
+        "command": command_line(),
+        "commit": ", ".join(sorted(commits)) or None,
+        "device": ", ".join(sorted(machines)),
+    }
+    return {"rows": [here | row.as_dict() for row in rows], **provenance()}
+
+
+def merge(target: pathlib.Path, new: Mapping[str, object]) -> None:
+    """Write the result to the file; rows of another name that it has are kept, in their places.
+
+    Raises:
+      BadInput: the file is damaged or cannot be written.
+    """
+    try:
+        with _alone(target.parent):
+            theirs = {row["row"]: row for row in rows_of(target)}
+            write_json(target, {**new, "rows": list((theirs | {row["row"]: row for row in new["rows"]}).values())})
+    except OSError as error:
+        raise BadInput(f"cannot write --json={target}: {error.strerror}; repeat the command") from error
+
+
+def rows_of(target: pathlib.Path) -> list[dict]:
+    """The rows of a result file; none if there is none.
+
+    Raises:
+      BadInput: the file is damaged.
+    """
+    if not target.exists():
+        return []
+    rows = read(target, "rows")["rows"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "row" in row for row in rows):
+        raise BadInput(f"{target} is damaged (its rows have no names); remove it and repeat the command")
+    return rows
+
+
+def command_line() -> str:
+    """The command that was given, without the places of this machine."""
+    script = sys.argv[0]
+    given = [flag for flag in flags.FLAGS.get_key_flags_for_module(script) if flag.present and flag.name not in PLACES]
+    return shlex.join(
+        ("python", "-m", f"experiments.papers.{pathlib.Path(script).stem}", *(f.serialize() for f in given))
+    )
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path) -> Iterator[None]:
+    """One process at a time; another waits the moment that it takes."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
