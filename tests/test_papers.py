@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 import scripts
 
-from experiments.papers import listing, tables
+from experiments.cli import BadInput
+from experiments.papers import child, listing, results, tables
 from experiments.papers.rows import Row, text
 
 needs_mnist = pytest.mark.skipif(
@@ -51,6 +54,31 @@ def test_a_row_has_what_the_contract_asks_for():
     assert "1.45" in text([found, alone])
 
 
+def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
+    target = tmp_path / "rows.json"
+    for names, value in (("ab", 1), ("bc", 2)):
+        results.merge(target, {"rows": [{"row": name, "ours": value} for name in names], "versions": value})
+    assert results.rows_of(target) == [{"row": name, "ours": value} for name, value in (("a", 1), ("b", 2), ("c", 2))]
+    assert json.loads(target.read_text())["versions"] == 2
+    target.write_text('{"rows": 5}')
+    with pytest.raises(BadInput, match=r"rows\.json is damaged"):
+        results.merge(target, {"rows": []})
+
+
+@pytest.mark.parametrize(
+    ("program", "stop", "status"),
+    [
+        ("raise SystemExit(3)", False, 3),
+        ("import os; os.kill(os.getpid(), 9)", False, 128 + 9),
+        ("import time; time.sleep(60)", True, 75),  # it does not listen for the signal yet
+        ("import signal, time; signal.signal(15, lambda *_: exit(75)); print(flush=True); time.sleep(60)", True, 75),
+    ],
+)
+def test_a_child_is_waited_for_and_told_to_stop(program, stop, status):
+    ended, errors = child.carry_out([sys.executable, "-c", program], lambda: stop, stderr=subprocess.PIPE)
+    assert (ended, errors) == (status, "")
+
+
 def test_the_list_has_every_script_with_its_time(tmp_path):
     status, out, _ = scripts.run("papers")
     names = {path.stem for path in (scripts.ROOT / "experiments" / "papers").glob("*20*.py")} | {"doubledescent"}
@@ -76,7 +104,8 @@ def test_all_of_them_stop_when_the_budget_is_used_up_and_go_on_from_there(tmp_pa
     folders = (f"--results={tmp_path / 'results'}", f"--runs={tmp_path / 'runs'}")
     (tmp_path / "results").mkdir()
     for paper in listing.PAPERS[2:]:
-        paper.result(tmp_path / "results").write_text(json.dumps({"rows": paper.whole * [{"met": True}]}))
+        rows = [{"row": str(number), "met": True} for number in range(paper.whole)]
+        paper.result(tmp_path / "results").write_text(json.dumps({"rows": rows}))
     status, _, err = scripts.run("papers", "--all", "--budget=20s", *folders)
     assert status == 75 and "about" in err
     status, out, _ = scripts.run("papers", *folders)
@@ -133,6 +162,13 @@ def test_an_interrupted_study_goes_on_where_it_was(data, tmp_path):
     assert kept.stat().st_mtime_ns == written
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "done"
     assert rows_of(tmp_path / "run" / "result.json")["cross_entropy none"]["n"] == 2
+
+    manifest = kept.with_name("manifest.json")
+    theirs = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(theirs | {"argv": [*theirs["argv"], "--elastic=34"]}))
+    refused = scripts.run("papers.simard2003", *arguments)
+    assert refused[0] == 1 and "cross_entropy-none-0 was made with other flags" in refused[2]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "interrupted"
 
 
 def test_a_damaged_cell_or_result_file_is_refused_with_what_to_do(tmp_path):

@@ -89,7 +89,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     slope, contrast, distance = straight
     assert (slope["row"], slope["published"], slope["n"]) == ("slope of the weight change", None, 3)
     assert slope["ours"] == pytest.approx(-2, abs=0.1) and slope["scaled"]["hidden"] == 10
-    assert contrast["row"] == "test loss at 10 over test loss at 0.1" and contrast["ours"] > 0
+    assert contrast["row"] == "test loss at 10 over test loss at 0.1" and contrast["ours"] > 1.2
     assert distance["ours"] < 0.01
     assert (tmp_path / "straight" / "figures" / "chizat2019.png").exists()
 
