@@ -64,6 +64,20 @@ def test_a_field_without_a_norm_has_the_stated_deviation(key):
     assert abs(centre.mean()) < 4 * centre.std() / np.sqrt(centre.size)
 
 
+def test_an_affine_map_is_a_rotation_of_a_shear_of_columns_of_a_scaling(key):
+    """A = R S D is unique: R from its last column, S and D from R' A; each factor is uniform within its bound."""
+    A, t = (np.asarray(a) for a in jax.vmap(lambda k: affine(k, STRONG))(jax.random.split(key, 4000)))
+    angle = np.arctan2(-A[:, 0, 1], A[:, 1, 1])
+    R = np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), 2, 0)
+    lower = np.swapaxes(R, 1, 2) @ A
+    factors = lower[:, [0, 1], [0, 1]]
+    shear = lower[:, 1, 0] / factors[:, 0]
+    np.testing.assert_allclose(lower[:, 0, 1], 0, atol=1e-6)
+    for draws, bound in ((angle, 0.3), (shear, 0.2), (factors - 1, 0.2), (t, 1.5)):
+        assert bound * 0.99 < abs(draws).max() <= bound * (1 + 1e-5)
+        assert draws.std() == pytest.approx(bound / np.sqrt(3), rel=0.05) and abs(draws.mean()) < 0.05 * bound
+
+
 def test_no_distortion_gives_the_image_back(key):
     x = images()
     np.testing.assert_array_equal(distorted(jax.random.split(key, 5), x, Distortion(SHAPE)), x)
