@@ -1,5 +1,6 @@
 """The folder for compiled programs. What lies there is run, so nobody else may write there."""
 
+import os
 import pathlib
 
 from experiments.cli import BadInput
@@ -16,13 +17,15 @@ def use(folder: str | None) -> None:
     path = pathlib.Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mode = path.stat().st_mode & 0o777
+        found = path.stat()
     except OSError as error:
         raise BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
-    if mode & 0o077:
+    mode = found.st_mode & 0o777
+    if mode & 0o077 or found.st_uid != os.getuid():
+        whose = f"is open to others (mode {mode:04o})" if mode & 0o077 else "belongs to another user"
         raise BadInput(
-            f"--compile_cache={folder} is open to others (mode {mode:04o}), and what lies there is run; "
-            "chmod 700 it, or name a folder that does not exist yet"
+            f"--compile_cache={folder} {whose}, and what lies there is run; "
+            "chmod 700 one of your own, or name a folder that does not exist yet"
         )
     import jax
 

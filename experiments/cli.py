@@ -87,12 +87,10 @@ class Interrupts:
             raise value
         return value
 
-    def tell(self, path: pathlib.Path) -> None:
-        """Say that the run in `path` was saved because of the signal."""
-        print(
-            f"{self.received or 'another process got a signal'}: saved in {path}; repeat the command to continue",
-            file=sys.stderr,
-        )
+    def tell(self, path: pathlib.Path, saved: str = "saved") -> None:
+        """Say that the run in `path` was saved because of the signal, or what else of it."""
+        cause = self.received or "another process got a signal"
+        print(f"{cause}: {saved} in {path}; repeat the command to continue", file=sys.stderr)
 
     def _note(self, number: int, frame: object) -> None:
         if self.received is None:

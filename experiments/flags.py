@@ -96,12 +96,13 @@ flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by
 _AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it is judged and handed over [none]."
 flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.999999)
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
-flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1)
+flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
 flags.DEFINE_integer(
     "early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", lower_bound=0
 )
-flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
-flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", lower_bound=0)
+SEEDS = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
+flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", **SEEDS)
+flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
 
 # Run
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")

@@ -18,11 +18,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-
-from jaxtyping import PyTree
+from typing import TYPE_CHECKING
 
 from experiments import cli
 from experiments.cli import BadInput
+
+if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
+    from jaxtyping import PyTree
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
@@ -118,7 +120,7 @@ def any_of(flag: bool) -> bool:
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def firsts(tree: PyTree) -> PyTree:
+def firsts(tree: "PyTree") -> "PyTree":
     """What the first process has, on all of them: NumPy arrays of the same shapes and types. All must ask."""
     import jax
     import numpy as np
@@ -136,7 +138,7 @@ def firsts(tree: PyTree) -> PyTree:
     return jax.tree.map(of_first, tree)
 
 
-def fetch(tree: PyTree) -> PyTree:
+def fetch(tree: "PyTree") -> "PyTree":
     """The arrays of all devices as NumPy arrays, on every process. All must ask."""
     import jax
     import numpy as np

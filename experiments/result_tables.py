@@ -36,7 +36,8 @@ def benchmark() -> str:
     rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
     header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
     rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
-    return _table(header, rows) + _machine(result) + f"Medians of {rounds} rounds, of seconds and of ratios; spreads are in the JSON.\n"
+    remark = f"Medians of {rounds} rounds, of seconds and of ratios; spreads are in the JSON.\n"
+    return _table(header, rows) + _machine(result) + remark
 
 
 def networks() -> str:

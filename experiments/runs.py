@@ -142,7 +142,7 @@ class Run:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Append one line per epoch: all of them, or none if they cannot be written. They stay even without power."""
+        """Append one line per epoch: all of them, or none if they cannot be written. They outlast a power cut."""
         self._check_present()
         path = self.path / "metrics.jsonl"
         size = path.stat().st_size if path.exists() else 0
@@ -157,12 +157,22 @@ class Run:
             raise
 
     def keep_metrics(self, epochs: int) -> list[dict]:
-        """Drop all but the first `epochs` lines, so that a continued curve never forks; returns those kept."""
+        """Drop all but the first `epochs` lines, so that a continued curve never forks; returns those kept.
+
+        Raises:
+          BadInput: some of these are missing or damaged.
+        """
         path = self.path / "metrics.jsonl"
         lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
+        try:
+            kept = [json.loads(line) for line in lines]
+            if len(kept) < epochs:
+                raise ValueError(f"{len(kept)} of {epochs} epochs")
+        except ValueError as error:
+            raise BadInput(f"{path} is damaged ({error}); put it back, or choose another --run_dir") from error
         with atomic(path) as file:
             file.writelines(lines)
-        return [json.loads(line) for line in lines]
+        return kept
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns the SHA-256 over the bytes of W1, b1, W2, b2 in this order."""
@@ -217,10 +227,13 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
       BadInput: the directory holds another run or other things.
     """
     manifest_path = path / "manifest.json"
-    if not manifest_path.exists():
-        # A process that was killed at once has left no more than the beginning of a manifest.
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - set(path.glob(f".manifest.json{UNFINISHED}"))):
-            raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
+    try:
+        new, empty = not manifest_path.exists(), not path.exists() or _is_empty(path)
+    except OSError as error:
+        raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
+    if new and not empty:
+        raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
+    if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile)
     try:
         manifest = json.loads(manifest_path.read_text())
@@ -232,6 +245,11 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
         listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
         raise BadInput(f"--run_dir={path} belongs to other flags ({listed}); choose another")
     return Run(path, manifest, flagfile)
+
+
+def _is_empty(path: pathlib.Path) -> bool:
+    """Whether it is a folder with no more than a process leaves that is killed at once: the beginning of a manifest."""
+    return path.is_dir() and not set(path.iterdir()) - set(path.glob(f".manifest.json{UNFINISHED}"))
 
 
 def load_params(path: pathlib.Path) -> dict[str, np.ndarray]:

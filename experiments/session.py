@@ -137,7 +137,7 @@ def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None
         save(run, name, state, kept)
     run.set_status("interrupted")
     if processes.first():
-        interrupts.tell(run.path)
+        interrupts.tell(run.path, "saved" if state is not None else "what was saved before is")
     sys.stdout.flush()
     os._exit(cli.INTERRUPTED)  # a normal end would wait for the program
 

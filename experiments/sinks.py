@@ -11,18 +11,18 @@ from experiments.cli import BadInput
 Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs
 
 
+def check(tensorboard: bool) -> None:
+    """Raise BadInput if the library is wanted that writes TensorBoard event files, and is not installed."""
+    if tensorboard and importlib.util.find_spec("tensorboardX") is None:
+        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
+
+
 @contextlib.contextmanager
 def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
-    """A sink that writes TensorBoard event files into `path`, if one is wanted.
-
-    Raises:
-      BadInput: the library that writes them is not installed.
-    """
+    """A sink that writes TensorBoard event files into `path`, if one is wanted."""
     if not wanted:
         yield []
         return
-    if importlib.util.find_spec("tensorboardX") is None:
-        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
     from tensorboardX import SummaryWriter
 
     with SummaryWriter(str(path / "tensorboard")) as writer:

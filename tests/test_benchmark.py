@@ -223,7 +223,7 @@ def test_ratios_compare_within_a_round():
 def test_xla_computes_every_repetition():
     """Faster than 10 TFLOP/s on a CPU would mean that the loop computes its product once."""
     p = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
-    count = 100
+    count = 2000  # so that one product alone would seem to run at more than 100 TFLOP/s
     repeat = gemms.XLA.repeat(None, p, p.T)
     repeat(count)
     assert gemms.best_seconds(repeat, count) > 2 * 256**3 / 10e12

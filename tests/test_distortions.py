@@ -78,6 +78,15 @@ def test_an_affine_map_is_a_rotation_of_a_shear_of_columns_of_a_scaling(key):
         assert draws.std() == pytest.approx(bound / np.sqrt(3), rel=0.05) and abs(draws.mean()) < 0.05 * bound
 
 
+def test_the_draws_are_the_same_with_64_bit_types(key):
+    drawn = []
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            drawn.append(jax.tree.map(np.asarray, (*affine(key, STRONG), elastic_field(key, STRONG))))
+    for a, b in zip(*drawn, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_no_distortion_gives_the_image_back(key):
     x = images()
     np.testing.assert_array_equal(distorted(jax.random.split(key, 5), x, Distortion(SHAPE)), x)

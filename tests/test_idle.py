@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from tolerances import assert_close
 
+from experiments.jobs import may_skip_idle
 from twolayer import network
+from twolayer.distortions import Distortion
 from twolayer.idle import LANES, live_inputs, narrow, widen
 from twolayer.network import Params
 from twolayer.optimizers import OPTIMIZERS
@@ -82,3 +84,17 @@ def test_weight_decay_moves_idle_columns_so_they_must_not_be_skipped_then(float6
     after = epoch(state.params, state.moments, jnp.int32(0), jax.random.key(2), numbers, place(*images()))[0]
     assert isinstance(after, Params)
     assert (np.abs(np.asarray(after.W1)[:, IDLE]) < np.abs(np.asarray(params.W1)[:, IDLE])).all()
+
+
+@pytest.mark.parametrize(
+    ("weight_decay", "distortion", "allowed"),
+    [
+        (0.0, None, True),
+        (1e-6, None, False),
+        (np.array([0.0, 0.1]), None, False),
+        (np.zeros(2), None, True),
+        (0.0, Distortion((5, 8), shift=1.0), False),
+    ],
+)
+def test_idle_inputs_are_skipped_only_where_nothing_moves_their_weights(weight_decay, distortion, allowed):
+    assert may_skip_idle(Choices(distortion=distortion), Numbers(0.1, weight_decay)) == allowed

@@ -280,6 +280,19 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
 
 
+@pytest.mark.parametrize("text", ['{"epoch": 1}\n', '{"epoch": 1}\n{"epo\n{"epoch": 3}\n', None])
+def test_metrics_that_are_lost_are_not_gone_on_from(text, tmp_path):
+    if text:
+        (tmp_path / "metrics.jsonl").write_text(text)
+    with pytest.raises(BadInput, match="is damaged"):
+        Run(tmp_path, {"status": "running"}).keep_metrics(3)
+    assert not text or (tmp_path / "metrics.jsonl").read_text() == text
+
+
+def test_a_name_too_long_for_a_folder_is_refused():
+    scripts.assert_refused(scripts.run("train", f"--run_dir={'a' * 300}"), "--run_dir=aaa", "too long")
+
+
 def test_one_network_is_not_split_by_networks(tmp_path):
     options = ("--mesh=nets=2", f"--run_dir={tmp_path / 'run'}")
     scripts.assert_refused(scripts.run("train", *options, JAX_NUM_CPU_DEVICES="2"), "--mesh=nets=2", "one network")

@@ -97,7 +97,7 @@ def distort(keys: Key[Array, " m"], x: Num[Array, "m p"], distortion: Distortion
 
 def affine(key: Key[Array, ""], distortion: Distortion) -> tuple[Float[Array, "2 2"], Float[Array, " 2"]]:
     """A and t for positions (row, column)."""
-    angle, shear, *others = jax.random.uniform(key, (6,), minval=-1, maxval=1)
+    angle, shear, *others = jax.random.uniform(key, (6,), jnp.float32, minval=-1, maxval=1)
     angle, shear = distortion.rotation * angle, distortion.shear * shear
     rotation = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
     slant = jnp.array([[1.0, 0.0], [shear, 1.0]])

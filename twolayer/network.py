@@ -141,7 +141,7 @@ def init(
 def grown(small: Params, large: Params) -> Params:
     """The parameters of a wider network whose first hidden units are those of `small`, the others those of `large`.
 
-    Before further training it computes the sum of both networks but for b2, which is that of `small`.
+    Before further training it computes what `small` does plus what the other units of `large` add, without its b2.
 
     Raises:
       ValueError: `small` has other inputs or outputs, or more hidden units.

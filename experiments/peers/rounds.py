@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -65,8 +66,7 @@ def run(
                 alive[row.name] = row, process
         for number in range(1, rounds + 1):
             say(f"round {number} of {rounds}")
-            # There and back, so that nobody always follows the same neighbour.
-            for row, process in list(alive.values())[:: 1 if number % 2 else -1]:
+            for row, process in random.Random(number).sample(list(alive.values()), len(alive)):  # neighbours change
                 time.sleep(PAUSE)
                 if not _epoch(row, process, number, quiet):
                     del alive[row.name]
