@@ -293,6 +293,16 @@ def test_a_name_too_long_for_a_folder_is_refused():
     scripts.assert_refused(scripts.run("train", f"--run_dir={'a' * 300}"), "--run_dir=aaa", "too long")
 
 
+def test_a_finished_run_and_a_contradiction_are_answered_without_jax(tmp_path):
+    arguments = (*QUICK, f"--run_dir={tmp_path / 'run'}")
+    assert train(*arguments)[0] == 0
+    (tmp_path / "jax.py").write_text("raise ImportError('too early')")
+    status, out, err = scripts.run("train", *arguments, PYTHONPATH=str(tmp_path))
+    assert status == 0 and "is done already" in out, err
+    refused = scripts.run("train", "--process_id=1", PYTHONPATH=str(tmp_path))
+    scripts.assert_refused(refused, "--coordinator_address", "give all three")
+
+
 def test_one_network_is_not_split_by_networks(tmp_path):
     options = ("--mesh=nets=2", f"--run_dir={tmp_path / 'run'}")
     scripts.assert_refused(scripts.run("train", *options, JAX_NUM_CPU_DEVICES="2"), "--mesh=nets=2", "one network")
