@@ -33,6 +33,8 @@ STRAGGLERS = 5  # tenths of a second that writes may outlive one that failed
 def save(folder: pathlib.Path, name: str, state: PyTree, kept: int = KEPT) -> None:
     """Write the leaves of `state`, and remove all but the last `kept`. One that is there and intact is left as it is.
 
+    Those of a later time are removed too: the run would have gone on from them if they were not damaged.
+
     Args:
       name: of the checkpoint; names sort in the order of time.
       state: arrays, none of them empty.
@@ -58,9 +60,10 @@ def save(folder: pathlib.Path, name: str, state: PyTree, kept: int = KEPT) -> No
             time.sleep(0.1)
         raise
     complete = newest_first(folder)
-    for old in complete[kept:]:
+    keep = [old for old in complete if old.name <= name][:kept]
+    for old in set(complete) - set(keep):
         _sums_of(old).unlink()
-    _remove_all_but(folder, complete[:kept])
+    _remove_all_but(folder, keep)
 
 
 def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | None:

@@ -64,7 +64,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def during(self, work: Callable[[], Result], patience: float = PATIENCE) -> Result | None:
-        """What `work` returns; None if a signal has come and it takes longer than `patience` seconds after that.
+        """What `work` returns; None if a signal has come and it fails, or takes longer than `patience` seconds then.
 
         It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
         """
@@ -83,9 +83,11 @@ class Interrupts:
             if self.received and not ended.wait(patience):
                 return None
         done, value = outcome[0]
-        if not done:
-            raise value
-        return value
+        if done:
+            return value
+        if self.received:  # another process of the job may have left before this one
+            return None
+        raise value
 
     def tell(self, path: pathlib.Path, saved: str = "saved") -> None:
         """Say that the run in `path` was saved because of the signal, or what else of it."""
@@ -98,6 +100,7 @@ class Interrupts:
         elif time.monotonic() - self._since > SAME:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+            os._exit(128 + number)  # the first process of a container survives that
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:

@@ -60,12 +60,11 @@ def finite(value: object) -> object:
 
 
 def _sync_folder(folder: pathlib.Path) -> None:
-    """So that the new name outlasts a power cut too."""
+    """So that the new name outlasts a power cut too, where the file system knows how."""
     handle = os.open(folder, os.O_RDONLY)
-    try:
+    with contextlib.suppress(OSError):
         os.fsync(handle)
-    finally:
-        os.close(handle)
+    os.close(handle)
 
 
 def _umask() -> int:

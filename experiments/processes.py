@@ -30,6 +30,7 @@ HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
 PATIENCE = 300  # seconds to wait for all processes at the start and at the end
 QUIET = 10  # seconds of them that pass before it is said
+REFUSAL = 400  # bytes of a line that all processes are told
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of. Slurm's
@@ -106,6 +107,25 @@ def first() -> bool:
     import jax
 
     return jax.process_index() == 0
+
+
+def first_does(work: Callable[[], object]) -> None:
+    """What only the first process does; what it refuses, all refuse. All must ask.
+
+    Raises:
+      BadInput: as `work`.
+    """
+    import numpy as np
+
+    refusal = ""
+    if first():
+        try:
+            work()
+        except BadInput as error:
+            refusal = str(error)
+    told = firsts(np.frombuffer(refusal.encode()[:REFUSAL].ljust(REFUSAL), np.uint8))
+    if refusal := told.tobytes().decode(errors="replace").strip():
+        raise BadInput(refusal)
 
 
 def any_of(flag: bool) -> bool:

@@ -91,6 +91,8 @@ class Run:
         """
         try:
             yield
+        except BrokenPipeError:  # of the output, not of the directory
+            raise
         except OSError as error:
             if self._present():
                 raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}{INTACT}") from error

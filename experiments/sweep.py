@@ -86,7 +86,7 @@ def _sweep() -> int:
         if programs is None:
             return cli.INTERRUPTED
         if processes.first():
-            _finish(run, [axis.name for axis in swept], len(plan.parts), programs.compilations)
+            _finish(run, swept, len(plan.parts), programs.compilations)
     return cli.DONE
 
 
@@ -106,12 +106,14 @@ def _outlook(plan) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _finish(run, names: list[str], parts: int, compilations: int) -> None:
+def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
     from experiments.sweeps import tables
 
+    names = [axis.name for axis in swept]
     epochs, networks = tables.join(run, parts)
     summary = tables.summarise(networks, names)
-    engine = f"{'one product for all networks' if FLAGS.share else 'mapped over networks'}, {FLAGS.gradient}"
+    gradient = "each its own gradient" if "gradient" in names else FLAGS.gradient
+    engine = f"{'one product for all networks' if FLAGS.share else 'mapped over networks'}, {gradient}"
     seconds = time.perf_counter() - STARTED
     facts = {"engine": engine, "compilations": compilations, "seconds": seconds}
     write_json(run.path / "summary.json", {"groups": summary, **facts})
@@ -119,7 +121,7 @@ def _finish(run, names: list[str], parts: int, compilations: int) -> None:
         from experiments.sweeps import figures
 
         figures.curves(run.figures / "curves.png", epochs, names)
-        numeric = [name for name in names if name in axes.NUMBERS and name != "seed"]
+        numeric = [axis.name for axis in swept if axis.name in axes.NUMBERS and axis.name != "seed" and not axis.draw]
         if len(numeric) == 2:
             figures.heat_map(run.figures / "heat_map.png", summary, *numeric)
     run.set_status("done")

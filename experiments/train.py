@@ -56,10 +56,10 @@ def _train(values: dict[str, object]) -> int:
 
 def _carry_out(job, run, first: bool) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
-    from experiments import outcome, session, sinks
+    from experiments import outcome, processes, session, sinks
 
     sinks.check(FLAGS.tensorboard)
-    run.create()
+    processes.first_does(run.create)
     with (
         cli.Interrupts() as interrupts,
         sinks.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,

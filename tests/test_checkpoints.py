@@ -34,6 +34,15 @@ def test_the_last_few_are_kept_and_the_newest_is_used(tmp_path):
     assert checkpoints.restore(tmp_path, state(0)) is None
 
 
+@pytest.mark.parametrize("kept", [1, 2])
+def test_damaged_ones_of_a_later_time_do_not_push_out_the_one_just_written(kept, tmp_path):
+    for number in (6, 7):
+        checkpoints.save(tmp_path, f"{number:04d}", state(number))
+        next(path for path in (tmp_path / f"{number:04d}").rglob("*") if path.is_file()).write_bytes(b"x")
+    checkpoints.save(tmp_path, "0005", state(5), kept=kept)
+    assert checkpoints.restore(tmp_path, state(0))[1][0] == 5
+
+
 def test_only_names_with_the_prefix_count(tmp_path):
     checkpoints.save(tmp_path, "00001-0005", state(5))
     checkpoints.save(tmp_path, "00002-0001", state(1))

@@ -1,5 +1,6 @@
 """Two real processes on this machine are one job: the same result, one writer, and no survivor that waits for ever."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -157,6 +158,19 @@ def test_bad_input_ends_both_at_once(tmp_path):
     assert [status for status, _ in ended] == [1, 1]
     assert {line for _, line in ended} == {"error: hidden=15 cannot be split evenly over hidden=2; take 14 or 16"}
     assert time.monotonic() - began < 60 and not (tmp_path / "run").exists()
+
+
+def test_what_the_first_is_refused_all_are_refused(tmp_path):
+    """A status 75 of the others would have a launcher queue the job again."""
+    (tmp_path / "run").mkdir()
+    directory = os.open(tmp_path / "run", os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        ended = finish(together("train", *FLAGS, f"--run_dir={tmp_path / 'run'}"))
+    finally:
+        os.close(directory)
+    said = f"error: another process works in --run_dir={tmp_path / 'run'}; wait for it, or choose another"
+    assert ended == [(1, said), (1, said)]
 
 
 def test_processes_that_were_given_different_flags_are_refused(tmp_path):

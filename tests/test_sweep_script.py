@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import signal
 import time
@@ -140,6 +141,34 @@ def test_a_row_is_what_the_training_script_gives_with_the_same_flags(swept, tmp_
     assert row["test_loss"] == pytest.approx(summary["test_loss"], rel=1e-10)
 
 
+def test_a_row_that_stopped_early_has_the_metrics_of_its_best_epoch(tmp_path):
+    """With a rate so high that the validation loss rises soon."""
+    flags = ("--hidden=16", "--epochs=40", "--early_stopping=2", "--learning_rate=0.05", "--quiet", "--nofigures")
+    assert sweep("--sweep=seed=3,4", *flags, f"--run_dir={tmp_path / 'sweep'}")[0] == 0
+    assert train("--seed=4", "--order_seed=0", *flags, f"--run_dir={tmp_path / 'run'}")[0] == 0
+    row, alone = read(tmp_path / "sweep")[0][1], json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert row["status"] == "stopped early" and alone["best_epoch"] < alone["epochs"]
+    for name in ("epochs", "best_epoch", "valid_loss", "valid_accuracy", "test_loss"):
+        assert row[name] == pytest.approx(alone[name], rel=1e-5), name
+
+
+@pytest.mark.mnist
+@pytest.mark.skipif("TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives")
+def test_parts_with_and_without_weight_decay_share_a_program(tmp_path):
+    """Where inputs are idle, which only those without may leave out."""
+    places = (
+        f"--source_dir={os.environ['TWOLAYER_MNIST_DIR']}",
+        f"--data_dir={tmp_path}",
+        f"--run_dir={tmp_path / 'run'}",
+    )
+    axes = ("--sweep=weight_decay=0,0.1", "--sweep=seed=0:2", "--together=2")
+    sizes = ("--dataset=mnist", "--train_examples=500", "--hidden=8", "--epochs=2", "--quiet", "--nofigures")
+    status, _, err = sweep(*axes, *sizes, *places)
+    assert status == 0, err
+    networks, _, summary = read(tmp_path / "run")
+    assert len(networks) == 4 and summary["compilations"] == 1
+
+
 def test_networks_with_other_noise_share_a_program_and_are_what_they_are_alone(tmp_path):
     teacher = ("--dataset=teacher", "--teacher_train=300", "--teacher_inputs=8", "--loss=quadratic")
     flags = (*teacher, *QUICK, "--output=identity")
@@ -242,6 +271,8 @@ REFUSED = {
     "no number": (("--sweep=hidden=8,x",), "'x' is not valid"),
     "a value twice": (("--sweep=hidden=8,8",), "has a value twice"),
     "too many values": (("--sweep=seed=0:99999999999",), "99,999,999,999 values"),
+    "a value twice in other words": (("--sweep=learning_rate=0.1,1e-1",), "are the same"),
+    "too many networks": (("--sweep=seed=0:100000", "--sweep=hidden=1:100"), "9,900,000 networks"),
     "a flag beside its axis": (("--sweep=seed=0:2", "--seed=7"), "--seed is given beside --sweep=seed"),
     "a bound": (("--sweep=hidden=0:2",), "'0' is not valid"),
     "not finite": (("--sweep=learning_rate=nan",), "must be a finite number"),
@@ -292,7 +323,8 @@ def test_intervals_are_those_of_the_sample_and_a_constant_has_none():
     found = tables._figures(numbers)
     assert found["interval"][1] - found["interval"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
     assert tables._figures([2.0] * 5)["interval"] == (2.0, 2.0)
-    assert tables._figures([None, float("nan")]) is None and tables._figures([1.0])["sd"] == 0
+    assert tables._figures([None, float("nan")]) is None and tables._figures([1.0])["sd"] is None
+    assert tables._figures([1.0])["interval"] is None
 
 
 def test_the_figures_are_drawn(swept, tmp_path):

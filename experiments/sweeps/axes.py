@@ -76,7 +76,7 @@ def _called(text: str, name: str, function: str, arguments: str) -> Axis:
         if not all(map(math.isfinite, numbers)) or len(rest) != (function in _GRIDS):
             raise ValueError
         if function in _GRIDS:
-            if int(rest[0]) != rest[0] or rest[0] < 1:
+            if int(rest[0]) != rest[0] or not 1 <= rest[0] <= MOST_VALUES or max(a, b) > 308:
                 raise ValueError
             return Axis(name, tuple(repr(float(v)) for v in _GRIDS[function](a, b, int(rest[0]))))
         if not a < b or (function == "loguniform" and a <= 0):
@@ -102,6 +102,9 @@ def points(axes: Sequence[Axis], samples: int | None, seed: int = 0) -> list[dic
         raise BadInput(f"--sweep={drawn[0].name}=... is random: say how often with --samples=N")
     if samples and not drawn:
         raise BadInput("--samples goes with a random axis, such as '--sweep=learning_rate=loguniform(1e-3,1)'")
+    size = math.prod(len(axis.values) for axis in axes if not axis.draw) * (samples or 1)
+    if size > MOST_VALUES:
+        raise BadInput(f"these are {size:,} networks; a sweep takes {MOST_VALUES:,} at most")
     rng = np.random.default_rng(seed)
     columns = {axis.name: [repr(float(v)) for v in axis.draw(rng, samples)] for axis in drawn}
     random = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}]

@@ -23,25 +23,25 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str]) -> None:
     names = [name for name in axes if name != "seed"]
     accuracy = np.isfinite(columns["valid_accuracy"]).any()
     values = 100 * (1 - columns["valid_accuracy"]) if accuracy else columns["valid_loss"]
-    keys = np.array([", ".join(f"{name} {_short(columns[name][i])}" for name in names) for i in range(len(values))])
-    found = []
-    for key in dict.fromkeys(keys.tolist()):
-        mine = keys == key
-        at = np.unique(columns["epoch"][mine])
-        per_epoch = [values[mine & (columns["epoch"] == epoch)] for epoch in at]
-        low, middle, high = (np.array([np.nanquantile(v, q) for v in per_epoch]) for q in (BAND[0], 0.5, BAND[1]))
-        found.append((key or "all networks", at, low, middle, high))
-    found.sort(key=lambda group: group[3][-1])
+    groups: dict[str, dict[int, list[float]]] = {}
+    for i, value in enumerate(values):
+        key = ", ".join(f"{name} {_short(columns[name][i])}" for name in names)
+        groups.setdefault(key or "all networks", {}).setdefault(int(columns["epoch"][i]), []).append(value)
+    found = sorted(groups.items(), key=lambda group: np.nanmedian(group[1][max(group[1])]))
     figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
     axis = figure.subplots()
-    for (key, at, low, middle, high), colour in zip(found[:MOST_GROUPS], COLOURS, strict=False):
+    positive = True
+    for (key, of_epoch), colour in zip(found[:MOST_GROUPS], COLOURS, strict=False):
+        at = sorted(of_epoch)
+        low, middle, high = np.array([np.nanquantile(of_epoch[epoch], (BAND[0], 0.5, BAND[1])) for epoch in at]).T
+        positive &= bool((middle > 0).all())
         axis.plot(at, middle, color=colour, label=key, lw=1.6)
         axis.fill_between(at, low, high, color=colour, alpha=0.2, lw=0)
     left_out = f" ({len(found) - MOST_GROUPS} worse groups left out)" if len(found) > MOST_GROUPS else ""
     axis.set_title(f"Median and quartiles{left_out}", loc="left", fontsize=10)
     axis.set_xlabel("epoch")
     axis.set_ylabel("validation error %" if accuracy else "validation loss")
-    if accuracy and all((group[3] > 0).all() for group in found[:MOST_GROUPS]):
+    if accuracy and positive:
         axis.set_yscale("log")
     axis.legend(fontsize=8, frameon=False)
     save(figure, path)

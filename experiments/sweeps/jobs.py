@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +83,8 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
             except ValueError as error:
                 raise BadInput(f"--sweep={name}=...: {text!r} is not valid: {error}") from error
         found.append(values)
+    if len({tuple(values.items()) for values in found}) < len(found):
+        raise BadInput("two of the networks to sweep over are the same; give each value once, or sweep over seeds")
     return found
 
 
@@ -135,6 +137,15 @@ class Plan:
     mesh: Mesh
     facts: Mapping[str, object]
     networks: int
+
+    def may_skip_idle(self, part: Part) -> bool:
+        """Of all parts of a group alike, because they share a program, and with it the number of inputs."""
+        group = [other for other in self.parts if other.group == part.group]
+        decays = {point.get("weight_decay", part.flags["weight_decay"]) for other in group for point in other.points}
+        _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+        choices = jobs.choices_of(part.flags, self.data, compute)
+        numbers = (jobs.numbers_of({**part.flags, "weight_decay": decay}, "float32") for decay in decays)
+        return all(jobs.may_skip_idle(choices, one) for one in numbers)
 
 
 def plan(
@@ -207,38 +218,46 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         choices = jobs.choices_of(part.flags, data, compute)
         numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(_numbers(f, plan, parameters) for f in each))
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
-        start = functools.partial(_start, part, choices, data)
         arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
+        sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
+        start = _start(part.flags["init"], sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
-    skip_idle = jobs.may_skip_idle(choices, numbers)
-    train = training.place(*data.train, skip_idle=skip_idle, noise=plan.noise[0], where=everywhere)
+    train = training.place(*data.train, skip_idle=plan.may_skip_idle(part), noise=plan.noise[0], where=everywhere)
     order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
     others = zip((data.valid, data.test), plan.noise[1:], strict=True)
     valid, test = (training.place(*examples, noise=noise, where=everywhere) for examples, noise in others)
     return StackJob(mesh, train, valid, test, choices, devices.put(numbers, nets), order, state)
 
 
-def _start(
-    part: Part,
-    choices: training.Choices,
-    data: datasets.Dataset,
-    keys: Key[Array, " N"],
-    numbers: training.Numbers,
-    scales: Float[Array, " N"],
-    biases: Float[Array, " N"] | None,
-) -> segments.State:
-    """Each network as `network.init` draws it alone, before its first epoch."""
+@functools.lru_cache
+def _start(scheme: str, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
+    """The function that draws networks: one for all parts of a group, so that it is compiled once.
 
-    def one(key: Key[Array, ""], scale: Float[Array, ""], bias: Float[Array, ""] | None) -> network.Params:
-        hidden, scheme, dtype = part.flags["hidden"], part.flags["init"], scales.dtype
-        options = {"output_bias": bias, "scale": scale, "dtype": dtype}
-        return network.init(key, data.inputs, hidden, data.outputs, scheme, **options)
+    Args:
+      sizes: inputs, hidden units, outputs, and training examples.
 
-    params = jax.vmap(one)(keys, scales, biases)
-    return sweeps.start(choices, params, numbers, len(data.train.x))
+    Returns:
+      start(keys, numbers, scales, biases) -> each network as `network.init` draws it alone, before its first epoch.
+    """
+    inputs, hidden, outputs, examples = sizes
+
+    def start(
+        keys: Key[Array, " N"],
+        numbers: training.Numbers,
+        scales: Float[Array, " N"],
+        biases: Float[Array, " N"] | None,
+    ) -> segments.State:
+        def one(key: Key[Array, ""], scale: Float[Array, ""], bias: Float[Array, ""] | None) -> network.Params:
+            options = {"output_bias": bias, "scale": scale, "dtype": scales.dtype}
+            return network.init(key, inputs, hidden, outputs, scheme, **options)
+
+        params = jax.vmap(one)(keys, scales, biases)
+        return sweeps.start(choices, params, numbers, examples)
+
+    return start
 
 
 def _numbers(flags: Mapping[str, object], plan: Plan, dtype: str) -> training.Numbers:

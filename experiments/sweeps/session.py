@@ -48,7 +48,7 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
     Raises:
       BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
     """
-    run.create()
+    processes.first_does(run.create)
     run.set_status("running", **provenance(), **plan.facts, networks=plan.networks, parts=len(plan.parts))
     with Interrupts() as interrupts:
         programs = _train(run, plan, interrupts, shared, quiet or not processes.first())
@@ -86,14 +86,14 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
     state, history, epoch, seconds = _resumed(run, part, job)
     progress.update(part.real * epoch)
     saved = time.monotonic()
-    while epoch < epochs:
+    while epoch < epochs and (processes.fetch(state.status) == segments.RUNNING).any():
         began = time.perf_counter()
         until = min(epoch + pace.epochs(), epochs)
         arguments = (state, jnp.int32(epoch), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
         whole = (np.int32(epoch), np.float64(seconds), host_copy(state), history) if pace.slow() else None
         done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
         if done is None:
-            leave(run, interrupts, f"{part.index:05d}-{epoch:08d}", whole)
+            leave(run, interrupts, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
         state, metrics = done
         new = until - epoch
         for column, values in zip(history, processes.fetch(metrics), strict=True):
@@ -146,7 +146,8 @@ def _rows(
     with jax.set_mesh(job.mesh):
         test = processes.fetch(score(segments.final_params(state), job.numbers, job.test))
     epoch, status = processes.fetch((state.epoch, state.status))
-    kept = epoch[: part.real].tolist()
+    best = epoch if state.best is None else processes.fetch(state.best[2])
+    kept, at = epoch[: part.real].tolist(), best[: part.real].tolist()
     of_epoch = np.concatenate([np.arange(n) for n in kept]).astype(int)
     of_network = np.repeat(np.arange(part.real), kept)
     numbers = np.array(part.networks)
@@ -160,8 +161,9 @@ def _rows(
     networks |= {
         "status": [STATUSES[int(number)] for number in status[: part.real]],
         "epochs": kept,
-        "valid_loss": [history.valid_loss[n - 1, i] if n else np.nan for i, n in enumerate(kept)],
-        "valid_accuracy": [history.valid_accuracy[n - 1, i] if n else np.nan for i, n in enumerate(kept)],
+        "best_epoch": at,
+        "valid_loss": [history.valid_loss[n - 1, i] if n else np.nan for i, n in enumerate(at)],
+        "valid_accuracy": [history.valid_accuracy[n - 1, i] if n else np.nan for i, n in enumerate(at)],
     }
     networks |= {f"test_{name}": column[: part.real] for name, column in test._asdict().items()}
     networks |= {"seconds": np.full(part.real, seconds / part.real)}

@@ -83,9 +83,9 @@ def text(summary: list[dict], axes: Sequence[str]) -> str:
         if figure is None:
             cells += ["-"] * 4
         else:
-            low, high = figure["interval"]
-            cells += [f"{figure['mean']:.4f}", f"{figure['sd']:.4f}", f"{low:.4f} to {high:.4f}"]
-            cells += [f"{lost['mean']:.3g}"]
+            between = " to ".join(f"{end:.4f}" for end in figure["interval"] or ())
+            spread = "-" if figure["sd"] is None else f"{figure['sd']:.4f}"
+            cells += [f"{figure['mean']:.4f}", spread, between or "-", f"{lost['mean']:.3g}"]
         lines.append(tuple(cells))
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)).rstrip() for line in lines)
@@ -96,9 +96,9 @@ def _figures(values: list[float | None]) -> dict | None:
     numbers = np.array([value for value in values if value is not None and np.isfinite(value)], float)
     if not len(numbers):
         return None
-    mean, same = float(numbers.mean()), bool((numbers == numbers[0]).all())
-    interval = (mean, mean)
-    if not same:
+    mean, alone = float(numbers.mean()), len(numbers) == 1
+    interval = None if alone else (mean, mean)
+    if not (numbers == numbers[0]).all():
         result = stats.bootstrap(
             (numbers,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
         )
@@ -106,7 +106,7 @@ def _figures(values: list[float | None]) -> dict | None:
     return {
         "n": len(numbers),
         "mean": mean,
-        "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0,
+        "sd": None if alone else float(numbers.std(ddof=1)),
         "interval": interval,
         "quantiles": dict(zip(map(str, QUANTILES), np.quantile(numbers, QUANTILES).tolist(), strict=True)),
     }
