@@ -96,9 +96,9 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     _, networks = tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))
     cells = lost.cells(networks)
-    start = lost.at_the_start(cells, data, FLAGS.seeds)
+    flags_used = {name: value for name, value in run.manifest["flags"].items() if name not in training_flags.PLACES}
+    start = lost.at_the_start(cells, data, FLAGS.seeds, flags_used)
     expected = lost.expected_dead(data.test.x, data.outputs)
-    flags_used = {name: FLAGS[name].value for name in ("dataset", "seeds", "epochs", "optimizer", "batch_size")}
     result = {"cells": cells, "start": start, "expected_at_the_start": expected, "training_seconds": seconds}
     result |= {"flags": flags_used, **provenance()}
     for target in (run.path / "cells.json", *([json] if json else [])):

@@ -252,8 +252,11 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
     assert status == (75 if number == signal.SIGTERM else -signal.SIGKILL)
     manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
     assert manifest["status"] == ("interrupted" if number == signal.SIGTERM else "running")
+    part = tmp_path / "cut" / "parts" / "00000.networks.parquet"
+    before = part.read_bytes()
     others = "--together=4" if number == signal.SIGKILL else "--together=3"  # the parts stay what they are
     assert sweep(*LONG, others, f"--run_dir={tmp_path / 'cut'}")[0] == 0
+    assert part.read_bytes() == before, "a part that is done is not trained again"
     for name in ("epochs", "networks"):
         whole, cut = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
         timed = {"seconds"} & set(whole.column_names)

@@ -27,9 +27,11 @@ assert_refused = scripts.assert_refused
 
 
 def read(run_dir):
-    summary = json.loads((run_dir / "summary.json").read_text())
-    metrics = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    return summary, metrics
+    return json.loads((run_dir / "summary.json").read_text()), read_metrics(run_dir)
+
+
+def read_metrics(run_dir, most=None):
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()[:most]]
 
 
 def without_seconds(metrics):
@@ -153,16 +155,20 @@ def test_an_interrupted_run_continues_to_the_same_bits(tmp_path, uninterrupted, 
     assert status == 75
     assert err.splitlines() == [f"{number.name}: saved in {tmp_path / 'run'}; repeat the command to continue"]
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "interrupted"
+    before = read_metrics(tmp_path / "run")
     assert train(*LONG, f"--run_dir={tmp_path / 'run'}")[0] == 0
     summary, metrics = read(tmp_path / "run")
+    assert metrics[: len(before)] == before, "it went on, and did not begin again"
     assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
     assert without_seconds(metrics) == without_seconds(uninterrupted[1])
 
 
 def test_a_killed_run_continues_to_the_same_bits(tmp_path, uninterrupted):
-    assert interrupt(tmp_path / "run", signal.SIGKILL)[0] == -signal.SIGKILL
+    assert interrupt(tmp_path / "run", signal.SIGKILL, epochs=51)[0] == -signal.SIGKILL
+    before = read_metrics(tmp_path / "run", 25)
     assert train(*LONG, f"--run_dir={tmp_path / 'run'}")[0] == 0
     summary, metrics = read(tmp_path / "run")
+    assert metrics[:25] == before, "it went on from a checkpoint, with the seconds of then"
     assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
     assert without_seconds(metrics) == without_seconds(uninterrupted[1])
 

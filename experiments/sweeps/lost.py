@@ -1,6 +1,7 @@
 """How many networks of a sweep have lost a class, cell by cell, and what to expect before the first step."""
 
 import itertools
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -39,15 +40,20 @@ def share(count: int, n: int) -> dict | None:
     return {"count": count, "n": n, "share": count / n, "interval": [float(low), float(high)]}
 
 
-def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int) -> list[dict]:
-    """Of each initialisation and width: how many networks have a dead output on the test images before any step."""
+def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, object]) -> list[dict]:
+    """Of each initialisation and width: how many networks have a dead output on the test images before any step.
+
+    Args:
+      flags: of the networks, of which --init_scale, --output_bias and --activation count.
+    """
+    own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"]}
     result, test = [], training.place(*data.test)
     for scheme, hidden in dict.fromkeys((cell["init"], cell["hidden"]) for cell in found):
 
         @jax.jit
         def dead(key: jax.Array, scheme: str = scheme, hidden: int = hidden) -> jax.Array:
-            params = network.init(key, data.inputs, hidden, data.outputs, scheme)
-            return evaluate(params, test.x, test.y, scale=data.scale).dead_outputs
+            params = network.init(key, data.inputs, hidden, data.outputs, scheme, **own)
+            return evaluate(params, test.x, test.y, scale=data.scale, hidden=flags["activation"]).dead_outputs
 
         counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]
         result.append({"init": scheme, "hidden": hidden, "dead_output": share(sum(c > 0 for c in counts), seeds)})
