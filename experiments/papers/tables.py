@@ -1,6 +1,7 @@
 """The tables of docs/results.md: a row for each published number, from the committed result files."""
 
 import pathlib
+import shlex
 from collections.abc import Callable, Mapping
 
 from experiments.papers.listing import PAPERS, RESULTS, Paper
@@ -15,10 +16,16 @@ def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
         return f"Not measured yet: `python -m experiments.papers.{paper.name}`, about {paper.minutes:.0f} minutes.\n"
     lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
     minutes = sum(row["seconds"] for row in rows) / 60
-    commands, devices = (list(dict.fromkeys(row[name] for row in rows)) for name in ("command", "device"))
+    commands = dict.fromkeys(_of_all_rows(row["command"]) for row in rows)
+    devices = dict.fromkeys(row["device"] for row in rows)
     listed = "; ".join(f"`{command}`" for command in commands)
     where = f"\n{listed}. {'; '.join(devices)}; {minutes:.0f} minutes, summed over what ran side by side.\n"
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + where
+
+
+def _of_all_rows(command: str) -> str:
+    """The command without the rows that it was for: the result file has these."""
+    return shlex.join(part for part in shlex.split(command) if not part.startswith("--rows=") and part != "--nofigures")
 
 
 def _cells(row: Mapping) -> tuple[str, ...]:
