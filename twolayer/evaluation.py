@@ -84,8 +84,7 @@ def evaluate(
       y: (n,) class labels or (n, C) real targets.
     """
     outputs = params.b2.shape[0]
-    n, size = len(x), min(CHUNK, len(x))
-    rows = jnp.arange(-(-n // size) * size, dtype=jnp.int32).reshape(-1, size)
+    n = len(x)
 
     def score(seen: _Seen, rows: Int[Array, " size"]) -> tuple[_Seen, tuple[Float[Array, ""], Float[Array, ""]]]:
         # The last chunk repeats the last example; a repetition counts for nothing in the sums, and changes no any().
@@ -99,7 +98,7 @@ def evaluate(
         return jax.tree.map(jnp.logical_or, seen, here), sums
 
     none = _Seen(*(jnp.zeros(size, bool) for size in (len(params.b1), outputs, outputs)))
-    seen, (value, correct) = jax.lax.scan(score, none, rows)
+    seen, (value, correct) = jax.lax.scan(score, none, _chunks(n))
     dead_hidden, dead_outputs, lost_classes = ((~event).sum(dtype=jnp.int32) for event in seen)
     return Evaluation(
         loss=value.sum() / n,
@@ -114,10 +113,14 @@ def predict(
     params: Params, x: Num[Array, "n d"], *, scale: float = 1.0, output: str = "relu", hidden: str = "relu"
 ) -> Float[Array, "n C"]:
     """O2 for all n stored examples, in chunks."""
-    size = min(CHUNK, len(x))
-    rows = jnp.arange(-(-len(x) // size) * size, dtype=jnp.int32).reshape(-1, size)
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden).O2,
-        jnp.minimum(rows, len(x) - 1),
+        jnp.minimum(_chunks(len(x)), len(x) - 1),
     )
     return chunks.reshape(-1, chunks.shape[-1])[: len(x)]
+
+
+def _chunks(n: int) -> Int[Array, "chunks size"]:
+    """The numbers of n examples, CHUNK in a row; those from n on fill up the last row."""
+    size = min(CHUNK, n)
+    return jnp.arange(-(-n // size) * size, dtype=jnp.int32).reshape(-1, size)
