@@ -7,6 +7,7 @@
     params.npz      W1, b1, W2, b2
     checkpoints/    what an interrupted run continues from
     figures/
+    .lock           held by the process that works here
 
 The manifest is written first and its status changed last, so an unfinished run is seen as one.
 """
@@ -29,6 +30,7 @@ import numpy as np
 from experiments.cli import BadInput
 from experiments.files import UNFINISHED, atomic, finite, write_json
 
+LOCK = ".lock"
 PARAMS = ("W1", "b1", "W2", "b2")
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
@@ -41,7 +43,7 @@ class Run:
     path: pathlib.Path
     manifest: dict
     flagfile: str = ""
-    _directory: int | None = None  # the open directory, which holds the lock
+    _lock_file: int | None = None  # open, which holds the lock
 
     @property
     def status(self) -> str:
@@ -103,10 +105,10 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        if self._directory is None:
+        if self._lock_file is None:
             return True
         try:
-            same = os.path.samestat(os.fstat(self._directory), os.stat(self.path))
+            same = os.path.samestat(os.fstat(self._lock_file), os.stat(self.path / LOCK))
         except FileNotFoundError:
             return False
         return same and (self.path / "manifest.json").exists()
@@ -121,13 +123,14 @@ class Run:
         Raises:
           BadInput: another process holds it, or has held it and finished the run since its manifest was read.
         """
-        directory = os.open(self.path, os.O_RDONLY)
+        # A file, because a lock on a directory is not seen by the other machines of a network file system.
+        handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(directory)
+            os.close(handle)
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        self._directory = directory
+        self._lock_file = handle
         manifest = self.path / "manifest.json"
         if not again and manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
@@ -250,8 +253,8 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
 
 
 def _is_empty(path: pathlib.Path) -> bool:
-    """Whether it is a folder with no more than a process leaves that is killed at once: the beginning of a manifest."""
-    return path.is_dir() and not set(path.iterdir()) - set(path.glob(f".manifest.json{UNFINISHED}"))
+    """Whether it is a folder with no more than a process leaves that is killed at once: a lock, half a manifest."""
+    return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
 def load_params(path: pathlib.Path) -> dict[str, np.ndarray]:

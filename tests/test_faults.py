@@ -278,7 +278,7 @@ def test_the_flags_of_the_first_start_stay(tmp_path):
     run = runs.Run(tmp_path / "run", {"status": "new", "flags": {}}, "--hidden=8\n")
     run.create()
     later = runs.Run(tmp_path / "run", run.manifest, "--hidden=9\n")
-    os.close(run._directory)
+    os.close(run._lock_file)
     later.create()
     assert (tmp_path / "run" / "flags.txt").read_text() == "--hidden=8\n"
     other = runs.Follower(tmp_path / "other", {"status": "new", "flags": {}}, "--hidden=8\n")

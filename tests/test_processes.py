@@ -16,6 +16,7 @@ from scripts import assert_refused, run, start
 
 from experiments import processes
 from experiments.cli import BadInput
+from experiments.runs import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
 LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")
@@ -163,12 +164,9 @@ def test_bad_input_ends_both_at_once(tmp_path):
 def test_what_the_first_is_refused_all_are_refused(tmp_path):
     """A status 75 of the others would have a launcher queue the job again."""
     (tmp_path / "run").mkdir()
-    directory = os.open(tmp_path / "run", os.O_RDONLY)
-    fcntl.flock(directory, fcntl.LOCK_EX)
-    try:
+    with open(tmp_path / "run" / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         ended = finish(together("train", *FLAGS, f"--run_dir={tmp_path / 'run'}"))
-    finally:
-        os.close(directory)
     said = f"error: another process works in --run_dir={tmp_path / 'run'}; wait for it, or choose another"
     assert ended == [(1, said), (1, said)]
 

@@ -16,7 +16,7 @@ import scripts
 
 from experiments import flags
 from experiments.cli import BadInput
-from experiments.runs import Run
+from experiments.runs import LOCK, Run
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
@@ -342,9 +342,8 @@ def test_a_second_process_in_the_same_directory_is_refused(tmp_path):
     assert_refused(train(*endless), "another process works in", str(tmp_path / "run"))
     first.kill()
     first.communicate()
-    directory = os.open(tmp_path / "run", os.O_RDONLY)
-    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the lock ended with its process
-    os.close(directory)
+    with open(tmp_path / "run" / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ended with its process
 
 
 def test_a_run_that_another_process_has_finished_meanwhile_is_not_begun_again(tmp_path):
