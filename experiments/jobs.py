@@ -55,6 +55,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
     parameters, compute, matmul = configure(flags["precision"])
     mesh = mesh_of(flags, "hidden")
     data = load(flags)
+    check_targets(data, flags["loss"])
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     earlier = earlier_params(flags["start_from"], parameters)
@@ -132,7 +133,7 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
     """The data set of a run.
 
     Raises:
-      BadInput: it cannot be had, or has real targets where the loss needs classes.
+      BadInput: it cannot be had.
     """
     names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
     with bad_input(datasets.DataError):
@@ -143,7 +144,6 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
             seed=flags["teacher_seed"],
             teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
         )
-    check_targets(data, flags["loss"])
     with bad_input(datasets.DataError):
         for part in ("train", "valid"):
             if flags[f"{part}_examples"] is not None:

@@ -62,6 +62,8 @@ def _study() -> int:
     changed = training_flags.given(IGNORED)
     if changed:
         raise cli.BadInput(f"--{changed} is what this script varies or fixes; see --inits, --losses, --widths, --rates")
+    if FLAGS.dataset == "teacher":
+        raise cli.BadInput("--dataset=teacher has no classes to lose; take one of images")
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
@@ -77,8 +79,6 @@ def _study() -> int:
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
     run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     plan = jobs.plan(values, texts, manifest=run.manifest)
-    if plan.data.regression:
-        raise cli.BadInput(f"--dataset={plan.data.name} has no classes to lose")
     run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:

@@ -43,6 +43,7 @@ def main() -> int:
     jobs.configure("float32")
     values = training_flags.values()
     data = jobs.load(values)
+    jobs.check_targets(data, values["loss"])
     if not FLAGS.batch_size <= FLAGS.examples <= len(data.train.x):
         most = f"{len(data.train.x):,}"
         raise cli.BadInput(f"--examples={FLAGS.examples}: between --batch_size and the {most} of --dataset={data.name}")

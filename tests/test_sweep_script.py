@@ -276,6 +276,7 @@ REFUSED = {
     "too many values": (("--sweep=seed=0:99999999999",), "99,999,999,999 values"),
     "a value twice in other words": (("--sweep=learning_rate=0.1,1e-1",), "are the same"),
     "too many networks": (("--sweep=seed=0:100000", "--sweep=hidden=1:100"), "9,900,000 networks"),
+    "a loss of classes for real targets": (("--dataset=teacher", "--sweep=seed=0:2"), "add --loss=quadratic"),
     "a flag beside its axis": (("--sweep=seed=0:2", "--seed=7"), "--seed is given beside --sweep=seed"),
     "a bound": (("--sweep=hidden=0:2",), "'0' is not valid"),
     "not finite": (("--sweep=learning_rate=nan",), "must be a finite number"),
