@@ -14,8 +14,8 @@ product; --noshare gives each the order of its seed. A row is what `experiments.
 
 The directory has epochs.parquet (a row for each network and epoch), networks.parquet, summary.json (mean, sd, quantiles
 and bootstrap intervals over the seeds, which of a few seeds are too narrow), figures and manifest.json. The same
-command again continues an interrupted sweep. A network that diverges is reported; the others go on. Exit status: 0
-done, 1 bad input, 75 interrupted and saved.
+command again continues an interrupted sweep. A network that diverges is reported; the others go on.
+Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
 import itertools
