@@ -70,8 +70,9 @@ def test_two_signals_at_once_are_one_and_afterwards_all_is_as_before():
 
 
 def script(main, **options):
-    """A script whose `main` is this expression."""
-    program = f"import os, signal; from experiments import cli; cli.run(lambda: {main})"
+    """A script whose `main` is this expression, with Python's Ctrl-C: a job in the background has it ignored."""
+    program = "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += f"from experiments import cli; cli.run(lambda: {main})"
     return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
 
 
