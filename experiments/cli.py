@@ -112,8 +112,8 @@ def _call(main: Callable[[], int], refusal: int) -> int:
     except BadInput as error:
         return refuse(str(error), refusal)
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
-        return INTERRUPTED
+        print(STOPPED, file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)  # a normal end crashes if a library was half imported
     except BrokenPipeError:  # a reader such as `head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status

@@ -82,6 +82,8 @@ class Run:
             for folder in (self.checkpoints, self.figures):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
+            if not self.path.is_dir():  # removed meanwhile
+                raise
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
 
     @contextlib.contextmanager

@@ -81,7 +81,7 @@ def test_the_run_directory_keeps_its_contract(digits):
         }
     pictures = {"learning_curves.png", "hidden_units.png", "confusion_matrix.png", "worst_mistakes.png"}
     assert {path.name for path in (run_dir / "figures").iterdir()} == pictures
-    assert not [path for path in run_dir.rglob(".*")]  # no temporary files
+    assert [path.name for path in run_dir.rglob(".*")] == [LOCK]  # no temporary files
 
 
 def test_the_saved_parameters_give_the_reported_accuracy(digits):
