@@ -377,7 +377,7 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--loss=hinge", ("--loss", "hinge", "quadratic")),
         ("--hidden=0", ("--hidden", "positive")),
         ("--batch_size=-1", ("--batch_size", "positive")),
-        ("--epochs=0", ("--epochs", "positive")),
+        ("--epochs=0", ("--epochs", "range [1,")),
         ("--learning_rate=nan", ("--learning_rate",)),
         ("--epoch=3", ("epoch",)),
         ("epochs=3", ("epochs=3", "--name=value")),

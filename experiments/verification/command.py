@@ -56,8 +56,8 @@ def run(options: Options) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr, flush=True)
-        os._exit(INTERRUPTED)  # as in cli.run
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except cli.BadInput:
         raise
     except Exception:  # Python's own status for a crash is 1, which says "wrong" here
