@@ -102,8 +102,6 @@ def _execute(file: File, module: ModuleType) -> None:
         exec(file.code, module.__dict__)
     except SystemExit as error:
         raise BadInput(f"the file ends the program while it loads: {lines.blame(error, file.path)}") from error
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         raise BadInput(lines.blame(error, file.path)) from error
 
