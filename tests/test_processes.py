@@ -41,12 +41,12 @@ def together(script, *arguments, apart=False):
 
 
 def finish(both):
-    """(exit status, last line of stderr) of each."""
+    """(exit status, what it says at the end) of each; JAX's threads may write to stderr after that."""
     ended = []
     for process in both:
         _, err = process.communicate(timeout=200)
-        lines = [line for line in err.splitlines() if line]
-        ended.append((process.returncode, lines[-1] if lines else ""))
+        ours = [line for line in err.splitlines() if line.startswith("error: ") or "repeat the command" in line]
+        ended.append((process.returncode, ours[-1] if ours else err))
     return ended
 
 
