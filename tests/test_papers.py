@@ -176,6 +176,7 @@ def test_a_damaged_cell_or_result_file_is_refused_with_what_to_do(tmp_path):
     run("safran2018", *small)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["rows"][0]["device"].endswith(result["platform"]["cpu"])
+    assert str(tmp_path) not in json.dumps(result) and "--runs=4" in result["argv"], "flags, and no places"
     (tmp_path / "run" / "cells" / "k3-n3.json").write_text("{")
     scripts.assert_refused(scripts.run("papers.safran2018", *small), "k3-n3.json is damaged", "remove it")
     (tmp_path / "rows.json").write_text("[]")

@@ -35,7 +35,8 @@ def result(rows: Sequence[Row], commits: Iterable[str], machines: Iterable[str])
         "commit": ", ".join(sorted(commits)) or None,
         "device": ", ".join(sorted(machines)),
     }
-    return {"rows": [here | row.as_dict() for row in rows], **provenance()}
+    facts = provenance()
+    return {"rows": [here | row.as_dict() for row in rows], **facts, "argv": [facts["argv"][0], *_given()]}
 
 
 def merge(target: pathlib.Path, new: Mapping[str, object]) -> None:
@@ -68,11 +69,13 @@ def rows_of(target: pathlib.Path) -> list[dict]:
 
 def command_line() -> str:
     """The command that was given, without the places of this machine."""
-    script = sys.argv[0]
-    given = [flag for flag in flags.FLAGS.get_key_flags_for_module(script) if flag.present and flag.name not in PLACES]
-    return shlex.join(
-        ("python", "-m", f"experiments.papers.{pathlib.Path(script).stem}", *(f.serialize() for f in given))
-    )
+    return shlex.join(("python", "-m", f"experiments.papers.{pathlib.Path(sys.argv[0]).stem}", *_given()))
+
+
+def _given() -> list[str]:
+    """The flags that were given, as they are written, but for places."""
+    known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+    return [flag.serialize() for flag in known if flag.present and flag.name not in PLACES]
 
 
 @contextlib.contextmanager
