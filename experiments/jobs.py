@@ -54,6 +54,8 @@ def prepare(flags: Mapping[str, object]) -> Job:
     """
     parameters, compute, matmul = configure(flags["precision"])
     mesh = mesh_of(flags, "hidden")
+    if mesh.shape["nets"] > 1:
+        raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
     check_targets(data, flags["loss"])
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
@@ -78,8 +80,6 @@ def prepare(flags: Mapping[str, object]) -> Job:
 
     everywhere = devices.everywhere(mesh)
     init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
-    if mesh.shape["nets"] > 1:
-        raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     with bad_input(ValueError):
         places = devices.spread(jax.eval_shape(start, init_key, numbers, earlier), mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])

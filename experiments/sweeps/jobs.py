@@ -137,15 +137,7 @@ class Plan:
     mesh: Mesh
     facts: Mapping[str, object]
     networks: int
-
-    def may_skip_idle(self, part: Part) -> bool:
-        """Of all parts of a group alike, because they share a program, and with it the number of inputs."""
-        group = [other for other in self.parts if other.group == part.group]
-        decays = {point.get("weight_decay", part.flags["weight_decay"]) for other in group for point in other.points}
-        _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
-        choices = jobs.choices_of(part.flags, self.data, compute)
-        numbers = (jobs.numbers_of({**part.flags, "weight_decay": decay}, "float32") for decay in decays)
-        return all(jobs.may_skip_idle(choices, one) for one in numbers)
+    skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
 
 
 def plan(
@@ -174,7 +166,23 @@ def plan(
     for part in groups.values():
         _check(part, data, mesh)
     facts = jobs.facts_of(data, *precision) | {"part_sizes": [len(part.networks) for part in groups.values()]}
-    return Plan(cut, data, noise, mesh, facts | {"mesh": dict(mesh.shape)}, len(points))
+    facts |= {"mesh": dict(mesh.shape)}
+    return Plan(cut, data, noise, mesh, facts, len(points), _skip_idle(cut, data))
+
+
+def _skip_idle(cut: Sequence[Part], data: datasets.Dataset) -> dict[int, bool]:
+    """Of all parts of a group alike, because they share a program, and with it the number of inputs."""
+    decays: dict[int, set[float | None]] = {}
+    for part in cut:
+        own = (point.get("weight_decay", part.flags["weight_decay"]) for point in part.points)
+        decays.setdefault(part.group, set()).update(own)
+    found = {}
+    for part in {part.group: part for part in cut}.values():
+        _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+        choices = jobs.choices_of(part.flags, data, compute)
+        numbers = (jobs.numbers_of({**part.flags, "weight_decay": d}, "float32") for d in decays[part.group])
+        found[part.group] = all(jobs.may_skip_idle(choices, one) for one in numbers)
+    return found
 
 
 def _load(
@@ -225,7 +233,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         places = devices.spread(shapes, mesh, stacked=True)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
-    train = training.place(*data.train, skip_idle=plan.may_skip_idle(part), noise=plan.noise[0], where=everywhere)
+    train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=plan.noise[0], where=everywhere)
     order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
     others = zip((data.valid, data.test), plan.noise[1:], strict=True)
     valid, test = (training.place(*examples, noise=noise, where=everywhere) for examples, noise in others)
