@@ -65,7 +65,7 @@ USUAL = {
     "quadratic none": Recipe(None, "quadratic", 30, {**ADAMW, "init": "he"}, "sigmoid"),
     "quadratic elastic": Recipe(0.9, "quadratic", 150, {**ADAM, "learning_rate": 0.003, "init": "he"}, "sigmoid"),
     "cross_entropy elastic": Recipe(
-        0.7, "cross_entropy", 200, {**ELASTIC, "elastic_norm": "none", "weight_decay": 1e-4}
+        0.7, "cross_entropy", 400, {**ELASTIC, "elastic_norm": "none", "weight_decay": 1e-4}
     ),
     "headline": Recipe(0.7, "cross_entropy", 200, BOTH, bar=0.65),
 }
