@@ -65,6 +65,16 @@ def test_shares_are_compared_by_their_difference():
     assert minima.compare(0, 10, 0, 1000)["inside"]
 
 
+def test_levels_of_the_same_minima_have_the_same_shares():
+    theirs = minima.PUBLISHED[17, 18]
+    assert sum(theirs.values()) == 233 and minima.same_levels(theirs, theirs) == 1
+    assert minima.same_levels({level: 2 * runs for level, runs in theirs.items()}, theirs) == pytest.approx(1)
+    assert minima.same_levels({0.1: 40, 0.2: 40}, {0.1: 60, 0.2: 20}) == pytest.approx(0.001092, rel=1e-3)
+    assert minima.same_levels({0.1: 40, 0.2: 40}, {0.1: 40, 0.3: 40}) < 1e-9, "a minimum of one side only"
+    assert minima.same_levels({0.1: 40, 0.2: 3, 0.3: 4}, {0.1: 40, 0.4: 7}) == 1, "rare ones count as one"
+    assert minima.same_levels({0.1: 40}, {0.1: 60}) is None and minima.same_levels({}, theirs) is None
+
+
 SMALL = ("--ks=3,8", "--ks_plus_one=3", "--runs=24", "--flat=1e-5", "--quiet")
 
 
@@ -78,6 +88,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     by_name = {row["row"]: row for row in straight}
     assert by_name["k = 3"]["failures"] == by_name["k = 3, n = 4"]["failures"] == 0
     assert by_name["k = 8"]["inside"] and by_name["k = 8"]["failures"] > 0 and by_name["k = 8"]["published"] == 12.6
+    assert by_name["k = 8"]["published_levels"] == {"0.0215": 126} and list(by_name["k = 8"]["levels"]) == ["0.0215"]
     assert by_name["k = 8"]["undecided"] == 0 and by_name["k = 3"]["published"] is None
     assert (tmp_path / "straight" / "figures" / "safran2018.png").exists()
 
