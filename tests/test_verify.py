@@ -220,6 +220,83 @@ def test_another_loss_is_recognised_on_targets_of_its_own():
     assert "your own loss is the mean of cross-entropy, output relu; you declared" in found.loss
 
 
+def distance(params, x, y):
+    """The quadratic loss through a root, which has no algebra."""
+    O1 = jax.nn.relu(x @ params.W1.T + params.b1)
+    return jnp.linalg.norm(jax.nn.relu(O1 @ params.W2.T + params.b2) - y) ** 2 / (2 * len(x))
+
+
+def test_an_own_loss_without_algebra_is_refuted_by_its_numbers_or_left_undecided():
+    found = judged(right, own_loss=distance)
+    assert found.verdict == "right" and found.causes == ()
+    assert "by its numbers alone, and not refuted: sqrt" in found.loss and "no algebraic meaning" in found.loss
+    other = judged(right, own_loss=lambda *a: 1.0001 * distance(*a))
+    assert other.verdict == "wrong" and [cause.id for cause in other.causes] == ["loss"]
+    assert "not the declared one" in other.loss and "its numbers differ" in other.loss
+
+
+def test_an_own_loss_in_numpy_is_said_to_be_unchecked():
+    found = judged(right, own_loss=lambda params, x, y: np.mean(np.asarray(x) ** 2))
+    assert found.verdict == "right" and "not checked: it is NumPy code" in found.loss
+
+
+# --- NumPy code ---
+
+
+def in_numpy(gradients=right):
+    return lambda params, x, y: gradients(Params(*map(np.asarray, params)), np.asarray(x), np.asarray(y))
+
+
+def test_numpy_code_is_undecided_and_what_it_lacks_is_not_derived():
+    found = judged(in_numpy())
+    assert found.verdict == "undecided" and found.first_wrong_step is None and found.causes == ()
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"undecided"} and found.formula is None
+    for gradients in (without("db1"), changed(db1=lambda a: None)):
+        partly = judged(in_numpy(gradients))
+        assert partly.verdict == "undecided" and partly.leaves["db1"].verdict == "not_derived"
+    assert judged(in_numpy(lambda *batch: Params(*right(*batch).values()))).leaves == found.leaves
+    assert verify(in_numpy(), loss="quadratic", precisions=("tensorfloat32",)).leaves == found.leaves
+
+
+NUMPY_WRONG = {
+    "a leaf": (derivation("quadratic", dW2=lambda s: -s.dZ2.T @ s.O1), {"dW2"}, "dW2"),
+    "a layer": (derivation("quadratic", dZ1=lambda s: s.dO1), {"dW1", "db1"}, "dO1"),
+    "all": (derivation("quadratic", dO2=lambda s: s.residual), set(LEAVES), "dO2"),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY_WRONG)
+def test_wrong_numpy_code_is_wrong_in_its_leaves_and_at_the_first_step(name):
+    gradients, spoiled, first = NUMPY_WRONG[name]
+    found = judged(in_numpy(gradients))
+    assert found.verdict == "wrong" and found.first_wrong_step == first
+    assert {leaf for leaf in LEAVES if found.leaves[leaf].verdict == "wrong"} == spoiled
+    (cause,) = found.causes
+    assert (cause.id, cause.leaf) == ("unknown", first)
+
+
+NUMPY_REFUSED = {
+    "a transposed leaf": (changed(dW1=lambda a: a.T), r"dW1 has shape .* it is transposed"),
+    "a kept axis": (changed(db1=lambda a: a[None]), r"db1 has shape .* drop the axis of length 1"),
+    "a column": (changed(db1=lambda a: a[:, None]), r"db1 has shape .* drop the axis of length 1"),
+    "a wrong key": (lambda *batch: right(*batch) | {"dw1": 1.0}, "did you mean 'dW1'"),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY_REFUSED)
+def test_numpy_code_must_return_the_right_keys_and_shapes(name):
+    gradients, said = NUMPY_REFUSED[name]
+    with pytest.raises(Refused, match=said):
+        judged(in_numpy(gradients))
+
+
+def test_the_own_loss_of_numpy_code_is_checked_too():
+    assert "is the declared one" in judged(in_numpy(), own_loss=lambda *a: squares(*a).mean()).loss
+    found = judged(in_numpy(), own_loss=lambda *a: squares(*a).sum())
+    assert found.verdict == "wrong" and [cause.id for cause in found.causes] == ["loss"] and SUM in found.loss
+    assert "right for" not in found.loss, "nothing was proved of the gradient"
+
+
 # --- conventions at the kink ---
 
 

@@ -11,9 +11,10 @@ import jax
 from twolayer.activations import HIDDEN
 from twolayer.checks import check_choice
 from twolayer.gradients import check_names
-from twolayer.verification import explain, findings, kinks, numeric, own_loss, programs, unexplained
+from twolayer.verification import explain, findings, kinks, numeric, programs, unexplained, untraceable
+from twolayer.verification import own_loss as statements
 from twolayer.verification.counterexample import smallest
-from twolayer.verification.evidence import Group, Subject, gather, subject
+from twolayer.verification.evidence import Subject, gather, subject
 from twolayer.verification.exact import check_batch
 from twolayer.verification.formula import leaf_verdicts, summarise, worst
 from twolayer.verification.program import check_program
@@ -82,7 +83,10 @@ def verify(
         try:
             traced = subject(gradients, setting)
         except NotTraceable as error:
-            traced, verdict = None, _numeric(gradients, setting, str(error), precisions)
+            traced, verdict = None, _numeric(gradients, setting, error, precisions)
+            if own_loss is not None:  # what can be followed in its stead is the package's own derivation
+                groups = gather(subject(untraceable.canonical(setting), setting), setting, seed, effort)
+                verdict = _with_own_loss(verdict, statements.check_own_loss(own_loss, setting, groups))
         else:
             verdict = _judge(setting, traced, own_loss, CONVENTIONS[relu_at_zero], seed, effort, say)
     if traced and verdict.verdict != "wrong":
@@ -115,7 +119,6 @@ def _judge(
 ) -> Verdict:
     say("exact algebra")
     groups = gather(traced, setting, seed, effort)
-    statement = None if loss is None else own_loss.check_own_loss(loss, setting, groups)
     leaves = leaf_verdicts(groups, setting)
     constants = programs.literals(traced.traced[0].jaxpr)
     say("explanations")
@@ -129,16 +132,17 @@ def _judge(
     verdict = Verdict(
         formula.verdict, leaves, steps, first, causes, formula, notes=tuple(filter(None, (traced.note, traced.shapes)))
     )
-    if statement is not None:
-        verdict = _with_own_loss(verdict, statement, groups)
+    if loss is not None:
+        statement = statements.check_own_loss(loss, setting, groups)
+        verdict = _with_own_loss(verdict, statement, statements.right_for_own_loss(statement, groups))
     return _with_conventions(verdict, kinks.relu_at_zero(traced, setting), convention, setting)
 
 
-def _with_own_loss(verdict: Verdict, statement: own_loss.OwnLoss, groups: list[Group]) -> Verdict:
-    if statement.agrees:
+def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, right_for_it: bool = False) -> Verdict:
+    if statement.agrees is not False:
         return dataclasses.replace(verdict, loss=statement.text)
     text = statement.text
-    if own_loss.right_for_own_loss(statement, groups):
+    if right_for_it:
         text = f"your gradient is right for your own loss, but {text}"
     causes = verdict.causes or (Cause("loss", text, "loss", "the declared loss, or another declaration"),)
     return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes)
@@ -208,25 +212,47 @@ def _exactly(gradients: Callable, setting: Setting, batch: tuple) -> tuple[dict[
 
 def _with_batch(verdict: Verdict, leaves: dict[str, str], text: str) -> Verdict:
     formula = verdict.formula and dataclasses.replace(verdict.formula, exact_batch=text)
-    found = worst([verdict.verdict, *(one for leaf, one in leaves.items() if verdict.leaves[leaf].where)])
+    judged = {leaf: one for leaf, one in leaves.items() if verdict.leaves[leaf].where}
+    wrong = [leaf for leaf in LEAVES if judged.get(leaf) == "wrong"]
     return dataclasses.replace(
-        verdict, formula=formula, verdict=found, notes=verdict.notes if formula else (*verdict.notes, text)
+        _with_wrong(verdict, wrong, "wrong on the given batch"),
+        formula=formula,
+        verdict=worst([verdict.verdict, *judged.values()]),
+        first_wrong_step=verdict.first_wrong_step or next(iter(wrong), None),
+        notes=verdict.notes if formula else (*verdict.notes, text),
     )
 
 
-def _numeric(gradients: Callable, setting: Setting, why: str, precisions: Sequence[str]) -> Verdict:
+def _with_wrong(verdict: Verdict, leaves: Sequence[str], reason: str) -> Verdict:
+    """These leaves, too, are wrong; of those that were so already nothing changes."""
+    new = {
+        leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong", reason=reason)
+        for leaf in leaves
+        if verdict.leaves[leaf].verdict != "wrong"
+    }
+    return dataclasses.replace(verdict, leaves=verdict.leaves | new, steps=verdict.steps | new)
+
+
+def _numeric(gradients: Callable, setting: Setting, why: NotTraceable, precisions: Sequence[str]) -> Verdict:
     """For a program that JAX cannot trace: numbers only, no proof."""
     found = check_program(gradients, setting, precisions or ("float64",))
     lines = right_lines(*setting)
-    outcome = "wrong" if any(one.verdict == "wrong" for one in found) else "undecided"
-    returned = {rounding.step for one in found for rounding in one.steps}
+    wrong = {step for one in found if one.verdict == "wrong" for step in one.wrong}
     reason = "the program cannot be traced, so only its numbers were judged"
-    leaves = {
-        leaf: StepVerdict("undecided", reason=reason, where="returned")
-        if leaf in returned
-        else StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
-        for leaf in LEAVES
+    verdicts = {
+        step: StepVerdict("wrong" if step in wrong else "undecided", reason=reason, where="returned")
+        for step in STEPS
+        if step in why.returned
     }
-    steps = {step: leaves.get(step, StepVerdict("not_shown")) for step in STEPS}
+    missing = {leaf: StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}") for leaf in LEAVES}
+    leaves = {leaf: verdicts.get(leaf, missing[leaf]) for leaf in LEAVES}
+    steps = {step: StepVerdict("not_shown") for step in STEPS} | verdicts | leaves
+    first, causes = None, ()
+    if wrong:
+        derived = why.returned & set(LEAVES)
+        by_leaves = unexplained.first_wrong(wrong & derived, derived, why.returned - wrong)
+        first = min(wrong - derived | {by_leaves}, key=STEPS.index)
+        causes = (Cause("unknown", unexplained.UNKNOWN.format(step=first), first, lines[first].code),)
+    verdict = worst(leaf.verdict for leaf in leaves.values())
     notes = (f"FORMULA undecided: {why}",)
-    return Verdict(outcome, leaves, steps, None, (), None, program=found, notes=notes)
+    return Verdict(verdict, leaves, steps, first, causes, None, program=found, notes=notes)

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.verification import scales
 from twolayer.verification.draws import Sizes
-from twolayer.verification.evidence import Group, ordinary
+from twolayer.verification.evidence import Group, opaque_reason, ordinary
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue
+from twolayer.verification.numeric import beyond_rounding
 from twolayer.verification.reference import Point, Setting, shapes
-from twolayer.verification.tracing import Parameters, Refused, raised
+from twolayer.verification.tracing import NotTraceable, Parameters, Refused, Traced, raised
 from twolayer.verification.verdict import LEAVES
 
 
@@ -25,12 +27,12 @@ class OwnLoss(NamedTuple):
     """What the own loss turned out to be.
 
     text: one sentence for the screen.
-    agrees: whether it has the gradient of the declared loss.
+    agrees: whether it has the gradient of the declared loss; None if that cannot be decided.
     gradients: its own gradient at each group of draws, to hold the derivation against.
     """
 
     text: str
-    agrees: bool
+    agrees: bool | None
     gradients: list[dict[str, FieldValue]]
 
 
@@ -40,7 +42,14 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
     Raises:
       Refused: it raises an exception, or does not return one number.
     """
-    mine = [_gradient(own_loss, group.point) for group in groups]
+    try:
+        mine = [_gradient(own_loss, group.point) for group in groups]
+    except NotTraceable:
+        return OwnLoss("your own loss was not checked: it is NumPy code, which cannot be differentiated", None, [])
+    found = (opaque_reason(_joined(own, group.keep)) for own, group in zip(mine, groups, strict=True))
+    unknown = next(filter(None, found), None)
+    if unknown:
+        return _by_numbers(own_loss, setting, groups[0], unknown)
     constants = _ratios(mine, [group.right for group in groups], groups)
     if constants is not None and all(c == 1 for c, _ in constants):
         return OwnLoss(f"your own loss is the declared one, {describe(setting)}", True, mine)
@@ -54,6 +63,15 @@ def check_own_loss(own_loss: Callable, setting: Setting, groups: list[Group]) ->
         if _is_the_loss(own_loss, other, groups[0].sizes):
             return OwnLoss(f"your own loss is {describe(other)}; you declared {describe(setting)}", False, mine)
     return OwnLoss(f"your own loss is not the declared one, {describe(setting)}, nor a multiple of it", False, mine)
+
+
+def _by_numbers(own_loss: Callable, setting: Setting, group: Group, unknown: str) -> OwnLoss:
+    """The verdict on a loss whose gradient has an operation without algebra: its float64 numbers can refute it."""
+    traced = Traced(_trace(own_loss, group.sizes), LEAVES, group.sizes)
+    if beyond_rounding(traced, setting, group.point.shadows):
+        return OwnLoss(f"your own loss is not the declared one, {describe(setting)}: its numbers differ", False, [])
+    text = f"your own loss was compared with {describe(setting)} by its numbers alone, and not refuted"
+    return OwnLoss(f"{text}: {unknown} has no algebraic meaning", None, [])
 
 
 def _is_the_loss(own_loss: Callable, other: Setting, sizes: Sizes) -> bool:
@@ -70,7 +88,9 @@ def describe(setting: Setting) -> str:
     return f"the {setting.reduction} of {names[setting.loss]}, output {setting.output}{hidden}"
 
 
-def _gradient(own_loss: Callable, point: Point) -> dict[str, FieldValue]:
+def _trace(own_loss: Callable, sizes: Sizes) -> ClosedJaxpr:
+    """Its gradient: (W1, b1, W2, b2, x, y) -> dW1, db1, dW2, db2."""
+
     @functools.partial(jax.grad, argnums=0)
     def gradient(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
         value = jnp.asarray(own_loss(Parameters(*params), x, y))
@@ -80,16 +100,31 @@ def _gradient(own_loss: Callable, point: Point) -> dict[str, FieldValue]:
 
     try:
         with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-            closed = jax.make_jaxpr(gradient)(*shapes(point.sizes))
+            return jax.make_jaxpr(gradient)(*shapes(sizes))
     except Refused:
         raise
     except Exception as error:
+        if _runs_on_numpy(own_loss, sizes):
+            raise NotTraceable(raised(own_loss, error)) from error
         raise Refused(raised(own_loss, error).replace("gradients raised", "loss raised")) from error
-    n = len(point.shadows.x)
+
+
+def _runs_on_numpy(own_loss: Callable, sizes: Sizes) -> bool:
+    params, x, y = (jax.tree.map(lambda a: np.ones(a.shape), part) for part in shapes(sizes))
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(own_loss(Parameters(*params), x, y))
+    except Exception:  # whatever the user's code raises
+        return False
+    return value.shape == () and value.dtype.kind == "f"
+
+
+def _gradient(own_loss: Callable, point: Point) -> dict[str, FieldValue]:
+    closed, n = _trace(own_loss, point.sizes), len(point.shadows.x)
     values = interpret(closed, Field(n), *point.arguments)
     return {
-        f"d{name}": FieldValue(*(None if a is None else np.broadcast_to(a, (n, *var.aval.shape)) for a in value))
-        for name, value, var in zip(("W1", "b1", "W2", "b2"), values, closed.jaxpr.outvars, strict=True)
+        leaf: FieldValue(*(None if a is None else np.broadcast_to(a, (n, *var.aval.shape)) for a in value))
+        for leaf, value, var in zip(LEAVES, values, closed.jaxpr.outvars, strict=True)
     }
 
 
@@ -114,6 +149,8 @@ def _joined(gradient: dict[str, FieldValue], keep: np.ndarray) -> np.ndarray:
 
 def right_for_own_loss(own: OwnLoss, groups: list[Group]) -> bool:
     """Whether the derivation is the gradient of its own loss, whatever was declared."""
+    if not own.gradients:
+        return False
     for gradient, group in zip(own.gradients, groups, strict=True):
         for leaf in LEAVES:
             if leaf not in group.mine or (group.mine[leaf].element != gradient[leaf].element)[group.keep].any():

@@ -139,7 +139,9 @@ def _judge(gradients: Callable, program: Instrumented, arguments: list[np.ndarra
     verdict, reason = next(filter(None, (_objection(run, program.precision) for run in runs)), ("right", None))
     if verdict == "right":
         reason = "; ".join(remarks(program, arguments, compared)) or None
-    return Program(program.precision, verdict, report(compared, unit(arguments[0].dtype).u), reason=reason)
+    wrong = tuple({one.step: None for one in compared if one.beyond.any()}) if verdict == "wrong" else ()
+    steps = report(compared, unit(arguments[0].dtype).u)
+    return Program(program.precision, verdict, steps, reason=reason, wrong=wrong)
 
 
 def _objection(run: Steps, precision: str) -> tuple[str, str] | None:

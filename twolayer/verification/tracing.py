@@ -4,7 +4,7 @@ import difflib
 import linecache
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +27,11 @@ class RaisedInside(Refused):
 
 
 class NotTraceable(Exception):
-    """The function computes, but with NumPy or Python numbers: JAX cannot see how."""
+    """The function computes, but with NumPy or Python numbers: JAX cannot see how. `returned` names its results."""
+
+    def __init__(self, reason: str, returned: Sequence[str] = ()):
+        super().__init__(reason)
+        self.returned = frozenset(returned)
 
 
 class Traced(NamedTuple):
@@ -60,7 +64,7 @@ def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
     found: dict[str, tuple] = {}
 
     def flat(params: Params, x: Any, y: Any) -> list:
-        result = _as_dict(gradients(Parameters(*params), x, y))
+        result = as_dict(gradients(Parameters(*params), x, y))
         found.update({name: np.shape(a) for name, a in result.items()})
         return [_floats(name, a) for name, a in result.items()]
 
@@ -70,8 +74,9 @@ def trace(gradients: Callable, sizes: Sizes, dtype: str = "float64") -> Traced:
     except Refused:
         raise
     except Exception as error:
-        if _runs_on_numpy(gradients, sizes, dtype):
-            raise NotTraceable(raised(gradients, error)) from error
+        returned = _on_numpy(gradients, sizes, dtype)
+        if returned is not None:
+            raise NotTraceable(raised(gradients, error), returned) from error
         raise RaisedInside(raised(gradients, error)) from error
     if closed.effects:
         raise Refused(
@@ -129,7 +134,8 @@ def raised(function: Callable, error: BaseException) -> str:
     return f"{at}: {line + ' raised ' if line else ''}{said[:300]}"
 
 
-def _as_dict(result: Any) -> dict[str, Any]:
+def as_dict(result: Any) -> dict[str, Any]:
+    """What `gradients` returned, without what is None. Raises Refused if it is no dict of steps."""
     if isinstance(result, Params):
         result = {f"d{name}": leaf for name, leaf in result._asdict().items()}
     if not isinstance(result, Mapping):
@@ -138,7 +144,8 @@ def _as_dict(result: Any) -> dict[str, Any]:
         )
     for key in result:
         if key not in STEPS:
-            near = difflib.get_close_matches(str(key), STEPS, 1, 0.5)
+            alike = [step for step in STEPS if step.lower() == str(key).lower()]
+            near = alike or difflib.get_close_matches(str(key), STEPS, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
             raise Refused(f"gradients returned the key {key!r}{hint}")
     return {name: result[name] for name in STEPS if result.get(name) is not None}
@@ -152,13 +159,15 @@ def _floats(name: str, array: Any) -> jax.Array:
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
-def _runs_on_numpy(gradients: Callable, sizes: Sizes, dtype: str) -> bool:
+def _on_numpy(gradients: Callable, sizes: Sizes, dtype: str) -> list[str] | None:
+    """What it returns for NumPy arrays, by name; None if it does not run on them."""
     params, x, y = shapes(sizes, dtype)
     rng = np.random.default_rng(0)
     params = Parameters(*(rng.normal(size=p.shape) for p in params))
     try:
         with np.errstate(all="ignore"):
-            _as_dict(gradients(params, rng.normal(size=x.shape), np.eye(*y.shape)))
-    except Exception:
-        return False
-    return True
+            return list(as_dict(gradients(params, rng.normal(size=x.shape), np.eye(*y.shape))))
+    except Refused:
+        raise
+    except Exception:  # whatever the user's code raises
+        return None

@@ -19,7 +19,7 @@ from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
 from twolayer.verification.numbers.units import unit
 from twolayer.verification.reference import Setting
 from twolayer.verification.stepwise import ORDER, Compared, Instrumented, disagreement, follow, report
-from twolayer.verification.tracing import Parameters, Refused, raised
+from twolayer.verification.tracing import Parameters, Refused, as_dict, check_shape, raised
 from twolayer.verification.verdict import LEAVES, Program
 
 DOUBLED = "even with two roundings for each operation"
@@ -44,6 +44,9 @@ def check(gradients: Callable, right: Instrumented, arguments: Sequence[np.ndarr
       gradients: the code.
       right: the canonical derivation, in the precision of the arrays and of the bounds.
       arguments: W1, b1, W2, b2, x, y.
+
+    Raises:
+      Refused: it returns wrong keys, wrong shapes, or numbers that are not finite.
     """
     precision = right.precision
     if precision == "tensorfloat32":
@@ -51,10 +54,14 @@ def check(gradients: Callable, right: Instrumented, arguments: Sequence[np.ndarr
     *params, x, y = (array.copy() for array in arguments)
     try:
         with np.errstate(all="ignore"):
-            returned = dict(gradients(Parameters(*params), x, y))
-            mine = {name: np.asarray(a).astype(np.float64) for name, a in returned.items() if name in ORDER}
+            returned = as_dict(gradients(Parameters(*params), x, y))
+            mine = {name: np.asarray(a).astype(np.float64) for name, a in returned.items()}
+    except Refused:
+        raise
     except Exception as error:  # whatever the user's code raises
         return Program(precision, "undecided", reason=f"it does not run in {precision}: {raised(gradients, error)}")
+    for name, array in mine.items():
+        check_shape(name, array.shape, right.traced.sizes)
     bad = next((name for name, a in mine.items() if not np.isfinite(a).all()), None)
     if bad:
         raise Refused(f"{bad} is not finite in {precision}: NaN or infinity comes out")
@@ -64,10 +71,10 @@ def check(gradients: Callable, right: Instrumented, arguments: Sequence[np.ndarr
 
 def _program(precision: str, u: float, once: list[Compared], twice: list[Compared]) -> Program:
     steps = report(once, u)
-    leaves = [one for one in twice if one.step in LEAVES and one.beyond.any()]
-    if leaves:
-        first = min((one for one in twice if one.beyond.any()), key=lambda one: ORDER.index(one.step))
-        return Program(precision, "wrong", steps, reason=disagreement(first, "by the closed form", DOUBLED))
+    wrong = sorted((one for one in twice if one.beyond.any()), key=lambda one: ORDER.index(one.step))
+    if any(one.step in LEAVES for one in wrong):
+        reason = disagreement(wrong[0], "by the closed form", DOUBLED)
+        return Program(precision, "wrong", steps, reason=reason, wrong=tuple(one.step for one in wrong))
     share = max((step.error_over_bound for step in steps if step.step in LEAVES), default=0.0)
     reason = f"its operations cannot be seen; its leaves are within {share:.2g} times the bound of the closed form"
     return Program(precision, "undecided", steps, reason=reason)

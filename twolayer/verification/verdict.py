@@ -77,6 +77,7 @@ class Program:
 
     verdict: "right" (every entry within its bound), "wrong", or "undecided" with the reason.
     agreement: "jit", "vmap", "split" (the batch in two), "sharding": "right", "wrong" or a reason for not running it.
+    wrong: the steps with an entry beyond its bound.
     """
 
     precision: str
@@ -84,6 +85,7 @@ class Program:
     steps: tuple[Rounding, ...] = ()
     agreement: dict[str, str] = dataclasses.field(default_factory=dict)
     reason: str | None = None
+    wrong: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
