@@ -1,6 +1,6 @@
-"""Is anything lost? A run that is killed again and again, and files that are damaged.
+"""Is anything lost? A run that is killed again and again, processes that lose each other, and files that are damaged.
 
-  python -m experiments.endurance --kills=5 --damages=20                     a look, half a minute
+  python -m experiments.endurance --kills=5 --damages=20 --nopairs           a look, half a minute
   python -m experiments.endurance --json=docs/results/endurance.json         the measurement
 
 The second takes about 4 minutes on 2 CPU cores. A run on the digits is trained once and left alone. The same run is
@@ -9,10 +9,14 @@ The moments are uniform over half as much again as a start needs to its first ch
 writing of checkpoints and the end are all met. A run that ends before its signal is compared with the one that was left
 alone, and another begins; after the last signal it trains to its end. Parameters and metrics must be the same bits.
 
+Two processes on this machine then train the same run together. It must have the bits of one process with two devices;
+when either is killed or stopped after the first checkpoint, the other must end within a minute and say why; and the
+same command again must come to the same bits.
+
 Then bits are flipped and files cut short: in the newest checkpoint, in the prepared data and in params.npz. Each is
 read as the project reads it. It must be refused (detected) or come back unchanged (harmless), never be used in silence.
 
-Expected: every run equal, nothing silently used.
+Expected: every run equal, every survivor ended in time, nothing silently used.
 Exit status: 0 so it is, 1 something was lost, or bad input.
 """
 
@@ -27,11 +31,14 @@ from experiments import cli
 from experiments.files import writable
 
 FLAGS = flags.FLAGS
+PAIR_EPOCHS = 400  # of the run that two processes train
+MINUTE = 60.0  # seconds in which a survivor must have ended
 TRAINING = ("hidden", "epochs", "checkpoint_every")
 
 flags.DEFINE_integer("kills", 50, "How many SIGKILLs.", lower_bound=0)
 flags.DEFINE_integer("terms", 10, "How many SIGTERMs among them.", lower_bound=0)
 flags.DEFINE_integer("damages", 200, "Damages of each kind of file.", lower_bound=0)
+flags.DEFINE_bool("pairs", True, "Also two processes, of which one is lost.")
 flags.DEFINE_integer("hidden", 16, "Hidden units of the run.", lower_bound=1)
 flags.DEFINE_integer("epochs", 6000, "Its epochs.", lower_bound=1)
 flags.DEFINE_integer("checkpoint_every", 25, "Epochs between its checkpoints.", lower_bound=1)
@@ -73,11 +80,13 @@ def _measure(place: pathlib.Path) -> dict[str, object]:
         lives, met = kills.interrupted(
             training, place / "cut", place / "whole", signals, until, moments, lambda: bar.update()
         )
+    together = _pairs(place / "pairs") if FLAGS.pairs else {}
     counts = {}
     for name, (paths, read) in damage.subjects(place / "whole").items():
         with tqdm(total=FLAGS.damages, unit="damage", desc=name, disable=FLAGS.quiet) as bar:
             counts[name] = damage.count(paths, read, FLAGS.damages, damages, lambda bar=bar: bar.update())
     lost = any(life.differs for life in lives) or any(count[damage.USED] for count in counts.values())
+    lost |= any(not one["ended_well"] for one in together.get("lost", [])) or not together.get("equal", True)
     return {
         "nothing_lost": not lost,
         "flags": {name: FLAGS[name].value for name in (*TRAINING, "kills", "terms", "damages", "seed")},
@@ -85,8 +94,28 @@ def _measure(place: pathlib.Path) -> dict[str, object]:
         "runs": [{"starts": life.starts, "equal": not life.differs, "differs": life.differs} for life in lives],
         "phases": {phase: sum(kill.phase == phase for kill in met) for phase in kills.PHASES},
         "kills": [vars(kill) for kill in met],
+        "pairs": together,
         "damages": counts,
     }
+
+
+def _pairs(place: pathlib.Path) -> dict[str, object]:
+    """Two processes to the end, then each way to lose one of them."""
+    import dataclasses
+
+    from tqdm import tqdm
+
+    from experiments.faults import pairs
+
+    place.mkdir()
+    epochs = min(FLAGS.epochs, PAIR_EPOCHS)
+    training = [f"--hidden={FLAGS.hidden}", f"--epochs={epochs}", f"--checkpoint_every={FLAGS.checkpoint_every}"]
+    differs, found = pairs.whole(training, place), []
+    for number, (process, name) in enumerate(tqdm(pairs.LOSSES, unit="loss", disable=FLAGS.quiet)):
+        loss = pairs.lost(training, place / f"lost-{number}", place / "one", process, name)
+        well = loss.seconds is not None and loss.seconds < MINUTE and loss.status == cli.INTERRUPTED and bool(loss.said)
+        found.append(dataclasses.asdict(loss) | {"ended_well": well and not loss.differs})
+    return {"equal": not differs, "differs": differs, "lost": found}
 
 
 def _table(result: dict) -> str:
@@ -103,6 +132,7 @@ def _table(result: dict) -> str:
         f"epochs   {quartiles} of {result['flags']['epochs']}: the first, the quartiles and the last that were met",
         f"runs     {len(runs)} in {sum(run['starts'] for run in runs)} starts: {equal} equal to the one left alone"
         + (f"; different: {', '.join(different)}" if different else ""),
+        *_pair_lines(result["pairs"]),
         "",
         f"{'damaged':15}{'detected':>10}{'harmless':>10}{'silently used':>15}",
     ]
@@ -110,6 +140,17 @@ def _table(result: dict) -> str:
         detected, harmless, used = count.values()
         lines.append(f"{name:15}{detected:10}{harmless:10}{used:15}")
     return "\n".join(lines)
+
+
+def _pair_lines(together: dict) -> list[str]:
+    if not together:
+        return []
+    lines = [f"pair     two processes have the bits of one: {'yes' if together['equal'] else 'NO'}"]
+    for one in together["lost"]:
+        ended = "did not end" if one["seconds"] is None else f"ended after {one['seconds']:.1f} s with {one['status']}"
+        after = "equal" if not one["differs"] else f"different: {', '.join(one['differs'])}"
+        lines.append(f"pair     {one['signal']} to process {one['process']}: the other {ended}; repeated: {after}")
+    return lines
 
 
 if __name__ == "__main__":

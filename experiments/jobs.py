@@ -1,6 +1,8 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
+import math
+import os
 import pathlib
 from collections.abc import Mapping
 
@@ -8,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from experiments.cli import BadInput, bad_input
 from experiments.runs import load_params
@@ -81,12 +83,28 @@ def prepare(flags: Mapping[str, object]) -> Job:
     everywhere = devices.everywhere(mesh)
     init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
     with bad_input(ValueError):
-        places = devices.spread(jax.eval_shape(start, init_key, numbers, earlier), mesh)
+        shapes = jax.eval_shape(start, init_key, numbers, earlier)
+        places = devices.spread(shapes, mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
+        check_fits(shapes, places, mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
     valid = training.place(*data.valid, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
+
+
+def check_fits(shapes: PyTree, places: PyTree, mesh: Mesh) -> None:
+    """Raise BadInput if arrays of these shapes, in these places, are more than a device has memory for."""
+    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
+    needed = sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
+    limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None:  # the devices of a CPU share its memory
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)
+    if needed > limit:
+        raise BadInput(
+            f"parameters and moments take {needed / 2**30:,.1f} GiB on a device, which has {limit / 2**30:,.1f} GiB; "
+            "take fewer hidden units, or more devices with --mesh"
+        )
 
 
 def earlier_params(path: str | None, dtype: str) -> network.Params | None:

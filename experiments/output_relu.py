@@ -1,7 +1,7 @@
 """With a ReLU on the output, how often is a class lost for good?
 
   python -m experiments.output_relu                         digits, 1,000 seeds a cell
-  python -m experiments.output_relu --dataset=mnist --inits=he,alive --losses=cross_entropy --widths=128 --rates=1
+  python -m experiments.output_relu --dataset=mnist --inits=he,alive --widths=128 --rates=1 --epochs=3
 
 The author's network has a ReLU on its output too (eq. 1a). Hidden activations are not negative, so a row of W2 tends to
 give one sign on all images; an output that is zero on all of them has no gradient, and its class is lost. For each
@@ -64,6 +64,9 @@ def _study() -> int:
         raise cli.BadInput(f"--{changed} is what this script varies or fixes; see --inits, --losses, --widths, --rates")
     if FLAGS.dataset == "teacher":
         raise cli.BadInput("--dataset=teacher has no classes to lose; take one of images")
+    for name in ("inits", "losses", "widths"):
+        if not FLAGS[name].value:
+            raise cli.BadInput(f"--{name} is empty; give at least one, or leave it out for the default")
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
@@ -79,6 +82,7 @@ def _study() -> int:
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
     run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     plan = jobs.plan(values, texts, manifest=run.manifest)
+    run.check_data(plan.data.sha256)
     run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:

@@ -18,13 +18,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from experiments import cli
 from experiments.cli import BadInput
 
 if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
     from jaxtyping import PyTree
+
+Result = TypeVar("Result")
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
@@ -109,23 +111,24 @@ def first() -> bool:
     return jax.process_index() == 0
 
 
-def first_does(work: Callable[[], object]) -> None:
-    """What only the first process does; what it refuses, all refuse. All must ask.
+def first_does(work: Callable[[], Result]) -> Result | None:
+    """What only the first process does, None on the others; what it refuses, all refuse. All must ask.
 
     Raises:
       BadInput: as `work`.
     """
     import numpy as np
 
-    refusal = ""
+    refusal, result = "", None
     if first():
         try:
-            work()
+            result = work()
         except BadInput as error:
             refusal = str(error)
     told = firsts(np.frombuffer(refusal.encode()[:REFUSAL].ljust(REFUSAL), np.uint8))
     if refusal := told.tobytes().decode(errors="replace").strip():
         raise BadInput(refusal)
+    return result
 
 
 def any_of(flag: bool) -> bool:

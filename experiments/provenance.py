@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 
+SETTINGS = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES")
 PACKAGES = ("twolayer", "jax", "jaxlib", "numpy", "optax", "absl-py", "tensorflow-datasets", "scikit-learn")
 
 
@@ -22,7 +23,7 @@ def provenance() -> dict[str, object]:
             "cpu": _cpu_model(),
             "cpus": os.cpu_count(),
         },
-        "environment": {name: os.environ[name] for name in ("XLA_FLAGS", "JAX_PLATFORMS") if name in os.environ},
+        "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
 
 
@@ -33,6 +34,7 @@ def _git() -> dict[str, object] | None:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # else the repository is another's
         changed = git("status", "--porcelain", "--untracked-files=no")
         new = git("ls-files", "--others", "--exclude-standard", "--", ":/*.py")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed or new)}

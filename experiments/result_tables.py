@@ -54,12 +54,23 @@ def endurance() -> str:
     flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
     rows = [
         (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs, over {len(result['runs'])} runs", f"{equal} equal"),
+        *_pairs(result["pairs"]),
         *(
             (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
             for kind, found in result["damages"].items()
         ),
     ]
     return _table(("", "outcome"), rows)
+
+
+def _pairs(pairs: dict) -> list[tuple[str, str]]:
+    rows = [("two processes on loopback, beside one with two devices", "equal" if pairs["equal"] else "different")]
+    for number in dict.fromkeys(one["signal"] for one in pairs["lost"]):
+        mine = [one for one in pairs["lost"] if one["signal"] == number]
+        ended = " and ".join("never" if one["seconds"] is None else f"{one['seconds']:.1f} s" for one in mine)
+        after = f"{sum(not one['differs'] for one in mine)} of {len(mine)} equal when repeated"
+        rows.append((f"{number} to the first, to the second: the other ends after", f"{ended}; {after}"))
+    return rows
 
 
 def output_relu() -> str:

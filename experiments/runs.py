@@ -43,6 +43,7 @@ class Run:
     path: pathlib.Path
     manifest: dict
     flagfile: str = ""
+    ignore: Sequence[str] = ()  # flags that may change when a run is continued
     _lock_file: int | None = None  # open, which holds the lock
 
     @property
@@ -82,7 +83,7 @@ class Run:
             for folder in (self.checkpoints, self.figures):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
-            if not self.path.is_dir():  # removed meanwhile
+            if self._lock_file is not None and not self.path.is_dir():  # removed meanwhile
                 raise
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
 
@@ -123,7 +124,8 @@ class Run:
         """Held until this process ends, however it ends.
 
         Raises:
-          BadInput: another process holds it, or has held it and finished the run since its manifest was read.
+          BadInput: another process holds it; or has held it since the manifest was read, and finished the run, or begun
+            one with other flags.
         """
         # A file, because a lock on a directory is not seen by the other machines of a network file system.
         handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -133,9 +135,21 @@ class Run:
             os.close(handle)
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
         self._lock_file = handle
-        manifest = self.path / "manifest.json"
-        if not again and manifest.exists() and json.loads(manifest.read_text())["status"] in ("done", "diverged"):
+        if not (self.path / "manifest.json").exists():
+            return
+        manifest = _manifest(self.path)
+        if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
+        _check_flags(self.path, manifest["flags"], self.manifest["flags"], self.ignore)
+
+    def check_data(self, sha256: str) -> None:
+        """Raise BadInput if the run was begun on data with another checksum."""
+        begun = self.manifest.get("data_sha256", sha256)
+        if begun != sha256:
+            raise BadInput(
+                f"--run_dir={self.path} was begun on other data (SHA-256 {begun[:12]} there, {sha256[:12]} here); "
+                "use the same --data_dir, or choose another --run_dir"
+            )
 
     def set_status(self, status: str, **facts: object) -> None:
         """Write the manifest with a new status and more facts."""
@@ -170,8 +184,8 @@ class Run:
           BadInput: some of these are missing or damaged.
         """
         path = self.path / "metrics.jsonl"
-        lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
         try:
+            lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
             kept = [json.loads(line) for line in lines]
             if len(kept) < epochs:
                 raise ValueError(f"{len(kept)} of {epochs} epochs")
@@ -233,25 +247,37 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
     Raises:
       BadInput: the directory holds another run or other things.
     """
-    manifest_path = path / "manifest.json"
     try:
-        new, empty = not manifest_path.exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / "manifest.json").exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
-        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile)
+        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
+    manifest = _manifest(path)
+    _check_flags(path, manifest["flags"], flags, ignore)
+    return Run(path, manifest, flagfile, ignore)
+
+
+def _manifest(path: pathlib.Path) -> dict:
+    """The manifest of the run in `path`; raises BadInput if it cannot be read or lacks flags or status."""
     try:
-        manifest = json.loads(manifest_path.read_text())
-        theirs, _ = manifest["flags"], manifest["status"]
+        manifest = json.loads((path / "manifest.json").read_text())
+        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{manifest_path} is not a readable manifest; choose another --run_dir") from error
+        raise BadInput(f"{path / 'manifest.json'} is not a readable manifest; choose another --run_dir") from error
+    return manifest
+
+
+def _check_flags(
+    path: pathlib.Path, theirs: Mapping[str, object], flags: Mapping[str, object], ignore: Sequence[str]
+) -> None:
     differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
     if differing:
         listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
         raise BadInput(f"--run_dir={path} belongs to other flags ({listed}); choose another")
-    return Run(path, manifest, flagfile)
 
 
 def _is_empty(path: pathlib.Path) -> bool:

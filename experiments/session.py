@@ -50,20 +50,21 @@ def train(
     The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
 
     Raises:
-      BadInput: the checkpoint is of another version.
+      BadInput: the checkpoint is of another version, or metrics are lost.
     """
     state = restored(run, job.state)
     epoch, epochs = int(state.epoch), job.choices.epochs
-    before = run.keep_metrics(epoch)
+    before = processes.first_does(lambda: run.keep_metrics(epoch)) or []
     for sink in sinks:
         sink(before)
+    run.set_status("running", **provenance(), **job.facts, compile_seconds=None)
     began = time.perf_counter()
     arguments = (state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
     program = segments.make_segment(job.choices, LONGEST_SEGMENT)
     segment = interrupts.during(lambda: compiled(program, job.mesh, *arguments))
     if segment is None:
         leave(run, interrupts)
-    run.set_status("running", **provenance(), **job.facts, compile_seconds=time.perf_counter() - began)
+    run.set_status("running", compile_seconds=time.perf_counter() - began)
 
     pace = Pace()
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
@@ -111,7 +112,7 @@ def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:
     Raises:
       BadInput: the checkpoint is of another version.
     """
-    found = checkpoints.restore(run.checkpoints, state, prefix) if processes.first() else None
+    found = processes.first_does(lambda: checkpoints.restore(run.checkpoints, state, prefix))
     if not processes.firsts(np.array(found is not None)):
         return state
     host = processes.firsts(found if processes.first() else jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), state))

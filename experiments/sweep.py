@@ -77,6 +77,7 @@ def _sweep() -> int:
     from experiments.sweeps import jobs, session
 
     plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
+    run.check_data(plan.data.sha256)
     if FLAGS.dry_run:
         print(_outlook(plan))
         return cli.DONE
@@ -112,10 +113,9 @@ def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
     names = [axis.name for axis in swept]
     epochs, networks = tables.join(run, parts)
     summary = tables.summarise(networks, names)
-    gradient = "each its own gradient" if "gradient" in names else FLAGS.gradient
-    engine = f"{'one product for all networks' if FLAGS.share else 'mapped over networks'}, {gradient}"
     seconds = time.perf_counter() - STARTED
-    facts = {"engine": engine, "compilations": compilations, "seconds": seconds}
+    engines = sorted(set(networks["engine"].to_pylist()))
+    facts = {"engine": "; ".join(engines), "compilations": compilations, "seconds": seconds}
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         from experiments.sweeps import figures

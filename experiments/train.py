@@ -46,6 +46,7 @@ def _train(values: dict[str, object]) -> int:
 
     caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
+    run.check_data(job.data.sha256)
     if FLAGS.dry_run:
         print(plan.describe(job))
         return cli.DONE
@@ -72,7 +73,7 @@ def _carry_out(job, run, first: bool) -> int:
             if first:
                 interrupts.tell(run.path)
             return cli.INTERRUPTED
-        summary = outcome.finish(job, run, state, draw=FLAGS.figures)
+        summary = outcome.finish(job, run, state, draw=FLAGS.figures and interrupts.received is None)
     if summary["status"] == "diverged" and FLAGS.debug_nans:
         summary["first_non_finite"] = outcome.diagnose(job, state)
     summary["seconds"] = {

@@ -1,13 +1,14 @@
 """The measurement that nothing is lost, on a small scale; and that it would see a loss."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import scripts
 
 from experiments.cli import BadInput
-from experiments.faults import damage, kills
+from experiments.faults import damage, kills, pairs
 from experiments.runs import Run, load_params
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")
@@ -23,7 +24,7 @@ def place(tmp_path_factory):
 
 def test_nothing_is_lost_and_the_file_says_so(tmp_path):
     file = tmp_path / "endurance.json"
-    small = ("--kills=3", "--terms=1", "--damages=12", "--epochs=400", "--quiet")
+    small = ("--kills=3", "--terms=1", "--damages=12", "--epochs=400", "--nopairs", "--quiet")
     status, out, err = scripts.run("endurance", *small, f"--json={file}")
     assert (status, err) == (0, ""), err
     result = json.loads(file.read_text())
@@ -60,6 +61,16 @@ def test_a_run_that_fails_by_itself_is_no_kill(tmp_path):
         kills.alone((*SMALL, "--dataset=teacher"), tmp_path)
     with pytest.raises(BadInput, match="no checkpoint to continue from"):
         kills.alone(("--hidden=8", "--epochs=2", "--nofigures"), tmp_path)
+
+
+def test_two_processes_have_the_result_of_one_and_a_survivor_ends(tmp_path):
+    training = ("--hidden=8", "--epochs=100", "--checkpoint_every=10")
+    assert pairs.whole(training, tmp_path) == []
+    found = pairs.lost(training, tmp_path / "lost", tmp_path / "one", 1, signal.SIGKILL)
+    assert found.seconds < 60 and found.status == 75 and "repeat the command on all" in found.said
+    assert found.differs == [] and (found.process, found.signal) == (1, "SIGKILL")
+    with pytest.raises(BadInput, match="ended by itself, or has no checkpoint"):
+        pairs.lost(("--hidden=8", "--epochs=2"), tmp_path / "short", tmp_path / "one", 1, signal.SIGKILL)
 
 
 def test_a_reader_that_verifies_nothing_is_seen(tmp_path):

@@ -1,5 +1,6 @@
 """Faults of the world around a run: no room on the disk, a directory that vanishes, a clock that was set back."""
 
+import errno
 import functools
 import json
 import os
@@ -190,6 +191,15 @@ def test_a_sweep_whose_directory_is_removed_says_so_and_makes_none(tmp_path):
     found = vanished("sweep", *SWEEP, run_dir=run_dir, once="manifest.json")
     scripts.assert_refused(found, str(run_dir), "was removed or renamed while the run went on")
     assert not run_dir.exists()
+
+
+def test_a_directory_that_cannot_be_made_is_refused_before_anything_was_saved(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", denied)
+    with pytest.raises(BadInput, match=r"^cannot write to --run_dir=.*: Permission denied$"):
+        runs.Run(tmp_path / "run", {"status": "new", "flags": {}}).create()
 
 
 def test_another_directory_in_its_place_is_left_alone(tmp_path):

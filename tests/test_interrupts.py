@@ -123,16 +123,19 @@ def test_in_the_midst_of_a_long_epoch_a_run_is_saved_as_it_was_before_it(slow, t
     assert json.loads((run_dir / "summary.json").read_text())["params_sha256"] == slow["params_sha256"]
 
 
-def test_a_second_signal_stops_at_once(tmp_path):
+def test_a_second_signal_stops_at_once_and_the_last_checkpoint_holds(slow, tmp_path):
     run_dir = tmp_path / "run"
-    process = start("train", *SLOW, f"--run_dir={run_dir}")
-    while not (run_dir / "manifest.json").exists():
+    process = start("train", *SLOW, "--checkpoint_every=1", f"--run_dir={run_dir}")
+    while not (run_dir / "checkpoints" / "00000001.sha256").exists():
         assert process.poll() is None
         time.sleep(0.02)
-    time.sleep(0.3)
+    first = (run_dir / "metrics.jsonl").read_text()
     process.send_signal(signal.SIGINT)
     time.sleep(0.8)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT and time.monotonic() - began < 1 and err == ""
+    assert run("train", *SLOW, f"--run_dir={run_dir}")[0] == 0
+    assert (run_dir / "metrics.jsonl").read_text().startswith(first), "it went on, and did not begin again"
+    assert json.loads((run_dir / "summary.json").read_text())["params_sha256"] == slow["params_sha256"]

@@ -270,6 +270,7 @@ class Server(http.server.ThreadingHTTPServer):
 @pytest.fixture
 def server(registry, source, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
+    assert download.ANSWER + download.SILENCE < 20, "offline is told soon"
     monkeypatch.setattr(download, "ANSWER", 1.0)
     monkeypatch.setattr(download, "SILENCE", 0.2)
     with Server(("127.0.0.1", 0), Handler) as server:

@@ -64,6 +64,8 @@ def test_a_small_study_counts_all_its_networks_and_is_continued(tmp_path):
     [
         ("--hidden=8", ("--hidden", "--widths")),
         ("--rates=0", ("--rates", "positive")),
+        ("--widths=", ("--widths", "empty")),
+        ("--inits=", ("--inits", "empty")),
         ("--inits=zero", ("init", "'zero'")),
         ("--seeds=1", ("--seeds",)),
     ],

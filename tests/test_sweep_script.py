@@ -5,6 +5,9 @@ import json
 import os
 import pathlib
 import signal
+import struct
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -137,6 +140,7 @@ def test_a_row_is_what_the_training_script_gives_with_the_same_flags(swept, tmp_
         for name in ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy"):
             assert a[name] == pytest.approx(b[name], rel=1e-6 if "accuracy" in name else 1e-10)
         assert a["dead_hidden"] == b["dead_hidden"]
+    assert row["engine"] == "one product for all networks, closed_form"
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert row["test_loss"] == pytest.approx(summary["test_loss"], rel=1e-10)
 
@@ -263,6 +267,43 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
         assert whole.drop_columns(timed).equals(cut.drop_columns(timed))
 
 
+IN_PARTS = """
+import os, signal, sys
+from experiments import cli, sweep
+from experiments.sweeps import session
+session.CHECKPOINT_SECONDS = 0.0  # one after each segment
+save, resumed, saved, kill = session.save, session._resumed, [], "kill" in sys.argv
+def kill_after_five(run, name, *others):
+    save(run, name, *others)
+    saved.append(name)
+    if len(saved) == 5 and kill:
+        os.kill(os.getpid(), signal.SIGKILL)
+def told(*arguments):
+    found = resumed(*arguments)
+    print("part", arguments[1].index, "from epoch", found[2], file=sys.stderr)
+    return found
+session.save, session._resumed = kill_after_five, told
+sys.argv = [argument for argument in sys.argv if argument != "kill"]
+cli.run(sweep.main)
+"""
+
+
+def test_a_sweep_that_is_killed_within_a_part_goes_on_from_its_checkpoint(tmp_path):
+    def in_parts(name, *words):
+        command = [sys.executable, "-c", IN_PARTS, *LONG, f"--run_dir={tmp_path / name}", *words]
+        return subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+
+    whole, killed, continued = in_parts("whole"), in_parts("cut", "kill"), in_parts("cut")
+    assert (whole.returncode, killed.returncode, continued.returncode) == (0, -signal.SIGKILL, 0), continued.stderr
+    assert whole.stderr.splitlines() == ["part 0 from epoch 0", "part 1 from epoch 0"]
+    first, second = continued.stderr.splitlines()
+    assert int(first.removeprefix("part 0 from epoch ")) > 0 and second == "part 1 from epoch 0"
+    for name in ("epochs", "networks"):
+        one, two = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
+        timed = {"seconds"} & set(one.column_names)
+        assert one.drop_columns(timed).equals(two.drop_columns(timed))
+
+
 REFUSED = {
     "no axis": ((), "nothing to sweep over"),
     "an unknown flag": (("--sweep=learning_speed=1",), "learning_speed is not a flag"),
@@ -341,5 +382,23 @@ def test_the_figures_are_drawn(swept, tmp_path):
     ]
     groups[2]["test_accuracy"] = groups[2]["test_loss"] = None
     figures.heat_map(tmp_path / "heat_map.png", groups, "learning_rate", "init_scale")
+    many = [{**groups[0], "learning_rate": a / 300, "init_scale": b / 300} for a in range(300) for b in range(300)]
+    figures.heat_map(tmp_path / "many.png", many, "learning_rate", "init_scale")
     for path in tmp_path.iterdir():
         assert pathlib.Path(path).read_bytes().startswith(b"\x89PNG")
+        width, height = struct.unpack(">II", path.read_bytes()[16:24])
+        assert width < 3000 and height < 3000
+
+
+def test_a_sweep_over_two_numbers_has_curves_and_a_heat_map(tmp_path):
+    two = ("--sweep=learning_rate=0.01,0.1", "--sweep=init_scale=0.5,1", "--sweep=seed=0:2")
+    status, _, err = sweep(*two, "--hidden=4", "--epochs=1", "--quiet", f"--run_dir={tmp_path / 'run'}")
+    assert (status, err) == (0, "")
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"curves.png", "heat_map.png"}
+
+
+def test_intervals_of_many_networks_need_no_more_memory_at_once(monkeypatch):
+    numbers = np.random.default_rng(0).normal(size=50).tolist()
+    whole = tables._figures(numbers)
+    monkeypatch.setattr(tables, "AT_ONCE", 500)  # ten resamples
+    assert tables._figures(numbers) == whole

@@ -16,8 +16,9 @@ import scripts
 
 from experiments import flags
 from experiments.cli import BadInput
-from experiments.runs import LOCK, Run
+from experiments.runs import LOCK, Run, find_run
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
+from twolayer.datasets import mnist_family
 
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
 TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
@@ -137,9 +138,9 @@ def uninterrupted(tmp_path_factory):
     return read(run_dir)
 
 
-def interrupt(run_dir, number, epochs=1):
+def interrupt(run_dir, number, epochs=1, arguments=LONG):
     """Send a signal once the run has logged so many epochs; returns (exit status, stderr)."""
-    process = start(*LONG, f"--run_dir={run_dir}")
+    process = start(*arguments, f"--run_dir={run_dir}")
     metrics, deadline = run_dir / "metrics.jsonl", time.monotonic() + 120
     while not metrics.exists() or len(metrics.read_text().splitlines()) < epochs:
         assert process.poll() is None and time.monotonic() < deadline
@@ -171,6 +172,20 @@ def test_a_killed_run_continues_to_the_same_bits(tmp_path, uninterrupted):
     assert metrics[:25] == before, "it went on from a checkpoint, with the seconds of then"
     assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
     assert without_seconds(metrics) == without_seconds(uninterrupted[1])
+
+
+def test_a_run_continues_on_other_devices_to_the_same_within_rounding(tmp_path):
+    exact = ("--hidden=16", "--epochs=200", "--nofigures", "--quiet", "--precision=float64")
+    assert train(*exact, f"--run_dir={tmp_path / 'whole'}")[0] == 0
+    interrupt(tmp_path / "cut", signal.SIGTERM, arguments=exact)
+    before = read_metrics(tmp_path / "cut")
+    assert len(before) < 200
+    status, _, err = train(*exact, "--mesh=hidden=2", f"--run_dir={tmp_path / 'cut'}", JAX_NUM_CPU_DEVICES="2")
+    assert status == 0, err
+    assert read_metrics(tmp_path / "cut", len(before)) == before, "it went on, and did not begin again"
+    with np.load(tmp_path / "whole" / "params.npz") as one, np.load(tmp_path / "cut" / "params.npz") as two:
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-9, atol=1e-11)
 
 
 def test_of_a_damaged_checkpoint_the_one_before_is_used(tmp_path, uninterrupted):
@@ -286,13 +301,13 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
 
 
-@pytest.mark.parametrize("text", ['{"epoch": 1}\n', '{"epoch": 1}\n{"epo\n{"epoch": 3}\n', None])
-def test_metrics_that_are_lost_are_not_gone_on_from(text, tmp_path):
-    if text:
-        (tmp_path / "metrics.jsonl").write_text(text)
+@pytest.mark.parametrize("content", [b'{"epoch": 1}\n', b'{"epoch": 1}\n{"epo\n{"epoch": 3}\n', b"\xfb" * 9, None])
+def test_metrics_that_are_lost_are_not_gone_on_from(content, tmp_path):
+    if content:
+        (tmp_path / "metrics.jsonl").write_bytes(content)
     with pytest.raises(BadInput, match="is damaged"):
         Run(tmp_path, {"status": "running"}).keep_metrics(3)
-    assert not text or (tmp_path / "metrics.jsonl").read_text() == text
+    assert not content or (tmp_path / "metrics.jsonl").read_bytes() == content
 
 
 def test_a_name_too_long_for_a_folder_is_refused():
@@ -353,6 +368,25 @@ def test_a_run_that_another_process_has_finished_meanwhile_is_not_begun_again(tm
         stale.create()
 
 
+def test_a_run_that_another_process_has_begun_meanwhile_with_other_flags_is_left_alone(tmp_path):
+    stale = find_run(tmp_path / "run", {"hidden": 8, "quiet": True}, ("quiet",))
+    other = find_run(tmp_path / "run", {"hidden": 9, "quiet": False}, ("quiet",))
+    other.create()
+    os.close(other._lock_file)  # it has ended
+    with pytest.raises(BadInput, match=r"--hidden is 9 there and 8 here\)"):
+        stale.create()
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path):
+    other = ("--dataset=teacher", "--loss=quadratic", "--output=identity")
+    assert train(*other, *QUICK, "--epochs=1", f"--run_dir={tmp_path / 'run'}")[0] == 0
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest |= {"status": "interrupted", "data_sha256": "0" * 64}
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    found = train(*other, *QUICK, "--epochs=1", f"--run_dir={tmp_path / 'run'}")
+    assert_refused(found, "was begun on other data", "000000000000 there")
+
+
 def test_tensorboard_files_hold_the_metrics(tmp_path):
     pytest.importorskip("tensorboardX")
     assert train(*QUICK, f"--run_dir={tmp_path / 'run'}", "--tensorboard")[0] == 0
@@ -390,6 +424,7 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--elastic=-1", ("--elastic", "0")),
         ("--averaging=1", ("averaging",)),
         ("--elastic_norm=none", ("--elastic_norm", "--elastic")),
+        ("--hidden=1000000000", ("GiB on a device", "fewer hidden units")),
         ("--loss=binary_cross_entropy", ("binary_cross_entropy", "--output=identity")),
     ],
 )
@@ -404,10 +439,30 @@ def test_bad_places_get_one_line(tmp_path):
     assert_refused(train(*QUICK, f"--run_dir={file / 'run'}"), "cannot write", str(file))
     assert_refused(train(*QUICK, f"--run_dir={tmp_path}"), "not a run", str(tmp_path))
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "manifest.json").write_text("{")
-    assert_refused(train(*QUICK, f"--run_dir={tmp_path / 'run'}"), "manifest")
+    for text in ("{", '{"flags": null, "status": "running"}'):
+        (tmp_path / "run" / "manifest.json").write_text(text)
+        assert_refused(train(*QUICK, f"--run_dir={tmp_path / 'run'}"), "manifest")
     missing = f"--source_dir={tmp_path / 'nowhere'}"
     assert_refused(train("--dataset=mnist", missing, f"--data_dir={tmp_path / 'data'}", *QUICK), "nowhere")
+
+
+def test_wrong_archives_and_a_corrupt_cache_get_one_line_and_train_nothing(tmp_path):
+    places = (
+        f"--source_dir={tmp_path / 'archives'}",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--run_dir={tmp_path / 'run'}",
+    )
+    (tmp_path / "archives").mkdir()
+    for name in mnist_family.ARCHIVES:
+        (tmp_path / "archives" / name).write_bytes(b"damaged")
+    assert_refused(train("--dataset=mnist", *places, *QUICK), "of mnist but 7 bytes")
+    assert {path.name for path in tmp_path.iterdir()} == {"archives"}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist.npz").write_bytes(b"damaged")
+    status, out, err = train("--dataset=mnist", *places, *QUICK)
+    warning, error = err.splitlines()
+    assert (status, out) == (1, "") and "is corrupt or unreadable" in warning and "of mnist but 7 bytes" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_teaches_and_imports_nothing_heavy():

@@ -137,7 +137,7 @@ def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     """What a process was at when it ended; `before` is the stamp of its manifest when it began."""
     starting, training, writing, finishing = PHASES
     manifest = run / "manifest.json"
-    if _stamp(manifest) == before or json.loads(manifest.read_text())["status"] == "new":
+    if _stamp(manifest) == before or json.loads(manifest.read_text()).get("compile_seconds") is None:
         return starting
     if any(run.glob("params.npz")) or any(run.glob(".params.npz.*")):
         return finishing

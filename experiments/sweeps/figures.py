@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from experiments.figures import BLUE, DPI, PALE, RED, save
 
 MOST_GROUPS = 8
+MOST_LABELS = 24  # of an axis of the heat map, which grows no further
 COLOURS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 BAND = (0.25, 0.75)
 
@@ -57,12 +58,14 @@ def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
         if entry[shown]:
             cells.setdefault((entry[y], entry[x]), []).append(entry[shown]["mean"])
     grid = np.array([[np.mean(cells[b, a]) if (b, a) in cells else np.nan for a in xs] for b in ys])
-    figure = Figure(figsize=(2.2 + 0.6 * len(xs), 1.6 + 0.5 * len(ys)), dpi=DPI, layout="constrained")
+    size = 2.2 + 0.6 * min(len(xs), MOST_LABELS), 1.6 + 0.5 * min(len(ys), MOST_LABELS)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axis = figure.subplots()
     axis.set_facecolor(PALE)
     image = axis.imshow(grid, cmap="viridis" if accuracy else "viridis_r", aspect="auto", origin="lower")
-    axis.set_xticks(range(len(xs)), [_short(value) for value in xs], rotation=45)
-    axis.set_yticks(range(len(ys)), [_short(value) for value in ys])
+    every_x, every_y = (-(-len(values) // MOST_LABELS) for values in (xs, ys))
+    axis.set_xticks(range(0, len(xs), every_x), [_short(value) for value in xs[::every_x]], rotation=45)
+    axis.set_yticks(range(0, len(ys), every_y), [_short(value) for value in ys[::every_y]])
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.set_title(f"mean {shown.replace('_', ' ')}", loc="left", fontsize=10)

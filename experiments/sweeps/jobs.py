@@ -231,6 +231,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         start = _start(part.flags["init"], sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
+        jobs.check_fits(shapes, places, mesh)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
     train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=plan.noise[0], where=everywhere)

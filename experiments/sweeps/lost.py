@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Num
@@ -44,9 +45,10 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
     """Of each initialisation and width: how many networks have a dead output on the test images before any step.
 
     Args:
-      flags: of the networks, of which --init_scale, --output_bias and --activation count.
+      flags: of the networks, of which --init_scale, --output_bias, --activation and --precision count.
     """
-    own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"]}
+    parameters, _, _ = jobs.PRECISIONS[flags["precision"]]
+    own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": jnp.dtype(parameters)}
     result, test = [], training.place(*data.test)
     for scheme, hidden in dict.fromkeys((cell["init"], cell["hidden"]) for cell in found):
 

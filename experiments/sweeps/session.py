@@ -102,7 +102,7 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
         pace.epoch_seconds = (time.perf_counter() - began) / new
         seconds += pace.epoch_seconds * new
         progress.update(part.real * new)
-        progress.set_postfix({"part": part.index, "valid": f"{np.nanmedian(history.valid_loss[epoch - 1]):.4f}"})
+        _show(progress, part, history.valid_loss[epoch - 1])
         stop = processes.any_of(interrupts.received is not None)
         due = processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS)
         if epoch < epochs and (stop or due):
@@ -111,11 +111,21 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
             saved = time.monotonic()
             if stop:
                 return False
-    rows = _rows(part, job, state, history, score, seconds)
+    rows = _rows(part, job, state, history, score, seconds, engine(part, programs.shared))
     if processes.first():
         tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True
+
+
+def engine(part: Part, shared: bool) -> str:
+    """How the networks of a part got their gradients."""
+    return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
+
+
+def _show(progress: tqdm, part: Part, losses: np.ndarray) -> None:
+    finite = losses[np.isfinite(losses)]
+    progress.set_postfix({"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"})
 
 
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
@@ -140,7 +150,13 @@ def _score(job: StackJob) -> Callable:
 
 
 def _rows(
-    part: Part, job: StackJob, state: segments.State, history: segments.Metrics, score: Callable, seconds: float
+    part: Part,
+    job: StackJob,
+    state: segments.State,
+    history: segments.Metrics,
+    score: Callable,
+    seconds: float,
+    engine: str,
 ) -> tuple[pa.Table, pa.Table]:
     """(a row for each network and epoch, a row for each network). Time is shared evenly within a part."""
     with jax.set_mesh(job.mesh):
@@ -159,6 +175,7 @@ def _rows(
     networks = {"network": numbers[: part.real]}
     networks |= {name: values[: part.real] for name, values in swept.items()}
     networks |= {
+        "engine": [engine] * part.real,
         "status": [STATUSES[int(number)] for number in status[: part.real]],
         "epochs": kept,
         "best_epoch": at,

@@ -14,6 +14,7 @@ from experiments.runs import Run
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CONFIDENCE, RESAMPLES = 0.95, 2000
+AT_ONCE = 10**7  # resampled numbers in memory
 SUMMARISED = ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_dead_outputs", "test_lost_classes")
 
 
@@ -99,9 +100,8 @@ def _figures(values: list[float | None]) -> dict | None:
     mean, alone = float(numbers.mean()), len(numbers) == 1
     interval = None if alone else (mean, mean)
     if not (numbers == numbers[0]).all():
-        result = stats.bootstrap(
-            (numbers,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
-        )
+        options = {"confidence_level": CONFIDENCE, "n_resamples": RESAMPLES, "method": "percentile", "rng": 0}
+        result = stats.bootstrap((numbers,), np.mean, batch=max(1, AT_ONCE // len(numbers)), **options)
         interval = tuple(map(float, result.confidence_interval))
     return {
         "n": len(numbers),

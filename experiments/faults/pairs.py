@@ -1,0 +1,120 @@
+"""Two processes on this machine that are one job: the result of one process, and no survivor that waits for ever."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from experiments import cli
+from experiments.faults.kills import ROOT, SILENT, differences
+
+MESH = "--mesh=hidden=2"
+LOSSES = tuple((process, number) for number in (signal.SIGKILL, signal.SIGSTOP) for process in (0, 1))
+PATIENCE = 120.0  # seconds for a start, and for the end of the survivor
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """One process that got a signal, and what became of the other.
+
+    Attributes:
+      process: 0 is the first, which writes.
+      seconds: from the signal to the end of the other; None if it did not end.
+      status, said: the other's exit status and its last line.
+      differs: what is not as in the run of one process, once the command was repeated.
+    """
+
+    process: int
+    signal: str
+    seconds: float | None
+    status: int | None
+    said: str
+    differs: list[str]
+
+
+def whole(flags: Sequence[str], place: pathlib.Path) -> list[str]:
+    """Train with one process and two devices, and with two processes; returns what differs between the results.
+
+    Raises:
+      BadInput: a run fails.
+    """
+    alone = _start([*flags, MESH], place / "one", JAX_NUM_CPU_DEVICES="2")
+    _must_end([alone])
+    _must_end(_both(flags, place / "two"))
+    return differences(place / "one" / "run", place / "two" / "run")
+
+
+def lost(flags: Sequence[str], place: pathlib.Path, one: pathlib.Path, process: int, number: signal.Signals) -> Loss:
+    """Train with two processes of which one gets a signal after its first checkpoint; then repeat the command.
+
+    Args:
+      one: where one process has trained the same.
+
+    Raises:
+      BadInput: a run fails by itself.
+    """
+    both = _both(flags, place)
+    _until_checkpoint(place / "run", both)
+    worker = _worker(both[process])
+    os.kill(worker, number)
+    began, survivor = time.perf_counter(), both[1 - process]
+    try:
+        _, said = survivor.communicate(timeout=PATIENCE)
+        seconds = time.perf_counter() - began
+    except subprocess.TimeoutExpired:
+        survivor.kill()
+        said, seconds = "", None
+    for left in (worker, both[process].pid):
+        _kill(left)
+    both[process].communicate()
+    told = [line for line in said.splitlines() if line.startswith("error: ")]
+    _must_end(_both(flags, place))
+    differs = differences(one / "run", place / "run")
+    status = None if seconds is None else survivor.returncode
+    return Loss(process, number.name, seconds, status, told[-1] if told else "", differs)
+
+
+def _both(flags: Sequence[str], place: pathlib.Path) -> list[subprocess.Popen]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"--coordinator_address=127.0.0.1:{free.getsockname()[1]}"
+    job = [*flags, MESH, address, "--num_processes=2"]
+    return [_start([*job, f"--process_id={number}"], place) for number in range(2)]
+
+
+def _start(flags: Sequence[str], place: pathlib.Path, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "experiments.train", *flags, "--quiet", "--nofigures"]
+    places = [f"--data_dir={(place.parent / 'data').absolute()}", f"--run_dir={(place / 'run').absolute()}"]
+    return subprocess.Popen([*command, *places], cwd=ROOT, env=os.environ | environment, **SILENT)
+
+
+def _must_end(processes: Sequence[subprocess.Popen]) -> None:
+    for process in processes:
+        _, said = process.communicate()
+        if process.returncode:
+            raise cli.BadInput(f"a run of two devices failed with status {process.returncode}: {said.strip()}")
+
+
+def _until_checkpoint(run: pathlib.Path, both: Sequence[subprocess.Popen]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not list(run.glob("checkpoints/*.sha256")):
+        if any(process.poll() is not None for process in both) or time.monotonic() > deadline:
+            raise cli.BadInput("a run of two processes ended by itself, or has no checkpoint; give more --epochs")
+        time.sleep(0.01)
+
+
+def _worker(process: subprocess.Popen) -> int:
+    """The child that does the work of a process of several."""
+    return int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
