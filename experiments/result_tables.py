@@ -54,7 +54,7 @@ def endurance() -> str:
     flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
     rows = [
         (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs, over {len(result['runs'])} runs", f"{equal} equal"),
-        *_pairs(result["pairs"]),
+        *_pairs(result.get("pairs")),
         *(
             (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
             for kind, found in result["damages"].items()
@@ -63,7 +63,9 @@ def endurance() -> str:
     return _table(("", "outcome"), rows)
 
 
-def _pairs(pairs: dict) -> list[tuple[str, str]]:
+def _pairs(pairs: dict | None) -> list[tuple[str, str]]:
+    if not pairs:
+        return []
     rows = [("two processes on loopback, beside one with two devices", "equal" if pairs["equal"] else "different")]
     for number in dict.fromkeys(one["signal"] for one in pairs["lost"]):
         mine = [one for one in pairs["lost"] if one["signal"] == number]
@@ -91,9 +93,17 @@ def output_relu() -> str:
                 (f"{data}, {start['init']}", _interval(start["dead_output"]), *shares, str(result["flags"]["epochs"]))
             )
     header = ("K = 128", "dead output before a step", "class lost, cross-entropy", "class lost, quadratic", "epochs")
-    expected = [100 * _read(name)["expected_at_the_start"] for name in ("output_relu", "output_relu_mnist")]
+    digits, mnist = _read("output_relu"), _read("output_relu_mnist")
+    expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
     note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST."
-    return _table(header, rows) + note + " 95 % intervals.\n"
+    note += " 95 % intervals. Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
+    return _table(header, rows) + f"{note}.\n{_machine(mnist)}"
+
+
+def _cells_and_time(result: dict) -> str:
+    cells, data = len(result["cells"]), result["flags"]["dataset"]
+    seconds = result["training_seconds"] / cells
+    return f"{seconds:.0f} s for each of the {cells} cells on {data}"
 
 
 def _interval(share: dict) -> str:
