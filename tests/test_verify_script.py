@@ -21,7 +21,7 @@ from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
 from twolayer import activations, datasets, gradients, losses, network, verification
-from twolayer.verification.verdict import LEAVES, STEPS, Cause, StepVerdict, Verdict
+from twolayer.verification.verdict import Cause, LEAVES, Program, STEPS, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
 HOMEWORK = """\
@@ -279,6 +279,13 @@ def test_quiet_is_the_verdict_alone(homework, verdict, capsys):
         "WRONG at dZ1: Something",
         "homework.py: cross_entropy, output relu, mean; 0.0 s",
     ]
+
+
+def test_a_program_that_is_wrong_is_not_said_to_be_a_loss_that_agrees(homework, verdict, capsys):
+    verdict("wrong", loss="your own loss is the declared one", program=(Program("float32", "wrong", reason="off"),))
+    command.run(Options(derivation=homework(), quiet=True))
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "WRONG: the formula is not refuted, but in float32 the program is off by more than rounding"
 
 
 def test_the_json_and_the_report_say_what_was_checked(homework, verdict, tmp_path):

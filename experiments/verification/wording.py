@@ -134,8 +134,6 @@ def _wrong(verdict: Verdict) -> str:
         return f"{found[0][0].text.rstrip('.')}; the first of {len(found[0])} errors"
     if found:
         return found[0][0].text
-    if verdict.loss:
-        return verdict.loss
     programs = [part for part in verdict.program if part.verdict == "wrong"]
     if programs and not (verdict.formula and verdict.formula.verdict == "wrong"):
         return f"the formula is not refuted, but in {programs[0].precision} the program is off by more than rounding"
