@@ -21,7 +21,7 @@ from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
 from twolayer import activations, datasets, gradients, losses, network, verification
-from twolayer.verification.verdict import Cause, LEAVES, Program, STEPS, StepVerdict, Verdict
+from twolayer.verification.verdict import LEAVES, STEPS, Cause, Program, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
 HOMEWORK = """\
