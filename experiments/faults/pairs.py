@@ -1,5 +1,6 @@
 """Two processes on this machine that are one job: the result of one process, and no survivor that waits for ever."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from experiments import cli
 from experiments.faults.kills import ROOT, SILENT, differences
@@ -43,9 +44,10 @@ def whole(flags: Sequence[str], place: pathlib.Path) -> list[str]:
     Raises:
       BadInput: a run fails.
     """
-    alone = _start([*flags, MESH], place / "one", JAX_NUM_CPU_DEVICES="2")
-    _must_end([alone])
-    _must_end(_both(flags, place / "two"))
+    with _running([_start([*flags, MESH], place / "one", JAX_NUM_CPU_DEVICES="2")]) as alone:
+        _must_end(alone)
+    with _both(flags, place / "two") as both:
+        _must_end(both)
     return differences(place / "one" / "run", place / "two" / "run")
 
 
@@ -58,33 +60,43 @@ def lost(flags: Sequence[str], place: pathlib.Path, one: pathlib.Path, process: 
     Raises:
       BadInput: a run fails by itself.
     """
-    both = _both(flags, place)
-    _until_checkpoint(place / "run", both)
-    worker = _worker(both[process])
-    os.kill(worker, number)
-    began, survivor = time.perf_counter(), both[1 - process]
-    try:
-        _, said = survivor.communicate(timeout=PATIENCE)
-        seconds = time.perf_counter() - began
-    except subprocess.TimeoutExpired:
-        survivor.kill()
-        said, seconds = "", None
-    for left in (worker, both[process].pid):
-        _kill(left)
-    both[process].communicate()
+    with _both(flags, place) as both:
+        _until_checkpoint(place / "run", both)
+        worker, survivor = _worker(both[process]), both[1 - process]
+        os.kill(worker, number)
+        began, seconds, said = time.perf_counter(), None, ""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, said = survivor.communicate(timeout=PATIENCE)
+            seconds = time.perf_counter() - began
+        status = survivor.returncode
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)  # one that is stopped does not end with its parent
+    with _both(flags, place) as again:
+        _must_end(again)
     told = [line for line in said.splitlines() if line.startswith("error: ")]
-    _must_end(_both(flags, place))
-    differs = differences(one / "run", place / "run")
-    status = None if seconds is None else survivor.returncode
-    return Loss(process, number.name, seconds, status, told[-1] if told else "", differs)
+    return Loss(
+        process, number.name, seconds, status, told[-1] if told else "", differences(one / "run", place / "run")
+    )
 
 
-def _both(flags: Sequence[str], place: pathlib.Path) -> list[subprocess.Popen]:
+@contextlib.contextmanager
+def _running(processes: list[subprocess.Popen]) -> Iterator[list[subprocess.Popen]]:
+    """None of them is left running."""
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.stderr.close()
+            process.wait()
+
+
+def _both(flags: Sequence[str], place: pathlib.Path) -> contextlib.AbstractContextManager[list[subprocess.Popen]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"--coordinator_address=127.0.0.1:{free.getsockname()[1]}"
     job = [*flags, MESH, address, "--num_processes=2"]
-    return [_start([*job, f"--process_id={number}"], place) for number in range(2)]
+    return _running([_start([*job, f"--process_id={number}"], place) for number in range(2)])
 
 
 def _start(flags: Sequence[str], place: pathlib.Path, **environment: str) -> subprocess.Popen:
@@ -111,10 +123,3 @@ def _until_checkpoint(run: pathlib.Path, both: Sequence[subprocess.Popen]) -> No
 def _worker(process: subprocess.Popen) -> int:
     """The child that does the work of a process of several."""
     return int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
