@@ -47,13 +47,16 @@ def main() -> int:
     if not FLAGS.batch_size <= FLAGS.examples <= len(data.train.x):
         most = f"{len(data.train.x):,}"
         raise cli.BadInput(f"--examples={FLAGS.examples}: between --batch_size and the {most} of --dataset={data.name}")
+    meshes = [text.replace("/", ",") for text in FLAGS.meshes]
+    for mesh in meshes:
+        jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     cases = costs.cases(
         widths=_integers("widths"),
         networks=_integers("networks"),
         stacked_widths=_integers("stacked_widths"),
         most_units=FLAGS.most_units,
         split_width=FLAGS.split_width,
-        meshes=[text.replace("/", ",") for text in FLAGS.meshes],
+        meshes=meshes,
     )
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
     prepared = [costs.prepare(case, data, FLAGS.examples, FLAGS.batch_size) for case in bar]

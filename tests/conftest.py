@@ -1,6 +1,18 @@
 """Strictness for every test: annotated shapes are checked, and nothing is broadcast or rounded in silence."""
 
-import jaxtyping
+import os
+import shutil
+import tempfile
+
+# One folder of compiled programs for all processes of a session, those of the scripts too: JAX reads where it is when it
+# is imported, and the workers of a session inherit it.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    PROGRAMS = tempfile.mkdtemp(prefix="twolayer-tests-")
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": PROGRAMS, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
+else:
+    PROGRAMS = None  # another process of the session, or the user, has made it
+
+import jaxtyping  # noqa: E402
 
 # Before anything imports the package: from here on every call checks its arguments against their annotations. An int
 # will do for a float, as it does for type checkers.
@@ -19,6 +31,11 @@ jax.config.update("jax_num_cpu_devices", 8)
 # The same examples in every run, so a red test stays red; no deadline, because each new shape compiles.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_unconfigure():
+    if PROGRAMS:
+        shutil.rmtree(PROGRAMS, ignore_errors=True)
 
 
 @pytest.fixture

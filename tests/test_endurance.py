@@ -24,17 +24,17 @@ def place(tmp_path_factory):
 
 def test_nothing_is_lost_and_the_file_says_so(tmp_path):
     file = tmp_path / "endurance.json"
-    small = ("--kills=3", "--terms=1", "--damages=12", "--epochs=400", "--nopairs", "--quiet")
+    small = ("--kills=2", "--terms=1", "--damages=12", "--epochs=200", "--nopairs", "--quiet")
     status, out, err = scripts.run("endurance", *small, f"--json={file}")
     assert (status, err) == (0, ""), err
     result = json.loads(file.read_text())
     assert result["nothing_lost"] and all(run["equal"] for run in result["runs"])
-    assert sorted(kill["signal"] for kill in result["kills"]) == ["SIGKILL"] * 3 + ["SIGTERM"]
-    assert sum(result["phases"].values()) == 4
+    assert sorted(kill["signal"] for kill in result["kills"]) == ["SIGKILL"] * 2 + ["SIGTERM"]
+    assert sum(result["phases"].values()) == 3
     assert set(result["damages"]) == {"checkpoint", "prepared data", "params.npz"}
     for count in result["damages"].values():
         assert sum(count.values()) == 12 and count["silently used"] == 0
-    assert "3 SIGKILL, 1 SIGTERM" in out and "silently used" in out
+    assert "2 SIGKILL, 1 SIGTERM" in out and "silently used" in out
     assert str(tmp_path) not in json.dumps(result | {"argv": None})
 
 

@@ -59,6 +59,7 @@ def crowded(script, *arguments, most):
         f"runpy.run_module('experiments.{script}', run_name='__main__', alter_sys=True)\n"
     )
     environment = {name: value for name, value in os.environ.items() if name not in scripts.OWN}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # it finds no room either, and says so
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, cwd=scripts.ROOT, env=environment, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout, done.stderr
