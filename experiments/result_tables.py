@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-# What was wanted of the benchmark, by hidden units: times our epoch, and percent of the limit (experiments/benchmark.py).
+# What was wanted of the benchmark, by hidden units: times our epoch, and percent of the limit.
 RATIOS, SHARES = {32: 3.0, 128: 2.0, 800: 1.5}, {128: 80.0, 800: 80.0}
 ROOT = pathlib.Path(__file__).parent.parent
 

@@ -4,15 +4,15 @@ import os
 import shutil
 import tempfile
 
-# One folder of compiled programs for all processes of a session, those of the scripts too: JAX reads where it is when it
-# is imported, and the workers of a session inherit it.
+# One folder of compiled programs for all processes of a session, those of the scripts too. JAX reads where it is when
+# it is imported, and the workers of a session inherit it.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     PROGRAMS = tempfile.mkdtemp(prefix="twolayer-tests-")
     os.environ |= {"JAX_COMPILATION_CACHE_DIR": PROGRAMS, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
 else:
     PROGRAMS = None  # another process of the session, or the user, has made it
 
-import jaxtyping  # noqa: E402
+import jaxtyping
 
 # Before anything imports the package: from here on every call checks its arguments against their annotations. An int
 # will do for a float, as it does for type checkers.
