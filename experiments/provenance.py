@@ -31,7 +31,9 @@ def _git() -> dict[str, object] | None:
     root = pathlib.Path(__file__).parent
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        # Without locks, of which a run that is killed meanwhile would leave one behind.
+        command = ["git", "--no-optional-locks", *arguments]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", pathlib.Path(__file__).name)  # else the repository is another's

@@ -16,9 +16,9 @@ moved: so here it is at 50, at 30, and nowhere. Squared loss, 6,000 epochs, batc
 over the ten outputs.
 
 A network takes half a minute to two minutes of a core of an AMD EPYC. Ours, with label noise, 5 repetitions, H = 4 to
-20: each mean within 3 standard errors of the published one, the peak at H = 14. With weight reuse, 2 chains: the loss at
-H = 50 is 3.4 times that at 51 (published: 3.5); with the switch at 30, the loss there is 2.4 times that at 31; without
-reuse it falls all the way.
+20: each mean within 3 standard errors of the published one, the peak at H = 14. With weight reuse, 2 chains: the loss
+at H = 50 is 3.4 times that at 51 (published: 3.5); with the switch at 30, the loss there is 2.4 times that at 31;
+without reuse it falls all the way.
 """
 
 import dataclasses
