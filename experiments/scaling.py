@@ -48,8 +48,6 @@ def main() -> int:
         most = f"{len(data.train.x):,}"
         raise cli.BadInput(f"--examples={FLAGS.examples}: between --batch_size and the {most} of --dataset={data.name}")
     meshes = [text.replace("/", ",") for text in FLAGS.meshes]
-    for mesh in meshes:
-        jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     cases = costs.cases(
         widths=_integers("widths"),
         networks=_integers("networks"),
@@ -58,6 +56,8 @@ def main() -> int:
         split_width=FLAGS.split_width,
         meshes=meshes,
     )
+    for mesh in meshes:
+        jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
     prepared = [costs.prepare(case, data, FLAGS.examples, FLAGS.batch_size) for case in bar]
     times: list[list[float]] = [[] for _ in cases]
