@@ -1,10 +1,10 @@
 """Is anything lost? A run that is killed again and again, processes that lose each other, and files that are damaged.
 
-  python -m experiments.endurance --kills=5 --damages=20 --nopairs           a look, half a minute
-  python -m experiments.endurance --json=docs/results/endurance.json         the measurement
+  python -m experiments.endurance --kills=5 --damages=20 --epochs=6000 --nopairs    a look, a minute
+  python -m experiments.endurance --json=docs/results/endurance.json                the measurement
 
-The second takes about 4 minutes on 2 CPU cores. A run on the digits is trained once and left alone. The same run is
-then started in another directory and gets a signal at a random moment, again and again: SIGKILL, and SIGTERM between.
+The second takes about 10 minutes on 2 CPU cores. A run on the digits is trained once and left alone; it is long enough
+to take all the signals in one life. The same run is then started in another directory and gets a signal at a random moment, again and again: SIGKILL, and SIGTERM between.
 The moments are uniform over half as much again as a start needs to its first checkpoint, so start-up, training, the
 writing of checkpoints and the end are all met. A run that ends before its signal is compared with the one that was left
 alone, and another begins; after the last signal it trains to its end. Parameters and metrics must be the same bits.
@@ -40,7 +40,7 @@ flags.DEFINE_integer("terms", 10, "How many SIGTERMs among them.", lower_bound=0
 flags.DEFINE_integer("damages", 200, "Damages of each kind of file.", lower_bound=0)
 flags.DEFINE_bool("pairs", True, "Also two processes, of which one is lost.")
 flags.DEFINE_integer("hidden", 16, "Hidden units of the run.", lower_bound=1)
-flags.DEFINE_integer("epochs", 6000, "Its epochs.", lower_bound=1)
+flags.DEFINE_integer("epochs", 60000, "Its epochs.", lower_bound=1)
 flags.DEFINE_integer("checkpoint_every", 25, "Epochs between its checkpoints.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides the moments and the damages.", lower_bound=0)
 flags.DEFINE_string("json", "runs/endurance.json", "Where the numbers go.")
