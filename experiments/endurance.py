@@ -4,10 +4,11 @@
   python -m experiments.endurance --json=docs/results/endurance.json                the measurement
 
 The second takes about 10 minutes on 2 CPU cores. A run on the digits is trained once and left alone; it is long enough
-to take all the signals in one life. The same run is then started in another directory and gets a signal at a random moment, again and again: SIGKILL, and SIGTERM between.
-The moments are uniform over half as much again as a start needs to its first checkpoint, so start-up, training, the
-writing of checkpoints and the end are all met. A run that ends before its signal is compared with the one that was left
-alone, and another begins; after the last signal it trains to its end. Parameters and metrics must be the same bits.
+to take all the signals in one life. The same run is then started in another directory and gets a signal at a random
+moment, again and again: SIGKILL, and SIGTERM between. The moments are uniform over half as much again as a start needs
+to its first checkpoint, so start-up, training, the writing of checkpoints and the end are all met. A run that ends
+before its signal is compared with the one that was left alone, and another begins; after the last signal it trains to
+its end. Parameters and metrics must be the same bits.
 
 Two processes on this machine then train the same run together. It must have the bits of one process with two devices;
 when either is killed or stopped after the first checkpoint, the other must end within a minute and say why; and the
