@@ -1,6 +1,6 @@
 """Is anything lost? A run that is killed again and again, processes that lose each other, and files that are damaged.
 
-  python -m experiments.endurance --kills=5 --damages=20 --epochs=6000 --nopairs    a look, a minute
+  python -m experiments.endurance --kills=5 --damages=20 --epochs=2000 --nopairs    a look, a minute
   python -m experiments.endurance --json=docs/results/endurance.json                the measurement
 
 The second takes about 10 minutes on 2 CPU cores. A run on the digits is trained once and left alone; it is long enough
@@ -40,8 +40,8 @@ flags.DEFINE_integer("kills", 50, "How many SIGKILLs.", lower_bound=0)
 flags.DEFINE_integer("terms", 10, "How many SIGTERMs among them.", lower_bound=0)
 flags.DEFINE_integer("damages", 200, "Damages of each kind of file.", lower_bound=0)
 flags.DEFINE_bool("pairs", True, "Also two processes, of which one is lost.")
-flags.DEFINE_integer("hidden", 16, "Hidden units of the run.", lower_bound=1)
-flags.DEFINE_integer("epochs", 60000, "Its epochs.", lower_bound=1)
+flags.DEFINE_integer("hidden", 800, "Hidden units of the run.", lower_bound=1)
+flags.DEFINE_integer("epochs", 12000, "Its epochs.", lower_bound=1)
 flags.DEFINE_integer("checkpoint_every", 25, "Epochs between its checkpoints.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides the moments and the damages.", lower_bound=0)
 flags.DEFINE_string("json", "runs/endurance.json", "Where the numbers go.")
