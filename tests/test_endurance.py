@@ -24,7 +24,7 @@ def place(tmp_path_factory):
 
 def test_nothing_is_lost_and_the_file_says_so(tmp_path):
     file = tmp_path / "endurance.json"
-    small = ("--kills=2", "--terms=1", "--damages=12", "--epochs=200", "--nopairs", "--quiet")
+    small = ("--hidden=16", "--kills=2", "--terms=1", "--damages=12", "--epochs=200", "--nopairs", "--quiet")
     status, out, err = scripts.run("endurance", *small, f"--json={file}")
     assert (status, err) == (0, ""), err
     result = json.loads(file.read_text())
