@@ -16,8 +16,8 @@ the field as it is, a seventh stronger, was better on the validation images. The
 go, nor whether the row "elastic" has them; "headline" has small ones, and stands beside that row. Rows with "output
 relu" are the author's network, with a ReLU on its output too. We found none published.
 
-An epoch with elastic distortions takes 2.3 to 3 s on one core of an AMD EPYC, a network of 200 epochs 8 to 10 minutes,
-all rows five hours of a core. docs/results.md has ours.
+An epoch with elastic distortions takes 2.3 to 3 s on one core of an AMD EPYC, a network of 400 epochs a quarter of an
+hour, all rows six hours of a core. docs/results.md has ours.
 """
 
 import dataclasses
