@@ -10,9 +10,10 @@ to its first checkpoint, so start-up, training, the writing of checkpoints and t
 before its signal is compared with the one that was left alone, and another begins; after the last signal it trains to
 its end. Parameters and metrics must be the same bits.
 
-Two processes on this machine then train the same run together. It must have the bits of one process with two devices;
-when either is killed or stopped after the first checkpoint, the other must end within a minute and say why; and the
-same command again must come to the same bits.
+Two processes on this machine then train a narrow run together, of 16 units, which must have the bits of one process
+with two devices (wide ones are rounded otherwise where a process finds another number of cores). When either is killed
+or stopped after the first checkpoint, the other must end within a minute and say why; and the same command again must
+come to the same bits.
 
 Then bits are flipped and files cut short: in the newest checkpoint, in the prepared data and in params.npz. Each is
 read as the project reads it. It must be refused (detected) or come back unchanged (harmless), never be used in silence.
@@ -32,7 +33,7 @@ from experiments import cli
 from experiments.files import writable
 
 FLAGS = flags.FLAGS
-PAIR_EPOCHS = 400  # of the run that two processes train
+PAIR = {"hidden": 16, "epochs": 400, "checkpoint_every": 20}  # the run that two processes train
 MINUTE = 60.0  # seconds in which a survivor must have ended
 TRAINING = ("hidden", "epochs", "checkpoint_every")
 
@@ -109,11 +110,10 @@ def _pairs(place: pathlib.Path) -> dict[str, object]:
     from experiments.faults import pairs
 
     place.mkdir()
-    epochs = min(FLAGS.epochs, PAIR_EPOCHS)
-    training = [f"--hidden={FLAGS.hidden}", f"--epochs={epochs}", f"--checkpoint_every={FLAGS.checkpoint_every}"]
-    differs, found = pairs.whole(training, place), []
+    training = [f"--{name}={value}" for name, value in PAIR.items()]
+    differs, found = pairs.together(training, place), []
     for number, (process, name) in enumerate(tqdm(pairs.LOSSES, unit="loss", disable=FLAGS.quiet)):
-        loss = pairs.lost(training, place / f"lost-{number}", place / "one", process, name)
+        loss = pairs.lost(training, place / f"lost-{number}", place / "two", process, name)
         well = loss.seconds is not None and loss.seconds < MINUTE and loss.status == cli.INTERRUPTED and bool(loss.said)
         found.append(dataclasses.asdict(loss) | {"ended_well": well and not loss.differs})
     return {"equal": not differs, "differs": differs, "lost": found}

@@ -65,12 +65,12 @@ def test_a_run_that_fails_by_itself_is_no_kill(tmp_path):
 
 def test_two_processes_have_the_result_of_one_and_a_survivor_ends(tmp_path):
     training = ("--hidden=8", "--epochs=100", "--checkpoint_every=10")
-    assert pairs.whole(training, tmp_path) == []
-    found = pairs.lost(training, tmp_path / "lost", tmp_path / "one", 1, signal.SIGKILL)
+    assert pairs.together(training, tmp_path) == []
+    found = pairs.lost(training, tmp_path / "lost", tmp_path / "two", 1, signal.SIGKILL)
     assert found.seconds < 60 and found.status == 75 and "repeat the command on all" in found.said
     assert found.differs == [] and (found.process, found.signal) == (1, "SIGKILL")
     with pytest.raises(BadInput, match="ended by itself, or has no checkpoint"):
-        pairs.lost(("--hidden=8", "--epochs=2"), tmp_path / "short", tmp_path / "one", 1, signal.SIGKILL)
+        pairs.lost(("--hidden=8", "--epochs=2"), tmp_path / "short", tmp_path / "two", 1, signal.SIGKILL)
 
 
 def test_a_reader_that_verifies_nothing_is_seen(tmp_path):

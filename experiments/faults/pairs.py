@@ -27,7 +27,7 @@ class Loss:
       process: 0 is the first, which writes.
       seconds: from the signal to the end of the other; None if it did not end.
       status, said: the other's exit status and its last line.
-      differs: what is not as in the run of one process, once the command was repeated.
+      differs: what is not as in the run without a signal, once the command was repeated.
     """
 
     process: int
@@ -38,7 +38,7 @@ class Loss:
     differs: list[str]
 
 
-def whole(flags: Sequence[str], place: pathlib.Path) -> list[str]:
+def together(flags: Sequence[str], place: pathlib.Path) -> list[str]:
     """Train with one process and two devices, and with two processes; returns what differs between the results.
 
     Raises:
@@ -51,11 +51,11 @@ def whole(flags: Sequence[str], place: pathlib.Path) -> list[str]:
     return differences(place / "one" / "run", place / "two" / "run")
 
 
-def lost(flags: Sequence[str], place: pathlib.Path, one: pathlib.Path, process: int, number: signal.Signals) -> Loss:
+def lost(flags: Sequence[str], place: pathlib.Path, whole: pathlib.Path, process: int, number: signal.Signals) -> Loss:
     """Train with two processes of which one gets a signal after its first checkpoint; then repeat the command.
 
     Args:
-      one: where one process has trained the same.
+      whole: where the same was trained without a signal.
 
     Raises:
       BadInput: a run fails by itself.
@@ -75,7 +75,7 @@ def lost(flags: Sequence[str], place: pathlib.Path, one: pathlib.Path, process: 
         _must_end(again)
     told = [line for line in said.splitlines() if line.startswith("error: ")]
     return Loss(
-        process, number.name, seconds, status, told[-1] if told else "", differences(one / "run", place / "run")
+        process, number.name, seconds, status, told[-1] if told else "", differences(whole / "run", place / "run")
     )
 
 
