@@ -102,7 +102,8 @@ def _both(flags: Sequence[str], place: pathlib.Path) -> contextlib.AbstractConte
 def _start(flags: Sequence[str], place: pathlib.Path, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "experiments.train", *flags, "--quiet", "--nofigures"]
     places = [f"--data_dir={(place.parent / 'data').absolute()}", f"--run_dir={(place / 'run').absolute()}"]
-    return subprocess.Popen([*command, *places], cwd=ROOT, env=os.environ | environment, **SILENT)
+    own = os.environ | {"JAX_NUM_CPU_DEVICES": "1"} | environment
+    return subprocess.Popen([*command, *places], cwd=ROOT, env=own, **SILENT)
 
 
 def _must_end(processes: Sequence[subprocess.Popen]) -> None:

@@ -137,6 +137,8 @@ def _wrong(verdict: Verdict) -> str:
     programs = [part for part in verdict.program if part.verdict == "wrong"]
     if programs and not (verdict.formula and verdict.formula.verdict == "wrong"):
         return f"the formula is not refuted, but in {programs[0].precision} the program is off by more than rounding"
+    if verdict.loss:
+        return verdict.loss
     if verdict.formula and verdict.formula.verdict != "wrong" and verdict.formula.exact_batch:
         return f"the formula is not refuted, but it is on the given batch: {verdict.formula.exact_batch}"
     return "the error enters here; nothing in the catalogue explains it"
