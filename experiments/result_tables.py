@@ -68,7 +68,7 @@ def endurance() -> str:
     result = _read("endurance")
     flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
     rows = [
-        (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs, over {len(result['runs'])} runs", f"{equal} equal"),
+        (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {_runs(result['runs'])}", f"{equal} equal"),
         *_pairs(result.get("pairs")),
         *(
             (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
@@ -76,6 +76,10 @@ def endurance() -> str:
         ),
     ]
     return _table(("", "outcome"), rows)
+
+
+def _runs(runs: list) -> str:
+    return "one run" if len(runs) == 1 else f"{len(runs)} runs"
 
 
 def _pairs(pairs: dict | None) -> list[tuple[str, str]]:
