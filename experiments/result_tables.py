@@ -68,7 +68,10 @@ def endurance() -> str:
     result = _read("endurance")
     flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
     rows = [
-        (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {_runs(result['runs'])}", f"{equal} equal"),
+        (
+            f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {_runs(result['runs'])}",
+            f"{equal} of {len(result['runs'])} equal",
+        ),
         *_pairs(result.get("pairs")),
         *(
             (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
