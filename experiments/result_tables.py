@@ -66,13 +66,11 @@ def networks() -> str:
 def endurance() -> str:
     """What kills and damages cost, from docs/results/endurance.json."""
     result = _read("endurance")
-    flags, equal = result["flags"], sum(run["equal"] for run in result["runs"])
+    flags, equal, n = result["flags"], sum(run["equal"] for run in result["runs"]), len(result["runs"])
+    of = "one run" if n == 1 else f"{n} runs"
     rows = [
-        (
-            f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {_runs(result['runs'])}",
-            f"{equal} of {len(result['runs'])} equal",
-        ),
-        *_pairs(result.get("pairs")),
+        (f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {of}", f"{equal} of {n} equal"),
+        *_pairs(result["pairs"]),
         *(
             (f"{kind}: flipped bits and truncations", ", ".join(f"{count} {what}" for what, count in found.items()))
             for kind, found in result["damages"].items()
@@ -81,13 +79,7 @@ def endurance() -> str:
     return _table(("", "outcome"), rows)
 
 
-def _runs(runs: list) -> str:
-    return "one run" if len(runs) == 1 else f"{len(runs)} runs"
-
-
-def _pairs(pairs: dict | None) -> list[tuple[str, str]]:
-    if not pairs:
-        return []
+def _pairs(pairs: dict) -> list[tuple[str, str]]:
     rows = [("two processes on loopback, beside one with two devices", "equal" if pairs["equal"] else "different")]
     for number in dict.fromkeys(one["signal"] for one in pairs["lost"]):
         mine = [one for one in pairs["lost"] if one["signal"] == number]
