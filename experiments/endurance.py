@@ -34,7 +34,6 @@ from experiments.files import writable
 
 FLAGS = flags.FLAGS
 PAIR = {"hidden": 16, "epochs": 400, "checkpoint_every": 20}  # the run that two processes train
-MINUTE = 60.0  # seconds in which a survivor must have ended
 TRAINING = ("hidden", "epochs", "checkpoint_every")
 
 flags.DEFINE_integer("kills", 50, "How many SIGKILLs.", lower_bound=0)
@@ -114,8 +113,7 @@ def _pairs(place: pathlib.Path) -> dict[str, object]:
     differs, found = pairs.together(training, place), []
     for number, (process, name) in enumerate(tqdm(pairs.LOSSES, unit="loss", disable=FLAGS.quiet)):
         loss = pairs.lost(training, place / f"lost-{number}", place / "two", process, name)
-        well = loss.seconds is not None and loss.seconds < MINUTE and loss.status == cli.INTERRUPTED and bool(loss.said)
-        found.append(dataclasses.asdict(loss) | {"ended_well": well and not loss.differs})
+        found.append(dataclasses.asdict(loss) | {"ended_well": loss.ended_well})
     return {"equal": not differs, "differs": differs, "lost": found}
 
 

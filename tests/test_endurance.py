@@ -1,5 +1,6 @@
 """The measurement that nothing is lost, on a small scale; and that it would see a loss."""
 
+import dataclasses
 import json
 import signal
 
@@ -68,6 +69,9 @@ def test_two_processes_have_the_result_of_one_and_a_survivor_ends(tmp_path):
     assert pairs.together(training, tmp_path) == []
     found = pairs.lost(training, tmp_path / "lost", tmp_path / "two", 1, signal.SIGKILL)
     assert found.seconds < 60 and found.status == 75 and "repeat the command on all" in found.said
+    assert found.ended_well
+    for worse in ({"seconds": None}, {"seconds": 61.0}, {"status": 1}, {"said": ""}, {"differs": ["metrics.jsonl"]}):
+        assert not dataclasses.replace(found, **worse).ended_well
     assert found.differs == [] and (found.process, found.signal) == (1, "SIGKILL")
     with pytest.raises(BadInput, match="ended by itself, or has no checkpoint"):
         pairs.lost(("--hidden=8", "--epochs=2"), tmp_path / "short", tmp_path / "two", 1, signal.SIGKILL)

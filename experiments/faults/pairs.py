@@ -17,6 +17,7 @@ from experiments.faults.kills import ROOT, SILENT, differences
 MESH = "--mesh=hidden=2"
 LOSSES = tuple((process, number) for number in (signal.SIGKILL, signal.SIGSTOP) for process in (0, 1))
 PATIENCE = 120.0  # seconds for a start, and for the end of the survivor
+MINUTE = 60.0  # seconds in which a survivor must have ended
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Loss:
     status: int | None
     said: str
     differs: list[str]
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the other ended in time and said why, and nothing was lost."""
+        in_time = self.seconds is not None and self.seconds < MINUTE and self.status == cli.INTERRUPTED
+        return in_time and bool(self.said) and not self.differs
 
 
 def together(flags: Sequence[str], place: pathlib.Path) -> list[str]:

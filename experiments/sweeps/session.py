@@ -111,14 +111,14 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
             saved = time.monotonic()
             if stop:
                 return False
-    rows = _rows(part, job, state, history, score, seconds, engine(part, programs.shared))
+    rows = _rows(part, job, state, history, score, seconds, _engine(part, programs.shared))
     if processes.first():
         tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True
 
 
-def engine(part: Part, shared: bool) -> str:
+def _engine(part: Part, shared: bool) -> str:
     """How the networks of a part got their gradients."""
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 

@@ -14,7 +14,7 @@ from twolayer.gradients import check_names
 from twolayer.verification import explain, findings, kinks, numeric, programs, unexplained, untraceable
 from twolayer.verification import own_loss as statements
 from twolayer.verification.counterexample import smallest
-from twolayer.verification.evidence import Subject, gather, subject
+from twolayer.verification.evidence import Group, Subject, gather, subject
 from twolayer.verification.exact import check_batch
 from twolayer.verification.formula import leaf_verdicts, summarise, worst
 from twolayer.verification.program import check_program
@@ -134,15 +134,16 @@ def _judge(
     )
     if loss is not None:
         statement = statements.check_own_loss(loss, setting, groups)
-        verdict = _with_own_loss(verdict, statement, statements.right_for_own_loss(statement, groups))
+        verdict = _with_own_loss(verdict, statement, groups)
     return _with_conventions(verdict, kinks.relu_at_zero(traced, setting), convention, setting)
 
 
-def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, right_for_it: bool = False) -> Verdict:
+def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequence[Group] = ()) -> Verdict:
+    """`groups` hold the derivation's own values; none where it could not be followed."""
     if statement.agrees is not False:
         return dataclasses.replace(verdict, loss=statement.text)
     text = statement.text
-    if right_for_it:
+    if groups and statements.right_for_own_loss(statement, groups):
         text = f"your gradient is right for your own loss, but {text}"
     causes = verdict.causes or (Cause("loss", text, "loss", "the declared loss, or another declaration"),)
     return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes)

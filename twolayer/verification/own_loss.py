@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -147,7 +147,7 @@ def _joined(gradient: dict[str, FieldValue], keep: np.ndarray) -> np.ndarray:
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
-def right_for_own_loss(own: OwnLoss, groups: list[Group]) -> bool:
+def right_for_own_loss(own: OwnLoss, groups: Sequence[Group]) -> bool:
     """Whether the derivation is the gradient of its own loss, whatever was declared."""
     if not own.gradients:
         return False
