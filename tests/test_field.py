@@ -1,7 +1,9 @@
 """The prime field: its identities are those of exp and of rational functions, and of nothing else."""
 
+import importlib
 import itertools
 import math
+import sys
 from fractions import Fraction
 
 import jax
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from twolayer.losses import LOSSES
 from twolayer.verification.interpreter import interpret, where
+from twolayer.verification.numbers import modular
 from twolayer.verification.numbers.degrees import Degrees
 from twolayer.verification.numbers.dual import Dual, DualValue
 from twolayer.verification.numbers.field import MODULI, NO_VALUE_OF_LOG, Field, G, P, Q
@@ -319,6 +322,25 @@ def test_a_program_of_float32_has_literals_of_float32():
 
 def test_one_and_a_billionth_is_not_one():
     assert not same(lambda a: (a * (1 + 1e-9) - a).sum(axis=1), lambda a: 0 * a.sum(axis=1), inputs=1)
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_powers_and_inverses_by_a_modulus(library, monkeypatch):
+    """By FLINT or by Python: the same integers, for numbers of either sign and for 0."""
+    if not library:
+        monkeypatch.setitem(sys.modules, "flint", None)
+    try:
+        importlib.reload(modular)
+        assert (modular.flint is None) == (not library)
+        numbers = [0, 1, -1, 2, P - 1, P + 5, *map(int, np.random.default_rng(0).integers(P, size=20))]
+        bases, exponents = np.array(numbers, object), np.array([abs(n) for n in reversed(numbers)], object)
+        assert modular.power(bases, exponents, P).tolist() == list(map(lambda a, n: pow(a, n, P), bases, exponents))
+        unknown, *inverses = modular.inverse(bases, P)
+        assert unknown.reason == "a division by zero"
+        assert [n * i % P for n, i in zip(numbers[1:], inverses, strict=True)] == [1] * len(inverses)
+    finally:
+        monkeypatch.undo()
+        importlib.reload(modular)
 
 
 # --- opaque numbers ---

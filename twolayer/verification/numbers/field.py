@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.verification.numbers import modular
 from twolayer.verification.numbers.literals import rationals
-from twolayer.verification.numbers.opaque import Opaque, absorbing
+from twolayer.verification.numbers.opaque import Opaque
 from twolayer.verification.numbers.system import Numbers, System
 
 S = 288230376151414799  # the largest prime such that three more follow, the last of them below 2^61:
@@ -141,7 +142,7 @@ class Field(System):
         if outside.ndim and outside.shape[0] == len(self.lost):
             self.lost |= outside.reshape(len(self.lost), -1).any(axis=1)
         below = [
-            None if level is None else np.where(endless, 0, _array(_power(np.asarray(G, object), level, modulus)))
+            None if level is None else np.where(endless, 0, _array(modular.power(G, level, modulus)))
             for level, modulus in zip(a.levels[2:], MODULI[1:], strict=False)
         ]
         return _leveled(shadow, [np.where(endless, 0, exponential(a)), *below])
@@ -162,10 +163,6 @@ class Field(System):
         return _leveled(shadow, levels, image)
 
 
-_power = absorbing(pow, 3)
-_inverse = absorbing(lambda a, modulus: pow(a, -1, modulus) if a else Opaque("a division by zero"), 2)
-
-
 def _leveled(shadow: object, levels: Sequence[object], image: object = None) -> FieldValue:
     element, exponent, deeper, deepest = (*map(_array, levels), *[None] * (len(MODULI) - len(levels)))
     return FieldValue(np.asarray(shadow), element, exponent, _array(image), deeper, deepest)
@@ -182,7 +179,7 @@ def _array(a: object) -> Numbers | None:
 
 def inverse(element: Numbers, modulus: int = P) -> Numbers:
     """1 / element in F_p, or by another modulus, entry by entry."""
-    return _array(_inverse(element, modulus))
+    return _array(modular.inverse(element, modulus))
 
 
 def exponential(value: FieldValue) -> Numbers:
@@ -191,7 +188,7 @@ def exponential(value: FieldValue) -> Numbers:
         return value.image
     if value.exponent is None:
         return np.full(value.shadow.shape, Opaque("exp of a number that is an exp or a logarithm"), object)
-    return _array(_power(np.asarray(G, object), value.exponent, P))
+    return _array(modular.power(G, value.exponent, P))
 
 
 def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:

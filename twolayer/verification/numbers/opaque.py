@@ -34,6 +34,9 @@ def absorbing(function: object, arguments: int = 1) -> object:
     """`function` of single numbers as a NumPy function of object arrays; an Opaque argument is the result."""
 
     def lifted(*numbers: object) -> object:
-        return next((a for a in numbers if isinstance(a, Opaque)), None) or function(*numbers)
+        for number in numbers:
+            if isinstance(number, Opaque):
+                return number
+        return function(*numbers)
 
     return np.frompyfunc(lifted, arguments, 1)
