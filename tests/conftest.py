@@ -17,6 +17,23 @@ import jaxtyping
 # Before anything imports the package: from here on every call checks its arguments against their annotations. An int
 # will do for a float, as it does for type checkers.
 jaxtyping.install_import_hook("twolayer", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+_checked = jaxtyping.jaxtyped
+
+
+def _checked_if_made_once(**options):
+    """What the hook decorates functions with, but for those that the verification's interpreters define as they go.
+
+    There are thousands in each verdict, and writing the checks of one takes 2 ms.
+    """
+
+    def decorate(function):
+        inner = function.__module__.startswith("twolayer.verification") and "<locals>" in function.__qualname__
+        return function if inner else _checked(**options)(function)
+
+    return decorate
+
+
+jaxtyping.jaxtyped = _checked_if_made_once
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
@@ -31,6 +48,14 @@ jax.config.update("jax_num_cpu_devices", 8)
 # The same examples in every run, so a red test stays red; no deadline, because each new shape compiles.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With 64-bit types on everywhere, leave out the tests that switch them on themselves: they would only repeat."""
+    if jax.config.jax_enable_x64:
+        repeated = [item for item in items if "float64" in item.fixturenames]
+        items[:] = [item for item in items if item not in repeated]
+        config.hook.pytest_deselected(items=repeated)
 
 
 def pytest_unconfigure():
@@ -66,9 +91,5 @@ def strict_dtypes():
 
 @pytest.fixture
 def as_users_call_it(monkeypatch):
-    """Without the annotation checks, which would speak before the package's own errors.
-
-    Nor are they compiled into functions that the package defines as it goes, as an interpreter does by the thousand.
-    """
+    """Without the annotation checks, which would speak before the package's own errors."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    monkeypatch.setattr(jaxtyping, "jaxtyped", lambda **_: lambda function: function)
