@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
 from experiments.cli import BadInput, bad_input
-from experiments.runs import load_params
+from experiments.parameters import load_params
 from twolayer import datasets, devices, network, segments, training
 from twolayer.distortions import Distortion
 from twolayer.losses import OF_LABELS

@@ -35,17 +35,29 @@ def benchmark() -> str:
     rows = _rows(cases)
     limit = [f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases]
     share = [_wanted(100 * case["share_of_limit"]["median"], SHARES.get(case["hidden"]), "{:.0f} %") for case in cases]
-    ratio = [_wanted(_best_torch(case), RATIOS.get(case["hidden"]), "{:.1f}") for case in cases]
+    ratio = [_wanted(_fastest(case)["slower"]["median"], RATIOS.get(case["hidden"]), "{:.1f}") for case in cases]
     rows += [("fastest PyTorch row, times ours", *ratio)]
+    xla = [_in_xla(case, case["examples"] / result["flags"]["batch_size"]) for case in cases]
     rows += [("limit: the matrix products alone", *limit), ("share of the limit that our epoch reaches", *share)]
+    rows += [("the same products in XLA", *xla)]
     header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
     rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
     remark = f"Medians of {rounds} rounds, of seconds and of ratios; spreads are in the JSON.\n"
     return _table(header, rows) + _machine(result) + remark
 
 
-def _best_torch(case: dict) -> float:
-    return next(row["slower"]["median"] for row in case["rows"] if row["name"] == case["best_torch"])
+def _fastest(case: dict) -> dict:
+    """PyTorch's fastest row."""
+    return next(row for row in case["rows"] if row["name"] == case["best_torch"])
+
+
+def _in_xla(case: dict, steps: float) -> str:
+    """An epoch's matrix products in XLA, each in its fastest layout, beside the epoch that was wanted."""
+    seconds = steps * sum(product["xla"] for product in case["limit"]["products_s"].values())
+    if case["hidden"] not in RATIOS:
+        return f"{seconds:.3f} s"
+    wanted = _fastest(case)["epoch_s"]["median"] / RATIOS[case["hidden"]]
+    return f"{seconds:.3f} s, {100 * seconds / wanted:.0f} % of the epoch that was wanted"
 
 
 def _wanted(found: float, wanted: float | None, form: str) -> str:

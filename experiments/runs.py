@@ -16,7 +16,6 @@ import contextlib
 import dataclasses
 import datetime
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -29,9 +28,9 @@ import numpy as np
 
 from experiments.cli import BadInput
 from experiments.files import UNFINISHED, atomic, finite, write_json
+from experiments.locks import LOCK, Lock
+from experiments.parameters import save_params
 
-LOCK = ".lock"
-PARAMS = ("W1", "b1", "W2", "b2")
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
 
@@ -44,7 +43,9 @@ class Run:
     manifest: dict
     flagfile: str = ""
     ignore: Sequence[str] = ()  # flags that may change when a run is continued
-    _lock_file: int | None = None  # open, which holds the lock
+
+    def __post_init__(self) -> None:
+        self._lock = Lock(self.path)
 
     @property
     def status(self) -> str:
@@ -70,7 +71,7 @@ class Run:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock(again)
+            self._take(again)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
@@ -83,7 +84,7 @@ class Run:
             for folder in (self.checkpoints, self.figures):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
-            if self._lock_file is not None and not self.path.is_dir():  # removed meanwhile
+            if self._lock.taken and not self.path.is_dir():  # removed meanwhile
                 raise
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
 
@@ -108,33 +109,23 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        if self._lock_file is None:
-            return True
-        try:
-            same = os.path.samestat(os.fstat(self._lock_file), os.stat(self.path / LOCK))
-        except FileNotFoundError:
-            return False
-        return same and (self.path / "manifest.json").exists()
+        return not self._lock.taken or (self._lock.in_place() and (self.path / "manifest.json").exists())
 
     def _check_present(self) -> None:
         if not self._present():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
-    def _lock(self, again: bool) -> None:
-        """Held until this process ends, however it ends.
+    def _take(self, again: bool) -> None:
+        """Take the lock, and look at the manifest once more.
 
         Raises:
           BadInput: another process holds it; or has held it since the manifest was read, and finished the run, or begun
             one with other flags.
         """
-        # A file, because a lock on a directory is not seen by the other machines of a network file system.
-        handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock.take()
         except BlockingIOError:
-            os.close(handle)
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        self._lock_file = handle
         if not (self.path / "manifest.json").exists():
             return
         manifest = _manifest(self.path)
@@ -196,11 +187,9 @@ class Run:
         return kept
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
-        """Write params.npz; returns the SHA-256 over the bytes of W1, b1, W2, b2 in this order."""
+        """Write params.npz; returns its params_sha256."""
         self._check_present()
-        with atomic(self.path / "params.npz", "wb") as file:
-            np.savez(file, **params)
-        return _sha256(params)
+        return save_params(self.path, params)
 
     def save_summary(self, summary: Mapping[str, object]) -> None:
         """Write summary.json."""
@@ -285,45 +274,12 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
-def load_params(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """W1, b1, W2, b2 of the finished run in `path`, verified against the SHA-256 in its summary.
-
-    Raises:
-      BadInput: the run is not finished, or a file is missing or damaged.
-    """
-    try:
-        expected = json.loads((path / "summary.json").read_text())["params_sha256"]
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} is not a finished run: it has no summary.json") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path / 'summary.json'} is damaged: it names no params_sha256") from error
-    file = path / "params.npz"
-    try:
-        # Opened here, because np.load leaves a file that is no zip open.
-        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as content:
-            params = {name: content[name] for name in PARAMS}
-    except FileNotFoundError as error:
-        raise BadInput(f"{file} is missing") from error
-    # zipfile, zlib, struct and numpy each have their own ways to fail on a damaged file.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{file} is damaged or unreadable ({reason})") from error
-    found = _sha256(params)
-    if found != expected:
-        raise BadInput(f"{file} is damaged: it has SHA-256 {found[:12]}, and summary.json says {str(expected)[:12]}")
-    return params
-
-
 def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory."""
     relevant = {name: value for name, value in flags.items() if name not in ignore}
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
     parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
     return pathlib.Path("runs") / "-".join(map(str, parts))
-
-
-def _sha256(params: Mapping[str, np.ndarray]) -> str:
-    return hashlib.sha256(b"".join(params[name].tobytes() for name in PARAMS)).hexdigest()
 
 
 def _now() -> str:

@@ -10,7 +10,8 @@ import scripts
 
 from experiments.cli import BadInput
 from experiments.faults import damage, kills, pairs
-from experiments.runs import Run, load_params
+from experiments.parameters import load_params
+from experiments.runs import Run
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")
 

@@ -21,6 +21,7 @@ import scripts
 from experiments import checkpoints, runs
 from experiments.cli import BadInput
 from experiments.files import UNFINISHED
+from experiments.parameters import load_params
 
 train, sweep = (functools.partial(scripts.run, script) for script in ("train", "sweep"))
 RUN = ("--hidden=32", "--epochs=60", "--checkpoint_every=20", "--nofigures", "--quiet")
@@ -120,8 +121,8 @@ def test_no_room_for_the_parameters(tmp_path, whole):
     assert_whole_files(run_dir)
     assert not (run_dir / "params.npz").exists() and not (run_dir / "summary.json").exists()
     with pytest.raises(BadInput, match="not a finished run"):
-        runs.load_params(run_dir)
-    assert train(*few)[0] == 0 and runs.load_params(run_dir)
+        load_params(run_dir)
+    assert train(*few)[0] == 0 and load_params(run_dir)
 
 
 def test_a_sweep_that_finds_no_room_goes_on_when_there_is_and_its_flagfile_repeats_it(tmp_path):
@@ -289,7 +290,7 @@ def test_the_flags_of_the_first_start_stay(tmp_path):
     run = runs.Run(tmp_path / "run", {"status": "new", "flags": {}}, "--hidden=8\n")
     run.create()
     later = runs.Run(tmp_path / "run", run.manifest, "--hidden=9\n")
-    os.close(run._lock_file)
+    os.close(run._lock._file)  # as when its process ends
     later.create()
     assert (tmp_path / "run" / "flags.txt").read_text() == "--hidden=8\n"
     other = runs.Follower(tmp_path / "other", {"status": "new", "flags": {}}, "--hidden=8\n")

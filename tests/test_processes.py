@@ -16,7 +16,7 @@ from scripts import assert_refused, run, start
 
 from experiments import processes
 from experiments.cli import BadInput
-from experiments.runs import LOCK
+from experiments.locks import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
 LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")

@@ -16,7 +16,8 @@ import scripts
 
 from experiments import flags
 from experiments.cli import BadInput
-from experiments.runs import LOCK, Run, find_run
+from experiments.locks import LOCK
+from experiments.runs import Run, find_run
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 from twolayer.datasets import mnist_family
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments import checkpoints, runs
+from experiments import checkpoints
 from experiments.cli import BadInput
+from experiments.parameters import load_params
 from twolayer.datasets import DataError, cache, digits
 
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")
@@ -52,7 +53,7 @@ def prepared(path: pathlib.Path) -> Arrays | None:
 def params(run: pathlib.Path) -> Arrays | None:
     """The parameters of a finished run, or None if they were refused."""
     try:
-        return runs.load_params(run)
+        return load_params(run)
     except BadInput:
         return None
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -12,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments import checkpoints, cli, runs
+from experiments import checkpoints, cli
+from experiments.parameters import load_params
 
 ROOT = pathlib.Path(__file__).parents[2]
 SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint
@@ -50,7 +52,7 @@ def alone(flags: Sequence[str], place: pathlib.Path) -> float:
       BadInput: the run fails, or ends without a checkpoint.
     """
     began, first = time.perf_counter(), None
-    process = _start(flags, place)
+    process = start(flags, place)
     while process.poll() is None:
         if first is None and checkpoints.newest_first(place / "run" / "checkpoints"):
             first = time.perf_counter() - began
@@ -95,10 +97,20 @@ def interrupted(
         lives[-1].starts += 1
         kills.append(kill)
         tick()
-    _to_the_end(_start(flags, place))
+    _to_the_end(start(flags, place))
     lives[-1].starts += 1
     lives[-1].differs = differences(whole / "run", place / "run")
     return lives, kills
+
+
+def start(
+    flags: Sequence[str], place: pathlib.Path, data: pathlib.Path | None = None, **environment: str
+) -> subprocess.Popen:
+    """Train in `place`/run, with prepared data in `place`/data if nowhere else; returns the running process."""
+    places = {"data_dir": data or place / "data", "run_dir": place / "run"}
+    own = ("--quiet", *(f"--{flag}={path.absolute()}" for flag, path in places.items()))
+    command = [sys.executable, "-m", "experiments.train", *flags, *own]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **SILENT)
 
 
 def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
@@ -107,7 +119,7 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     Raises:
       BadInput: a run is not finished, or its parameters are damaged.
     """
-    params = [runs.load_params(path) for path in (one, other)]
+    params = [load_params(path) for path in (one, other)]
     found = {
         "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
         "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
@@ -120,7 +132,7 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
     """Start the run and send the signal at this moment; None if it has ended before."""
     manifest = place / "run" / "manifest.json"
     before = _stamp(manifest)
-    process = _start(flags, place)
+    process = start(flags, place)
     try:
         process.wait(moment)
     except subprocess.TimeoutExpired:
@@ -144,11 +156,6 @@ def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     folder = run / "checkpoints"
     complete = checkpoints.newest_first(folder)
     return writing if any(path.is_dir() and path not in complete for path in folder.iterdir()) else training
-
-
-def _start(flags: Sequence[str], place: pathlib.Path) -> subprocess.Popen:
-    own = ("--quiet", f"--data_dir={(place / 'data').absolute()}", f"--run_dir={(place / 'run').absolute()}")
-    return subprocess.Popen([sys.executable, "-m", "experiments.train", *flags, *own], cwd=ROOT, **SILENT)
 
 
 def _to_the_end(process: subprocess.Popen) -> None:

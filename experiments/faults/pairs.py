@@ -7,12 +7,11 @@ import pathlib
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 
 from experiments import cli
-from experiments.faults.kills import ROOT, SILENT, differences
+from experiments.faults.kills import differences, start
 
 MESH = "--mesh=hidden=2"
 LOSSES = tuple((process, number) for number in (signal.SIGKILL, signal.SIGSTOP) for process in (0, 1))
@@ -51,7 +50,7 @@ def together(flags: Sequence[str], place: pathlib.Path) -> list[str]:
     Raises:
       BadInput: a run fails.
     """
-    with _running([_start([*flags, MESH], place / "one", JAX_NUM_CPU_DEVICES="2")]) as alone:
+    with _running([_start([*flags, MESH], place / "one", devices=2)]) as alone:
         _must_end(alone)
     with _both(flags, place / "two") as both:
         _must_end(both)
@@ -103,14 +102,11 @@ def _both(flags: Sequence[str], place: pathlib.Path) -> contextlib.AbstractConte
         free.bind(("127.0.0.1", 0))
         address = f"--coordinator_address=127.0.0.1:{free.getsockname()[1]}"
     job = [*flags, MESH, address, "--num_processes=2"]
-    return _running([_start([*job, f"--process_id={number}"], place) for number in range(2)])
+    return _running([_start([*job, f"--process_id={number}"], place, devices=1) for number in range(2)])
 
 
-def _start(flags: Sequence[str], place: pathlib.Path, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "experiments.train", *flags, "--quiet", "--nofigures"]
-    places = [f"--data_dir={(place.parent / 'data').absolute()}", f"--run_dir={(place / 'run').absolute()}"]
-    own = os.environ | {"JAX_NUM_CPU_DEVICES": "1"} | environment
-    return subprocess.Popen([*command, *places], cwd=ROOT, env=own, **SILENT)
+def _start(flags: Sequence[str], place: pathlib.Path, devices: int) -> subprocess.Popen:
+    return start([*flags, "--nofigures"], place, place.parent / "data", JAX_NUM_CPU_DEVICES=str(devices))
 
 
 def _must_end(processes: Sequence[subprocess.Popen]) -> None:
