@@ -25,6 +25,21 @@ def run(script, *arguments, **environment):
     return process.returncode, out, err
 
 
+def read(run_dir):
+    """The summary and the metrics of a run."""
+    return json.loads((run_dir / "summary.json").read_text()), read_metrics(run_dir)
+
+
+def read_metrics(run_dir, most=None):
+    """The metrics of a run, of its first epochs only if so many are given."""
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()[:most]]
+
+
+def without_seconds(metrics):
+    """What two runs of the same flags share."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in metrics]
+
+
 def rows_of_study(name, folder, arguments):
     """The rows of a script of experiments/papers run in `folder`, without their seconds."""
     path = folder.with_suffix(".json")

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from scripts import assert_refused, run, start
+from scripts import assert_refused, read, run, start, without_seconds
 
 from experiments import processes
 from experiments.cli import BadInput
@@ -65,9 +65,8 @@ def training(run_dir, both, epochs=45):
 
 
 def outcome(run_dir):
-    summary = json.loads((run_dir / "summary.json").read_text())
-    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    return summary["params_sha256"], [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    summary, metrics = read(run_dir)
+    return summary["params_sha256"], without_seconds(metrics)
 
 
 @pytest.mark.parametrize("mesh", ["hidden=2", "data=2"])
