@@ -7,10 +7,11 @@ The second is the measurement: 50,000 MNIST images, batches of 128, K = 32, 128 
 2 CPU cores, which must have nothing else to do. PyTorch's rows need pip install -e '.[bench]'.
 
 Everyone trains the same network with the same loss, batches, order, plain SGD and float32, from the same start, on the
-same cores. Before anything is timed, ten steps must agree with float64. Then everyone has one epoch per round, in turn.
-Our epoch includes drawing its order and scaling the pixels; the others are given orders and scaled float32. Like the
-training script without weight decay ours skips inputs that are zero on every image; the row "every input" does not. The
-limit is the sum of our own step's matrix products, so it is as narrow as our step.
+same cores. Before anything is timed, ten steps must agree with float64. Then everyone has a turn in each round: epochs
+back to back, for half a second at least; a round's time is that of one of them. Our epoch includes drawing its order
+and scaling the pixels; the others are given orders and scaled float32. Like the training script without weight decay
+ours skips inputs that are zero on every image; the row "every input" does not. The limit is the sum of our own step's
+matrix products, so it is as narrow as our step.
 
 Many networks at once, 64 here, against one after the other and against torch.func.vmap; times are for one network:
 
@@ -44,7 +45,7 @@ flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 0.1, "Of plain SGD.", lower_bound=1e-6)
 flags.DEFINE_enum("output", "relu", ["relu", "identity"], "Activation of the output: relu is the author's equation.")
 flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
-flags.DEFINE_integer("rounds", 10, "Epochs timed for each competitor.", lower_bound=1)
+flags.DEFINE_integer("rounds", 10, "Turns of each competitor.", lower_bound=1)
 flags.DEFINE_list("peers", PEERS, f"Who is timed beside us: some of {','.join((*PEERS, *TOGETHER))}.")
 flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers go.")
 flags.DEFINE_float("timeout", 600, "Seconds that a competitor may take for an answer.", lower_bound=0)

@@ -1,7 +1,8 @@
-"""One case of the benchmark: the gate, the cold starts, then rounds in which every competitor has one epoch."""
+"""One case of the benchmark: the gate, the cold starts, then rounds in which every competitor has a turn."""
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import random
 import tempfile
@@ -14,6 +15,9 @@ from experiments.peers import Competitor, problem
 from experiments.peers.problem import Problem
 from experiments.peers.processes import PAUSE, Failed, Process, busy_seconds
 
+# A turn is epochs back to back, as in training: threads that have slept take some milliseconds to run at full speed.
+TURN = 0.5  # seconds, at least
+
 
 @dataclasses.dataclass
 class Row:
@@ -25,7 +29,8 @@ class Row:
     gate: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)  # parameter: error and allowed
     cold: float | None = None  # seconds from starting the process to the end of its first epoch
     first: float | None = None  # seconds of the first epoch alone
-    epochs: list[float] = dataclasses.field(default_factory=list)  # seconds, one per round
+    times: int = 1  # epochs of a turn
+    epochs: list[float] = dataclasses.field(default_factory=list)  # seconds of one, once per round
     details: list[dict] = dataclasses.field(default_factory=list)  # what the competitor measured itself
 
     def fail(self, reason: Exception) -> None:
@@ -68,7 +73,7 @@ def run(
             say(f"round {number} of {rounds}")
             for row, process in random.Random(number).sample(list(alive.values()), len(alive)):  # neighbours change
                 time.sleep(PAUSE)
-                if not _epoch(row, process, number, quiet):
+                if not _turn(row, process, number, quiet):
                     del alive[row.name]
     return quiet
 
@@ -120,15 +125,16 @@ def _start(row: Row, process: Process, cold: bool) -> bool:
         if cold:
             row.first = process.ask(epoch=0)["seconds"]
             row.cold = time.perf_counter() - process.started
+            row.times = math.ceil(TURN / max(process.ask(epoch=0)["seconds"], TURN / 1000))
     except Failed as error:
         row.fail(error)
     return not row.note
 
 
-def _epoch(row: Row, process: Process, index: int, quiet: Quiet) -> bool:
+def _turn(row: Row, process: Process, index: int, quiet: Quiet) -> bool:
     before = busy_seconds()
     try:
-        answer = process.ask(epoch=index)
+        answer = process.ask(epoch=index, times=row.times)
     except Failed as error:
         row.fail(error)
         return False
@@ -138,6 +144,6 @@ def _epoch(row: Row, process: Process, index: int, quiet: Quiet) -> bool:
     else:
         quiet.others += after - before - answer["cpu"]
     quiet.wall += answer["seconds"]
-    row.epochs.append(answer["seconds"])
+    row.epochs.append(answer["seconds"] / row.times)
     row.details.append(answer["detail"])
     return True

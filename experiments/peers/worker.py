@@ -1,7 +1,7 @@
 """The process of one competitor: `python -m experiments.peers.worker module:class problem.npz`.
 
 Commands come as JSON lines on stdin, answers go as JSON lines to stdout: {"ready": true} or {"missing": ...} first,
-then {"seconds": ..., "cpu": ...} for each {"epoch": index}, and {"saved": true} for {"save": path}.
+then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how often}, and {"saved": true} for {"save": path}.
 An exception is an answer too, {"error": ...}, and the last one. The process ends with its stdin.
 """
 
@@ -49,7 +49,8 @@ def _answer(peer, command: dict) -> dict[str, object]:
         np.savez(command["save"], *peer.parameters())
         return {"saved": True}
     cpu, start = time.process_time(), time.perf_counter()
-    detail = peer.epoch(command["epoch"])
+    for _ in range(command.get("times", 1)):
+        detail = peer.epoch(command["epoch"])
     seconds = time.perf_counter() - start
     return {"seconds": seconds, "cpu": time.process_time() - cpu, "detail": detail}
 
