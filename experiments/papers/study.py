@@ -168,13 +168,15 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
     return cli.DONE
 
 
-def judged(rows: Sequence[Row], *scale: str) -> list[Row]:
+def judged(rows: Sequence[Row], *scale: str, least: Sequence[str] = ()) -> list[Row]:
     """The rows; without published number and bar if one of these flags makes it another experiment.
 
     Args:
       scale: flags that do unless they are at their defaults.
+      least: flags that do if they are below.
     """
     changed = {name: FLAGS[name].value for name in scale if FLAGS[name].value != FLAGS[name].default}
+    changed |= {name: FLAGS[name].value for name in least if FLAGS[name].value < FLAGS[name].default}
     return [row.scaled(changed) if changed else row for row in rows]
 
 
