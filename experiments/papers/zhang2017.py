@@ -8,7 +8,7 @@ Zhang, Bengio, Hardt, Recht & Vinyals, Understanding Deep Learning Requires Reth
 test accuracy is 10.61 %, that of guessing. There is no published number on MNIST: here 784-4096-10 gets all labels of
 the 50,000 training images drawn anew, and the same images with their true labels for comparison.
 
-Adam with a cosine schedule, no regularisation. Accuracy on the training set is that of the last epoch, as it was
+Adam with a cosine schedule, no regularisation; the quadratic loss learns slower and has twice the epochs. Accuracy on the training set is that of the last epoch, as it was
 trained on; `epochs_to_99` in the result file says how long fitting takes.
 """
 
@@ -24,14 +24,14 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 flags.DEFINE_integer("hidden", 4096, "Hidden units.", lower_bound=1)
 flags.DEFINE_integer("examples", 50000, "Of the training set.", lower_bound=1)
-flags.DEFINE_integer("epochs", 160, "On random labels; a sixteenth of it on true ones.", lower_bound=1)
+flags.DEFINE_integer("epochs", 160, "Cross-entropy on random labels; a sixteenth of it on true ones.", lower_bound=1)
 flags.DEFINE_integer("seeds", 1, "Networks of each loss, each with labels of its own.", lower_bound=1)
 
 RECIPE = (
     *("--dataset=mnist", "--output=identity", "--init=he", "--nofigures", "--checkpoint_every=5"),
     *("--optimizer=adam", "--learning_rate=0.001", "--schedule=cosine"),
 )
-LOSSES = ("cross_entropy", "quadratic")
+LOSSES = {"cross_entropy": 1, "quadratic": 2}  # and by what their epochs on random labels are multiplied
 PUBLISHED = {"random": 99.34, "true": 100.0}  # on CIFAR-10, 512 units, cross-entropy, without regularisation
 
 
@@ -52,7 +52,7 @@ def _rows(work: study.Study) -> list[Row]:
 
 def _labels(work: study.Study, loss: str, labels: str, share: float) -> Row:
     """The training accuracies of one loss on random or true labels."""
-    epochs = FLAGS.epochs if labels == "random" else -(-FLAGS.epochs // 16)
+    epochs = LOSSES[loss] * FLAGS.epochs if labels == "random" else -(-FLAGS.epochs // 16)
     own = (f"--hidden={FLAGS.hidden}", f"--epochs={epochs}", f"--train_examples={FLAGS.examples}")
     own += (f"--loss={loss}", f"--label_noise={share}")
     seeds = range(FLAGS.seeds)
