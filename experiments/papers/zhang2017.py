@@ -8,8 +8,9 @@ Zhang, Bengio, Hardt, Recht & Vinyals, Understanding Deep Learning Requires Reth
 test accuracy is 10.61 %, that of guessing. There is no published number on MNIST: here 784-4096-10 gets all labels of
 the 50,000 training images drawn anew, and the same images with their true labels for comparison.
 
-Adam with a cosine schedule, no regularisation; the quadratic loss learns slower and has twice the epochs. Accuracy on the training set is that of the last epoch, as it was
-trained on; `epochs_to_99` in the result file says how long fitting takes.
+Adam with a cosine schedule, no regularisation; the quadratic loss is slower and has twice the epochs. Accuracy on the
+training set is that of the last epoch, as it was trained on; `epochs_to_99` in the result file says how long fitting
+takes.
 """
 
 import json
