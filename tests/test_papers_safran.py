@@ -38,6 +38,9 @@ def test_all_runs_stop_where_one_alone_does_and_the_loss_decides_early(float64):
     bad = loss >= minima.FAILED
     assert 0 < bad.sum() < 12 and not done.going.any() and (done.slope < 1e-9).all()
     assert abs(loss[~bad]).max() < 1e-12 and loss[bad].min() > 0.01, "nothing between"
+    further = descent.further(done, bad, FLAT._replace(flat=1e-10))
+    assert len(further.W) == bad.sum() and (further.slope < 1e-10).all() and (0 < further.steps).all()
+    np.testing.assert_allclose(further.W, done.W[bad], atol=1e-6)
     late = int(np.argmax(done.steps))
     alone = descent.descend(jax.tree.map(lambda a: a[late : late + 1], many), FLAT)
     assert abs(int(alone.steps[0]) - int(done.steps[late])) <= 2
@@ -78,7 +81,7 @@ def test_levels_of_the_same_minima_have_the_same_shares():
     assert minima.same_levels({0.1: 40}, {0.1: 60}) is None and minima.same_levels({}, theirs) is None
 
 
-SMALL = ("--ks=3,8", "--ks_plus_one=3", "--runs=24", "--flat=1e-5", "--quiet")
+SMALL = ("--ks=3,8", "--ks_plus_one=3", "--runs=24", "--quiet")
 
 
 def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):

@@ -69,6 +69,12 @@ def descend(runs: Runs, stop: Stop) -> Runs:
         order, waiting = order[kept], jax.tree.map(lambda a, kept=kept: a[kept], waiting)
 
 
+def further(runs: Runs, which: Bool[np.ndarray, " R"], stop: Stop) -> Runs:
+    """Some of the runs from where they have ended, to another stop; their steps are counted anew."""
+    some = jax.tree.map(lambda a: a[np.flatnonzero(which)], runs)
+    return descend(some._replace(going=jnp.ones_like(some.going), steps=jnp.zeros_like(some.steps)), stop)
+
+
 @jax.jit
 def losses(W: Float[Array, "R n k"]) -> Float[Array, " R"]:
     """The population loss of each student for the teacher e_1, ..., e_k."""
