@@ -125,7 +125,7 @@ def _parse(refusal: int, argv: list[str]) -> list[str]:
         sys.exit(DONE)
     try:
         rest = flags.FLAGS(argv)
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:  # the second of a --flagfile that is no text
         sys.exit(refuse(str(error), refusal))
     for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]):  # absl's bounds let nan through
         if isinstance(flag.value, float) and not math.isfinite(flag.value):

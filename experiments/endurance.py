@@ -6,9 +6,9 @@
 The second takes about 10 minutes on 2 CPU cores. A run on the digits is trained once and left alone; it is long enough
 to take all the signals in one life. The same run is then started in another directory and gets a signal at a random
 moment, again and again: SIGKILL, and SIGTERM between. The moments are uniform over half as much again as a start needs
-to its first checkpoint, so start-up, training, the writing of checkpoints and the end are all met. A run that ends
-before its signal is compared with the one that was left alone, and another begins; after the last signal it trains to
-its end. Parameters and metrics must be the same bits.
+to its first checkpoint, so start-up, training and the writing of checkpoints are all met; with fewer --epochs the end
+is too. A run that ends before its signal is compared with the one that was left alone, and another begins; after the
+last signal it trains to its end. Parameters and metrics must be the same bits.
 
 Two processes on this machine then train a narrow run together, of 16 units, which must have the bits of one process
 with two devices (wide ones are rounded otherwise where a process finds another number of cores). When either is killed

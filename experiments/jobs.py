@@ -154,7 +154,7 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
       BadInput: it cannot be had.
     """
     names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
-    with bad_input(datasets.DataError):
+    with bad_input(datasets.DataError, MemoryError):
         data = datasets.load(
             flags["dataset"],
             data_dir=flags["data_dir"],

@@ -126,8 +126,8 @@ def first_does(work: Callable[[], Result]) -> Result | None:
         except BadInput as error:
             refusal = str(error)
     told = firsts(np.frombuffer(refusal.encode()[:REFUSAL].ljust(REFUSAL), np.uint8))
-    if refusal := told.tobytes().decode(errors="replace").strip():
-        raise BadInput(refusal)
+    if words := told.tobytes().decode(errors="replace").strip():
+        raise BadInput(refusal or words)  # the first knows all of it
     return result
 
 

@@ -18,7 +18,7 @@ import time
 from absl import flags
 
 from experiments import cli
-from experiments.files import write_json
+from experiments.files import writable, write_json
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -33,9 +33,7 @@ WIDE = ("--flagfile=experiments/flagfiles/mnist_800.txt",)
 
 def main() -> int:
     """Run every row and write the file."""
-    target = pathlib.Path(FLAGS.json)
-    if not target.parent.is_dir():
-        raise cli.BadInput(f"--json={target}: there is no folder {target.parent}")
+    target = writable(FLAGS.json)
     with tempfile.TemporaryDirectory() as folder:
         session = Session(pathlib.Path(folder))
         session.train("--dataset=mnist", "--epochs=1", "--nofigures")  # fills the cache

@@ -193,6 +193,7 @@ class Run:
 
     def save_summary(self, summary: Mapping[str, object]) -> None:
         """Write summary.json."""
+        self._check_present()
         write_json(self.path / "summary.json", summary)
 
 

@@ -3,7 +3,7 @@
   python -m experiments.verify_bounds --entries=3e7                                   a look
   python -m experiments.verify_bounds --json=docs/results/verification_bounds.json    the measurement
 
-The second takes about 4 minutes on 2 CPU cores. An entry is a number of Z1, O1, Z2, O2 or of one of the eight steps,
+The second takes about a minute on 2 CPU cores. An entry is a number of Z1, O1, Z2, O2 or of one of the eight steps,
 beside its value from the program's own arrays before it. A round is --sizes in every precision, with He's parameters
 and normal inputs, and then some drawn sizes, losses, outputs and reductions, with parameters and inputs at scales from
 1e-3 to 1e3. Rounds go on until there are enough entries.

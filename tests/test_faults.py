@@ -286,6 +286,11 @@ def test_a_flagfile_repeats_a_run(tmp_path, whole):
     assert (tmp_path / "again" / "flags.txt").read_text().splitlines() == lines
 
 
+def test_a_flagfile_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "flags.txt").write_bytes(b"--hidden=8\xff")
+    scripts.assert_refused(train(f"--flagfile={tmp_path / 'flags.txt'}"), "utf-8")
+
+
 def test_the_flags_of_the_first_start_stay(tmp_path):
     run = runs.Run(tmp_path / "run", {"status": "new", "flags": {}}, "--hidden=8\n")
     run.create()

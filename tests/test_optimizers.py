@@ -111,6 +111,7 @@ def test_the_cosine_starts_at_one_is_half_way_down_in_the_middle_and_reaches_zer
 
 def test_the_step_schedule_multiplies_by_the_factor_after_each_so_many_steps():
     assert_close(rates("step", 5, every=2, factor=0.5), np.array([1, 1, 0.5, 0.5, 0.25, 0.25]), "float32")
+    assert_close(rates("step", 5, every=2, factor=0.0), np.array([1, 1, 0, 0, 0, 0]), "float32")
 
 
 def test_the_inverse_square_root_falls_after_each_so_many_steps():

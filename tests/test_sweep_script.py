@@ -40,6 +40,7 @@ AXES = {
     "hidden=32, 64": ("32", "64"),
     "learning_rate=1e-3,0.1": ("1e-3", "0.1"),
     "learning_rate=linspace(0,1,3)": ("0.0", "0.5", "1.0"),
+    "elastic=linspace(0,400,3)": ("0.0", "200.0", "400.0"),
     "learning_rate=logspace(-2, 0, 3)": ("0.01", "0.1", "1.0"),
     "loss=quadratic": ("quadratic",),
 }

@@ -291,6 +291,12 @@ def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, wor
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_teacher_larger_than_the_memory_is_refused(tmp_path):
+    huge = ("--dataset=teacher", "--loss=quadratic", "--teacher_train=100000000000", f"--run_dir={tmp_path / 'run'}")
+    assert_refused(train(*huge), "Unable to allocate")
+    assert not (tmp_path / "run").exists()
+
+
 def test_bad_places_get_one_line(tmp_path):
     file = tmp_path / "file"
     file.write_text("not a directory")

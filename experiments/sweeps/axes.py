@@ -76,7 +76,9 @@ def _called(text: str, name: str, function: str, arguments: str) -> Axis:
         if not all(map(math.isfinite, numbers)) or len(rest) != (function in _GRIDS):
             raise ValueError
         if function in _GRIDS:
-            if int(rest[0]) != rest[0] or not 1 <= rest[0] <= MOST_VALUES or max(a, b) > 308:
+            if int(rest[0]) != rest[0] or not 1 <= rest[0] <= MOST_VALUES:
+                raise ValueError
+            if function == "logspace" and max(a, b) > 308:  # 1e309 is no float
                 raise ValueError
             return Axis(name, tuple(repr(float(v)) for v in _GRIDS[function](a, b, int(rest[0]))))
         if not a < b or (function == "loguniform" and a <= 0):
