@@ -84,7 +84,7 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
         from experiments.papers import figures
 
         figures.lazy(work.run.figures / "chizat2019.png", cells)
-    return study.judged(rows, "steps", "inputs", "hidden", "examples")
+    return study.judged(rows, "steps", "inputs", "hidden", "examples", least=("trials",))
 
 
 def _slope(cells: dict[float, dict]) -> list[Row]:

@@ -22,23 +22,22 @@ without reuse it falls all the way.
 """
 
 import dataclasses
-import pathlib
 import statistics
 
 from absl import flags
 
 from experiments import cli
-from experiments.papers import study
-from experiments.papers.rows import Row, read
+from experiments.papers import networks, study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 PARTS = ("noise", "reuse")
 flags.DEFINE_list("parts", list(PARTS), "noise, reuse or both.")
 flags.DEFINE_list("widths", "4,6,8,10,12,14,16,20,30,50,100,200".split(","), "Hidden units with label noise.")
-flags.DEFINE_integer("repetitions", 10, "Of each width with label noise.", lower_bound=1)
+flags.DEFINE_integer("repetitions", 5, "Of each width with label noise.", lower_bound=1)
 flags.DEFINE_integer("epochs", 4000, "With label noise.", lower_bound=1)
-flags.DEFINE_integer("reuse_repetitions", 3, "Of each chain of widths.", lower_bound=1)
+flags.DEFINE_integer("reuse_repetitions", 2, "Of each chain of widths.", lower_bound=1)
 flags.DEFINE_integer("reuse_epochs", 6000, "With weight reuse, each width.", lower_bound=1)
 flags.DEFINE_list("chain", "2,5,10,15,20,25,30,35,40,45,50".split(","), "Widths that each start from the one before.")
 flags.DEFINE_list("fresh", "10,20,31,40,51,60,100".split(","), "Widths that start at random, with squared loss.")
@@ -65,6 +64,7 @@ NOISY = (
     *("--checkpoint_every=500", "--valid_examples=100"),  # nobody looks at the validation loss
 )
 AROUND = (8, 10, 12, 14, 16)  # widths without which nothing is said about the peak
+NEAR = (40, 51, 60)  # widths around the number of parameters at which the published peak is
 SWITCHES = {30: 1.5, 50: 3.0}  # the last width that reuses weights, and by what the loss should fall after it
 # The squared loss here is half the sum over ten outputs: a mean over them has a fifth of its gradient.
 SQUARED = (
@@ -74,7 +74,8 @@ SQUARED = (
 )
 
 
-Summaries = dict[str, dict[int, list[dict]]]
+Trained = dict[str, dict[int, networks.Networks]]  # by kind of start and width
+Losses = dict[str, dict[int, list[float]]]
 
 
 def main() -> int:
@@ -88,14 +89,17 @@ def main() -> int:
 
 
 def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[int], fresh: list[int]) -> list[Row]:
-    noise = study.judged(_noise(work, widths), "epochs", "examples") if "noise" in parts else []
+    noise = _noise(work, widths) if "noise" in parts else []
+    peak = [_peak(noise)] if set(AROUND) <= {row.facts["hidden"] for row in noise} else []
+    noise = study.judged([*noise, *peak], "epochs", "examples", least=("repetitions",))
     reuse = _reuse(work, chain, fresh) if "reuse" in parts else {"reuse": {}, "fresh": {}}
     if FLAGS.figures:
         from experiments.papers import figures
 
-        figures.double_descent(work.run.figures / "doubledescent.png", noise, _losses(reuse))
-    peak = study.judged([_peak(noise)], "epochs", "examples") if noise and set(AROUND) <= set(widths) else []
-    return [*noise, *peak, *study.judged(_contrasts(reuse), "reuse_epochs", "chain", "examples")]
+        curve = [row for row in noise if "hidden" in row.facts]
+        figures.double_descent(work.run.figures / "doubledescent.png", curve, _losses(reuse))
+    contrasts = _contrasts(reuse)
+    return [*noise, *study.judged(contrasts, "reuse_epochs", "chain", "examples", least=("reuse_repetitions",))]
 
 
 def _noise(work: study.Study, widths: list[int]) -> list[Row]:
@@ -103,29 +107,26 @@ def _noise(work: study.Study, widths: list[int]) -> list[Row]:
     rows = []
     for H in widths:
         judged: dict = {}
-        seeds = range(FLAGS.repetitions)
+        seeds = [(f"--seed={s}", f"--label_noise_seed={s}") for s in range(FLAGS.repetitions)]
         own = (f"--hidden={H}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
-        folders = work.commands(
-            [(f"noise-{H}-{s}", "train", *NOISY, *own, f"--seed={s}", f"--label_noise_seed={s}") for s in seeds]
-        )
-        summaries = [read(folder / "summary.json") for folder in folders]
-        values = [summary["test_loss"] for summary in summaries]
+        trained = networks.train(work, f"noise-{H}", (*NOISY, *own), seeds, together=2)
+        values = [summary["test_loss"] for summary in trained.summaries]
         published, deviation, accuracy = NOISE.get(H, (None, None, None))
         facts = {
             "hidden": H,
-            "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in summaries),
-            "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in summaries),
+            "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in trained.summaries),
+            "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in trained.summaries),
+            **trained.facts,
         }
         beside = {"published_sd": deviation, "published_n": 10, "published_test_accuracy": accuracy}
         if published is not None and len(values) > 1:
             error = (statistics.variance(values) / len(values) + deviation**2 / 10) ** 0.5
             apart = beside["standard_errors_apart"] = (statistics.fmean(values) - published) / error
             judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
-        seconds = sum(summary["seconds"]["train"] for summary in summaries)
         judged["beside"] = beside if published is not None else {}
-        rows.append(
-            Row("doubledescent", f"label noise, H = {H}", published, values, "test loss", seconds, facts, **judged)
-        )
+        name, unit = f"label noise, H = {H}", "test loss"
+        row = Row("doubledescent", name, published, values, unit, trained.seconds, facts, **judged)
+        rows.append(row if H in NOISE else row.scaled({"widths": [str(H)]}))
     return rows
 
 
@@ -137,58 +138,64 @@ def _peak(noise: list[Row]) -> Row:
     return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
 
 
-def _reuse(work: study.Study, chain: list[int], fresh: list[int]) -> Summaries:
-    """The summaries of each repetition, by kind and width: "reuse" starts from the width before, "fresh" at random."""
+def _reuse(work: study.Study, chain: list[int], fresh: list[int]) -> Trained:
+    """The repetitions by kind and width: "reuse" starts from the width before, "fresh" at random."""
     common = (*SQUARED, f"--epochs={FLAGS.reuse_epochs}", f"--train_examples={FLAGS.examples}")
 
-    def train(kind: str, H: int, starts: list[tuple[str, ...]]) -> list[pathlib.Path]:
-        own = (*common, f"--hidden={H}")
-        return work.commands(
-            [(f"{kind}-{H}-{s}", "train", *own, f"--seed={s}", *start) for s, start in enumerate(starts)]
-        )
+    def train(kind: str, H: int, own: list[tuple[str, ...]]) -> networks.Networks:
+        return networks.train(work, f"{kind}-{H}", (*common, f"--hidden={H}"), own, together=2)
 
-    random = [()] * FLAGS.reuse_repetitions
-    found: Summaries = {"reuse": {}, "fresh": {}}
-    starts = random
+    found: Trained = {"reuse": {}, "fresh": {}}
+    seeds = networks.seeds(FLAGS.reuse_repetitions)
+    own = seeds
     for H in chain:
-        folders = train("reuse", H, starts)
-        found["reuse"][H] = [read(folder / "summary.json") for folder in folders]
-        starts = [(f"--start_from={folder}",) for folder in folders]
+        found["reuse"][H] = narrower = train("reuse", H, own)
+        own = [(*seed, f"--start_from={folder}") for seed, folder in zip(seeds, narrower.folders, strict=True)]
     for H in fresh:
-        found["fresh"][H] = [read(folder / "summary.json") for folder in train("fresh", H, random)]
+        found["fresh"][H] = train("fresh", H, seeds)
     return found
 
 
-def _losses(summaries: Summaries) -> dict[str, dict[int, list[float]]]:
+def _losses(trained: Trained) -> Losses:
     """Mean squared test loss over the ten outputs: ours is half their sum."""
     return {
-        kind: {H: [2 / 10 * summary["test_loss"] for summary in some] for H, some in widths.items()}
-        for kind, widths in summaries.items()
+        kind: {H: [2 / 10 * summary["test_loss"] for summary in some.summaries] for H, some in widths.items()}
+        for kind, widths in trained.items()
     }
 
 
-def _contrasts(summaries: Summaries) -> list[Row]:
-    """How much the loss falls at each switch, from the last width that reuses weights to the next, which does not."""
-    losses = _losses(summaries)
-    reuse, fresh, unit = losses["reuse"], losses["fresh"], "ratio of test losses"
-    rows = []
-    for switch, least in SWITCHES.items():
-        if switch not in reuse or switch + 1 not in fresh:
-            continue
-        ratios = [a / b for a, b in zip(reuse[switch], fresh[switch + 1], strict=True)]
-        published = 0.104 / 0.030 if switch == 50 else None
-        facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1]}
-        row = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
-        judged = {"bar": f"at least {least:g} each time", "met": min(ratios) >= least}
-        rows.append(Row("doubledescent", row, published, ratios, unit, 0.0, facts, **judged))
-    if {20, 51} <= set(fresh):
-        flat = [b / a for a, b in zip(fresh[20], fresh[51], strict=True)]
-        judged = {"bar": "at most 1.1 each time", "met": max(flat) <= 1.1}
-        name = "no reuse: H = 51 over H = 20"
-        rows.append(Row("doubledescent", name, None, flat, unit, 0.0, {"losses": losses}, **judged))
-    everything = [summary for widths in summaries.values() for some in widths.values() for summary in some]
-    seconds = sum(summary["seconds"]["train"] for summary in everything)  # of all these rows
+def _contrasts(trained: Trained) -> list[Row]:
+    """What the switch does: where weights are reused up to it, and where they never are."""
+    losses = _losses(trained)
+    rows = [row for switch in SWITCHES if (row := _switch(losses, switch))]
+    if {20, *NEAR} <= set(losses["fresh"]):
+        rows.append(_no_reuse(losses))
+    seconds = sum(some.seconds for widths in trained.values() for some in widths.values())  # of all these rows
     return [dataclasses.replace(row, seconds=seconds) if row is rows[0] else row for row in rows]
+
+
+def _switch(losses: Losses, switch: int) -> Row | None:
+    """How much the loss falls from the last width that reuses weights to the next, and whether it was largest there."""
+    reuse, fresh = losses["reuse"], losses["fresh"]
+    if switch not in reuse or switch + 1 not in fresh:
+        return None
+    ratios = [a / b for a, b in zip(reuse[switch], fresh[switch + 1], strict=True)]
+    curve = {H: loss for H, loss in reuse.items() if H <= switch} | {H: loss for H, loss in fresh.items() if H > switch}
+    peaks = [max(curve, key=lambda H, chain=chain: curve[H][chain]) for chain in range(len(ratios))]
+    published, least = (0.104 / 0.030 if switch == 50 else None), SWITCHES[switch]
+    facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1], "peaks": peaks}
+    name = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
+    bar, met = f"at least {least:g} and the peak, each time", min(ratios) >= least and set(peaks) == {switch}
+    return Row("doubledescent", name, published, ratios, "ratio of test losses", 0.0, facts, bar=bar, met=met)
+
+
+def _no_reuse(losses: Losses) -> Row:
+    """Without reuse there is no peak where parameters equal examples times classes."""
+    fresh = losses["fresh"]
+    rise = [max(fresh[H][chain] for H in NEAR) / loss for chain, loss in enumerate(fresh[20])]
+    name, bar = f"no reuse: the most of H = {NEAR[0]} to {NEAR[-1]} over H = 20", "at most 1.1 each time"
+    met = max(rise) <= 1.1
+    return Row("doubledescent", name, None, rise, "ratio of test losses", 0.0, {"losses": losses}, bar=bar, met=met)
 
 
 if __name__ == "__main__":

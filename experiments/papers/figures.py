@@ -78,7 +78,7 @@ def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mappin
 
 def _noise(axes: Axes, rows: Sequence[Row]) -> None:
     widths = [row.facts["hidden"] for row in rows]
-    means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in rows), strict=True)
+    means, spreads = zip(*(_mean_and_sd(row.values) for row in rows), strict=True)
     axes.errorbar(widths, means, spreads, color=BLUE, fmt="o-", markersize=4, label="ours, mean and sd")
     theirs = np.array([np.nan if row.published is None else row.published for row in rows])
     axes.plot(widths, theirs, "d", color=RED, markersize=5, label="published mean")
@@ -97,7 +97,7 @@ def width(path: Path, rows: Sequence[Row]) -> None:
     figure = Figure((5.6, 3.6), DPI, layout="constrained")
     axes = figure.subplots()
     widths = [row.facts["hidden"] for row in rows]
-    means, spreads = zip(*((np.mean(row.values), np.std(row.values)) for row in rows), strict=True)
+    means, spreads = zip(*(_mean_and_sd(row.values) for row in rows), strict=True)
     axes.errorbar(widths, means, spreads, color=RED, fmt="o-", markersize=4, label="test, mean and sd")
     axes.plot(widths, [row.facts["train_error"] for row in rows], "o-", color=BLUE, markersize=4, label="training")
     axes.set_xscale("log", base=2)
@@ -139,6 +139,11 @@ def bad_minima(path: Path, rows: Sequence[Row]) -> None:
         _frame(axes, title, "units of the teacher, k", "% of runs in a bad minimum")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     save(figure, path)
+
+
+def _mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
+    """As the tables have them; one value has no spread."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def _frame(axes: Axes, title: str, x: str, y: str) -> None:

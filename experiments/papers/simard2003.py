@@ -28,8 +28,8 @@ import numpy as np
 from absl import flags
 
 from experiments import cli
-from experiments.papers import study
-from experiments.papers.rows import Row, read
+from experiments.papers import networks, study
+from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -90,7 +90,8 @@ def main() -> int:
 
 
 def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
-    rows = study.judged([_row(work, name, RECIPES[name]) for name in wanted], "hidden", "length")
+    rows = [_row(work, name, RECIPES[name]) for name in wanted]
+    rows = study.judged(rows, "hidden", "length", least=("seeds",))
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -105,19 +106,16 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> Row:
     own["epochs"] = max(1, round(recipe.epochs * FLAGS.length))
     arguments = tuple(f"--{flag}={value}" for flag, value in (COMMON | dict(recipe.flags) | own).items())
     slug = name.replace(" ", "-").translate({ord(bracket): None for bracket in "()"})
-    seeds = range(FLAGS.seeds)
-    folders = work.commands([(f"{slug}-{seed}", "train", *arguments, f"--seed={seed}") for seed in seeds], 1)
-    summaries = [read(folder / "summary.json") for folder in folders]
+    trained = networks.train(work, slug, arguments, networks.seeds(FLAGS.seeds))
     facts = {
-        "validation_error": statistics.fmean(100 * (1 - summary["valid_accuracy"]) for summary in summaries),
+        "validation_error": statistics.fmean(100 * (1 - summary["valid_accuracy"]) for summary in trained.summaries),
         "network_command": " ".join(("python -m experiments.train", *arguments)),
-        "lost_classes": [summary["lost_classes"] for summary in summaries],
+        "lost_classes": [summary["lost_classes"] for summary in trained.summaries],
+        **trained.facts,
     }
-    errors = [100 * (1 - summary["test_accuracy"]) for summary in summaries]
-    seconds = sum(summary["seconds"]["train"] for summary in summaries)
-    bar = recipe.bar or recipe.published
+    errors, bar = trained.errors, recipe.bar or recipe.published
     judged = {"bar": f"at most {bar}", "met": statistics.fmean(errors) <= bar} if bar else {}
-    return Row("simard2003", name, recipe.published, errors, "% test error", seconds, facts, **judged)
+    return Row("simard2003", name, recipe.published, errors, "% test error", trained.seconds, facts, **judged)
 
 
 def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:
