@@ -20,8 +20,8 @@ is small and a high one where it is large; at tau = 10 we ask for five times tha
 trained network predicts on the test inputs what its linearisation (jax.linearize) predicts after the same steps, within
 1 % in the Euclidean norm.
 
-A scale takes some three minutes on two cores of an AMD EPYC with other work on them, and the linearisation as much:
-half an hour in all. Ours (10 trials): slope -1.999 +- 0.001. The mean loss at 10 is 1.9 times that at 0.1 and 68 times
+A scale takes some three minutes on two cores of an AMD EPYC with other work on them, and the linearisation as much: 40
+minutes in all. Ours (10 trials): slope -1.999 +- 0.001. The mean loss at 10 is 1.9 times that at 0.1 and 68 times
 that at 10^-2.2: tau = 0.1 is on the way from one to the other, its weights move by 0.36 of their norm. From the
 linearised model: 0.6 % on average, 1.7 % in the worst trial.
 """
