@@ -32,6 +32,14 @@ def test_a_rate_that_is_too_large_shows_in_the_products(gradient):
     assert 1 < found.step <= 5 and found.quantity in ("Z1", "Z2", "the loss", "dW1", "dW2")
 
 
+def test_a_gradient_whose_square_overflows_shows_in_the_moments():
+    adam = dataclasses.replace(CHOICES, optimizer="adam", scale=1e22)
+    params = on_device(start_of_training())
+    state = start(adam, params._replace(W1=0 * params.W1, b1=0 * params.b1 + 1), Numbers(jnp.float32(0.01)), 23)
+    found = first_non_finite(adam, state, KEY, Numbers(jnp.float32(0.01)), on_device(examples()))
+    assert found == (1, 1, "the optimiser's moments after the step")
+
+
 def test_a_rate_beyond_all_numbers_shows_in_the_first_parameters():
     state, found = diagnosed(Numbers(jnp.float32(np.inf)))
     assert state.status == DIVERGED and found == (1, 1, "W1 after the step")

@@ -15,6 +15,8 @@ from twolayer.segments import State
 from twolayer.shuffling import batches
 from twolayer.training import Choices, Examples, Numbers, cast, inputs, make_update
 
+MOMENTS = "the optimiser's moments after the step"
+
 
 class NonFinite(NamedTuple):
     """The first quantity that is not finite: of `epoch` and `step`, both counted from 1, in the order of computing."""
@@ -29,7 +31,8 @@ def first_non_finite(
 ) -> NonFinite | None:
     """Repeat the epoch after `state` step by step; None if all its numbers are finite, as when validation is not.
 
-    The order is Z1, O1, Z2, O2, the loss, dW1, db1, dW2, db2, and the parameters after the step.
+    The order is Z1, O1, Z2, O2, the loss, dW2, db2, dW1, db1, and after the step the optimiser's moments and the
+    parameters.
     """
     gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction, hidden=choices.activation)
     compute, n, outputs = jnp.dtype(choices.compute), len(train.x), state.params.b2.shape[0]
@@ -45,11 +48,13 @@ def first_non_finite(
         seen = forward(low, x, choices.output, choices.activation)._asdict() | {"the loss": loss}
         seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
         seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}
-        return new, moments, {name: jnp.isfinite(a).all() for name, a in seen.items()}
+        finite = {name: jnp.isfinite(a).all() for name, a in seen.items()}
+        of_moments = [jnp.isfinite(a).all() for a in jax.tree.leaves(moments)]
+        return new, moments, finite | {MOMENTS: jnp.array([True, *of_moments]).all()}
 
     params, moments = narrow((state.params, state.moments), train.live)
     every_rows, every_weights = batches(key, state.epoch, n, choices.batch_size)
-    order = (*"Z1 O1 Z2 O2".split(), "the loss", "dW1", "db1", "dW2", "db2")
+    order = (*"Z1 O1 Z2 O2".split(), "the loss", "dW2", "db2", "dW1", "db1", MOMENTS)
     order += tuple(f"{name} after the step" for name in Params._fields)
     for number, (rows, weights) in enumerate(zip(every_rows, every_weights, strict=True), 1):
         params, moments, finite = step(params, moments, rows, weights)
