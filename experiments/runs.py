@@ -1,6 +1,6 @@
 """The run directory: everything a run leaves behind.
 
-    manifest.json   flags, argv, commit, versions, devices, precision, PRNG, data SHA-256, status
+    manifest.json   flags, argv, commit, versions, devices, precision, PRNG, data SHA-256, status, sessions
     flags.txt       the flags again, for --flagfile: with another --run_dir they repeat the run
     metrics.jsonl   one line per epoch
     summary.json    the outcome
@@ -147,6 +147,15 @@ class Run:
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
         write_json(self.path / "manifest.json", self.manifest)
+
+    def begin(self, facts: Mapping[str, object], **where: object) -> None:
+        """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
+
+        Args:
+          where: at which epoch, or the like.
+        """
+        session = {"began": _now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
+        self.set_status("running", **facts, sessions=[*self.manifest.get("sessions", []), session])
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""

@@ -57,7 +57,7 @@ def train(
     before = processes.first_does(lambda: run.keep_metrics(epoch)) or []
     for sink in sinks:
         sink(before)
-    run.set_status("running", **provenance(), **job.facts, compile_seconds=None)
+    run.begin({**provenance(), **job.facts, "compile_seconds": None}, epoch=epoch)
     began = time.perf_counter()
     arguments = (state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
     program = segments.make_segment(job.choices, LONGEST_SEGMENT)

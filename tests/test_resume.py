@@ -52,6 +52,8 @@ def test_an_interrupted_run_continues_to_the_same_bits(tmp_path, uninterrupted, 
     assert train(*LONG, f"--run_dir={tmp_path / 'run'}")[0] == 0
     summary, metrics = read(tmp_path / "run")
     assert metrics[: len(before)] == before, "it went on, and did not begin again"
+    sessions = json.loads((tmp_path / "run" / "manifest.json").read_text())["sessions"]
+    assert [session["epoch"] for session in sessions] == [0, len(before)] and all(s["argv"] for s in sessions)
     assert summary["params_sha256"] == uninterrupted[0]["params_sha256"]
     assert without_seconds(metrics) == without_seconds(uninterrupted[1])
 

@@ -49,7 +49,7 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
       BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
     """
     processes.first_does(run.create)
-    run.set_status("running", **provenance(), **plan.facts, networks=plan.networks, parts=len(plan.parts))
+    run.begin({**provenance(), **plan.facts, "networks": plan.networks, "parts": len(plan.parts)})
     with Interrupts() as interrupts:
         programs = _train(run, plan, interrupts, shared, quiet or not processes.first())
         if run.status == "interrupted":
