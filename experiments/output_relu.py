@@ -49,9 +49,9 @@ FLAGS.set_default("epochs", 10)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import processes
+    from experiments import supervision
 
-    return processes.supervised(_study, training_flags.values())
+    return supervision.supervised(_study, training_flags.values())
 
 
 def _study() -> int:

@@ -44,9 +44,9 @@ PLACES = (*training_flags.PLACES, "together")
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import processes
+    from experiments import supervision
 
-    return processes.supervised(_sweep, training_flags.values())
+    return supervision.supervised(_sweep, training_flags.values())
 
 
 def _sweep() -> int:

@@ -25,10 +25,10 @@ flags.adopt_module_key_flags(training_flags)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import processes
+    from experiments import supervision
 
     values = training_flags.values()
-    return processes.supervised(lambda: _train(values), values)
+    return supervision.supervised(lambda: _train(values), values)
 
 
 def _train(values: dict[str, object]) -> int:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from scripts import assert_refused, read, run, start, without_seconds
 
-from experiments import processes
+from experiments import processes, supervision
 from experiments.cli import BadInput
 from experiments.locks import LOCK
 
@@ -203,11 +203,11 @@ SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "node[
     ],
 )
 def test_several_processes_are_seen_in_the_flags_or_the_environment(flags, environment, expected, monkeypatch):
-    for name in itertools.chain(SLURM, processes.COUNTED, processes.LISTED):
+    for name in itertools.chain(SLURM, supervision.COUNTED, supervision.LISTED):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert processes.several(NONE | flags) == expected
+    assert supervision.several(NONE | flags) == expected
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_several_processes_are_seen_in_the_flags_or_the_environment(flags, envir
 )
 def test_flags_that_contradict_each_other_are_refused(flags, said):
     with pytest.raises(BadInput, match=said):
-        processes.several(NONE | flags)
+        supervision.several(NONE | flags)
 
 
 def test_to_be_one_of_several_where_nothing_says_which_is_refused(tmp_path):
