@@ -5,7 +5,7 @@
   python -m experiments.papers --all --budget=60min --source_dir=FOLDER_OF_ARCHIVES
 
 --all runs what has rows that were not measured yet, the short ones first, and stops in time; the same command goes on
-from there.
+from there. What was begun of a cell is lost then, so a budget should be longer than the longest, some ten minutes.
 Results go to docs/results/<name>.json, unless --results says otherwise; `python -m experiments.readme` makes
 docs/results.md of them. What is unfinished lies in --runs.
 Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.

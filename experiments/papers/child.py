@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 from experiments.cli import INTERRUPTED
 
-LOOK = (
-    0.1  # seconds between two questions whether to stop: less than cli.SAME, so that a terminal's Ctrl-C is one signal
-)
+# Seconds between two questions whether to stop: less than cli.SAME, so that a terminal's Ctrl-C is one signal.
+LOOK = 0.1
 
 
 def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object) -> tuple[int, str | None]:

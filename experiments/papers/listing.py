@@ -38,13 +38,17 @@ class Paper:
         """
         return rows_of(self.result(results))
 
+    def _measured(self, results: pathlib.Path) -> list[dict]:
+        """At the published scale."""
+        return [row for row in self.rows(results) if "scaled" not in row]
+
     def missing(self, results: pathlib.Path = RESULTS) -> bool:
         """Whether some of its rows have not been measured at the published scale."""
-        return sum("scaled" not in row for row in self.rows(results)) < self.whole
+        return len(self._measured(results)) < self.whole
 
     def status(self, results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
         """What has been measured, in a few words."""
-        rows = self.rows(results)
+        rows = self._measured(results)
         if rows:
             misses = sum(row.get("met") is False for row in rows)
             some = f"{len(rows)} of {self.whole} rows" if len(rows) < self.whole else f"all {len(rows)} rows"
