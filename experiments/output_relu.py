@@ -70,7 +70,7 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments import processes, runs
+    from experiments import processes, runs, supervision
     from experiments.sweeps import axes, jobs, session
     from twolayer.optimizers import OPTIMIZERS
 
@@ -80,10 +80,10 @@ def _study() -> int:
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
-    run = runs.find_run(path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
+    own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
+    run = supervision.one_run(values, lambda: runs.find_run(*own))
     plan = jobs.plan(values, texts, manifest=run.manifest)
     run.check_data(plan.data.sha256)
-    run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
             return cli.INTERRUPTED

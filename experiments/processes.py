@@ -4,17 +4,18 @@ Everything here is the same with one process. Who belongs to the job, and what h
 supervision.py.
 """
 
+import json
+import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.cli import BadInput
+from experiments.runs import Follower, Run
 
 if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
     from jaxtyping import PyTree
 
 Result = TypeVar("Result")
-
-REFUSAL = 400  # bytes of a line that all processes are told
 
 
 def first() -> bool:
@@ -30,18 +31,35 @@ def first_does(work: Callable[[], Result]) -> Result | None:
     Raises:
       BadInput: as `work`.
     """
-    import numpy as np
-
     refusal, result = "", None
     if first():
         try:
             result = work()
         except BadInput as error:
             refusal = str(error)
-    told = firsts(np.frombuffer(refusal.encode()[:REFUSAL].ljust(REFUSAL), np.uint8))
-    if words := told.tobytes().decode(errors="replace").strip():
-        raise BadInput(refusal or words)  # the first knows all of it
+    if refusal := told(refusal):
+        raise BadInput(refusal)
     return result
+
+
+def agreed(find: Callable[[], Run]) -> Run:
+    """The run that the first process finds. The others follow it, whatever lies in directories of theirs. All must ask.
+
+    Raises:
+      BadInput: as `find`.
+    """
+    run = first_does(find)
+    path, manifest = json.loads(told(json.dumps((str(run.path), run.manifest)) if run else ""))
+    return run or Follower(pathlib.Path(path), manifest)
+
+
+def told(text: str) -> str:
+    """The first's text, on all of them. All must ask."""
+    import numpy as np
+
+    own = np.frombuffer(text.encode(), np.uint8)
+    size = int(firsts(np.int64(len(own))))
+    return firsts(np.resize(own, size)).tobytes().decode() if size else ""
 
 
 def any_of(flag: bool) -> bool:

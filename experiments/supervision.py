@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 
 from experiments import cli, processes
 from experiments.cli import BadInput
+from experiments.runs import Run
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
@@ -64,6 +65,15 @@ def several(flags: Mapping[str, object]) -> bool:
     counts = [int(os.environ[name]) for name in counted if os.environ.get(name, "").isdecimal()]
     counts += [len(os.environ.get(name, "").split(",")) for name in LISTED]
     return max(counts) > 1
+
+
+def one_run(flags: Mapping[str, object], find: Callable[[], Run]) -> Run:
+    """The run that `find` finds; if there are several processes, that of the first, which the others follow.
+
+    Raises:
+      BadInput: as `find`.
+    """
+    return processes.agreed(find) if several(flags) else find()
 
 
 def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:

@@ -51,7 +51,7 @@ def main() -> int:
 
 def _sweep() -> int:
     """Flags to a directory of tables; returns the exit status."""
-    from experiments import runs
+    from experiments import runs, supervision
 
     alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
@@ -68,9 +68,9 @@ def _sweep() -> int:
     if FLAGS.share and values["order_seed"] is None:
         values["order_seed"] = 0
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES)
-    run = runs.find_run(path, values, PLACES, training_flags.as_file())
+    run = supervision.one_run(values, lambda: runs.find_run(path, values, PLACES, training_flags.as_file()))
     if run.status == "done":
-        print(f"{path} is done already; see its summary.json, or choose another --run_dir")
+        print(f"{run.path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
     from experiments import processes
@@ -81,7 +81,6 @@ def _sweep() -> int:
     if FLAGS.dry_run:
         print(_outlook(plan))
         return cli.DONE
-    run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
         if programs is None:

@@ -34,12 +34,13 @@ def main() -> int:
 def _train(values: dict[str, object]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments import runs
+    from experiments import runs, supervision
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
-    run = runs.find_run(path, values, training_flags.PLACES, training_flags.as_file())
+    own = (path, values, training_flags.PLACES, training_flags.as_file())
+    run = supervision.one_run(values, lambda: runs.find_run(*own))
     if run.status in ("done", "diverged"):
-        print(f"{path} is {run.status} already; see its summary.json, or choose another --run_dir")
+        print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
     from experiments import caches, jobs, plan, processes
@@ -50,7 +51,6 @@ def _train(values: dict[str, object]) -> int:
     if FLAGS.dry_run:
         print(plan.describe(job))
         return cli.DONE
-    run = run if processes.first() else runs.Follower(path, run.manifest)
     with run.writing():
         return _carry_out(job, run, processes.first())
 

@@ -139,7 +139,7 @@ def test_simard_trains_each_kind_of_row_and_keeps_other_rows_of_the_file(data, t
     assert rows["cross_entropy none"]["ours"] < 12 and rows["quadratic elastic (output relu)"]["ours"] < 25
     assert "--elastic=34" in rows["quadratic elastic (output relu)"]["network_command"]
     assert rows["cross_entropy none"]["published"] is None, "nothing is published about 16 hidden units"
-    assert rows["cross_entropy none"]["scaled"] == {"hidden": 16, "length": 0.02}
+    assert rows["cross_entropy none"]["scaled"] == {"hidden": 16, "length": 0.02, "seeds": 2}
     assert (tmp_path / "run" / "figures" / "distorted_digits.png").exists()
     refused = scripts.run("papers.simard2003", *TINY, "--rows=hinge", f"--run_dir={tmp_path / 'no'}")
     assert refused[0] == 1 and "'hinge' is not known" in refused[2] and "quadratic none" in refused[2]

@@ -71,7 +71,8 @@ def outcome(run_dir):
 
 @pytest.mark.parametrize("mesh", ["hidden=2", "data=2"])
 def test_two_processes_give_the_bits_of_one_with_two_devices(mesh, tmp_path):
-    ended = finish(together("train", *FLAGS, f"--mesh={mesh}", f"--run_dir={tmp_path / 'two'}", apart=True))
+    command = ("train", *FLAGS, f"--mesh={mesh}", f"--run_dir={tmp_path / 'two'}")
+    ended = finish(together(*command, apart=True))
     assert [status for status, _ in ended] == [0, 0], ended
     one = run("train", *FLAGS, f"--mesh={mesh}", f"--run_dir={tmp_path / 'one'}", JAX_NUM_CPU_DEVICES="2")
     assert one[0] == 0, one
@@ -79,6 +80,8 @@ def test_two_processes_give_the_bits_of_one_with_two_devices(mesh, tmp_path):
     manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
     assert len(manifest["devices"]) == 2 and manifest["mesh"][mesh[:-2]] == 2
     assert not (tmp_path / "two-other").exists(), "only the first writes"
+    ended = finish(together(*command, apart=True))
+    assert [status for status, _ in ended] == [0, 0], "both know that the run of the first is done"
 
 
 def test_two_processes_share_the_networks_of_a_sweep(tmp_path):
