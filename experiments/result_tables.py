@@ -233,8 +233,11 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _machine(result: dict) -> str:
-    platform, versions = result["platform"], result["versions"]
-    return f"\n{platform['cpus']} cores of {platform['cpu']}, Python {versions['python']}, JAX {versions['jax']}.\n"
+    """The machine, the versions and the commit that a result comes from."""
+    platform, versions, git = result["platform"], result["versions"], result["git"]
+    used = f"Python {versions['python']}, JAX {versions['jax']}"
+    commit = f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}"
+    return f"\n{platform['cpus']} cores of {platform['cpu']}, {used}, {commit}.\n"
 
 
 TABLES = {

@@ -63,7 +63,7 @@ PAPERS = (
     Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 30, 12),
     Paper("zhang2017", "Can it learn random labels by heart?", 90, 4),
     Paper("doubledescent", "Where is the peak of double descent, and what makes it?", 180, 16),
-    Paper("simard2003", "784-800-10 on distorted images, both losses and outputs", 420, 12),
+    Paper("simard2003", "784-800-10 on distorted images, both losses and outputs", 460, 12),
 )
 
 
