@@ -291,6 +291,15 @@ def test_no_flipped_bit_reaches_training(data, tmp_path_factory):
     assert_same_data(found, original)
 
 
+def test_what_a_killed_process_left_is_removed_when_it_is_old(prepared):
+    old, new = (prepared.with_name(f".tiny.npz.{name}") for name in ("old", "new"))
+    for left in (old, new):
+        left.touch()
+    os.utime(old, (0, 0))
+    cache.write(prepared, assemble("tiny", TINY, *tiny_splits()))
+    assert new.exists() and not old.exists()
+
+
 def test_corrupt_cache_is_rebuilt_from_a_source_with_one_warning(tmp_path, caplog):
     first = load("digits", data_dir=tmp_path)
     DAMAGE["truncated"](tmp_path / "digits.npz")

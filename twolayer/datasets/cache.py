@@ -5,6 +5,7 @@ The file holds the six arrays of `dataset.named_arrays`, the data set's name, an
 
 import logging
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from twolayer.datasets.dataset import PARTS, DataError, Dataset, Form, Split, as
 log = logging.getLogger(__name__)
 
 Splits = tuple[Split, Split, Split]
+HOUR = 3600  # seconds
 
 
 def data_folder(data_dir: str | os.PathLike | None) -> Path:
@@ -76,8 +78,14 @@ def read(path: Path, name: str, form: Form) -> Dataset:
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Write one data set so that a reader, or a crash, sees all of it or none. Raises OSError."""
+    """Write one data set so that a reader, or a crash, sees all of it or none. Raises OSError.
+
+    What a killed process has left of the same data set is removed once it is an HOUR old and nobody's work any more.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*"):
+        if time.time() - left.stat().st_mtime > HOUR:
+            left.unlink(missing_ok=True)
     arrays = named_arrays(dataset.train, dataset.valid, dataset.test)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
