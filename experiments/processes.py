@@ -57,9 +57,9 @@ def told(text: str) -> str:
     """The first's text, on all of them. All must ask."""
     import numpy as np
 
-    own = np.frombuffer(text.encode(), np.uint8)
+    own = np.frombuffer(text.encode(errors="surrogateescape"), np.uint8)  # a path need not be UTF-8
     size = int(firsts(np.int64(len(own))))
-    return firsts(np.resize(own, size)).tobytes().decode() if size else ""
+    return firsts(np.resize(own, size)).tobytes().decode(errors="surrogateescape") if size else ""
 
 
 def any_of(flag: bool) -> bool:

@@ -235,9 +235,10 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _machine(result: dict) -> str:
     """The machine, the versions and the commit that a result comes from."""
     platform, versions, git = result["platform"], result["versions"], result["git"]
-    used = f"Python {versions['python']}, JAX {versions['jax']}"
-    commit = f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}"
-    return f"\n{platform['cpus']} cores of {platform['cpu']}, {used}, {commit}.\n"
+    parts = [f"{platform['cpus']} cores of {platform['cpu']}", f"Python {versions['python']}", f"JAX {versions['jax']}"]
+    if git:  # it was measured in a checkout
+        parts.append(f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}")
+    return f"\n{', '.join(parts)}.\n"
 
 
 TABLES = {

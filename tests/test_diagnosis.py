@@ -40,8 +40,9 @@ def test_a_gradient_whose_square_overflows_shows_in_the_moments():
     assert found == (1, 1, "the optimiser's moments after the step")
 
 
-def test_a_rate_beyond_all_numbers_shows_in_the_first_parameters():
-    state, found = diagnosed(Numbers(jnp.float32(np.inf)))
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_rate_beyond_all_numbers_shows_in_the_first_parameters(averaging):
+    state, found = diagnosed(Numbers(jnp.float32(np.inf)), dataclasses.replace(CHOICES, averaging=averaging))
     assert state.status == DIVERGED and found == (1, 1, "W1 after the step")
 
 

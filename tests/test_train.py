@@ -292,7 +292,7 @@ def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, wor
 
 
 def test_a_teacher_larger_than_the_memory_is_refused(tmp_path):
-    huge = ("--dataset=teacher", "--loss=quadratic", "--teacher_train=100000000000", f"--run_dir={tmp_path / 'run'}")
+    huge = ("--dataset=teacher", "--loss=quadratic", "--teacher_train=10000000000000", f"--run_dir={tmp_path / 'run'}")
     assert_refused(train(*huge), "Unable to allocate")
     assert not (tmp_path / "run").exists()
 

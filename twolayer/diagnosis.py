@@ -11,6 +11,7 @@ from twolayer.evaluation import targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import narrow
 from twolayer.network import Params, forward
+from twolayer.optimizers import Average
 from twolayer.segments import State
 from twolayer.shuffling import batches
 from twolayer.training import Choices, Examples, Numbers, cast, inputs, make_update
@@ -49,8 +50,9 @@ def first_non_finite(
         seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
         seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}
         finite = {name: jnp.isfinite(a).all() for name, a in seen.items()}
-        of_moments = [jnp.isfinite(a).all() for a in jax.tree.leaves(moments)]
-        return new, moments, finite | {MOMENTS: jnp.array([True, *of_moments]).all()}
+        # Without an average of the parameters, which these are checked for.
+        kept = [a for a in jax.tree.leaves(moments, is_leaf=_is_average) if not _is_average(a)]
+        return new, moments, finite | {MOMENTS: jnp.array([True, *(jnp.isfinite(a).all() for a in kept)]).all()}
 
     params, moments = narrow((state.params, state.moments), train.live)
     every_rows, every_weights = batches(key, state.epoch, n, choices.batch_size)
@@ -62,3 +64,7 @@ def first_non_finite(
             if not finite[name]:
                 return NonFinite(int(state.epoch) + 1, number, name)
     return None
+
+
+def _is_average(node: object) -> bool:
+    return isinstance(node, Average)

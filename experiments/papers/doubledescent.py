@@ -90,7 +90,8 @@ def main() -> int:
 
 def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[int], fresh: list[int]) -> list[Row]:
     noise = _noise(work, widths) if "noise" in parts else []
-    peak = [_peak(noise)] if set(AROUND) <= {row.facts["hidden"] for row in noise} else []
+    known = [row for row in noise if row.facts["hidden"] in NOISE]
+    peak = [_peak(known)] if set(AROUND) <= {row.facts["hidden"] for row in known} else []
     noise = study.judged([*noise, *peak], "epochs", "examples", least=("repetitions",))
     reuse = _reuse(work, chain, fresh) if "reuse" in parts else {"reuse": {}, "fresh": {}}
     if FLAGS.figures:
@@ -99,7 +100,8 @@ def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[in
         curve = [row for row in noise if "hidden" in row.facts]
         figures.double_descent(work.run.figures / "doubledescent.png", curve, _losses(reuse))
     contrasts = _contrasts(reuse)
-    return [*noise, *study.judged(contrasts, "reuse_epochs", "chain", "examples", least=("reuse_repetitions",))]
+    scale = ("reuse_epochs", "chain", "fresh", "examples")
+    return [*noise, *study.judged(contrasts, *scale, least=("reuse_repetitions",))]
 
 
 def _noise(work: study.Study, widths: list[int]) -> list[Row]:

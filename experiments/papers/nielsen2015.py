@@ -53,7 +53,8 @@ def main() -> int:
 
 def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
     counted: set[str] = set()
-    rows = study.judged([_row(work, name, TARGETS[name], counted) for name in wanted], "dataset", "length")
+    rows = [_row(work, name, TARGETS[name], counted) for name in wanted]
+    rows = study.judged(rows, "dataset", "length", least=("seeds",))
     curve = {row.row: row for row in rows if row.row.removeprefix("relu ").startswith("n=")}
     if FLAGS.figures and curve:
         from experiments.papers import figures

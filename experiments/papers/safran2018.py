@@ -76,7 +76,7 @@ def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[Row]:
         name, bar = "cells outside their interval", f"at most 1 of {len(judged)}"
         rows.append(Row("safran2018", name, None, [outside], "cells", 0.0, bar=bar, met=outside <= 1))
         rows.append(_same_minima(judged))
-    rows = study.judged(rows, "step", "flat", "settle", "cap", "seed")
+    rows = study.judged(rows, "step", "flat", "settle", "cap", "seed")  # with fewer --runs intervals are wider
     if FLAGS.figures:
         from experiments.papers import figures
 

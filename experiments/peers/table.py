@@ -48,6 +48,7 @@ def _row(row: Row, ours: list[float]) -> dict[str, object]:
         "label": row.competitor.label,
         "note": row.note or row.competitor.remark,
         "gate": row.gate,
+        "epochs_of_a_turn": row.times,
         "epoch_s": timed,
         "slower": ratio(row.epochs, ours) if timed and ours else None,
         "compile_s": _compiling(row),

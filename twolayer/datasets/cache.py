@@ -3,6 +3,7 @@
 The file holds the six arrays of `dataset.named_arrays`, the data set's name, and the fingerprint.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -84,8 +85,9 @@ def write(path: Path, dataset: Dataset) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*"):
-        if time.time() - left.stat().st_mtime > HOUR:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it has just been renamed, or is another's
+            if time.time() - left.stat().st_mtime > HOUR:
+                left.unlink()
     arrays = named_arrays(dataset.train, dataset.valid, dataset.test)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
