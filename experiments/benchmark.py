@@ -19,7 +19,7 @@ Many networks at once, 64 here, against one after the other and against torch.fu
 
 Wanted: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800, and from K = 128 on
 ours runs at 80 % or more of the rate at which its five matrix products run alone. Measured on 2 cores of an AMD EPYC:
-1.6, 1.4 and 1.3 times; 65 % of that rate at K = 128 and 84 % at K = 800.
+1.6, 1.4 and 1.3 times; 71 % of that rate at K = 128 and 84 % at K = 800.
 """
 
 import datetime
