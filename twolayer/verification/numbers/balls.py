@@ -13,7 +13,7 @@ import numpy as np
 
 from twolayer.verification.numbers.integers import Undecided, objects, refuse_opaque
 from twolayer.verification.numbers.literals import rationals
-from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
+from twolayer.verification.numbers.opaque import BY_ZERO, Opaque, absorbing, opaque_mask
 from twolayer.verification.numbers.system import Numbers, System
 
 # Each comparison with its negation. Of a ball both are false where it cannot be decided.
@@ -173,7 +173,7 @@ class Balls(System):
         return Ball(array.reshape(shape))
 
 
-_divide = absorbing(lambda a, b: Opaque("a division by zero") if b.is_zero() else a / b, 2)
+_divide = absorbing(lambda a, b: BY_ZERO if b.is_zero() else a / b, 2)
 _exp = absorbing(lambda a: a.exp())
 _log = absorbing(lambda a: Opaque("log of a number that is not positive") if a <= 0 else a.log())
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.numbers.literals import rationals
-from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
+from twolayer.verification.numbers.opaque import BY_ZERO, Opaque, absorbing, opaque_mask
 from twolayer.verification.numbers.system import Numbers, System
 
 try:
@@ -118,7 +118,7 @@ class Integers(System):
         return Rational(objects(np.frompyfunc(lambda n: _log(n, a.denominator), 1, 1)(a.numerator)), 1)
 
 
-_inverse_over = absorbing(lambda common, n: common // n if n else Opaque("a division by zero"), 2)
+_inverse_over = absorbing(lambda common, n: common // n if n else BY_ZERO, 2)
 _exp = absorbing(lambda n: Opaque("exp of a number other than 0, which is not rational") if n else 1)
 
 

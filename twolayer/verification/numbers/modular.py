@@ -3,14 +3,12 @@
 A verdict on sigmoids takes some hundred thousand of them.
 """
 
-from twolayer.verification.numbers.opaque import Opaque, absorbing
+from twolayer.verification.numbers.opaque import BY_ZERO, absorbing
 
 try:
     import flint
 except ImportError:  # an optional extra: the numbers are the same without it
     flint = None
-
-BY_ZERO = Opaque("a division by zero")
 
 # Of object arrays, entry by entry: base^n for n >= 0, and 1 / a.
 if flint:

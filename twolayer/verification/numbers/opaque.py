@@ -22,6 +22,8 @@ class Opaque:
     __rmul__ = __mul__
 
 
+BY_ZERO = Opaque("a division by zero")
+
 is_opaque = np.frompyfunc(lambda a: isinstance(a, Opaque), 1, 1)
 
 
