@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from experiments.cli import bad_input
+from experiments.cli import BadInput, bad_input
 
 UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
 
@@ -48,6 +48,22 @@ def write_json(path: pathlib.Path, value: object) -> None:
     with atomic(path) as file:
         json.dump(finite(value), file, indent=2, allow_nan=False)
         file.write("\n")
+
+
+def read_json(path: pathlib.Path, *names: str) -> dict:
+    """The object in a JSON file, which must have these names.
+
+    Raises:
+      BadInput: the file cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text())
+        missing = [name for name in names if name not in value]
+        if not isinstance(value, dict) or missing:
+            raise ValueError(f"it has no {missing[0]}" if missing else "it holds no object")
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
+    return value
 
 
 def finite(value: object) -> object:

@@ -4,18 +4,34 @@ python -m experiments.readme            rewrite the tables
 python -m experiments.readme --check    change nothing; status 1 if a table is out of date
 """
 
+import pathlib
 import re
 
 from absl import flags
 
-from experiments import cli, result_tables
+from experiments import cli
 from experiments.files import atomic
-from experiments.papers import tables as paper_tables
+from experiments.papers import tables as papers
+from experiments.tables import speed, training, verdicts
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
-ROOT, TABLES = result_tables.ROOT, result_tables.TABLES | paper_tables.TABLES
+ROOT = pathlib.Path(__file__).parent.parent
+TABLES = {
+    "training": training.training,
+    "endurance": training.endurance,
+    "output_relu": training.output_relu,
+    "benchmark": speed.benchmark,
+    "networks": speed.networks,
+    "scaling_width": speed.scaling_width,
+    "scaling_networks": speed.scaling_networks,
+    "scaling_devices": speed.scaling_devices,
+    "example": verdicts.example,
+    "catalogue": verdicts.catalogue,
+    "verification": verdicts.verification,
+    **papers.TABLES,
+}
 PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -17,7 +17,7 @@ import time
 
 from absl import flags
 
-from experiments import cli
+from experiments import cli, metrics
 from experiments.files import writable, write_json
 from experiments.provenance import provenance
 
@@ -87,8 +87,7 @@ class Session:
         outcomes = []
         for _ in range(2):
             summary, run_dir, _ = self.train(*arguments)
-            lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-            outcomes.append((summary["params_sha256"], [line | {"seconds": None} for line in lines]))
+            outcomes.append((summary["params_sha256"], metrics.without_seconds(metrics.read(run_dir))))
         return _row("the same command twice", arguments, identical=outcomes[0] == outcomes[1])
 
     def wide(self, seeds: int) -> dict:

@@ -26,8 +26,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from experiments import manifests, metrics
 from experiments.cli import BadInput
-from experiments.files import UNFINISHED, atomic, finite, write_json
+from experiments.files import UNFINISHED, atomic, write_json
 from experiments.locks import LOCK, Lock
 from experiments.parameters import save_params
 
@@ -76,8 +77,8 @@ class Run:
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
-            if not (self.path / "manifest.json").exists():  # first of all: without it nobody knows that this is a run
-                write_json(self.path / "manifest.json", self.manifest)
+            if not (self.path / manifests.NAME).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / manifests.NAME, self.manifest)
             if self.flagfile and not (self.path / "flags.txt").exists():
                 with atomic(self.path / "flags.txt") as file:
                     file.write(self.flagfile)
@@ -109,7 +110,7 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        return not self._lock.taken or (self._lock.in_place() and (self.path / "manifest.json").exists())
+        return not self._lock.taken or (self._lock.in_place() and (self.path / manifests.NAME).exists())
 
     def _check_present(self) -> None:
         if not self._present():
@@ -126,12 +127,12 @@ class Run:
             self._lock.take()
         except BlockingIOError:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        if not (self.path / "manifest.json").exists():
+        if not (self.path / manifests.NAME).exists():
             return
-        manifest = _manifest(self.path)
+        manifest = manifests.read(self.path)
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
-        _check_flags(self.path, manifest["flags"], self.manifest["flags"], self.ignore)
+        manifests.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
 
     def check_data(self, sha256: str) -> None:
         """Raise BadInput if the run was begun on data with another checksum."""
@@ -146,7 +147,7 @@ class Run:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
-        write_json(self.path / "manifest.json", self.manifest)
+        write_json(self.path / manifests.NAME, self.manifest)
 
     def begin(self, facts: Mapping[str, object], **where: object) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
@@ -159,41 +160,16 @@ class Run:
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""
-        path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return metrics.read(self.path)
 
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Append one line per epoch: all of them, or none if they cannot be written. They outlast a power cut."""
+        """Append epochs to the metrics: all of them, or none if they cannot be written."""
         self._check_present()
-        path = self.path / "metrics.jsonl"
-        size = path.stat().st_size if path.exists() else 0
-        try:
-            with open(path, "a") as file:
-                file.writelines(json.dumps(finite(dict(row)), allow_nan=False) + "\n" for row in rows)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.truncate(path, size)
-            raise
+        metrics.append(self.path, rows)
 
     def keep_metrics(self, epochs: int) -> list[dict]:
-        """Drop all but the first `epochs` lines, so that a continued curve never forks; returns those kept.
-
-        Raises:
-          BadInput: some of these are missing or damaged.
-        """
-        path = self.path / "metrics.jsonl"
-        try:
-            lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
-            kept = [json.loads(line) for line in lines]
-            if len(kept) < epochs:
-                raise ValueError(f"{len(kept)} of {epochs} epochs")
-        except ValueError as error:
-            raise BadInput(f"{path} is damaged ({error}); put it back, or choose another --run_dir") from error
-        with atomic(path) as file:
-            file.writelines(lines)
-        return kept
+        """Drop all but the first epochs, and return these; raises BadInput if some of them are missing or damaged."""
+        return metrics.keep(self.path, epochs)
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns its params_sha256."""
@@ -247,36 +223,16 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / "manifest.json").exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / manifests.NAME).exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
-    manifest = _manifest(path)
-    _check_flags(path, manifest["flags"], flags, ignore)
+    manifest = manifests.read(path)
+    manifests.check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
-
-
-def _manifest(path: pathlib.Path) -> dict:
-    """The manifest of the run in `path`; raises BadInput if it cannot be read or lacks flags or status."""
-    try:
-        manifest = json.loads((path / "manifest.json").read_text())
-        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
-            raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path / 'manifest.json'} is not a readable manifest; choose another --run_dir") from error
-    return manifest
-
-
-def _check_flags(
-    path: pathlib.Path, theirs: Mapping[str, object], flags: Mapping[str, object], ignore: Sequence[str]
-) -> None:
-    differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
-    if differing:
-        listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
-        raise BadInput(f"--run_dir={path} belongs to other flags ({listed}); choose another")
 
 
 def _is_empty(path: pathlib.Path) -> bool:

@@ -11,7 +11,8 @@ import pytest
 import scripts
 
 from experiments.cli import BadInput
-from experiments.papers import child, listing, results, tables
+from experiments.papers import child, listing, origin, results, tables
+from experiments.papers.origin import Origin
 from experiments.papers.rows import Row, text
 
 needs_mnist = pytest.mark.skipif(
@@ -40,8 +41,9 @@ def run(name, *arguments):
 
 def row_of(name, values, bar=1.6):
     met = sum(values) / len(values) <= bar
-    facts = {"command": "c", "device": "d"}
-    return Row("simard2003", name, 1.6, values, "% test error", 60.0, facts, bar=f"at most {bar}", met=met)
+    origin = Origin(60.0, frozenset(["b", "a"]), frozenset(["d"]))
+    facts = {"command": "c"}
+    return Row("simard2003", name, 1.6, values, "% test error", origin, facts, bar=f"at most {bar}", met=met)
 
 
 def test_a_row_has_what_the_contract_asks_for():
@@ -49,9 +51,25 @@ def test_a_row_has_what_the_contract_asks_for():
     found = row.as_dict()
     assert found["ours"] == pytest.approx(1.45) and found["sd"] == pytest.approx(0.0707, rel=1e-2) and found["n"] == 2
     assert (found["published"], found["met"], found["command"]) == (1.6, True, "c")
-    alone = Row("simard2003", "headline", None, [0.6], "% test error", 1.0).as_dict()
+    assert (found["commit"], found["device"], found["seconds"]) == ("a, b", "d", 60.0)
+    alone = Row("simard2003", "headline", None, [0.6], "% test error").as_dict()
     assert alone["sd"] is None and "met" not in alone
     assert "1.45" in text([found, alone])
+    with pytest.raises(ValueError, match="'headline' would replace n"):
+        Row("simard2003", "headline", None, [0.6], "% test error", facts={"n": 3}).as_dict()
+
+
+def test_a_row_comes_from_all_sessions_of_its_runs(tmp_path):
+    platform = {"cpus": 2, "cpu": "Z80"}
+    sessions = [
+        {"git": {"commit": "a", "dirty": False}, "devices": ["cpu: cpu"]},
+        {"git": {"commit": "b", "dirty": True}, "devices": ["gpu: H1"]},
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps({"platform": platform, "sessions": sessions, **sessions[1]}))
+    found = origin.of_run(tmp_path, 3.0)
+    assert found == Origin(3.0, frozenset(["a", "b+"]), frozenset(["2 cores of Z80", "gpu: H1"]))
+    cell = origin.of_cell({"seconds": 4.0, "commit": "c", "device": "d"})
+    assert origin.total([found, cell.counted()]) == Origin(3.0, found.commits | {"c"}, found.devices | {"d"})
 
 
 def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
@@ -60,6 +78,8 @@ def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
         results.merge(target, {"rows": [{"row": name, "ours": value} for name in names], "versions": value})
     assert results.rows_of(target) == [{"row": name, "ours": value} for name, value in (("a", 1), ("b", 2), ("c", 2))]
     assert json.loads(target.read_text())["versions"] == 2
+    with pytest.raises(BadInput, match="'c' at the published scale"):
+        results.merge(target, {"rows": [{"row": "c", "ours": 3, "scaled": {"seeds": 1}}]})
     target.write_text('{"rows": 5}')
     with pytest.raises(BadInput, match=r"rows\.json is damaged"):
         results.merge(target, {"rows": []})
@@ -221,3 +241,5 @@ def test_wider_networks_fit_more_and_random_labels_are_learnt_by_heart(data, tmp
     assert rows["cross_entropy, random labels"]["test_accuracy"][0] < 30
     assert rows["cross_entropy, true labels"]["test_accuracy"][0] > 50
     assert rows["quadratic, random labels"]["ours"] > 90
+    assert 0 < rows["quadratic, random labels"]["active_units"][0]["least"] < 256
+    assert rows["quadratic, random labels, rate 0.001"]["learning_rate"] == 0.001

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments import checkpoints, cli
+from experiments import checkpoints, cli, manifests, metrics
 from experiments.parameters import load_params
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -123,14 +123,14 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     found = {
         "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
         "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
-        "metrics.jsonl": [_metrics(path) for path in (one, other)],
+        metrics.NAME: [metrics.without_seconds(metrics.read(path)) for path in (one, other)],
     }
     return [name for name, (a, b) in found.items() if a != b]
 
 
 def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, moment: float) -> Kill | None:
     """Start the run and send the signal at this moment; None if it has ended before."""
-    manifest = place / "run" / "manifest.json"
+    manifest = place / "run" / manifests.NAME
     before = _stamp(manifest)
     process = start(flags, place)
     try:
@@ -142,13 +142,13 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
         return None
     if process.returncode not in (-number, cli.INTERRUPTED):
         raise cli.BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
-    return Kill(number.name, round(moment, 3), len(_lines(place / "run")), _phase(place / "run", before))
+    return Kill(number.name, round(moment, 3), len(metrics.lines(place / "run")), _phase(place / "run", before))
 
 
 def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     """What a process was at when it ended; `before` is the stamp of its manifest when it began."""
     starting, training, writing, finishing = PHASES
-    manifest = run / "manifest.json"
+    manifest = run / manifests.NAME
     if _stamp(manifest) == before or json.loads(manifest.read_text()).get("compile_seconds") is None:
         return starting
     if any(run.glob("params.npz")) or any(run.glob(".params.npz.*")):
@@ -167,12 +167,3 @@ def _to_the_end(process: subprocess.Popen) -> None:
 def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
     """Changes whenever the file is written anew."""
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
-
-
-def _lines(run: pathlib.Path) -> list[str]:
-    path = run / "metrics.jsonl"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def _metrics(run: pathlib.Path) -> list[dict]:
-    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in _lines(run)]

@@ -22,12 +22,13 @@ without reuse the most around 50 is 0.84 of that at 20.
 """
 
 import dataclasses
+import itertools
 import statistics
 
 from absl import flags
 
 from experiments import cli
-from experiments.papers import networks, study
+from experiments.papers import networks, origin, study
 from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
@@ -89,56 +90,56 @@ def main() -> int:
 
 
 def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[int], fresh: list[int]) -> list[Row]:
-    noise = _noise(work, widths) if "noise" in parts else []
+    noise = [_noisy(work, H) for H in widths] if "noise" in parts else []
     known = [row for row in noise if row.facts["hidden"] in NOISE]
     peak = [_peak(known)] if set(AROUND) <= {row.facts["hidden"] for row in known} else []
-    noise = study.judged([*noise, *peak], "epochs", "examples", least=("repetitions",))
-    reuse = _reuse(work, chain, fresh) if "reuse" in parts else {"reuse": {}, "fresh": {}}
-    losses = _losses(reuse)
+    rows, losses = study.judged([*noise, *peak], "epochs", "examples", least=("repetitions",)), {}
+    if "reuse" in parts:
+        trained = _reuse(work, chain, fresh)
+        losses = _losses(trained)
+        scale = ("reuse_epochs", "chain", "fresh", "examples")
+        rows += study.judged(_contrasts(losses, _origin(trained)), *scale, least=("reuse_repetitions",))
     if FLAGS.figures:
         from experiments.papers import figures
 
-        curve = [row for row in noise if "hidden" in row.facts]
+        curve = [row for row in rows if "hidden" in row.facts]
         figures.double_descent(work.run.figures / "doubledescent.png", curve, losses)
-    seconds = sum(some.seconds for widths in reuse.values() for some in widths.values())
-    scale = ("reuse_epochs", "chain", "fresh", "examples")
-    return [*noise, *study.judged(_contrasts(losses, seconds), *scale, least=("reuse_repetitions",))]
-
-
-def _noise(work: study.Study, widths: list[int]) -> list[Row]:
-    """A row for each width: test cross-entropy of each repetition."""
-    rows = []
-    for H in widths:
-        judged: dict = {}
-        seeds = [(f"--seed={s}", f"--label_noise_seed={s}") for s in range(FLAGS.repetitions)]
-        own = (f"--hidden={H}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
-        trained = networks.train(work, f"noise-{H}", (*NOISY, *own), seeds, together=2)
-        values = [summary["test_loss"] for summary in trained.summaries]
-        published, deviation, accuracy = NOISE.get(H, (None, None, None))
-        facts = {
-            "hidden": H,
-            "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in trained.summaries),
-            "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in trained.summaries),
-            **trained.facts,
-        }
-        beside = {"published_sd": deviation, "published_n": 10, "published_test_accuracy": accuracy}
-        if published is not None and len(values) > 1:
-            error = (statistics.variance(values) / len(values) + deviation**2 / 10) ** 0.5
-            apart = beside["standard_errors_apart"] = (statistics.fmean(values) - published) / error
-            judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
-        judged["beside"] = beside if published is not None else {}
-        name, unit = f"label noise, H = {H}", "test loss"
-        row = Row("doubledescent", name, published, values, unit, trained.seconds, facts, **judged)
-        rows.append(row if H in NOISE else row.scaled({"widths": [str(H)]}))
     return rows
+
+
+def _noisy(work: study.Study, H: int) -> Row:
+    """Test cross-entropy of each repetition with label noise, at one width."""
+    seeds = [(f"--seed={s}", f"--label_noise_seed={s}") for s in range(FLAGS.repetitions)]
+    own = (f"--hidden={H}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
+    trained = networks.train(work, f"noise-{H}", (*NOISY, *own), seeds, together=2)
+    facts = {
+        "hidden": H,
+        "test_accuracy": statistics.fmean(summary["test_accuracy"] for summary in trained.summaries),
+        "train_accuracy": statistics.fmean(summary["train_accuracy"] for summary in trained.summaries),
+        **trained.facts,
+    }
+    values = [summary["test_loss"] for summary in trained.summaries]
+    row = Row("doubledescent", f"label noise, H = {H}", None, values, "test loss", trained.origin, facts)
+    return _beside_published(row, *NOISE[H]) if H in NOISE else row.scaled({"widths": [str(H)]})
+
+
+def _beside_published(row: Row, mean: float, deviation: float, accuracy: float) -> Row:
+    """Judged by the standard error of the difference of the two means, where there are several repetitions."""
+    beside = {"published_sd": deviation, "published_n": 10, "published_test_accuracy": accuracy}
+    judged: dict = {}
+    if len(row.values) > 1:
+        error = (statistics.variance(row.values) / len(row.values) + deviation**2 / 10) ** 0.5
+        apart = beside["standard_errors_apart"] = (statistics.fmean(row.values) - mean) / error
+        judged = {"bar": "within 3 standard errors", "met": abs(apart) <= 3}
+    return dataclasses.replace(row, published=mean, beside=beside, **judged)
 
 
 def _peak(noise: list[Row]) -> Row:
     """At which width the mean test loss is largest."""
     highest = max(noise, key=lambda row: statistics.fmean(row.values))
-    peak, bar = highest.facts["hidden"], "10, 12 or 14"
+    peak, bar, of_all = highest.facts["hidden"], "10, 12 or 14", origin.total(row.origin for row in noise).counted()
     met = peak in (10, 12, 14)
-    return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", 0.0, bar=bar, met=met)
+    return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", of_all, bar=bar, met=met)
 
 
 def _reuse(work: study.Study, chain: list[int], fresh: list[int]) -> Trained:
@@ -167,12 +168,18 @@ def _losses(trained: Trained) -> Losses:
     }
 
 
-def _contrasts(losses: Losses, seconds: float) -> list[Row]:
-    """What the switch does: where weights are reused up to it, and where they never are; all took so many seconds."""
+def _origin(trained: Trained) -> origin.Origin:
+    return origin.total(some.origin for widths in trained.values() for some in widths.values())
+
+
+def _contrasts(losses: Losses, of_all: origin.Origin) -> list[Row]:
+    """What the switch does: where weights are reused up to it, and where they never are."""
     rows = [row for switch in SWITCHES if (row := _switch(losses, switch))]
     if {20, *NEAR} <= set(losses["fresh"]):
         rows.append(_no_reuse(losses))
-    return [dataclasses.replace(row, seconds=seconds) if row is rows[0] else row for row in rows]
+    # They share their networks: the first has the seconds.
+    shares = itertools.chain([of_all], itertools.repeat(of_all.counted()))
+    return [dataclasses.replace(row, origin=share) for row, share in zip(rows, shares, strict=False)]
 
 
 def _switch(losses: Losses, switch: int) -> Row | None:
@@ -187,7 +194,9 @@ def _switch(losses: Losses, switch: int) -> Row | None:
     facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1], "peaks": peaks}
     name = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
     bar, met = f"at least {least:g} and the peak, each time", min(ratios) >= least and set(peaks) == {switch}
-    return Row("doubledescent", name, published, ratios, "ratio of test losses", 0.0, facts, bar=bar, met=met)
+    return Row(
+        "doubledescent", name, published, ratios, "ratio of test losses", origin.Origin(), facts, bar=bar, met=met
+    )
 
 
 def _no_reuse(losses: Losses) -> Row:
@@ -196,7 +205,7 @@ def _no_reuse(losses: Losses) -> Row:
     rise = [max(fresh[H][chain] for H in NEAR) / loss for chain, loss in enumerate(fresh[20])]
     name, bar = f"no reuse: the most of H = {NEAR[0]} to {NEAR[-1]} over H = 20", "at most 1.1 each time"
     met = max(rise) <= 1.1
-    return Row("doubledescent", name, None, rise, "ratio of test losses", 0.0, {"losses": losses}, bar=bar, met=met)
+    return Row("doubledescent", name, None, rise, "ratio of test losses", facts={"losses": losses}, bar=bar, met=met)
 
 
 if __name__ == "__main__":

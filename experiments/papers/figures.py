@@ -66,7 +66,7 @@ def learning_curve(
 
 def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
-    panels = [_noise] * bool(noise) + [_reuse] * bool(losses["reuse"] or losses["fresh"])
+    panels = [_noise] * bool(noise) + [_reuse] * bool(losses)
     figure = Figure((4.8 * len(panels), 3.6), DPI, layout="constrained")
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw(axes, noise if draw is _noise else losses)
@@ -110,14 +110,15 @@ def width(path: Path, rows: Sequence[Row]) -> None:
 
 
 def memorisation(path: Path, rows: Sequence[Row]) -> None:
-    """Training accuracy by epoch, for true and random labels."""
+    """Training accuracy by epoch, for true and random labels; paler where the rate is not the usual one."""
     figure = Figure((5.6, 3.6), DPI, layout="constrained")
     axes = figure.subplots()
     for row in rows:
         colour, style = BLUE if row.row.startswith("cross") else RED, "-" if "random" in row.row else "--"
         for number, curve in enumerate(row.facts["curves"]):
             label = None if number else row.row
-            axes.plot(range(1, len(curve) + 1), curve, style, color=colour, label=label)
+            alpha = 0.4 if "rate" in row.row else 1.0
+            axes.plot(range(1, len(curve) + 1), curve, style, color=colour, alpha=alpha, label=label)
     _frame(axes, "Labels learnt by heart", "epoch", "training accuracy %")
     save(figure, path)
 
@@ -130,7 +131,7 @@ def bad_minima(path: Path, rows: Sequence[Row]) -> None:
     figure = Figure((4.4 * len(panels), 3.4), DPI, layout="constrained")
     for axes, (title, mine) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         ks, shares = (np.array(numbers) for numbers in zip(*((r.facts["k"], r.values[0]) for r in mine), strict=True))
-        tests = (stats.binomtest(r.facts["failures"], r.facts["n"]).proportion_ci(0.99, "wilson") for r in mine)
+        tests = (stats.binomtest(r.facts["failures"], r.n).proportion_ci(0.99, "wilson") for r in mine)
         ends = 100 * np.array([tuple(interval) for interval in tests]).T
         away = np.maximum([shares - ends[0], ends[1] - shares], 0)
         axes.errorbar(ks, shares, away, fmt="o", color=BLUE, markersize=4, capsize=2, label="ours, 99 % interval")

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+from experiments import manifests
 from experiments.cli import BadInput
 from experiments.papers.results import rows_of
 
@@ -53,7 +54,7 @@ class Paper:
             misses = sum(row.get("met") is False for row in rows)
             some = f"{len(rows)} of {self.whole} rows" if len(rows) < self.whole else f"all {len(rows)} rows"
             return some + (f", {misses} missed" if misses else "")
-        return "begun" if (runs / self.name / "manifest.json").exists() else "not run"
+        return "begun" if (runs / self.name / manifests.NAME).exists() else "not run"
 
 
 PAPERS = (

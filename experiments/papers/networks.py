@@ -4,7 +4,8 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from experiments.papers.rows import read
+from experiments.files import read_json
+from experiments.papers import origin
 from experiments.papers.study import Study
 
 
@@ -21,9 +22,10 @@ class Networks:
         return [100 * (1 - summary["test_accuracy"]) for summary in self.summaries]
 
     @property
-    def seconds(self) -> float:
-        """That training took, of all together."""
-        return sum(summary["seconds"]["train"] for summary in self.summaries)
+    def origin(self) -> origin.Origin:
+        """Of all together; the seconds are those of training."""
+        pairs = zip(self.folders, self.summaries, strict=True)
+        return origin.total(origin.of_run(folder, summary["seconds"]["train"]) for folder, summary in pairs)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -46,7 +48,7 @@ def train(
     """
     commands = [(f"{name}-{number}", "train", *arguments, *flags) for number, flags in enumerate(own)]
     folders = work.commands(commands, together)
-    return Networks(folders, [read(folder / "summary.json") for folder in folders])
+    return Networks(folders, [read_json(folder / "summary.json") for folder in folders])
 
 
 def seeds(number: int) -> list[tuple[str, ...]]:

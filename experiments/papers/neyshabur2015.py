@@ -23,7 +23,7 @@ import statistics
 from absl import flags
 
 from experiments import cli
-from experiments.papers import networks, study
+from experiments.papers import networks, origin, study
 from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
@@ -54,7 +54,8 @@ def _rows(work: study.Study, widths: list[int]) -> list[Row]:
         from experiments.papers import figures
 
         figures.width(work.run.figures / "neyshabur2015.png", rows)
-    fall = [_fall(rows)] if set(map(int, WIDTHS)) <= set(widths) else []  # of all widths, or it says nothing
+    usual = [row for row in rows if "scaled" not in row.facts]
+    fall = [_fall(usual)] if len(usual) == len(WIDTHS) else []  # of all widths, or it says nothing
     return study.judged([*rows, *fall], "epochs", "examples", least=("seeds",))
 
 
@@ -64,7 +65,8 @@ def _width(work: study.Study, K: int) -> Row:
     trained = networks.train(work, str(K), (*RECIPE, *own), networks.seeds(FLAGS.seeds))
     train_errors = [100 * (1 - summary["train_accuracy"]) for summary in trained.summaries]
     facts = {"hidden": K, "train_error": statistics.fmean(train_errors), "train_errors": train_errors, **trained.facts}
-    return Row("neyshabur2015", f"K = {K}", None, trained.errors, "% test error", trained.seconds, facts)
+    row = Row("neyshabur2015", f"K = {K}", None, trained.errors, "% test error", trained.origin, facts)
+    return row if str(K) in WIDTHS else row.scaled({"widths": [str(K)]})
 
 
 def _fall(rows: list[Row]) -> Row:
@@ -75,8 +77,8 @@ def _fall(rows: list[Row]) -> Row:
     mean, spread = statistics.fmean(fall), statistics.stdev(fall) if len(fall) > 1 else math.inf
     facts = {"first": first and first.facts["hidden"], "last": last.facts["hidden"]}
     judged = {"bar": "at least 0.3 and 3 standard errors", "met": mean >= max(0.3, 3 * spread / len(fall) ** 0.5)}
-    name = "fall from the first width that fits"
-    return Row("neyshabur2015", name, None, fall, "points of test error", 0.0, facts, **judged)
+    name, of_all = "fall from the first width that fits", origin.total(row.origin for row in rows)
+    return Row("neyshabur2015", name, None, fall, "points of test error", of_all.counted(), facts, **judged)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from absl import flags
 
 from experiments import cli
-from experiments.papers import study
+from experiments.papers import origin, study
 from experiments.papers.nielsen_rows import MORE_DATA, SIZES, TARGETS, Recipe, Target
 from experiments.papers.rows import Row
 
@@ -81,10 +81,11 @@ def _row(work: study.Study, name: str, target: Target, counted: set[str]) -> Row
     of_network = " ".join(f"--{flag}={value}" for flag, value in given.items())
     facts = {"network_command": f"python -m experiments.sweep {of_data} {of_network}"}
     values, unit = found[target.measured], f"% {split} accuracy"
-    seconds = 0.0 if cell in counted else found["seconds"]
+    of_cell = origin.of_cell(found)
+    of_cell = of_cell.counted() if cell in counted else of_cell
     counted.add(cell)
     judged = target.judged(statistics.fmean(values))
-    return Row("nielsen2015", name, target.published, values, unit, seconds, facts, **judged)
+    return Row("nielsen2015", name, target.published, values, unit, of_cell, facts, **judged)
 
 
 def _train(recipe: Recipe, given: Mapping[str, object]) -> dict[str, object]:

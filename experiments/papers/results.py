@@ -6,49 +6,38 @@ import os
 import pathlib
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
 from experiments.cli import BadInput
-from experiments.files import write_json
-from experiments.papers.rows import Row, read
+from experiments.files import read_json, write_json
+from experiments.papers.rows import Row
 from experiments.provenance import provenance
 
 PLACES = ("run_dir", "json", "source_dir", "data_dir", "quiet", "figures")
 
 
-def machine(platform: Mapping[str, object], devices: Iterable[str]) -> str:
-    """The devices of a manifest in words, with the processor's name."""
-    cpu = f"{platform['cpus']} cores of {platform['cpu']}"
-    return ", ".join(sorted({cpu if device.startswith("cpu") else device for device in devices}))
-
-
-def result(rows: Sequence[Row], commits: Iterable[str], machines: Iterable[str]) -> dict[str, object]:
-    """What the result file holds.
-
-    Args:
-      commits, machines: of the computations that the rows are made of.
-    """
-    here = {
-        "command": command_line(),
-        "commit": ", ".join(sorted(commits)) or None,
-        "device": ", ".join(sorted(machines)),
-    }
-    facts = provenance()
-    return {"rows": [here | row.as_dict() for row in rows], **facts, "argv": [facts["argv"][0], *_given()]}
+def result(rows: Sequence[Row]) -> dict[str, object]:
+    """What the result file holds."""
+    facts, command = provenance(), command_line()
+    listed = [{"command": command, **row.as_dict()} for row in rows]
+    return {"rows": listed, **facts, "argv": [facts["argv"][0], *_given()]}
 
 
 def merge(target: pathlib.Path, new: Mapping[str, object]) -> None:
     """Write the result to the file; rows of another name that it has are kept, in their places.
 
     Raises:
-      BadInput: the file is damaged or cannot be written.
+      BadInput: the file is damaged or cannot be written, or has a row at the published scale and the new one is not.
     """
     try:
         with _alone(target.parent):
-            theirs = {row["row"]: row for row in rows_of(target)}
-            write_json(target, {**new, "rows": list((theirs | {row["row"]: row for row in new["rows"]}).values())})
+            theirs, ours = ({row["row"]: row for row in rows} for rows in (rows_of(target), new["rows"]))
+            for name in theirs.keys() & ours.keys():
+                if "scaled" in ours[name] and "scaled" not in theirs[name]:
+                    raise BadInput(f"--json={target} has {name!r} at the published scale; choose another file")
+            write_json(target, {**new, "rows": list((theirs | ours).values())})
     except OSError as error:
         raise BadInput(f"cannot write --json={target}: {error.strerror}; repeat the command") from error
 
@@ -61,7 +50,7 @@ def rows_of(target: pathlib.Path) -> list[dict]:
     """
     if not target.exists():
         return []
-    rows = read(target, "rows")["rows"]
+    rows = read_json(target, "rows")["rows"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "row" in row for row in rows):
         raise BadInput(f"{target} is damaged (its rows have no names); remove it and repeat the command")
     return rows

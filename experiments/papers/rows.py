@@ -1,13 +1,11 @@
 """A row of a result file: a published number beside ours."""
 
 import dataclasses
-import json
 import math
-import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
 
-from experiments.cli import BadInput
+from experiments.papers.origin import Origin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +18,12 @@ class Row:
       published: the number of the paper; None where nobody has published one.
       values: ours, one for each seed or repetition.
       unit: of both.
-      seconds: that ours took in all.
+      origin: where ours come from. Seconds that several rows share are those of the first.
       facts: anything else that a reader wants to know, by name.
       beside: the same, of the published number and how ours compares.
       bar: what ours should reach, in words.
       met: whether it does; None where there is no bar.
+      n: how many runs or repetitions ours is of, if not one for each value.
     """
 
     paper: str
@@ -32,11 +31,12 @@ class Row:
     published: float | None
     values: Sequence[float]
     unit: str
-    seconds: float
+    origin: Origin = dataclasses.field(default_factory=Origin)
     facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
     bar: str = ""
     met: bool | None = None
     beside: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    n: int | None = None
 
     def scaled(self, flags: Mapping[str, object]) -> "Row":
         """The row of an experiment that these flags make another one than the published."""
@@ -47,26 +47,16 @@ class Row:
         """The row as the result file has it."""
         finite = all(map(math.isfinite, self.values))
         spread = statistics.stdev(self.values) if len(self.values) > 1 and finite else None
-        numbers = {"ours": statistics.fmean(self.values), "sd": spread, "n": len(self.values)}
+        origin = {"commit": ", ".join(sorted(self.origin.commits)) or None}
+        origin |= {"device": ", ".join(sorted(self.origin.devices))}
+        numbers = {"ours": statistics.fmean(self.values), "sd": spread, "n": self.n or len(self.values)}
         whole = {"paper": self.paper, "row": self.row, "published": self.published, **numbers, "unit": self.unit}
         judged = {"bar": self.bar, "met": self.met} if self.bar else {}
-        return whole | judged | {"seconds": self.seconds, "values": list(self.values), **self.facts, **self.beside}
-
-
-def read(path: pathlib.Path, *names: str) -> dict:
-    """The object in a JSON file, which must have these names.
-
-    Raises:
-      BadInput: the file cannot be read, or holds something else.
-    """
-    try:
-        value = json.loads(path.read_text())
-        missing = [name for name in names if name not in value]
-        if not isinstance(value, dict) or missing:
-            raise ValueError(f"it has no {missing[0]}" if missing else "it holds no object")
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
-    return value
+        known = origin | whole | judged | {"seconds": self.origin.seconds, "values": list(self.values)}
+        others = {**self.facts, **self.beside}
+        if twice := known.keys() & others.keys():
+            raise ValueError(f"facts of {self.row!r} would replace {', '.join(sorted(twice))}")
+        return known | others
 
 
 def text(rows: Sequence[Mapping[str, object]]) -> str:

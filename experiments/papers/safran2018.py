@@ -36,7 +36,7 @@ import math
 from absl import flags
 
 from experiments import cli
-from experiments.papers import minima, study
+from experiments.papers import minima, origin, study
 from experiments.papers.rows import Row
 
 FLAGS = flags.FLAGS
@@ -74,9 +74,10 @@ def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[Row]:
     if len(judged) == len(minima.PUBLISHED):
         outside = sum(not row.beside["inside"] for row in judged)
         name, bar = "cells outside their interval", f"at most 1 of {len(judged)}"
-        rows.append(Row("safran2018", name, None, [outside], "cells", 0.0, bar=bar, met=outside <= 1))
-        rows.append(_same_minima(judged))
-    rows = study.judged(rows, "step", "flat", "settle", "cap", "seed")  # with fewer --runs intervals are wider
+        of_all = origin.total(row.origin for row in judged).counted()
+        rows.append(Row("safran2018", name, None, [outside], "cells", of_all, bar=bar, met=outside <= 1))
+        rows.append(_same_minima(judged, of_all))
+    rows = study.judged(rows, "step", "flat", "settle", "cap", "seed", least=("runs",))
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -115,18 +116,19 @@ def _cell(k: int, n: int) -> dict:
 
 def _minimum(cell: dict) -> Row:
     """How far the failed runs for k = 7 end from the authors' minimum."""
-    unit, facts = "largest difference of an entry", {"n": cell["failures"]}
+    name, unit = "k = 7, from the known minimum", "largest difference of an entry"
+    of_cell, runs = origin.of_cell(cell).counted(), cell["failures"]
     bar, met = "at most 1e-8", cell["distance"] <= 1e-8
     values = [cell["distance"]]
-    return Row("safran2018", "k = 7, from the known minimum", None, values, unit, 0.0, facts, bar, met)
+    return Row("safran2018", name, None, values, unit, of_cell, bar=bar, met=met, n=runs)
 
 
-def _same_minima(cells: list[Row]) -> Row:
+def _same_minima(cells: list[Row], of_all: origin.Origin) -> Row:
     """Whether the failed runs of all cells end where the authors' do, and how many end where none of theirs did."""
     tested = [p for row in cells if (p := row.beside["levels_p_value"]) is not None]
     failures, new = sum(row.facts["failures"] for row in cells), sum(row.beside["at_new_levels"] for row in cells)
     facts = {"cells": len(tested), "failures": failures, "at_new_levels": new}
-    return Row("safran2018", "the same minima", None, [min(tested)], "smallest p-value", 0.0, facts)
+    return Row("safran2018", "the same minima", None, [min(tested)], "smallest p-value", of_all, facts)
 
 
 def _row(k: int, n: int, cell: dict) -> Row:
@@ -134,11 +136,11 @@ def _row(k: int, n: int, cell: dict) -> Row:
     published = minima.PUBLISHED.get((k, n))
     name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
     share = 100 * cell["failures"] / FLAGS.runs
-    facts = {"k": k, "units": n, "n": FLAGS.runs}
+    facts = {"k": k, "units": n}
     facts |= {name: value for name, value in cell.items() if name not in ("seconds", "device", "commit", "distance")}
-    row = Row("safran2018", name, None, [share], "% of runs that fail", cell["seconds"], facts)
+    row = Row("safran2018", name, None, [share], "% of runs that fail", origin.of_cell(cell), facts, n=FLAGS.runs)
     if published is None:
-        return row
+        return row.scaled({"ks" if n == k else "ks_plus_one": [str(k)]})
     failures = sum(published.values())
     beside = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
     beside |= {"published_failures": failures, "published_n": minima.PUBLISHED_RUNS, "published_levels": published}

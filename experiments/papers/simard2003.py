@@ -116,7 +116,7 @@ def _row(work: study.Study, name: str, recipe: Recipe) -> Row:
     }
     errors, bar = trained.errors, recipe.bar or recipe.published
     judged = {"bar": f"at most {bar}", "met": statistics.fmean(errors) <= bar} if bar else {}
-    return Row("simard2003", name, recipe.published, errors, "% test error", trained.seconds, facts, **judged)
+    return Row("simard2003", name, recipe.published, errors, "% test error", trained.origin, facts, **judged)
 
 
 def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:

@@ -15,10 +15,10 @@ from concurrent import futures
 
 from absl import flags
 
-from experiments import cli, runs
-from experiments.files import writable, write_json
-from experiments.papers import child, results
-from experiments.papers.rows import Row, read, text
+from experiments import cli, manifests, runs
+from experiments.files import read_json, writable, write_json
+from experiments.papers import child, origin, results
+from experiments.papers.rows import Row, text
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -38,12 +38,10 @@ class Interrupted(Exception):
 
 @dataclasses.dataclass
 class Study:
-    """The run directory of a paper's script, with the commits and machines of the cells that it has used so far."""
+    """The run directory of a paper's script."""
 
     run: runs.Run
     interrupts: cli.Interrupts
-    commits: set[str] = dataclasses.field(default_factory=set)
-    machines: set[str] = dataclasses.field(default_factory=set)
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
         """The cell of this name: from the run directory if it is there, else computed and kept.
@@ -58,10 +56,7 @@ class Study:
         kept = self.run.path / "cells" / f"{name}.json"
         if not kept.exists():
             self._compute(name, kept, compute)
-        value = read(kept, "seconds", "device", "commit")
-        self.commits.add(value["commit"])
-        self.machines.add(value["device"])
-        return value
+        return read_json(kept, "seconds", "device", "commit")
 
     def _compute(self, name: str, kept: pathlib.Path, compute: Callable[[], dict]) -> None:
         self._check()
@@ -71,9 +66,9 @@ class Study:
         if value is None:
             raise Interrupted
         facts = self.run.manifest
-        own = {"seconds": time.perf_counter() - began, "device": results.machine(facts["platform"], [_device()])}
+        own = {"seconds": time.perf_counter() - began, "device": origin.machine(facts["platform"], [_device()])}
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {**value, **own, "commit": _commit(facts)})
+        write_json(kept, {**value, **own, "commit": origin.commit(facts)})
         self.say(f"{name}: {own['seconds']:.1f} s")
 
     def command(self, name: str, module: str, *arguments: str) -> pathlib.Path:
@@ -84,18 +79,16 @@ class Study:
           BadInput: the command failed, or its directory is damaged or that of other flags.
         """
         path = self.run.path / "runs" / name
-        manifest = path / "manifest.json"
-        if not (path / "summary.json").exists() or read(manifest, "status")["status"] not in ("done", "diverged"):
+        manifest = path / manifests.NAME
+        if not (path / "summary.json").exists() or read_json(manifest, "status")["status"] not in ("done", "diverged"):
             self._check()
             self._carry_out(name, path, module, *arguments)
-        facts = read(manifest, "status", "argv", "devices", "platform")
+        facts = read_json(manifest, "status", "argv")
         given = {part for part in facts["argv"][1:] if not part.startswith(OF_PLACES)}
         if given != set(arguments):
             raise cli.BadInput(f"{path} was made with other flags; remove it, or choose another --run_dir")
         if facts["status"] == "diverged":
             self.say(f"{name} diverged; what counts is the last epoch before")
-        self.commits.add(_commit(facts))
-        self.machines.add(results.machine(facts["platform"], facts["devices"]))
         return path
 
     def _carry_out(self, name: str, path: pathlib.Path, module: str, *arguments: str) -> None:
@@ -148,9 +141,8 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
     with run.writing(), cli.Interrupts() as interrupts:
         run.create(again=True)  # the cells of one that is done are there, and other rows may be wanted of them
         run.set_status("running", **provenance())
-        study = Study(run, interrupts)
         try:
-            rows = work(study)
+            rows = work(Study(run, interrupts))
         except Interrupted:
             run.set_status("interrupted")
             interrupts.tell(path)
@@ -159,7 +151,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         except BaseException:
             run.set_status("interrupted")
             raise
-        result = results.result(rows, study.commits, study.machines)
+        result = results.result(rows)
         write_json(path / "result.json", result)
         if target:
             results.merge(target, result)
@@ -213,9 +205,3 @@ def _device() -> str:
 
     device = jax.devices()[0]
     return f"{device.platform}: {device.device_kind}"
-
-
-def _commit(facts: dict) -> str:
-    """Of a manifest, with a mark if files had been changed since."""
-    git = facts.get("git") or {}
-    return git.get("commit", "unknown") + ("+" if git.get("dirty") else "")

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from experiments.papers.listing import PAPERS, RESULTS, Paper
+from experiments.tables.pages import markdown
 
 HEADER = ("", "published", "ours", "sd", "n", "unit", "wanted", "reached")
 
@@ -14,13 +15,12 @@ def table(paper: Paper, results: pathlib.Path = RESULTS) -> str:
     rows = paper.rows(results)
     if not rows:
         return f"Not measured yet: `python -m experiments.papers.{paper.name}`, about {paper.minutes:.0f} minutes.\n"
-    lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
     minutes = sum(row["seconds"] for row in rows) / 60
     commands = dict.fromkeys(_of_all_rows(row["command"]) for row in rows)
     devices = dict.fromkeys(row["device"] for row in rows)
     listed = "; ".join(f"`{command}`" for command in commands)
     where = f"\n{listed}. {'; '.join(devices)}; {minutes:.0f} minutes, summed over what ran side by side.\n"
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + where
+    return markdown(HEADER, [_cells(row) for row in rows]) + where
 
 
 def _of_all_rows(command: str) -> str:

@@ -14,13 +14,16 @@ takes. An epoch takes 10 s on a core of an AMD EPYC, all of them 100 minutes. Ou
 with the quadratic loss, where 8 images are not learnt.
 """
 
-import json
+import pathlib
+from typing import NamedTuple
 
+import numpy as np
 from absl import flags
 
-from experiments import cli
+from experiments import cli, metrics
 from experiments.papers import networks, study
 from experiments.papers.rows import Row
+from experiments.parameters import load_params
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -31,10 +34,32 @@ flags.DEFINE_integer("seeds", 1, "Networks of each loss, each with labels of its
 
 RECIPE = (
     *("--dataset=mnist", "--output=identity", "--init=he", "--nofigures", "--checkpoint_every=5"),
-    *("--optimizer=adam", "--learning_rate=0.001", "--schedule=cosine"),
+    *("--optimizer=adam", "--schedule=cosine"),
 )
-LOSSES = {"cross_entropy": 1, "quadratic": 2}  # and by what their epochs on random labels are multiplied
 PUBLISHED = {"random": 99.34, "true": 100.0}  # on CIFAR-10, 512 units, cross-entropy, without regularisation
+
+
+class Kind(NamedTuple):
+    """Networks of a row: what is compared with the others is named, the rate where it is not the usual one."""
+
+    loss: str
+    labels: str
+    rate: float
+    usual: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the row."""
+        return f"{self.loss}, {self.labels} labels" + ("" if self.usual else f", rate {self.rate}")
+
+
+KINDS = (
+    Kind("cross_entropy", "random", 0.001),
+    Kind("cross_entropy", "true", 0.001),
+    Kind("quadratic", "random", 0.0003),
+    Kind("quadratic", "true", 0.0003),
+    Kind("quadratic", "random", 0.001, usual=False),
+)
 
 
 def main() -> int:
@@ -43,8 +68,8 @@ def main() -> int:
 
 
 def _rows(work: study.Study) -> list[Row]:
-    kinds = [(loss, *labels) for loss in LOSSES for labels in (("random", 1.0), ("true", 0.0))]
-    rows = study.judged([_labels(work, *kind) for kind in kinds], "hidden", "examples", "epochs", least=("seeds",))
+    rows = [_row(work, kind) for kind in KINDS]
+    rows = study.judged(rows, "hidden", "examples", "epochs", least=("seeds",))
     if FLAGS.figures:
         from experiments.papers import figures
 
@@ -52,31 +77,42 @@ def _rows(work: study.Study) -> list[Row]:
     return rows
 
 
-def _labels(work: study.Study, loss: str, labels: str, share: float) -> Row:
+def _row(work: study.Study, kind: Kind) -> Row:
     """The training accuracies of one loss on random or true labels."""
-    epochs = LOSSES[loss] * FLAGS.epochs if labels == "random" else -(-FLAGS.epochs // 16)
+    epochs = FLAGS.epochs if kind.labels == "random" else -(-FLAGS.epochs // 16)
+    share = 1.0 if kind.labels == "random" else 0.0
     own = (f"--hidden={FLAGS.hidden}", f"--epochs={epochs}", f"--train_examples={FLAGS.examples}")
-    own += (f"--loss={loss}", f"--label_noise={share}")
+    own += (f"--loss={kind.loss}", f"--learning_rate={kind.rate}", f"--label_noise={share}")
     seeds = [(f"--seed={s}", f"--label_noise_seed={s}") for s in range(FLAGS.seeds)]
-    trained = networks.train(work, f"{loss}-{labels}", (*RECIPE, *own), seeds)
-    curves = [[100 * row["train_accuracy"] for row in _metrics(folder)] for folder in trained.folders]
+    trained = networks.train(work, kind.name.replace(", ", "-").replace(" ", "-"), (*RECIPE, *own), seeds)
+    curves = [[100 * row["train_accuracy"] for row in metrics.read(folder)] for folder in trained.folders]
     facts = {
         "test_accuracy": [100 * summary["test_accuracy"] for summary in trained.summaries],
         "epochs_to_99": [next((e for e, value in enumerate(curve, 1) if value >= 99), None) for curve in curves],
+        "active_units": [_active_units(folder) for folder in trained.folders],
+        "learning_rate": kind.rate,
         "curves": curves,
         **trained.facts,
     }
-    published = PUBLISHED[labels] if loss == "cross_entropy" else None
+    published = PUBLISHED[kind.labels] if kind.loss == "cross_entropy" else None
     values = [curve[-1] for curve in curves]
-    judged = {"bar": "100 in each run", "met": min(values) == 100} if labels == "random" else {}
-    name = f"{loss}, {labels} labels"
+    judged = {"bar": "100 in each run", "met": min(values) == 100} if kind.labels == "random" and kind.usual else {}
     beside = {"published_on": "CIFAR-10, 512 hidden units"} if published else {}
     unit = "% training accuracy"
-    return Row("zhang2017", name, published, values, unit, trained.seconds, facts, **judged, beside=beside)
+    return Row("zhang2017", kind.name, published, values, unit, trained.origin, facts, **judged, beside=beside)
 
 
-def _metrics(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+def _active_units(folder: pathlib.Path) -> dict[str, float]:
+    """How many hidden units of a finished network are active on a training image."""
+    from twolayer import datasets
+
+    with cli.bad_input(datasets.DataError):
+        data = datasets.load("mnist", data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
+    params, x = load_params(folder), datasets.first(data, FLAGS.examples).train.x
+    parts = np.array_split(x, -(-len(x) // 5000))
+    scaled = (part * np.float32(data.scale) for part in parts)
+    active = np.concatenate([(part @ params["W1"].T + params["b1"] > 0).sum(axis=1) for part in scaled])
+    return {"least": int(active.min()), "median": float(np.median(active))}
 
 
 if __name__ == "__main__":
