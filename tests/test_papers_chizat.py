@@ -46,6 +46,8 @@ def test_a_look_at_the_loss_is_a_hundred_steps_of_gradient_descent(key, float64)
     W1, W2 = jax.lax.fori_loop(0, 100, step, (first.W1, first.W2))
     assert found.train[0] == pytest.approx(loss(W1, W2, 0)) and found.test[0] == pytest.approx(loss(W1, W2, 1))
     moved = jnp.sqrt(((W1 - first.W1) ** 2).sum() + ((W2 - first.W2) ** 2).sum())
+    flips = [((x[at] @ first.W1.T > 0) != (x[at] @ W1.T > 0)).sum() for at in (0, 1)]
+    assert found.flips[0].tolist() == flips and min(flips) > 0
     assert found.change[0] == pytest.approx(moved / jnp.sqrt((first.W1**2).sum() + (first.W2**2).sum()))
 
 

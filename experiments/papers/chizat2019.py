@@ -77,7 +77,12 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
     linear = work.cell(f"linear{largest:g}", lambda: _cell(largest, linear=True))
     rows = [*_slope(cells), *_contrast(cells)]
     away = [_distance(a, b) for a, b in zip(cells[largest]["outputs"], linear["outputs"], strict=True)]
-    facts = {"tau": 10**largest, "linear_test_loss": linear["test"], "test_loss": cells[largest]["test"]}
+    facts = {
+        "tau": 10**largest,
+        "flips": cells[largest]["flips"],
+        "linear_test_loss": linear["test"],
+        "test_loss": cells[largest]["test"],
+    }
     name, unit = "distance to the linearised model", "of the predictions, relative"
     met, of_both = max(away) <= 0.01, origin.total(map(origin.of_cell, (linear, cells[largest])))
     of_both = dataclasses.replace(of_both, seconds=linear["seconds"])

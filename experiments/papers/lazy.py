@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from twolayer.gradients import closed_form
 from twolayer.network import Params, forward
@@ -24,12 +24,19 @@ class Sizes(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of each trial: losses at the end, the lowest test loss on the way, ||W - W0|| / ||W0||, outputs on the test."""
+    """Of each trial: losses at the end, the lowest test loss on the way, ||W - W0|| / ||W0||, and what follows.
+
+    Attributes:
+      flips: pairs of a unit and a training input, and of a unit and a test input, where the unit was active at the
+        start or at the end, but not at both. Without any, the network is linear in each layer between the two.
+      outputs: on the test inputs.
+    """
 
     train: Float[Array, " trials"]
     test: Float[Array, " trials"]
     best: Float[Array, " trials"]
     change: Float[Array, " trials"]
+    flips: Int[Array, "trials 2"]
     outputs: Float[Array, "trials m"]
 
 
@@ -83,7 +90,8 @@ def _trial(key: Key[Array, ""], tau: float, sizes: Sizes, steps: int, linear: bo
 
     last, tests = jax.lax.scan(look, first, length=steps // LOOK)
     change = _norm(jax.tree.map(jnp.subtract, last, first)) / _norm(first)
-    return Outcome(learn(last)[0], tests[-1], tests.min(), change, predict(last)[:, 0])
+    flips = ((x @ first.W1.T > 0) != (x @ last.W1.T > 0)).sum(axis=(1, 2))
+    return Outcome(learn(last)[0], tests[-1], tests.min(), change, flips, predict(last)[:, 0])
 
 
 def _network(x, y):
