@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from experiments import jobs
+from experiments import jobs, memory
 from experiments.cli import bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
 
@@ -55,6 +55,9 @@ def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) 
     def draw(key: jax.Array) -> network.Params:
         return network.init(key, data.inputs, case.hidden, data.outputs, "alive")
 
+    shapes = jax.eval_shape(draw, jax.random.key(0))
+    needed = case.networks * sum(leaf.size * leaf.dtype.itemsize for leaf in shapes) // mesh.shape["hidden"]
+    memory.check_fits(needed, f"the parameters of {case.hidden} hidden units", mesh)
     one = training.Numbers(*map(jnp.float32, (0.1, 0.0, 0.9)))
     if stacked:
         params = jax.vmap(draw)(jax.random.split(jax.random.key(0), case.networks))
@@ -95,7 +98,7 @@ def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: 
         "spread_us": [1e6 * min(each), 1e6 * max(each)],
         "flops": flops,
         "gflops_per_second": flops / step / 1e9,
-        # float32: parameters read twice (forward, backward), gradient written and read, parameters written; the images
+        # float32: parameters read twice (forward, update), gradient written and read, parameters written; the images
         # of a batch as bytes; Z1, O1 and dZ1 written and read.
         "bytes": 4 * 5 * parameters + m * d + 4 * 6 * m * K,
     }

@@ -33,7 +33,7 @@ def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
 
 
 def writable(name: str) -> pathlib.Path:
-    """The path of what --json names; raises BadInput now rather than after the run if it cannot be written."""
+    """The path of what --json names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
     path = pathlib.Path(name)
     with bad_input(OSError):
         if path.is_dir():

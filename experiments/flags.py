@@ -59,7 +59,7 @@ flags.DEFINE_integer("label_noise_seed", 0, "Decides which labels, and what they
 
 # Distortions of training images, drawn afresh each epoch; see twolayer/distortions.py
 flags.DEFINE_float("elastic", 0.0, "Strength alpha of the elastic field [none]; Simard's is 34.", lower_bound=0)
-flags.DEFINE_float("elastic_sigma", 4.0, "Pixels: deviation of the field's blur.", lower_bound=0.01)
+flags.DEFINE_float("elastic_sigma", 4.0, "Pixels: deviation of the field's blur.", lower_bound=0.01, upper_bound=1000)
 flags.DEFINE_enum("elastic_norm", "unit", NORMS, "What the field is scaled to before alpha.")
 flags.DEFINE_float("rotation", 0.0, "Radians: at most.", lower_bound=0)
 flags.DEFINE_float("scaling", 0.0, "Share of the size: at most, in each direction.", lower_bound=0, upper_bound=0.99)
@@ -97,9 +97,7 @@ _AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it 
 flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.999999)
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
-flags.DEFINE_integer(
-    "early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", lower_bound=0
-)
+flags.DEFINE_integer("early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", 0, 2**31 - 1)
 SEEDS = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
 flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", **SEEDS)
 flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)

@@ -1,8 +1,6 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
-import math
-import os
 import pathlib
 from collections.abc import Mapping
 
@@ -10,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key
 
+from experiments import memory
 from experiments.cli import BadInput, bad_input
 from experiments.parameters import load_params
 from twolayer import datasets, devices, network, segments, training
@@ -51,6 +50,8 @@ class Job:
 def prepare(flags: Mapping[str, object]) -> Job:
     """Check the flags against the data and put everything in place. Writes nothing but the cache of prepared data.
 
+    Sets the precision of the process, as `configure`.
+
     Raises:
       BadInput: the data cannot be had, or does not go with the flags.
     """
@@ -86,25 +87,11 @@ def prepare(flags: Mapping[str, object]) -> Job:
         shapes = jax.eval_shape(start, init_key, numbers, earlier)
         places = devices.spread(shapes, mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
-        check_fits(shapes, places, mesh)
+        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
     valid = training.place(*data.valid, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
-
-
-def check_fits(shapes: PyTree, places: PyTree, mesh: Mesh) -> None:
-    """Raise BadInput if arrays of these shapes, in these places, are more than a device has memory for."""
-    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
-    needed = sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
-    limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
-    if limit is None:  # the devices of a CPU share its memory
-        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)
-    if needed > limit:
-        raise BadInput(
-            f"parameters and moments take {needed / 2**30:,.1f} GiB on a device, which has {limit / 2**30:,.1f} GiB; "
-            "take fewer hidden units, or more devices with --mesh"
-        )
 
 
 def earlier_params(path: str | None, dtype: str) -> network.Params | None:

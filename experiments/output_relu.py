@@ -94,7 +94,6 @@ def _study() -> int:
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     from experiments import files
-    from experiments.provenance import provenance
     from experiments.sweeps import figures, lost, tables
 
     _, networks = tables.join(run, parts)
@@ -104,7 +103,8 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     start = lost.at_the_start(cells, data, FLAGS.seeds, flags_used)
     expected = lost.expected_dead(data.test.x, data.outputs)
     result = {"cells": cells, "start": start, "expected_at_the_start": expected, "training_seconds": seconds}
-    result |= {"flags": flags_used, **provenance()}
+    measured = ("argv", "git", "versions", "platform", "environment")  # where it was trained, not where it is told
+    result |= {"flags": flags_used, **{name: run.manifest[name] for name in measured}}
     for target in (run.path / "cells.json", *([json] if json else [])):
         files.write_json(target, result)
     if FLAGS.figures:

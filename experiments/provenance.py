@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 
 SETTINGS = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES")
 PACKAGES = ("twolayer", "jax", "jaxlib", "numpy", "optax", "absl-py", "tensorflow-datasets", "scikit-learn")
@@ -21,10 +22,16 @@ def provenance() -> dict[str, object]:
             "system": platform.system(),
             "machine": platform.machine(),
             "cpu": _cpu_model(),
-            "cpus": os.cpu_count(),
+            "cpus": len(os.sched_getaffinity(0)),
         },
         "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
+
+
+def processor(platform: Mapping[str, object]) -> str:
+    """The cores that a process may use, in words."""
+    cores = "a core" if platform["cpus"] == 1 else f"{platform['cpus']} cores"
+    return f"{cores} of {platform['cpu']}"
 
 
 def _git() -> dict[str, object] | None:

@@ -87,7 +87,7 @@ class Run:
         except OSError as error:
             if self._lock.taken and not self.path.is_dir():  # removed meanwhile
                 raise
-            raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}") from error
+            raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}") from error
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -102,7 +102,7 @@ class Run:
             raise
         except OSError as error:
             if self._present():
-                raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror}{INTACT}") from error
+                raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}{INTACT}") from error
             # Orbax makes the folders again that it writes to; another's directory has more in it.
             if self.path.is_dir() and {path.name for path in self.path.iterdir()} <= {self.checkpoints.name}:
                 shutil.rmtree(self.path, ignore_errors=True)
@@ -133,6 +133,7 @@ class Run:
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
         manifests.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        self.manifest = manifest
 
     def check_data(self, sha256: str) -> None:
         """Raise BadInput if the run was begun on data with another checksum."""
@@ -155,6 +156,8 @@ class Run:
         Args:
           where: at which epoch, or the like.
         """
+        if "data_sha256" in facts:  # again: another process may have begun the run meanwhile
+            self.check_data(facts["data_sha256"])
         session = {"began": _now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
         self.set_status("running", **facts, sessions=[*self.manifest.get("sessions", []), session])
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 from tqdm import tqdm
 
-from experiments import checkpoints, cli, processes
+from experiments import checkpoints, cli, memory, processes
 from experiments.cli import Interrupts
 from experiments.jobs import Job
 from experiments.provenance import provenance
@@ -59,9 +60,7 @@ def train(
         sink(before)
     run.begin({**provenance(), **job.facts, "compile_seconds": None}, epoch=epoch)
     began = time.perf_counter()
-    arguments = (state, jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
-    program = segments.make_segment(job.choices, LONGEST_SEGMENT)
-    segment = interrupts.during(lambda: compiled(program, job.mesh, *arguments))
+    segment = interrupts.during(lambda: program_of(job, state))
     if segment is None:
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
@@ -94,13 +93,29 @@ def train(
     return state
 
 
-def compiled(segment: Callable, mesh: jax.sharding.Mesh, state: segments.State, *others: PyTree) -> Callable:
-    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices."""
+def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:
+    """The compiled segment of one network.
+
+    Raises:
+      BadInput: as `compiled`.
+    """
+    arguments = (jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
+    return compiled(segments.make_segment(job.choices, LONGEST_SEGMENT), job.mesh, state, *arguments)
+
+
+def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTree) -> jax.stages.Compiled:
+    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices.
+
+    Raises:
+      BadInput: a device has less memory than the program takes.
+    """
     places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(mesh)
     # The state is donated: each segment overwrites the one before in place.
     program = jax.jit(segment, donate_argnums=0, out_shardings=places)
     with jax.set_mesh(mesh):
-        return program.lower(state, *others).compile()
+        found = program.lower(state, *others).compile()
+    memory.check_fits(memory.of_program(found), "training and validation", mesh)
+    return found
 
 
 def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:

@@ -92,17 +92,19 @@ def _sweep() -> int:
 
 def _outlook(plan) -> str:
     """What the sweep would take: a paragraph for each program, of which the memory is that of one part."""
-    from experiments.plan import describe
-    from experiments.sweeps import jobs
+    from experiments.dry_run import describe
+    from experiments.sweeps import jobs, session
 
-    paragraphs = []
+    paragraphs, programs = [], session.Programs(FLAGS.share)
     for _, same in itertools.groupby(plan.parts, key=lambda part: part.group):
         parts = list(same)
         first, networks = parts[0], sum(part.real for part in parts)
         choices = [f"{name}={value}" for name, value in first.points[0].items() if name not in axes.NUMBERS]
         job = jobs.prepare(first, plan, FLAGS.share)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
-        paragraphs.append("\n".join([" ".join((*choices, size)), describe(job, FLAGS.share)]))
+        paragraphs.append(
+            "\n".join([" ".join((*choices, size)), describe(job, programs.of(first, job)[0], FLAGS.share)])
+        )
     return "\n\n".join(paragraphs)
 
 
@@ -119,7 +121,8 @@ def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
     if FLAGS.figures:
         from experiments.sweeps import figures
 
-        figures.curves(run.figures / "curves.png", epochs, names)
+        if len(epochs):  # an epoch has been finished
+            figures.curves(run.figures / "curves.png", epochs, names)
         numeric = [axis.name for axis in swept if axis.name in axes.NUMBERS and axis.name != "seed" and not axis.draw]
         if len(numeric) == 2:
             figures.heat_map(run.figures / "heat_map.png", summary, *numeric)

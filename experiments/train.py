@@ -43,13 +43,13 @@ def _train(values: dict[str, object]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments import caches, jobs, plan, processes
+    from experiments import caches, dry_run, jobs, processes, session
 
     caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
     if FLAGS.dry_run:
-        print(plan.describe(job))
+        print(dry_run.describe(job, session.program_of(job, job.state)))
         return cli.DONE
     with run.writing():
         return _carry_out(job, run, processes.first())
@@ -76,6 +76,7 @@ def _carry_out(job, run, first: bool) -> int:
         summary = outcome.finish(job, run, state, draw=FLAGS.figures and interrupts.received is None)
     if summary["status"] == "diverged" and FLAGS.debug_nans:
         summary["first_non_finite"] = outcome.diagnose(job, state)
+    summary["sessions"] = len(run.manifest["sessions"])  # the seconds of compiling, and in all, are the last one's
     summary["seconds"] = {
         "compile": run.manifest["compile_seconds"],
         "train": sum(row["seconds"] for row in run.metrics()),
@@ -93,7 +94,9 @@ def _closing_line(summary: dict, path: pathlib.Path) -> str:
     accuracy = summary["test_accuracy"]
     result = f"test loss {summary['test_loss']:.4f}" + ("" if accuracy is None else f", test accuracy {accuracy:.4f}")
     seconds = summary["seconds"]
-    times = f"{seconds['train']:.1f} s training, {seconds['compile']:.1f} s compiling, {seconds['total']:.1f} s in all"
+    times = f"{seconds['train']:.1f} s training"
+    last = f"{seconds['compile']:.1f} s compiling, {seconds['total']:.1f} s in all"
+    times += f", {last}" if summary["sessions"] == 1 else f" in {summary['sessions']} sessions, of this one {last}"
     return f"{result} after {summary['epochs']} epochs; {times}; {path}"
 
 

@@ -17,7 +17,6 @@ import collections
 import concurrent.futures
 import json
 import multiprocessing
-import pathlib
 import random
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import cli
-from experiments.files import write_json
+from experiments.files import writable, write_json
 from experiments.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -56,19 +55,18 @@ def main() -> int:
             ("right", key) for key in _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
         ],
     }
-    started = time.perf_counter()
     context = multiprocessing.get_context("spawn")
-    path = pathlib.Path(FLAGS.json)
+    path = writable(FLAGS.json)
     result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     result["provenance"] = provenance()
     with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context) as pool:
         for part in FLAGS.parts:
-            tasks = parts[part]
+            tasks, began = parts[part], time.perf_counter()
             rows = list(tqdm(pool.map(judge, tasks, chunksize=4), total=len(tasks), desc=part, unit="derivation"))
             result[part] = SUMMARIES[part](rows)
             print(part, {key: value for key, value in result[part].items() if not isinstance(value, list)})
             result[part]["git"] = result["provenance"]["git"]  # parts may be measured at different commits
-            result[part]["seconds"] = time.perf_counter() - started
+            result[part]["seconds"] = time.perf_counter() - began
             write_json(path, result)
     return cli.DONE
 

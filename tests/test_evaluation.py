@@ -33,9 +33,10 @@ def in_one_go(case, loss, output, hidden="relu"):
     )
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 7, 100])
-def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, monkeypatch, dtype):
+@pytest.mark.parametrize(("chunk", "activations"), [(1, 100), (4, 100), (7, 100), (100, 100), (7, 3 * 6 + 1), (7, 1)])
+def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, activations, monkeypatch, dtype):
     monkeypatch.setattr(evaluation, "CHUNK", chunk)
+    monkeypatch.setattr(evaluation, "ACTIVATIONS", activations)
     case = with_dead_units(problem("cross_entropy", dtype))
     scores, expected = evaluate(*on_device(case)), in_one_go(case, "cross_entropy", "relu")
     assert_close(scores, expected)
@@ -82,3 +83,9 @@ def test_cross_entropy_of_real_targets_is_refused():
     for loss in ("cross_entropy", "binary_cross_entropy"):
         with pytest.raises(ValueError, match=f"{loss} needs class labels"):
             targets(jnp.zeros((3, 2), jnp.float32), loss, 2, jnp.dtype("float32"))
+
+
+def test_no_examples_are_refused_by_name():
+    params, x, y = on_device(problem("cross_entropy"))
+    with pytest.raises(ValueError, match="examples must be a positive integer, got 0"):
+        evaluate(params, x[:0], y[:0])

@@ -216,6 +216,22 @@ def test_another_directory_in_its_place_is_left_alone(tmp_path):
     assert [path.name for path in run.path.iterdir()] == ["letter.txt"]
 
 
+def test_a_run_that_another_process_began_meanwhile_is_the_run_that_goes_on(tmp_path):
+    """Both have found an empty directory; the other has taken the lock first, and is gone again."""
+    flags = {"dataset": "digits"}
+    late, early = (runs.find_run(tmp_path / "run", flags) for _ in range(2))
+    early.create()
+    early.begin({"data_sha256": "bbbb", "part_sizes": [32]})
+    early.set_status("interrupted")
+    os.close(early._lock._file)  # as when its process ends
+    late.create()
+    assert late.manifest["part_sizes"] == [32] and late.status == "interrupted"
+    with pytest.raises(BadInput, match="was begun on other data"):
+        late.begin({"data_sha256": "aaaa"})
+    late.begin({"data_sha256": "bbbb"})
+    assert len(late.manifest["sessions"]) == 2
+
+
 # --- killed before there is anything to continue from ---
 
 

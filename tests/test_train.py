@@ -17,6 +17,7 @@ from experiments.locks import LOCK
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 from twolayer.datasets import mnist_family
 
+MEMORY = r"memory +([\d.]+) kB: data ([\d.]+) kB, parameters and moments ([\d.]+) kB, working memory ([\d.]+) kB"
 QUICK = ("--hidden=16", "--epochs=3", "--nofigures", "--quiet")
 TEACHER = ("--dataset=teacher", "--teacher_inputs=5", "--teacher_train=200", "--teacher_valid=50", "--teacher_test=50")
 
@@ -206,6 +207,9 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     assert "1,197 training examples" in out and "10 an epoch, 300 in all" in out
     flop = 2 * 1197 * (2 * 64 * 16 + 3 * 16 * 10) + 2 * 300 * (64 * 16 + 16 * 10)
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
+    total, data, state, rest = (float(number) for number in re.search(MEMORY, out).groups())
+    assert data > 1.2 * 64 and state > 3 * 4 * 1.21 and total == pytest.approx(data + state + rest, rel=0.02)
+    assert rest > 4 * 0.3 * 16, "the activations of the validation set lie in it"
 
 
 def test_a_name_too_long_for_a_folder_is_refused():

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
+from twolayer.checks import check_positive
 from twolayer.devices import split_examples
 from twolayer.losses import LOSSES, OF_LABELS
 from twolayer.network import Params, forward
 
-# Rows scored at once. The pre-activations of all 10,000 MNIST images at K = 32768 would be 1.3 GB; of 2,000, 0.26 GB.
-CHUNK = 2000
+CHUNK = 2000  # examples scored at once, at most
+ACTIVATIONS = 2**26  # hidden activations at once, at most: 0.27 GB in float32
 
 
 class Evaluation(NamedTuple):
@@ -98,7 +99,7 @@ def evaluate(
         return jax.tree.map(jnp.logical_or, seen, here), sums
 
     none = _Seen(*(jnp.zeros(size, bool) for size in (len(params.b1), outputs, outputs)))
-    seen, (value, correct) = jax.lax.scan(score, none, _chunks(n))
+    seen, (value, correct) = jax.lax.scan(score, none, _chunks(n, len(params.b1)))
     dead_hidden, dead_outputs, lost_classes = ((~event).sum(dtype=jnp.int32) for event in seen)
     return Evaluation(
         loss=value.sum() / n,
@@ -115,12 +116,13 @@ def predict(
     """O2 for all n stored examples, in chunks."""
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden).O2,
-        jnp.minimum(_chunks(len(x)), len(x) - 1),
+        jnp.minimum(_chunks(len(x), len(params.b1)), len(x) - 1),
     )
     return chunks.reshape(-1, chunks.shape[-1])[: len(x)]
 
 
-def _chunks(n: int) -> Int[Array, "chunks size"]:
-    """The numbers of n examples, CHUNK in a row; those from n on fill up the last row."""
-    size = min(CHUNK, n)
+def _chunks(n: int, units: int) -> Int[Array, "chunks size"]:
+    """The numbers of n examples, as many in a row as are scored at once; those from n on fill up the last row."""
+    check_positive(examples=n)
+    size = min(CHUNK, n, max(1, ACTIVATIONS // units))
     return jnp.arange(-(-n // size) * size, dtype=jnp.int32).reshape(-1, size)

@@ -17,7 +17,7 @@ from twolayer.checks import check_choice
 from twolayer.losses import LOSSES, REDUCTIONS, example_weights
 from twolayer.network import Params, forward
 
-Gradient = Callable[..., tuple[Float[Array, ""], Params]]
+Gradient = Callable[..., tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]]
 
 
 def closed_form(

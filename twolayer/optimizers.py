@@ -20,7 +20,7 @@ Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
 
 
 class Direction(NamedTuple):
-    """How a gradient becomes a step of length one learning rate, with the numbers to start from."""
+    """What a gradient becomes before it is multiplied by the learning rate, with the numbers to start from."""
 
     transform: Callable[[Scalar], optax.GradientTransformation]
     learning_rate: float
@@ -107,11 +107,11 @@ def _cosine(steps: int, every: int, factor: float) -> Schedule:
 
 
 def _step(steps: int, every: int, factor: float) -> Schedule:
-    return lambda step: jnp.power(factor, jnp.floor(step / every))  # optax's stays at 1 where the factor is 0
+    return lambda step: jnp.power(factor, jnp.floor(step / float(every)))  # optax's stays at 1 where the factor is 0
 
 
 def _inverse_sqrt(steps: int, every: int, factor: float) -> Schedule:
-    return lambda step: jax.lax.rsqrt(1 + jnp.floor(step / every))
+    return lambda step: jax.lax.rsqrt(1 + jnp.floor(step / float(every)))
 
 
 SCHEDULES: dict[str, Callable[[int, int, float], Schedule]] = {

@@ -45,7 +45,7 @@ def closed_form(
 ) -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
 
-    Targets y are those of all networks, or have a leading axis N too.
+    Targets y are those of all networks; real ones may have a leading axis N too.
 
     Returns:
       f(params, x, y, weights=None) -> (losses (N,), gradients), or ((losses, O2 (N, m, C)), gradients) with `predict`:

@@ -73,7 +73,7 @@ class Choices:
     batch_size: int = 128
     epochs: int = 10
     warmup_epochs: float = 0.0
-    step_every: int = 1  # epochs, of the step schedule
+    step_every: int = 1  # epochs between drops of the step and inverse_sqrt schedules
     step_factor: float = 0.1
     patience: int = 0  # epochs without a lower validation loss before stopping; 0 never stops
     compute: str = "float32"  # dtype of the forward and backward pass; parameters keep their own

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from experiments import manifests
 from experiments.files import read_json
+from experiments.provenance import processor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,5 +61,5 @@ def commit(facts: Mapping) -> str:
 
 def machine(platform: Mapping[str, object], devices: Iterable[str]) -> str:
     """The devices of a manifest in words, with the processor's name."""
-    cpu = f"{platform['cpus']} cores of {platform['cpu']}"
+    cpu = processor(platform)
     return ", ".join(sorted({cpu if device.startswith("cpu") else device for device in devices}))

@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
-from experiments import caches, jobs
+from experiments import caches, jobs, memory
 from experiments import flags as training_flags
 from experiments.cli import BadInput, bad_input
 from experiments.sweeps.axes import NUMBERS
@@ -231,7 +231,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         start = _start(part.flags["init"], sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
-        jobs.check_fits(shapes, places, mesh)
+        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
     train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=plan.noise[0], where=everywhere)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from experiments import checkpoints, processes
-from experiments.cli import Interrupts
+from experiments.cli import BadInput, Interrupts
 from experiments.provenance import provenance
 from experiments.runs import Run
 from experiments.session import LONGEST_SEGMENT, Pace, compiled, host_copy, leave, restored, save
@@ -49,6 +49,8 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
       BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
     """
     processes.first_does(run.create)
+    if run.manifest.get("part_sizes", sizes := plan.facts["part_sizes"]) != sizes:
+        raise BadInput(f"--run_dir={run.path}: another process has begun this sweep meanwhile; repeat the command")
     run.begin({**provenance(), **plan.facts, "networks": plan.networks, "parts": len(plan.parts)})
     with Interrupts() as interrupts:
         programs = _train(run, plan, interrupts, shared, quiet or not processes.first())

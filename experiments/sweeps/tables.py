@@ -73,7 +73,7 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
 def text(summary: list[dict], axes: Sequence[str]) -> str:
     """The summary for a terminal: a line a group."""
     names = [name for name in axes if name != "seed"]
-    accuracy = any(entry["test_accuracy"] for entry in summary)
+    accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
     shown = "test_accuracy" if accuracy else "test_loss"
     header = (*names, "networks", "diverged", shown, "sd", "95 % interval of the mean", "lost classes")
     lines = [header]

@@ -4,6 +4,8 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from experiments.provenance import processor
+
 RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
 
 
@@ -21,7 +23,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def machine(result: dict) -> str:
     """The machine, the versions and the commit that a result comes from."""
     platform, versions, git = result["platform"], result["versions"], result["git"]
-    parts = [f"{platform['cpus']} cores of {platform['cpu']}", f"Python {versions['python']}", f"JAX {versions['jax']}"]
+    parts = [processor(platform), f"Python {versions['python']}", f"JAX {versions['jax']}"]
     if git:  # it was measured in a checkout
         parts.append(f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}")
     return f"\n{', '.join(parts)}.\n"

@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+import sys
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from twolayer.datasets.dataset import DataError, Dataset, Form, Split, assemble
+
+MOST = sys.maxsize  # bytes that an array may have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,8 @@ class TeacherOptions:
                 raise DataError(f"teacher: {field} must be at least 1, got {getattr(self, field)}")
         if not 0 <= self.noise < math.inf:
             raise DataError(f"teacher: noise must be a finite number of at least 0, got {self.noise}")
+        if 8 * max(self.train, self.valid, self.test, self.hidden) * max(self.inputs, self.hidden, self.outputs) > MOST:
+            raise DataError("teacher: sizes whose arrays are more than any memory has; take smaller ones")
         if self.output not in ("relu", "identity"):
             raise DataError(f"teacher: output must be relu or identity, got {self.output!r}")
 

@@ -5,29 +5,26 @@ import math
 import jax
 from jaxtyping import PyTree
 
+from experiments import memory
 from experiments.jobs import Job
 from experiments.sweeps.jobs import StackJob
 
 
-def describe(job: Job | StackJob, shared: bool = True) -> str:
+def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = True) -> str:
     """A few lines for --dry_run.
 
     Operations are those of the matrix products, 2 for each multiply-add, those that blur elastic fields included;
-    memory is that of one device.
+    memory is that of one device, as the compiler counts it.
 
     Args:
+      program: the compiled segment.
       shared: whether the networks of a stack see the same batches.
     """
     (n, d), (*stack, C, K) = job.train.x.shape, job.state.params.W2.shape
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
-    data = _bytes((job.train, job.valid))
-    state = _bytes(job.state)
-    element = job.state.params.W1.dtype.itemsize
-    nets, examples, units = (size // job.mesh.shape[axis] for axis, size in (("nets", N), ("data", B), ("hidden", K)))
-    # x, Z1, O1, dO1, dZ1 and the five arrays of the output layer, of one batch.
-    batch = element * examples * (d * (1 if shared else nets) + nets * (4 * units + 5 * C))
-    gradients = element * nets * (units * (d + 1 + C) + C)
+    data, state = _bytes((job.train, job.valid)), _bytes(job.state)
+    total = max(memory.of_program(program), data + state)
     train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
@@ -36,15 +33,15 @@ def describe(job: Job | StackJob, shared: bool = True) -> str:
     skipped = inputs - d
     idle = f", {skipped} of {inputs} inputs idle" if skipped else ""
     epochs, dtype = job.choices.epochs, job.state.params.W1.dtype
-    memory = {"data": data, "parameters and moments": state, "gradient": gradients, "one batch": batch}
-    parts = ", ".join(f"{name} {_size(number)}" for name, number in memory.items())
+    held = {"data": data, "parameters and moments": state, "working memory": total - data - state}
+    parts = ", ".join(f"{name} {_size(number)}" for name, number in held.items())
     kinds = [f"{device.platform}: {device.device_kind}" for device in job.mesh.devices.flat]
     mesh = ", ".join(f"{axis} {size}" for axis, size in job.mesh.shape.items() if size > 1)
     lines = [
         f"parameters   {shapes}: {parameters:,} of {dtype}",
         f"data         {n:,} training examples of {d} inputs{idle}, {examined:,} for validation",
         f"steps        {steps:,} an epoch, {steps * epochs:,} in all",
-        f"memory       {_size(sum(memory.values()))}: {parts}",
+        f"memory       {_size(total)}: {parts}",
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
         f"devices      {', '.join(kinds)}" + (f"; split by {mesh}" if mesh else ""),
     ]
@@ -62,8 +59,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 def _bytes(tree: PyTree) -> int:
     """On one device."""
-    leaves = jax.tree.leaves(tree)
-    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
+    return memory.of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 
 def _size(number: float) -> str:
