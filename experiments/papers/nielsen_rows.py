@@ -85,8 +85,8 @@ def _relu_targets() -> dict[str, Target]:
     """Our network where the published one is a sigmoid's: the same images, K, batches, epochs and lambda."""
     wide = {"hidden": 100, "learning_rate": 0.2}
     rows = {
-        "relu quadratic's K=30": Target(95.42, SOFTMAX(learning_rate=0.1), "test"),
-        "relu quadratic's K=100": Target(96.59, SOFTMAX(**wide), "test"),
+        "relu beside quadratic K=30": Target(95.42, SOFTMAX(learning_rate=0.1), "test"),
+        "relu beside quadratic K=100": Target(96.59, SOFTMAX(**wide), "test"),
         "relu lambda=5": Target(95.61, SOFTMAX(learning_rate=0.1, decay=5.0), "test"),
         "relu 1000 images lambda=0": Target(82.23, SOFTMAX(**FEW, learning_rate=0.1), "test"),
         "relu 1000 images lambda=0.1": Target(86.95, SOFTMAX(**FEW, learning_rate=0.1, decay=0.1), "test"),
