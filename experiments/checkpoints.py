@@ -73,14 +73,15 @@ def restore(folder: pathlib.Path, like: PyTree, prefix: str = "") -> PyTree | No
       prefix: of the names that count.
 
     Raises:
-      BadInput: one holds a state of other shapes or types.
+      BadInput: one holds a state of other shapes or types, or the system does not let it be read.
     """
     expected, structure = jax.tree.flatten(like)
     damaged = False
-    for path in newest_first(folder):
+    for path in _readable(folder):
         if not path.name.startswith(prefix):
             continue
-        leaves = read(path)
+        with _what_is_refused(path):
+            leaves = read(path)
         if leaves is None:
             damaged = True
             print(f"warning: the checkpoint {path} is damaged; going on from the one before it", file=sys.stderr)
@@ -106,7 +107,11 @@ def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def read(path: pathlib.Path) -> list[np.ndarray] | None:
-    """The leaves of one checkpoint, or None if a file is not as it was written."""
+    """The leaves of one checkpoint, or None if a file is not as it was written.
+
+    Raises:
+      OSError: the system refuses to read it, which does not mean that it is damaged.
+    """
     if not _intact(path):
         return None
     try:
@@ -118,10 +123,10 @@ def read(path: pathlib.Path) -> list[np.ndarray] | None:
 
 
 def _intact(path: pathlib.Path) -> bool:
-    """Whether a checkpoint was completed, and every file is as it was written."""
+    """Whether a checkpoint was completed, and every file is as it was written; raises OSError if it may not be read."""
     try:
         return _sums_of(path).read_text() == _sums(path)
-    except (OSError, ValueError):  # ValueError: the sums are no text any more
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):  # ValueError: no text any more
         return False
 
 
@@ -162,8 +167,31 @@ def _sums_of(path: pathlib.Path) -> pathlib.Path:
 
 
 def _sums(path: pathlib.Path) -> str:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    found = os.walk(path, onerror=_refused)  # a glob would pass over what it may not read
+    files = sorted(pathlib.Path(folder) / name for folder, _, names in found for name in names)
     return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.relative_to(path.parent)}\n" for f in files)
+
+
+def _refused(error: OSError) -> None:
+    raise error
+
+
+def _readable(folder: pathlib.Path) -> list[pathlib.Path]:
+    """As `newest_first`, which passes over a folder that it may not read; raises BadInput for one."""
+    with _what_is_refused(folder), contextlib.suppress(FileNotFoundError):
+        os.listdir(folder)
+    return newest_first(folder)
+
+
+@contextlib.contextmanager
+def _what_is_refused(path: pathlib.Path) -> Iterator[None]:
+    """Turn what the system refuses to read into BadInput: going on without it would overwrite it."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {error.filename or path}: {error.strerror}; mend that and repeat the command"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 DONE, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 1, 3, 75
 PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was saved before it counts
 STOPPED = "interrupted; repeat the command"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAME = 0.5  # seconds within which two signals are one
 
 
@@ -32,6 +33,8 @@ class BadInput(Exception):
 
 def run(main: Callable[[], int], refusal: int = BAD_INPUT) -> None:
     """Parse the flags, call `main` and exit with the status it returns, or with `refusal` if it raises BadInput."""
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = open(os.devnull, "w")
     logging.set_verbosity(logging.WARNING)  # JAX notes at INFO which accelerators it did not find
     parse = functools.partial(_parse, refusal)
     app.run(lambda argv: sys.exit(_call(main, refusal)), flags_parser=parse)
@@ -47,16 +50,18 @@ def bad_input(*errors: type[Exception]) -> Iterator[None]:
 
 
 class Interrupts:
-    """Turns SIGTERM and SIGINT into a flag to look at between segments. A second signal ends the process at once.
+    """Turns SIGTERM, SIGINT and SIGHUP into a flag to look at between segments.
 
-    Unless it comes within SAME seconds: a launcher may signal a whole process tree, whose parents pass it on.
+    A second signal ends the process at once, unless it comes within SAME seconds: a launcher may signal a whole process
+    tree, whose parents pass it on.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as under nohup
+        self._previous = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -105,7 +110,7 @@ class Interrupts:
 
 def _call(main: Callable[[], int], refusal: int) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
-    status = 128 + signal.SIGPIPE
+    status = 128 + signal.SIGPIPE  # where a reader of the output has seen enough
     try:
         status = main()
         sys.stdout.flush()
@@ -114,14 +119,22 @@ def _call(main: Callable[[], int], refusal: int) -> int:
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)  # a normal end crashes if a library was half imported
-    except BrokenPipeError:  # a reader such as `head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _say_no_more()
     return status
+
+
+def _say_no_more() -> None:
+    """What is still to be printed goes nowhere, so that the end of the process does not stumble over it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(refusal: int, argv: list[str]) -> list[str]:
     if {"--help", "-help", "-h"} & set(argv[1:]):  # absl's own exits with 1, as if asking were a mistake
-        print(f"{sys.modules['__main__'].__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}")
+        try:
+            print(f"{sys.modules['__main__'].__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}", flush=True)
+        except BrokenPipeError:
+            _say_no_more()
         sys.exit(DONE)
     try:
         rest = flags.FLAGS(argv)

@@ -17,6 +17,7 @@ UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
 @contextlib.contextmanager
 def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
     """Write `path` under another name and rename it when complete, so no reader ever sees half of it."""
+    path = pathlib.Path(os.path.realpath(path))  # a link stays one
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, mode) as file:
@@ -38,6 +39,8 @@ def writable(name: str) -> pathlib.Path:
     with bad_input(OSError):
         if path.is_dir():
             raise IsADirectoryError(f"--json={name} is a directory")
+        if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
+            raise OSError(f"--json={name} is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     return path

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
@@ -55,6 +56,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
     Raises:
       BadInput: the data cannot be had, or does not go with the flags.
     """
+    check_used(flags)
     parameters, compute, matmul = configure(flags["precision"])
     mesh = mesh_of(flags, "hidden")
     if mesh.shape["nets"] > 1:
@@ -156,6 +158,15 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
         if flags["label_noise"]:
             data = datasets.with_label_noise(data, flags["label_noise"], flags["label_noise_seed"])
     return data
+
+
+def check_used(flags: Mapping[str, object]) -> None:
+    """Raise BadInput if a flag has been changed that has no effect beside the others."""
+    default = absl_flags.FLAGS
+    if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
+        raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
+    if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
+        raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
 
 
 def check_targets(data: datasets.Dataset, loss: str) -> None:

@@ -20,7 +20,7 @@ from experiments.files import writable, write_json
 FLAGS = flags.FLAGS
 for _name in ("dataset", "data_dir", "source_dir", "batch_size", "quiet"):
     flags.declare_key_flag(_name)
-flags.DEFINE_integer("examples", 6400, "Training images of an epoch.", lower_bound=1)
+flags.DEFINE_integer("examples", None, "Training images of an epoch [6400, or all if there are fewer].", lower_bound=1)
 flags.DEFINE_integer("rounds", 5, "Times each case runs; the median counts.", lower_bound=1)
 flags.DEFINE_list("widths", ["32", "128", "512", "2048", "8192"], "Hidden units of one network.")
 flags.DEFINE_list("networks", ["1", "2", "4", "8", "16", "32", "64", "128"], "Networks together.")
@@ -44,9 +44,9 @@ def main() -> int:
     values = training_flags.values()
     data = jobs.load(values)
     jobs.check_targets(data, values["loss"])
-    if not FLAGS.batch_size <= FLAGS.examples <= len(data.train.x):
-        most = f"{len(data.train.x):,}"
-        raise cli.BadInput(f"--examples={FLAGS.examples}: between --batch_size and the {most} of --dataset={data.name}")
+    examples, most = FLAGS.examples or min(6400, len(data.train.x)), len(data.train.x)
+    if not FLAGS.batch_size <= examples <= most:
+        raise cli.BadInput(f"--examples={examples}: between --batch_size and the {most:,} of --dataset={data.name}")
     meshes = [text.replace("/", ",") for text in FLAGS.meshes]
     cases = costs.cases(
         widths=_integers("widths"),
@@ -59,12 +59,12 @@ def main() -> int:
     for mesh in meshes:
         jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
-    prepared = [costs.prepare(case, data, FLAGS.examples, FLAGS.batch_size) for case in bar]
+    prepared = [costs.prepare(case, data, examples, FLAGS.batch_size) for case in bar]
     times: list[list[float]] = [[] for _ in cases]
     for _ in tqdm(range(FLAGS.rounds), unit="round", disable=FLAGS.quiet):
         for epoch, seconds in zip(prepared, times, strict=True):
             seconds.append(epoch())
-    sizes = FLAGS.examples, FLAGS.batch_size
+    sizes = examples, FLAGS.batch_size
     rows = [costs.row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
     if json:
         chosen = {name: FLAGS[name].value for name in ("dataset", "examples", "batch_size", "rounds")}

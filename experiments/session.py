@@ -51,10 +51,12 @@ def train(
     The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
 
     Raises:
-      BadInput: the checkpoint is of another version, or metrics are lost.
+      BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
     """
     state = restored(run, job.state)
     epoch, epochs = int(state.epoch), job.choices.epochs
+    if processes.first() and not epoch and run.status == "interrupted" and run.metrics():
+        raise cli.BadInput(f"{run.checkpoints} has lost its checkpoints; put them back, or choose another --run_dir")
     before = processes.first_does(lambda: run.keep_metrics(epoch)) or []
     for sink in sinks:
         sink(before)

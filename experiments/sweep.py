@@ -1,4 +1,4 @@
-"""Train many networks in one program: over seeds, rates, scales, and any other flag of a training run.
+"""Train many networks in one program: over seeds, rates, scales, and most flags of a training run.
 
   python -m experiments.sweep --sweep=seed=0:32                                     32 seeds on the embedded digits
   python -m experiments.sweep --sweep=seed=0:16 '--sweep=learning_rate=logspace(-3,-1,5)' --hidden=32
@@ -7,7 +7,8 @@
 
 VALUES are a list a,b,c; a range a:b or a:b:step; linspace(a,b,n); logspace(a,b,n), from 10^a to 10^b; and, --samples
 times, uniform(a,b) or loguniform(a,b), from a to b. seed, learning_rate, weight_decay, momentum, init_scale,
-output_bias and teacher_noise vary within one compiled program; any other flag is a choice with a program of its own.
+output_bias and teacher_noise vary within one compiled program; any other flag is a choice with a program of its own,
+but for what makes the data (dataset, label_noise, ...), precision and order_seed, which are the same for all.
 All networks see the same batches in the order of --order_seed, 0 unless given, and their first layers are one matrix
 product; --noshare gives each the order of its seed. A row is what `experiments.train` gives with the same flags,
 --order_seed among them, up to rounding.

@@ -34,12 +34,13 @@ def main() -> int:
 def _train(values: dict[str, object]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments import runs, supervision
+    from experiments import parameters, runs, supervision
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
     run = supervision.one_run(values, lambda: runs.find_run(*own))
     if run.status in ("done", "diverged"):
+        parameters.load_params(path)  # is it all there?
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
@@ -93,11 +94,12 @@ def _carry_out(job, run, first: bool) -> int:
 def _closing_line(summary: dict, path: pathlib.Path) -> str:
     accuracy = summary["test_accuracy"]
     result = f"test loss {summary['test_loss']:.4f}" + ("" if accuracy is None else f", test accuracy {accuracy:.4f}")
-    seconds = summary["seconds"]
+    seconds, best, epochs = summary["seconds"], summary["best_epoch"], f"{summary['epochs']} epochs"
+    epochs += f", of which the parameters after {best} are kept" * (best < summary["epochs"])
     times = f"{seconds['train']:.1f} s training"
     last = f"{seconds['compile']:.1f} s compiling, {seconds['total']:.1f} s in all"
     times += f", {last}" if summary["sessions"] == 1 else f" in {summary['sessions']} sessions, of this one {last}"
-    return f"{result} after {summary['epochs']} epochs; {times}; {path}"
+    return f"{result} after {epochs}; {times}; {path}"
 
 
 def _status(summary: dict) -> int:

@@ -1,5 +1,9 @@
 """A checkpoint comes back as it was saved or not at all; of a damaged one the one before is used."""
 
+import errno
+import io
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,6 +45,27 @@ def test_damaged_ones_of_a_later_time_do_not_push_out_the_one_just_written(kept,
         next(path for path in (tmp_path / f"{number:04d}").rglob("*") if path.is_file()).write_bytes(b"x")
     checkpoints.save(tmp_path, "0005", state(5), kept=kept)
     assert checkpoints.restore(tmp_path, state(0))[1][0] == 5
+
+
+@pytest.mark.parametrize("refused", ["", "0001", "0001.sha256"])
+def test_what_may_not_be_read_is_not_taken_for_damaged(refused, tmp_path, monkeypatch):
+    """As of another user, or with a disk that fails: going on without it would overwrite it."""
+    checkpoints.save(tmp_path, "0001", state(1))
+    path, system = str(tmp_path / refused), {"scandir": os.scandir, "listdir": os.listdir, "open": io.open}
+
+    def denied(name):
+        def ask(at, *others, **options):
+            if str(at) == path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return system[name](at, *others, **options)
+
+        return ask
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, denied(name))
+    monkeypatch.setattr(io, "open", denied("open"))
+    with pytest.raises(BadInput, match=f"cannot read {path}: Permission denied; mend that"):
+        checkpoints.restore(tmp_path, state(0))
 
 
 def test_only_names_with_the_prefix_count(tmp_path):

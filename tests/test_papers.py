@@ -1,5 +1,6 @@
 """The scripts of published results as a user meets them, at a small scale, and what they share."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -135,11 +136,13 @@ def test_all_of_them_stop_when_the_budget_is_used_up_and_go_on_from_there(tmp_pa
 def test_tables_say_what_was_missed_and_what_was_not_measured(tmp_path):
     paper = listing.Paper("simard2003", "?", 7, 3)
     assert "Not measured yet" in tables.table(paper, tmp_path) and "7 minutes" in tables.table(paper, tmp_path)
-    rows = [row_of("good", [1.5]), row_of("bad", [1.75])]
+    again = dataclasses.replace(row_of("again", [1.5]), facts={"command": "c", "earlier_attempt": "1.7"})
+    rows = [row_of("good", [1.5]), row_of("bad", [1.75]), again]
     paper.result(tmp_path).write_text(json.dumps({"rows": [row.as_dict() for row in rows]}))
     assert "| bad | 1.6 | 1.75 |  | 1 | % test error | at most 1.6 | **no** |" in tables.table(paper, tmp_path)
-    assert "1 of 2 bars are reached. Missed: simard2003: bad." in tables.misses(tmp_path)
-    assert paper.status(tmp_path) == "2 of 3 rows, 1 missed"
+    assert "| at most 1.6 | yes, second attempt |" in tables.table(paper, tmp_path)
+    assert "2 of 3 bars are reached. Missed: simard2003: bad." in tables.misses(tmp_path)
+    assert paper.status(tmp_path) == "all 3 rows, 1 missed"
 
 
 # --- each script, small ---

@@ -4,6 +4,7 @@ import fcntl
 import functools
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -105,6 +106,15 @@ def test_metrics_that_are_lost_are_not_gone_on_from(content, tmp_path):
     with pytest.raises(BadInput, match="is damaged"):
         Run(tmp_path, {"status": "running"}).keep_metrics(3)
     assert not content or (tmp_path / "metrics.jsonl").read_bytes() == content
+
+
+def test_an_interrupted_run_without_its_checkpoints_is_not_begun_again(tmp_path):
+    assert interrupt(tmp_path / "run", signal.SIGTERM)[0] == 75
+    before = read_metrics(tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert_refused(train(*LONG, f"--run_dir={tmp_path / 'run'}"), "has lost its checkpoints", "put them back")
+    assert before and read_metrics(tmp_path / "run") == before
 
 
 def test_a_second_process_in_the_same_directory_is_refused(tmp_path):

@@ -226,6 +226,21 @@ def test_a_finished_run_and_a_contradiction_are_answered_without_jax(tmp_path):
     assert_refused(refused, "--coordinator_address", "give all three")
 
 
+def test_a_finished_run_that_has_lost_its_parameters_is_not_done(tmp_path):
+    arguments = (*QUICK, f"--run_dir={tmp_path / 'run'}")
+    assert train(*arguments)[0] == 0
+    (tmp_path / "run" / "params.npz").unlink()
+    assert_refused(train(*arguments), "params.npz", "is missing")
+
+
+def test_an_output_that_nobody_reads_is_no_failure(tmp_path):
+    command = [sys.executable, "-m", "experiments.train"]
+    closed = ["bash", "-c", f"{' '.join((*command, *QUICK))} --run_dir={tmp_path / 'run'} >&-"]
+    assert subprocess.run(closed, cwd=scripts.ROOT, stderr=subprocess.PIPE, text=True).returncode == 0
+    helped = ["bash", "-c", f"{' '.join(command)} --help | true"]
+    assert subprocess.run(helped, cwd=scripts.ROOT, capture_output=True, text=True).stderr == ""
+
+
 def test_one_network_is_not_split_by_networks(tmp_path):
     options = ("--mesh=nets=2", f"--run_dir={tmp_path / 'run'}")
     assert_refused(scripts.run("train", *options, JAX_NUM_CPU_DEVICES="2"), "--mesh=nets=2", "one network")
@@ -286,12 +301,15 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--elastic=-1", ("--elastic", "0")),
         ("--averaging=1", ("averaging",)),
         ("--elastic_norm=none", ("--elastic_norm", "--elastic")),
+        (("--optimizer=sgd", "--momentum=0.5"), ("--momentum has no effect on --optimizer=sgd",)),
+        (("--schedule=constant", "--step_every=3"), ("--step_every has no effect on --schedule=constant",)),
         ("--hidden=1000000000", ("GiB on a device", "fewer hidden units")),
         ("--loss=binary_cross_entropy", ("binary_cross_entropy", "--output=identity")),
     ],
 )
 def test_bad_flags_get_one_line_and_leave_nothing_behind(tmp_path, argument, words):
-    assert_refused(train(argument, f"--run_dir={tmp_path / 'run'}"), *words)
+    given = (argument,) if isinstance(argument, str) else argument
+    assert_refused(train(*given, f"--run_dir={tmp_path / 'run'}"), *words)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,10 +26,11 @@ class Direction(NamedTuple):
     learning_rate: float
     weight_decay: float = 0.0
     decoupled: bool = False  # weight decay beside the direction (AdamW, Lion), not inside the gradient (L2)
+    momentum: bool = True  # it has one
 
 
 OPTIMIZERS: dict[str, Direction] = {
-    "sgd": Direction(lambda momentum: optax.identity(), 0.2),
+    "sgd": Direction(lambda momentum: optax.identity(), 0.2, momentum=False),
     "momentum": Direction(lambda momentum: optax.trace(momentum), 0.1),
     "nesterov": Direction(lambda momentum: optax.trace(momentum, nesterov=True), 0.1),
     "adam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004),
@@ -37,8 +38,8 @@ OPTIMIZERS: dict[str, Direction] = {
     "adamw": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004, weight_decay=0.2, decoupled=True),
     "adabelief": Direction(lambda momentum: optax.scale_by_belief(b1=momentum), 0.004),
     "lion": Direction(lambda momentum: optax.scale_by_lion(b1=momentum), 0.0003, decoupled=True),
-    "rmsprop": Direction(lambda momentum: optax.scale_by_rms(), 0.001),
-    "adagrad": Direction(lambda momentum: optax.scale_by_rss(), 0.02),
+    "rmsprop": Direction(lambda momentum: optax.scale_by_rms(), 0.001, momentum=False),
+    "adagrad": Direction(lambda momentum: optax.scale_by_rss(), 0.02, momentum=False),
 }
 
 

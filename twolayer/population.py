@@ -36,7 +36,7 @@ from jaxtyping import Array, Float
 Arc = Callable[[Float[Array, "*n"]], tuple[Float[Array, "*n"], Float[Array, "*n"]]]
 
 # arccos(t) / sqrt(1 - t^2) for 0 <= t <= 1, as a polynomial in 2 t - 1: the interpolant at 23 Chebyshev points,
-# computed with 200 bits. The function is analytic but for t = -1, so the coefficients fall like 0.4^n.
+# computed with 200 bits. The function is analytic but for t = -1, so the coefficients fall like 3^-n.
 QUOTIENT = (
     1.2091995761561452, -0.26360014128128495, 0.06973319205204842, -0.019837146922478822,
     0.0058616289748975965, -0.001772928461108944, 0.00054477398906599, -0.000169309947400452,

@@ -63,13 +63,20 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
         return time.monotonic() > end or interrupts.received is not None
 
     if stop():
-        print(cli.STOPPED, file=sys.stderr)
+        _say_why(interrupts)
         return cli.INTERRUPTED
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
     status, _ = child.carry_out(command, stop)
+    if status == cli.INTERRUPTED:
+        _say_why(interrupts)
     if status > 128:
         print(f"{paper.name} was ended by signal {status - 128}; repeat the command", file=sys.stderr)
     return status
+
+
+def _say_why(interrupts: cli.Interrupts) -> None:
+    used_up = f"--budget={FLAGS.budget} is used up; the same command goes on from here"
+    print(used_up if interrupts.received is None else cli.STOPPED, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,10 @@ class Paper:
 
 PAPERS = (
     Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 30, 29),
-    Paper("chizat2019", "When does a network train without moving its weights?", 40, 3),
+    Paper("chizat2019", "When does a network train without moving its weights?", 25, 3),
     Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 60, 41),
     Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 30, 12),
-    Paper("zhang2017", "Can it learn random labels by heart?", 110, 4),
+    Paper("zhang2017", "Can it learn random labels by heart?", 140, 5),
     Paper("doubledescent", "Where is the peak of double descent, and what makes it?", 180, 16),
     Paper("simard2003", "784-800-10 on distorted images, both losses and outputs", 460, 12),
 )

@@ -30,6 +30,7 @@ def _of_all_rows(command: str) -> str:
 
 def _cells(row: Mapping) -> tuple[str, ...]:
     reached = {True: "yes", False: "**no**", None: ""}[row.get("met")]
+    reached += ", second attempt" * ("earlier_attempt" in row)
     numbers = (_short(row["published"]), _short(row["ours"]), _short(row["sd"], 2), str(row["n"]))
     return row["row"], *numbers, row["unit"], row.get("bar", ""), reached
 

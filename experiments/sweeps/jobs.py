@@ -200,6 +200,8 @@ def _load(
 
 def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
     """Whether the choices of a group go with the data and the devices."""
+    for point in part.points:
+        jobs.check_used({**part.flags, **point})
     jobs.check_targets(data, part.flags["loss"])
     _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     with bad_input(ValueError):
