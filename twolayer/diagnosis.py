@@ -7,14 +7,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from twolayer.evaluation import targets
-from twolayer.gradients import GRADIENTS
 from twolayer.idle import narrow
 from twolayer.network import Params, forward
 from twolayer.optimizers import Average
 from twolayer.segments import State
 from twolayer.shuffling import batches
-from twolayer.training import Choices, Examples, Numbers, cast, inputs, make_update
+from twolayer.training import Choices, Examples, Numbers, cast, inputs, make_step
 
 MOMENTS = "the optimiser's moments after the step"
 
@@ -35,19 +33,17 @@ def first_non_finite(
     The order is Z1, O1, Z2, O2, the loss, dW2, db2, dW1, db1, and after the step the optimiser's moments and the
     parameters.
     """
-    gradient = GRADIENTS[choices.gradient](choices.loss, choices.output, choices.reduction, hidden=choices.activation)
-    compute, n, outputs = jnp.dtype(choices.compute), len(train.x), state.params.b2.shape[0]
-    update = make_update(choices, n)
+    take, n = make_step(choices), len(train.x)
 
     @jax.jit
     def step(
         params: Params, moments: optax.OptState, rows: Int[Array, " B"], weights: Float[Array, " B"]
     ) -> tuple[Params, optax.OptState, dict[str, Array]]:
-        low, x = cast(params, compute), inputs(choices, train, rows, key, state.epoch)
-        loss, gradients = gradient(low, x, targets(train.y[rows], choices.loss, outputs, compute), weights)
-        new, moments = update(gradients, moments, params, numbers)
-        seen = forward(low, x, choices.output, choices.activation)._asdict() | {"the loss": loss}
-        seen |= {f"d{name}": leaf for name, leaf in gradients._asdict().items()}
+        low, x = cast(params, jnp.dtype(choices.compute)), inputs(choices, train, rows, key, state.epoch)
+        trace = forward(low, x, choices.output, choices.activation)
+        new, moments, of_step = take(params, moments, (rows, weights), state.epoch, key, numbers, train)
+        seen = trace._asdict() | {"the loss": of_step.loss}
+        seen |= {f"d{name}": leaf for name, leaf in of_step.gradients._asdict().items()}
         seen |= {f"{name} after the step": leaf for name, leaf in new._asdict().items()}
         finite = {name: jnp.isfinite(a).all() for name, a in seen.items()}
         # Without an average of the parameters, which these are checked for.

@@ -110,22 +110,64 @@ class Networks(NamedTuple):
 ONE = Networks(GRADIENTS, lambda f: f)
 
 
-def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
-    """One pass over the training set in a fresh order.
+class Seen(NamedTuple):
+    """What a step has seen of its batch, before the update: loss, outputs, and the gradient. Of a stack, of each."""
+
+    loss: Float[Array, "*N"]
+    O2: Float[Array, "*N B C"]
+    gradients: Params
+
+
+def make_step(choices: Choices, networks: Networks = ONE) -> Callable:
+    """One update on one batch.
 
     Returns:
-      epoch(params, moments, index, key, numbers, train) -> (params, moments, loss, accuracy), where `index` counts
-      epochs from 0, `key` decides the data order, and the ragged last batch is one step like the others. Of a stack,
-      params, moments, numbers, loss and accuracy have a leading axis of networks; batches are those of all.
+      step(params, moments, batch, index, key, numbers, train) -> (params, moments, Seen), where `batch` has the rows of
+      its examples in `train` and their weights, `index` is the epoch, counted from 0, and `key` decides the data order.
+      Of a stack, params, moments and numbers have a leading axis of networks; the batch is that of all.
+
+    Raises:
+      ValueError: a name or a size in `choices` is not valid; from `step`, the batch is larger than the data.
+    """
+    check_choice("gradient", choices.gradient, networks.engines)
+    engine = networks.engines[choices.gradient]
+    gradient = engine(choices.loss, choices.output, choices.reduction, hidden=choices.activation, predict=True)
+    compute = jnp.dtype(choices.compute)
+
+    def step(
+        params: Params,
+        moments: optax.OptState,
+        batch: tuple[Int[Array, " B"], Float[Array, " B"]],
+        index: Int[Array, ""],
+        key: Key[Array, ""],
+        numbers: Numbers,
+        train: Examples,
+    ) -> tuple[Params, optax.OptState, Seen]:
+        rows, weights = batch
+        low, x = cast(params, compute), inputs(choices, train, rows, key, index)
+        aims = targets(train.y[rows], choices.loss, params.b2.shape[-1], compute)
+        if train.noise is not None:
+            extra = train.noise[rows].astype(compute)
+            aims = networks.each(lambda level: aims + level.astype(compute) * extra)(numbers.noise)
+        (loss, O2), gradients = gradient(low, x, aims, weights)
+        update = networks.each(make_update(choices, len(train.x)))
+        return *update(gradients, moments, params, numbers), Seen(loss, O2, gradients)
+
+    return step
+
+
+def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
+    """One pass over the training set in a fresh order: a scan of steps.
+
+    Returns:
+      epoch(params, moments, index, key, numbers, train) -> (params, moments, loss, accuracy): as in `make_step`. The
+      ragged last batch is one step like the others. Of a stack, loss and accuracy have the axis of networks too.
 
     Raises:
       ValueError: a name or a size in `choices` is not valid; from `epoch`, the batch is larger than the data.
     """
-    check_choice("gradient", choices.gradient, networks.engines)
     check_positive(batch_size=choices.batch_size, epochs=choices.epochs)
-    engine = networks.engines[choices.gradient]
-    gradient = engine(choices.loss, choices.output, choices.reduction, hidden=choices.activation, predict=True)
-    compute = jnp.dtype(choices.compute)
+    step = make_step(choices, networks)
 
     def epoch(
         params: Params,
@@ -135,27 +177,19 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
         numbers: Numbers,
         train: Examples,
     ) -> tuple[Params, optax.OptState, Float[Array, "*N"], Float[Array, "*N"]]:
-        n, outputs = len(train.x), params.b2.shape[-1]
-        whole = params, moments
-        update = networks.each(make_update(choices, n))
+        n, whole = len(train.x), (params, moments)
 
-        def step(
+        def body(
             carry: tuple[Params, optax.OptState], batch: tuple[Int[Array, " B"], Float[Array, " B"]]
         ) -> tuple[tuple[Params, optax.OptState], tuple[Float[Array, "*N"], Float[Array, "*N"]]]:
-            params, moments = carry
             rows, weights = batch
-            low, x, y = cast(params, compute), inputs(choices, train, rows, key, index), train.y[rows]
-            aims = targets(y, choices.loss, outputs, compute)
-            if train.noise is not None:
-                extra = train.noise[rows].astype(compute)
-                aims = networks.each(lambda level: aims + level.astype(compute) * extra)(numbers.noise)
-            (loss, O2), gradients = gradient(low, x, aims, weights)
-            correct = networks.each(lambda O2: (weights * hits(O2, y)).sum())(O2)
+            params, moments, seen = step(*carry, batch, index, key, numbers, train)
+            correct = networks.each(lambda O2: (weights * hits(O2, train.y[rows])).sum())(seen.O2)
             share = weights.sum() if choices.reduction == "mean" else 1
-            return update(gradients, moments, params, numbers), (loss * share, correct)
+            return (params, moments), (seen.loss * share, correct)
 
         live, (losses, correct) = jax.lax.scan(
-            step, narrow(whole, train.live), batches(key, index, n, choices.batch_size)
+            body, narrow(whole, train.live), batches(key, index, n, choices.batch_size)
         )
         params, moments = widen(whole, live, train.live)
         return params, moments, losses.sum(axis=0) / n, correct.sum(axis=0) / n
