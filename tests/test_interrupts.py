@@ -129,6 +129,7 @@ def test_a_second_signal_stops_at_once_and_the_last_checkpoint_holds(slow, tmp_p
     while not (run_dir / "checkpoints" / "00000001.sha256").exists():
         assert process.poll() is None
         time.sleep(0.02)
+    time.sleep(0.5)  # between epochs it would save and leave before the second signal
     first = (run_dir / "metrics.jsonl").read_text()
     process.send_signal(signal.SIGINT)
     time.sleep(0.8)

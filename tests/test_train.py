@@ -208,7 +208,7 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     flop = 2 * 1197 * (2 * 64 * 16 + 3 * 16 * 10) + 2 * 300 * (64 * 16 + 16 * 10)
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in out
     total, data, state, rest = (float(number) for number in re.search(MEMORY, out).groups())
-    assert data > 1.2 * 64 and state > 3 * 4 * 1.21 and total == pytest.approx(data + state + rest, rel=0.02)
+    assert data > 1.2 * 64 and state > 3 * 4 * 1.2 and total == pytest.approx(data + state + rest, rel=0.02)
     assert rest > 4 * 0.3 * 16, "the activations of the validation set lie in it"
 
 
