@@ -50,8 +50,16 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+# Files of a minute or more, by what they take: begun first, none of them is worked off by one process at the end.
+LONG = (
+    *("test_sweep_script", "test_papers", "test_processes", "test_train", "test_resume", "test_endurance"),
+    *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
+)
+
+
 def pytest_collection_modifyitems(config, items):
-    """With 64-bit types on everywhere, leave out the tests that switch them on themselves: they would only repeat."""
+    """Long files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if jax.config.jax_enable_x64:
         repeated = [item for item in items if "float64" in item.fixturenames]
         items[:] = [item for item in items if item not in repeated]
