@@ -331,6 +331,75 @@ def test_what_is_no_subgradient_is_wrong():
         assert found.verdict == "wrong" and "subgradient" in found.causes[0].text
 
 
+def with_masks(mask, **instead):
+    """ReLU'(0) = 0, and other masks of the same layer: `mask` of Z1 and of Z2, `instead` of single leaves."""
+
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        Z2 = O1 @ params.W2.T + params.b2
+        leaves = {}
+        for leaf in LEAVES:
+            one = instead.get(leaf, mask)
+            dZ2 = (jnp.maximum(Z2, 0) - y) / len(x) * one(Z2)
+            dZ1 = dZ2 @ params.W2 * one(Z1)
+            of, by = (dZ2, O1) if leaf[2] == "2" else (dZ1, x)
+            leaves[leaf] = of.T @ by if leaf[1] == "W" else of.sum(axis=0)
+        return leaves
+
+    return gradients
+
+
+def positive(Z):
+    return Z > 0
+
+
+@pytest.mark.parametrize("mask", [lambda Z: jnp.maximum(Z, 0) / Z, lambda Z: (Z + abs(Z)) / (2 * Z)])
+def test_a_division_by_zero_at_a_tie_is_wrong(mask):
+    for leaves in (LEAVES, LEAVES[:1], LEAVES[2:3]):
+        found = judged(with_masks(positive, **dict.fromkeys(leaves, mask)))
+        assert found.verdict == "wrong" and "NaN" in found.causes[0].text, leaves
+        assert found.first_wrong_step in ("dZ1", "dZ2") and found.leaves[leaves[0]].verdict == "wrong"
+    found = judged(derivation("quadratic", dZ2=lambda s: s.dO2 * (s.O2 / s.Z2)))
+    assert found.verdict == "wrong" and found.first_wrong_step == "dZ2"
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda Z: jnp.where(Z == 0, 0, jnp.maximum(Z, 0) / jnp.where(Z == 0, 1, Z)),
+        lambda Z: jnp.nan_to_num(jnp.maximum(Z, 0) / Z),
+        lambda Z: jnp.where(Z > 0, jnp.maximum(Z, 0) / Z, 0),
+        lambda Z: jnp.maximum(jnp.sign(Z), 0),
+    ],
+)
+def test_a_guarded_division_is_right(mask):
+    assert judged(with_masks(mask)).conventions == {"relu_at_zero": {"hidden": "0", "output": "0"}}
+    assert judged(with_masks(mask)).verdict == "right"
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("slope", [1.0, -3.0])
+def test_two_masks_at_one_tie_are_wrong(leaf, slope):
+    """No subgradient has one slope in one gradient and another in the next, though each may be in [0, 1]."""
+    found = judged(with_masks(positive, **{leaf: lambda Z: jnp.heaviside(Z, slope)}))
+    assert found.verdict == "wrong" and "it must be one number" in found.causes[0].text
+    assert f"{slope:g} in {leaf}" in found.causes[0].text and found.leaves[leaf].verdict == "wrong"
+
+
+def test_a_gradient_that_is_wrong_at_ties_alone_is_wrong():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        return {name: a + (Z1 == 0).any() for name, a in right(params, x, y).items()}
+
+    assert judged(gradients).verdict == "wrong"
+
+
+def test_a_mask_that_is_no_number_at_a_tie_is_undecided():
+    found = judged(with_masks(lambda Z: jnp.where(Z == 0, jnp.arange(Z.shape[1]) % 2, Z > 0)))
+    assert found.verdict == "undecided" and "not one number" in found.steps["dZ1"].reason
+
+
 def test_a_layer_whose_bias_gradient_is_wrong_has_no_convention():
     assert list(judged(changed(db1=lambda a: 2 * a)).conventions["relu_at_zero"]) == ["output"]
 

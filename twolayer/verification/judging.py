@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -135,7 +135,8 @@ def _judge(
     if loss is not None:
         statement = statements.check_own_loss(loss, setting, groups)
         verdict = _with_own_loss(verdict, statement, groups)
-    return _with_conventions(verdict, kinks.relu_at_zero(traced, setting), convention, setting)
+    judged_right = frozenset(leaf for leaf in LEAVES if leaves[leaf].verdict == "right")
+    return _with_conventions(verdict, kinks.at_ties(traced, setting, judged_right), convention, setting)
 
 
 def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequence[Group] = ()) -> Verdict:
@@ -149,33 +150,49 @@ def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequ
     return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes)
 
 
-def _with_conventions(
-    verdict: Verdict, found: dict[str, Fraction], wanted: Fraction | None, setting: Setting
-) -> Verdict:
-    """Name ReLU'(0); fail it only if it is no subgradient, or not the one that was asked for."""
-    step_of = {"hidden": "dZ1", "output": "dZ2"}
-    found = {layer: value for layer, value in found.items() if verdict.steps[step_of[layer]].verdict != "wrong"}
-    conventions = {"relu_at_zero": {layer: str(value) for layer, value in found.items()}} if found else {}
-    verdict = dataclasses.replace(verdict, conventions=conventions)
-    for layer, value in found.items():
-        step = step_of[layer]
-        if not 0 <= value <= 1:
-            text = f"at {step[1:]} = 0 the mask is {value}: a subgradient of ReLU lies in [0, 1]"
-        elif wanted is not None and value != wanted:
-            text = f"at {step[1:]} = 0 the mask is {value}; you asked for {wanted}"
-        else:
-            continue
-        if verdict.verdict != "wrong":
-            cause = Cause("relu_at_zero", text, step, right_lines(*setting)[step].code)
-            steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong")}
-            verdict = dataclasses.replace(
-                verdict,
-                verdict="wrong",
-                causes=(cause,),
-                steps=steps,
-                first_wrong_step=verdict.first_wrong_step or step,
-            )
+def _with_conventions(verdict: Verdict, found: kinks.AtTies, wanted: Fraction | None, setting: Setting) -> Verdict:
+    """Name ReLU'(0); fail it if it is no subgradient, not one in all gradients, or not the one that was asked for."""
+    open_ = {layer for layer, n in kinks.LAYERS.items() if verdict.steps[f"dZ{n}"].verdict != "wrong"}
+    named = {layer: str(value) for layer, value in found.named.items() if layer in open_}
+    verdict = dataclasses.replace(verdict, conventions={"relu_at_zero": named} if named else {})
+    for fault in (*found.faults, *_unwanted(found.slopes, wanted)):
+        if fault.layer in open_ and verdict.verdict != "wrong":
+            verdict = _with_fault(verdict, fault, setting)
     return verdict
+
+
+def _unwanted(slopes: dict[str, Fraction], wanted: Fraction | None) -> Iterator[kinks.Fault]:
+    for layer, value in slopes.items():
+        n = kinks.LAYERS[layer]
+        said = f"at Z{n} = 0 the mask is {value}"
+        if not 0 <= value <= 1:
+            yield kinks.Fault(layer, "wrong", f"dZ{n}", f"{said}: a subgradient of ReLU lies in [0, 1]")
+        elif wanted is not None and value != wanted:
+            yield kinks.Fault(layer, "wrong", f"dZ{n}", f"{said}; you asked for {wanted}")
+
+
+def _with_fault(verdict: Verdict, fault: kinks.Fault, setting: Setting) -> Verdict:
+    """A fault at exact ties: of a step, and of the leaves that show it."""
+    wrong = fault.verdict == "wrong"
+    reason = None if wrong else fault.text
+    step = dataclasses.replace(verdict.steps[fault.step], verdict=fault.verdict, reason=reason)
+    verdict = dataclasses.replace(
+        verdict,
+        verdict=worst([verdict.verdict, fault.verdict]),
+        steps=verdict.steps | {fault.step: step},
+    )
+    if not wrong:
+        return verdict
+    cause = Cause("relu_at_zero", fault.text, fault.step, right_lines(*setting)[fault.step].code)
+    leaves = {
+        leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong", reason=fault.text) for leaf in fault.leaves
+    }
+    return dataclasses.replace(
+        verdict,
+        leaves=verdict.leaves | leaves,
+        causes=(cause,),
+        first_wrong_step=verdict.first_wrong_step or fault.step,
+    )
 
 
 def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, setting: Setting, seed: int) -> Verdict:
