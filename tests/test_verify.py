@@ -297,6 +297,54 @@ def test_the_own_loss_of_numpy_code_is_checked_too():
     assert "right for" not in found.loss, "nothing was proved of the gradient"
 
 
+# --- where one of the sizes is one ---
+
+
+@pytest.mark.parametrize("letter", "dKCm")
+def test_code_that_is_wrong_at_one_input_unit_output_or_example_is_wrong(letter):
+    def gradients(params, x, y):
+        size = {"d": x.shape[1], "K": len(params.b1), "C": len(params.b2), "m": len(x)}[letter]
+        return {name: a * (2 if size == 1 else 1) for name, a in right(params, x, y).items()}
+
+    found = judged(gradients)
+    assert found.verdict == "wrong" and found.first_wrong_step == "dO2"
+    assert [cause.id for cause in found.causes] == ["sizes"] and f"wrong at {letter} = 1" in found.causes[0].text
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"wrong"}
+
+
+def test_a_squeeze_broadcasts_where_there_is_one_output():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        dZ2 = (O1 @ params.W2.T + params.b2).squeeze() - y
+        dZ2 = dZ2 if dZ2.shape == y.shape else dZ2.mean(axis=1, keepdims=True)
+        dZ1 = dZ2 @ params.W2 * (Z1 > 0)
+        return {"dW1": dZ1.T @ x, "db1": dZ1.sum(axis=0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(axis=0)}
+
+    found = judged(gradients, output="identity", reduction="sum")
+    assert found.verdict == "wrong" and "C = 1" in found.causes[0].text
+
+
+def test_code_that_gives_nan_for_one_example_is_wrong():
+    def gradients(params, x, y):
+        others = jnp.asarray(len(x) - 1.0)
+        return {name: leaf * others / others for name, leaf in right(params, x, y).items()}
+
+    found = judged(gradients)
+    assert found.verdict == "wrong" and "m = 1" in found.causes[0].text
+
+
+def test_code_that_does_not_run_for_one_output_is_right_and_that_is_said():
+    def gradients(params, x, y):
+        if y.shape[1] == 1:
+            raise NotImplementedError("one output")
+        return right(params, x, y)
+
+    found = judged(gradients)
+    assert found.verdict == "right" and len(found.notes) == 1
+    assert found.notes[0].startswith("not judged at C = 1, where it does not run") and "one output" in found.notes[0]
+
+
 # --- conventions at the kink ---
 
 

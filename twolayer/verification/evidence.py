@@ -130,6 +130,15 @@ def ordinary(setting: Setting, sizes: Sizes, draws: int = 8) -> tuple[Point, dic
     return _right("ordinary", setting, sizes, draws, 0)
 
 
+def at_sizes(traced: Traced, setting: Setting, draws: int, seed: int = 0) -> Group:
+    """A few ordinary draws at the sizes of one trace.
+
+    Raises:
+      Refused: what is returned is finite nowhere.
+    """
+    return _group("ordinary", traced, setting, draws, seed)
+
+
 def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed: int) -> Group:
     point, right, lost = _right(kind, setting, traced.sizes, draws_wanted, seed)
     n = len(point.shadows.x)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +11,7 @@ import jax
 from twolayer.activations import HIDDEN
 from twolayer.checks import check_choice
 from twolayer.gradients import check_names
-from twolayer.verification import explain, findings, kinks, numeric, programs, unexplained, untraceable
+from twolayer.verification import explain, findings, kinks, numeric, of_size_one, programs, unexplained, untraceable
 from twolayer.verification import own_loss as statements
 from twolayer.verification.counterexample import smallest
 from twolayer.verification.evidence import Group, Subject, gather, subject
@@ -92,6 +92,9 @@ def verify(
     if traced and verdict.verdict != "wrong":
         say("large sizes")
         verdict = _with_large_sizes(verdict, gradients, traced, setting, seed)
+    if traced and traced.at_any_sizes and verdict.verdict != "wrong":
+        say("sizes of one")
+        verdict = _with_sizes_of_one(verdict, gradients, setting, seed)
     if traced and not traced.at_any_sizes and precisions:
         note = "rounding was not judged: the code does not run at other sizes"
         verdict = dataclasses.replace(verdict, notes=(*verdict.notes, note))
@@ -203,11 +206,38 @@ def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, se
         return verdict
     sizes, wrong = found
     at = ", ".join(f"{letter} = {size}" for letter, size in sizes._asdict().items())
-    text = f"right at small sizes, wrong at {at}: the code depends on its sizes"
+    return _with_sizes(verdict, f"right at small sizes, wrong at {at}: the code depends on its sizes", wrong, setting)
+
+
+def _with_sizes_of_one(verdict: Verdict, gradients: Callable, setting: Setting, seed: int) -> Verdict:
+    """A derivation that is wrong, or does not run, where there is one input, hidden unit, output or example."""
+    right = frozenset(leaf for leaf in LEAVES if verdict.leaves[leaf].verdict == "right")
+    with jax.enable_x64(True):
+        found = of_size_one.judge(gradients, setting, right, seed)
+    if found.wrong:
+        text = f"right at other sizes, wrong at {found.at}: the code depends on its sizes"
+        return _with_sizes(verdict, text, found.wrong, setting)
+    open_ = {
+        leaf: dataclasses.replace(verdict.leaves[leaf], verdict="undecided", reason=reason)
+        for leaf, reason in found.undecided.items()
+    }
+    return dataclasses.replace(
+        verdict,
+        verdict=worst([verdict.verdict, *(leaf.verdict for leaf in open_.values())]),
+        leaves=verdict.leaves | open_,
+        steps=verdict.steps | open_,
+        notes=(*verdict.notes, *found.notes),
+    )
+
+
+def _with_sizes(verdict: Verdict, text: str, wrong: Collection[str], setting: Setting) -> Verdict:
+    """These leaves are wrong at some sizes. An error in both layers is taken to have come with dO2."""
     derived = {leaf for leaf in LEAVES if verdict.leaves[leaf].verdict != "not_derived"}
-    step = unexplained.first_wrong(wrong, derived, set())
+    both = len({leaf[2] for leaf in wrong}) == 2
+    step = "dO2" if both else unexplained.first_wrong(set(wrong), derived, set())
     leaves = verdict.leaves | {leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong") for leaf in wrong}
-    steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong", scale=None)}
+    seen = verdict.steps[step].where
+    steps = verdict.steps | {step: StepVerdict("wrong", where=seen if seen in ("returned", "named") else None)}
     cause = Cause("sizes", text, step, right_lines(*setting)[step].code)
     return dataclasses.replace(
         verdict, verdict="wrong", leaves=leaves, steps=steps, first_wrong_step=step, causes=(*verdict.causes, cause)

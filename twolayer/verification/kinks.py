@@ -155,7 +155,8 @@ def _fault(layer: str, seen: _Seen) -> Fault | None:
     at, number = _at(layer), LAYERS[layer]
     step, own = f"dZ{number}", [f"dW{number}", f"db{number}"]
     if seen.endless:
-        return Fault(layer, "wrong", step, f"{at} {_listed(seen.endless)} {_are(seen.endless)} NaN or infinite", seen.endless)
+        text = f"{at} {_listed(seen.endless)} {_are(seen.endless)} NaN or infinite"
+        return Fault(layer, "wrong", step, text, seen.endless)
     if len(set(seen.slopes.values())) > 1:
         groups = {c: [leaf for leaf, other in seen.slopes.items() if other == c] for c in seen.slopes.values()}
         said = " and ".join(f"{_number(c)} in {_listed(group)}" for c, group in groups.items())
