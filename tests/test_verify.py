@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,47 @@ def test_wrong_numbers_behind_an_operation_without_algebra_are_wrong():
     found = judged(changed(db2=lambda a: 1.0001 * jnp.log(jnp.exp(a))))
     assert found.verdict == "wrong" and found.leaves["db2"].verdict == "wrong"
     assert "logarithm" in found.leaves["db2"].reason
+
+
+def test_of_an_undecided_derivation_no_step_is_called_right_that_was_not_seen():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        E = 2.0 ** (O1 @ params.W2.T + params.b2)  # and not the exp that it should be
+        dZ2 = (E / E.sum(axis=1, keepdims=True) - y) / len(x)
+        dZ1 = dZ2 @ params.W2 * (Z1 > 0)
+        leaves = {"dW1": dZ1.T @ x, "db1": dZ1.sum(axis=0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(axis=0)}
+        return leaves | {"dZ2": dZ2}
+
+    def leaves_alone(*arguments):
+        return {name: array for name, array in gradients(*arguments).items() if name in LEAVES}
+
+    for f in (leaves_alone, gradients):
+        found = judged(f, "cross_entropy", output="identity")
+        assert found.verdict == "undecided" and "right" not in {step.verdict for step in found.steps.values()}
+    assert found.steps["dZ2"].verdict == "undecided" and "pow" in found.steps["dZ2"].reason
+
+
+def by_root(off=1.0, others=lambda a: a):
+    """The mean taken by 1 / sqrt(m), twice: a float64 literal that is no fraction."""
+
+    def gradients(params, x, y):
+        root = math.sqrt(len(x)) * off
+        summed = {name: leaf * len(x) for name, leaf in right(params, x, y).items()}
+        return {name: leaf / root / root for name, leaf in summed.items()} | {"db1": others(summed["db1"] / len(x))}
+
+    return gradients
+
+
+def test_a_literal_that_is_no_fraction_refutes_nothing_that_its_numbers_do_not():
+    found = judged(by_root())
+    assert found.verdict == "undecided" and found.causes == () and found.leaves["db1"].verdict == "right"
+    assert "the literal 2.6457513110645907, which is no plain fraction" in found.leaves["dW1"].reason
+    for off in (2.0, 1 + 1e-9):
+        found = judged(by_root(off))
+        assert found.verdict == "wrong" and {leaf.verdict for leaf in found.leaves.values()} == {"wrong", "right"}
+    found = judged(by_root(others=lambda a: 2 * a))
+    assert found.leaves["db1"].verdict == "wrong" and found.leaves["dW2"].verdict == "undecided"
 
 
 def test_wrong_numbers_behind_a_root_are_wrong_and_right_ones_undecided():

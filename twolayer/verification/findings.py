@@ -69,12 +69,17 @@ def _steps(
     explained: bool,
     found: frozenset[str],
 ) -> dict[str, StepVerdict]:
+    """The eight steps. Where a leaf is undecided, nothing is inferred of steps that are not seen."""
     steps = {}
     group = groups[0]
+    inferred = explained and not any(leaf.verdict == "undecided" for leaf in leaves.values())
     for step in STEPS:
         source = "returned" if step in group.mine else "named" if step in group.named else None
+        unknown = step not in LEAVES and source and unexplained.unknown(step, groups)
         if step in LEAVES and leaves[step].verdict in ("not_derived", "undecided"):
             steps[step] = leaves[step]
+        elif unknown:
+            steps[step] = StepVerdict("undecided", reason=f"{unknown} has no algebraic meaning", where=source)
         elif step in blamed:
             steps[step] = StepVerdict("wrong", where=source)
         elif source and (explained or step in LEAVES):
@@ -83,7 +88,7 @@ def _steps(
         elif step in found:
             steps[step] = StepVerdict("right", where="found")
         else:
-            steps[step] = StepVerdict("right" if explained else "not_shown", where="inferred" if explained else None)
+            steps[step] = StepVerdict("right" if inferred else "not_shown", where="inferred" if inferred else None)
     return steps
 
 

@@ -123,6 +123,10 @@ def _judge(
     say("exact algebra")
     groups = gather(traced, setting, seed, effort)
     leaves = leaf_verdicts(groups, setting)
+    unclear = frozenset().union(*(programs.unclear(one.jaxpr) for one in traced.traced))
+    if unclear and not (beyond := _refuted_by_numbers(leaves, groups, setting)) >= _wrong(leaves):
+        groups = gather(traced, setting, seed, effort, unclear)
+        leaves = leaf_verdicts(groups, setting) | {leaf: leaves[leaf] for leaf in beyond}
     constants = programs.literals(traced.traced[0].jaxpr)
     say("explanations")
     probe = explain.telling(groups)
@@ -140,6 +144,22 @@ def _judge(
         verdict = _with_own_loss(verdict, statement, groups)
     judged_right = frozenset(leaf for leaf in LEAVES if leaves[leaf].verdict == "right")
     return _with_conventions(verdict, kinks.at_ties(traced, setting, judged_right), convention, setting)
+
+
+def _wrong(leaves: dict[str, StepVerdict]) -> set[str]:
+    return {leaf for leaf, one in leaves.items() if one.verdict == "wrong"}
+
+
+def _refuted_by_numbers(leaves: dict[str, StepVerdict], groups: Sequence[Group], setting: Setting) -> set[str]:
+    """The wrong leaves that are so by more than rounding: their float64 numbers differ from the right ones as well.
+
+    Of the others, the formula may be refuted by a literal alone that was not meant as the fraction it was read as.
+    """
+    found: set[str] = set()
+    for group in groups:
+        if _wrong(leaves) - found:
+            found |= _wrong(leaves) & numeric.beyond_rounding(group.traced, setting, group.point.shadows)
+    return found
 
 
 def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequence[Group] = ()) -> Verdict:

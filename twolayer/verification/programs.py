@@ -11,7 +11,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verification.interpreter import where
-from twolayer.verification.numbers.literals import rationals, simplest_rational
+from twolayer.verification.numbers.literals import is_plain, rationals, simplest_rational
 
 THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
 ROUNDINGS = ("round", "floor", "ceil")
@@ -49,6 +49,14 @@ def literals(closed: ClosedJaxpr) -> tuple[Fraction, ...]:
         if jnp.issubdtype(array.dtype, jnp.floating) and array.size <= MOST_LITERALS:
             found.update(dict.fromkeys(number for number in rationals(array) if number is not None))
     return tuple(number for number in found if number not in (0, 1, -1))[:MOST_LITERALS]
+
+
+def unclear(closed: ClosedJaxpr) -> frozenset[float]:
+    """The float literals that are probably not the fractions they are read as, such as math.sqrt(7)."""
+    written = [atom.val for eqn in operations(closed) for atom in eqn.invars if isinstance(atom, Literal)]
+    arrays = [np.asarray(constant) for constant in (*closed.consts, *written)]
+    floats = [a.astype(np.float64).ravel().tolist() for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
+    return frozenset(number for one in floats for number in set(one) if not is_plain(number))
 
 
 def readings(numbers: tuple[Fraction, ...]) -> dict[str, str]:

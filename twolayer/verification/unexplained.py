@@ -6,7 +6,7 @@ import numpy as np
 
 from twolayer.verification import programs
 from twolayer.verification.draws import PRIME_SIZES
-from twolayer.verification.evidence import Group
+from twolayer.verification.evidence import Group, opaque_reason
 from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.verdict import LEAVES, Cause
 
@@ -39,6 +39,12 @@ def errors(groups: list[Group], leaves: tuple[str, ...]) -> list[Errors]:
 def differs(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Where two arrays of field elements are known to differ."""
     return (mine != right) & ~opaque_mask(mine)
+
+
+def unknown(step: str, groups: list[Group]) -> str | None:
+    """Why a step that is shown cannot be judged, if so: an operation without algebraic meaning."""
+    reasons = (opaque_reason(group.pair(step)[0]) for group in groups if step in group.mine | group.named)
+    return next(filter(None, reasons), None)
 
 
 def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
