@@ -265,8 +265,12 @@ def _with_sizes(verdict: Verdict, text: str, wrong: Collection[str], setting: Se
 
 
 def _with_program(verdict: Verdict, found: tuple[Program, ...]) -> Verdict:
-    """A program that errs by more than rounding is wrong, however right its formula."""
+    """A program that errs by more than rounding is wrong, however right its formula; with NaN it is not right."""
     bad = next((one for one in found if one.verdict == "wrong"), None)
+    endless = next((one for one in found if not one.finite_on_batch), None)
+    if bad is None and endless and verdict.verdict == "right":
+        note = f"the formula is right; on the given batch the program is not: {endless.reason}"
+        return dataclasses.replace(verdict, program=found, verdict="undecided", notes=(note, *verdict.notes))
     if bad is None or verdict.verdict == "wrong":
         return dataclasses.replace(verdict, program=found)
     note = f"the formula is {verdict.verdict}; the program is not: {bad.reason}"
