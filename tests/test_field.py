@@ -21,6 +21,7 @@ from twolayer.verification.numbers.dual import Dual, DualValue
 from twolayer.verification.numbers.field import MODULI, NO_VALUE_OF_LOG, Field, G, P, Q
 from twolayer.verification.numbers.literals import is_plain, simplest_rational
 from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
+from twolayer.verification.programs import readings
 
 pytestmark = pytest.mark.usefixtures("float64", "as_users_call_it")
 
@@ -312,6 +313,12 @@ def test_literals_in_a_program_are_rationals(name):
     field, (a,) = points(1)
     found, right = (value(f, field, a).element for f in LITERALS[name])
     np.testing.assert_array_equal(found, right)
+
+
+def test_readings_are_said_as_short_as_they_can_be():
+    numbers = [1 / 7, 0.5, float(np.finfo(np.float64).max), 2.0**-1000]
+    said = {"0.14285714285714285": "1/7", repr(2.0**-1000): f"1/{2.0**1000!r}"}
+    assert readings(tuple(map(simplest_rational, numbers))) == said
 
 
 def test_a_program_of_float32_has_literals_of_float32():

@@ -115,6 +115,9 @@ def _unexplained(
         return Alternative(tuple(unexplained.describe(step, lines[step].code, groups, found) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, set(found))
+    if step == "dO1" and setting.hidden == "relu":
+        layer = tuple(leaf for leaf in ("dW1", "db1") if leaf in wrong)
+        step = "dZ1" if unexplained.right_where_all_units_are_on(groups, layer) else step
     forward = unexplained.forward_error(groups, found) if step == "dO2" else None
     if forward is not None:
         return Alternative((forward,), (step,))

@@ -17,6 +17,7 @@ THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
 ROUNDINGS = ("round", "floor", "ceil")
 EXPONENTIALS = ("exp", "exp2", "expm1", "logistic", "tanh")
 MOST_LITERALS = 12
+LONGEST = 25  # digits that a reader may compare
 
 
 def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
@@ -62,10 +63,18 @@ def unclear(closed: ClosedJaxpr) -> frozenset[float]:
 def readings(numbers: tuple[Fraction, ...]) -> dict[str, str]:
     """Literals whose meaning is not plain from their digits: {"0.14285714285714285": "1/7"}."""
     return {
-        repr(float(number)): str(number)
+        repr(float(number)): _written(number)
         for number in numbers
-        if Fraction(repr(float(number))) != number and simplest_rational(float(number)) == number
+        if number.denominator != 1
+        and Fraction(repr(float(number))) != number
+        and simplest_rational(float(number)) == number
     }
+
+
+def _written(number: Fraction) -> str:
+    """A fraction, its parts as floats where they are long, as in 1/4.49423283715579e+307."""
+    parts = (str(part) if len(str(part)) <= LONGEST else repr(float(part)) for part in number.as_integer_ratio())
+    return "/".join(parts)
 
 
 def thresholds(closed: ClosedJaxpr) -> list[str]:
