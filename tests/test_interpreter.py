@@ -59,6 +59,8 @@ PROGRAMS = {
     "loop of slices": lambda a, b: jax.lax.fori_loop(
         0, 3, lambda i, c: c + jax.lax.dynamic_slice_in_dim(a, i, 1) * jax.lax.dynamic_slice(b, (i, 0), (1, 4)),
         jnp.zeros((1, 4))),
+    "loop of 32 bits": lambda a, b: jax.lax.fori_loop(
+        jnp.int32(0), jnp.int32(3), lambda i, c: c + jax.lax.dynamic_slice_in_dim(b, i, 1), a[:1]),
     "scan of indices": lambda a, b: jax.lax.scan(
         lambda c, i: (c + jax.lax.dynamic_index_in_dim(a, i, keepdims=False), c[i]), b[0], jnp.arange(3)),
     "update in a loop": lambda a, b: jax.lax.fori_loop(
@@ -74,7 +76,7 @@ PROGRAMS = {
     "grad": lambda a, b: jax.grad(lambda a: (jax.nn.relu(a @ b.T) ** 2).sum())(a),
     "names": lambda a, b: checkpoint_name(a * b, "dO1"),
     "integers": lambda a, b: a * (jnp.arange(4) // 2 % 2 + jnp.cumsum(jnp.arange(4))).astype(float),
-    "powers": lambda a, b: 2.0 ** (0 * a) + (1 + b) ** jnp.float64(2) + a**3.0,
+    "powers": lambda a, b: (2.0 ** (0 * a)).sum(axis=1, keepdims=True) + (1 + b) ** jnp.float64(2) + a**3.0,
     "without algebra": lambda a, b: jnp.sqrt(abs(a)) + jnp.sin(b) + jax.scipy.special.erf(a),
 }  # fmt: skip
 

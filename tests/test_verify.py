@@ -178,6 +178,15 @@ def test_a_literal_that_is_no_fraction_refutes_nothing_that_its_numbers_do_not()
     assert found.leaves["db1"].verdict == "wrong" and found.leaves["dW2"].verdict == "undecided"
 
 
+def test_an_order_that_rounding_decides_is_no_fault_of_the_tool():
+    def gradients(params, x, y):
+        order = jnp.argsort(jnp.stack([x.sum(), x.sum() / 3 * 3]))
+        return {name: leaf + 0.0 * order[0] for name, leaf in right(params, x, y).items()}
+
+    found = verify(gradients, loss="quadratic", precisions=("float32",))
+    assert found.verdict == "right" and found.program[0].verdict == "undecided"
+
+
 def test_wrong_numbers_behind_a_root_are_wrong_and_right_ones_undecided():
     for f in (jnp.sqrt, lambda a: a**0.5, lambda a: 1 / jax.lax.rsqrt(a)):
         assert judged(changed(db2=lambda a, f=f: f(a * a) * jnp.sign(a))).verdict == "undecided"
