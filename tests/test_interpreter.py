@@ -59,8 +59,6 @@ PROGRAMS = {
     "loop of slices": lambda a, b: jax.lax.fori_loop(
         0, 3, lambda i, c: c + jax.lax.dynamic_slice_in_dim(a, i, 1) * jax.lax.dynamic_slice(b, (i, 0), (1, 4)),
         jnp.zeros((1, 4))),
-    "loop of 32 bits": lambda a, b: jax.lax.fori_loop(
-        jnp.int32(0), jnp.int32(3), lambda i, c: c + jax.lax.dynamic_slice_in_dim(b, i, 1), a[:1]),
     "scan of indices": lambda a, b: jax.lax.scan(
         lambda c, i: (c + jax.lax.dynamic_index_in_dim(a, i, keepdims=False), c[i]), b[0], jnp.arange(3)),
     "update in a loop": lambda a, b: jax.lax.fori_loop(

@@ -264,6 +264,15 @@ def test_the_place_of_a_maximum_is_in_doubt_only_between_rivals():
     assert sure.tolist() == [1, 1]
 
 
+def test_integers_have_the_type_that_the_program_gave_them():
+    """An index of 32 bits beside the literal 0."""
+
+    def f(a):
+        return [lax.fori_loop(0, 3, lambda i, c: c + lax.dynamic_slice_in_dim(a, i, 1), a[:1])]
+
+    assert check(f, np.float32([[1, 2], [3, 4], [5, 6]])) == 0
+
+
 def test_sorted_numbers_are_within_the_bound_of_the_one_that_moves_most():
     a = np.float32([[3e6, 1, 2, 1], [5, 6, 4, 7]])
     (near, far), _ = bounded(lambda a: [jnp.sort(a[0] / 3 * 3), jnp.sort(a[1] / 3)], a)
