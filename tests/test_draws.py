@@ -137,11 +137,23 @@ def test_every_pattern_that_can_occur_occurs_once(loss, sizes):
 
 @every_loss
 def test_at_the_kinks_ties_are_exact_and_nothing_else_is_near(loss):
-    hidden, output = draws.kinks(np.random.default_rng(0), PRIME_SIZES[0], 5, loss)
+    hidden, output, zeros = draws.kinks(np.random.default_rng(0), PRIME_SIZES[0], 5, loss)
     _, (Z1, Z2) = terms(hidden)
     assert (Z1[:, 0] == 0).all() and (abs(Z1[:, 1:]) > 0).all() and (Z2[:, 0] > 0).all()
+    assert hidden.x[:2, 0].any(axis=1).all() and not hidden.x[2:, 0].any()
     _, (Z1, Z2) = terms(output)
-    assert (Z2[:, :, 0] == 0).all() and Z1.all()
+    assert (Z2[:, 0] == 0).all() and (abs(Z2[:, 1:]) > 0).all() and Z1.all() and output.W2[:, :, 0].all()
+    assert not any(Z.any() for Z in terms(zeros)[1])
+
+
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid"])
+def test_ties_are_exact_in_other_units_too(hidden):
+    """A program may scale its inputs or weights first, and add in any order."""
+    _, s, _ = draws.kinks(np.random.default_rng(0), PRIME_SIZES[0], 5, "quadratic", "relu", hidden)
+    Z1 = sum((s.x[..., None, i] / 3) @ (s.W1[:, :, i] * 3)[:, None] for i in reversed(range(3))) + s.b1[:, None]
+    O1 = np.maximum(Z1, 0) if hidden == "relu" else 1 / (1 + np.exp(-Z1))
+    Z2 = ((O1 * 0.7) @ s.W2.swapaxes(1, 2) + 0.7 * s.b2[:, None]) / 0.7
+    assert not Z2[:, 0].any()
 
 
 # --- the right answer ---

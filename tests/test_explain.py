@@ -11,7 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from twolayer.verification import explain, findings, programs, unexplained
 from twolayer.verification.catalogue import WRONG_LINES
-from twolayer.verification.draws import SQUARE, Sizes
+from twolayer.verification.draws import PRIME_SIZES, SMALL, SQUARE, Sizes
 from twolayer.verification.evidence import Subject, gather
 from twolayer.verification.formula import leaf_verdicts
 from twolayer.verification.forwards import wrong_forwards
@@ -249,6 +249,43 @@ def test_what_acts_at_some_sizes_only_is_called_a_threshold_with_its_place(name)
     found, _ = judge(derivation("quadratic", steps=CHAIN, **THRESHOLDS[name]), RELU)
     assert alternatives(found) == [[("threshold", step)]]
     assert f"test_explain.py:{line.__code__.co_firstlineno}" in found.causes[0].text
+
+
+def stale_masks(params, x, y):
+    """The mask of each hidden unit is that of the one before."""
+    Z1 = x @ params.W1.T + params.b1
+    O1 = jax.nn.relu(Z1)
+    dZ2 = O1 @ params.W2.T + params.b2 - y
+    units = range(params.b1.size)
+    dZ1 = jnp.stack([jnp.where(Z1[:, j - 1] > 0, dZ2 @ params.W2[:, j], 0) for j in units], axis=1)
+    return {"dW1": dZ1.T @ x, "db1": dZ1.sum(axis=0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(axis=0)}
+
+
+def test_a_wrong_mask_of_the_hidden_layer_is_at_dZ1_though_no_dO1_is_computed():
+    """Where all units are on, no mask is wrong; but the rows of W2 may be turned."""
+    found, _ = judge(stale_masks, IDENTITY, SMALL)
+    assert alternatives(found) == [[("unknown", "dZ1")]]
+    turned = derivation("quadratic", "identity", dO1=lambda s: s.dZ2 @ s.W2[:, ::-1])
+    found, _ = judge(turned, Setting("quadratic", "identity", "mean"), SMALL)
+    assert alternatives(found) == [[("unknown", "dO1")]]
+
+
+def test_what_depends_on_the_labels_is_no_threshold():
+    """Weights by class are right where each class has one example, whatever the sizes of the numbers."""
+
+    def weighted(s):
+        count = jnp.maximum(s.y.sum(axis=0), 1)
+        return s.residual * (s.y @ (s.m / (s.y.shape[1] * count)))[:, None] / s.m
+
+    found, _ = judge(derivation("cross_entropy", dO2=weighted), SOFTMAX, PRIME_SIZES[0], SMALL)
+    assert [cause.id for cause in found.causes] == ["unknown"]
+
+
+def test_a_factor_at_a_leaf_is_corrected_by_what_is_right_wherever_the_mean_is_taken():
+    found, _ = judge(derivation("quadratic", db1=lambda s: s.m * s.dZ1.sum(axis=0)), RELU, PRIME_SIZES[0])
+    assert found.causes[0].correction == "db1 = dZ1.sum(axis=0), where dZ1 has the 1/m in it; if not, / m"
+    found, _ = judge(derivation("quadratic", steps=CHAIN, db1=lambda s: s.m * s.dZ1.sum(axis=0)), RELU, PRIME_SIZES[0])
+    assert found.causes[0].correction == "db1 = dZ1.sum(axis=0)"
 
 
 LITERALS = {

@@ -19,8 +19,9 @@ from twolayer.verification.numbers import modular
 from twolayer.verification.numbers.degrees import Degrees
 from twolayer.verification.numbers.dual import Dual, DualValue
 from twolayer.verification.numbers.field import MODULI, NO_VALUE_OF_LOG, Field, G, P, Q
-from twolayer.verification.numbers.literals import simplest_rational
+from twolayer.verification.numbers.literals import is_plain, simplest_rational
 from twolayer.verification.numbers.opaque import Opaque, absorbing, opaque_mask
+from twolayer.verification.programs import readings
 
 pytestmark = pytest.mark.usefixtures("float64", "as_users_call_it")
 
@@ -314,10 +315,35 @@ def test_literals_in_a_program_are_rationals(name):
     np.testing.assert_array_equal(found, right)
 
 
+def test_readings_are_said_as_short_as_they_can_be():
+    numbers = [1 / 7, 0.5, float(np.finfo(np.float64).max), 2.0**-1000]
+    said = {"0.14285714285714285": "1/7", repr(2.0**-1000): f"1/{2.0**1000!r}"}
+    assert readings(tuple(map(simplest_rational, numbers))) == said
+
+
 def test_a_program_of_float32_has_literals_of_float32():
     closed = traced(lambda a: a * 0.1 - a / 10 + 0 * a, (ROWS, COLUMNS), dtype="float32")
     field, (a,) = points(1)
     assert (interpret(closed, field, a)[0].element == 0).all()
+
+
+def test_a_literal_is_plain_if_it_is_shorter_than_floats_are():
+    plain = [
+        0.1,
+        1 / 7,
+        1 + 1e-9,
+        1e-5 / 5,
+        0.1429,
+        1 / 784,
+        7 / 130,
+        float(np.float32(1 / 7)),
+        1e16,
+        2.0**-60,
+        1.7e308,
+    ]
+    assert all(is_plain(number) and is_plain(-number) for number in plain)
+    assert not any(map(is_plain, (math.sqrt(7), 1 / math.sqrt(7), math.log(2), math.pi, math.e)))
+    assert sum(map(is_plain, np.random.default_rng(0).normal(size=1000).tolist())) < 5
 
 
 def test_one_and_a_billionth_is_not_one():
@@ -371,8 +397,10 @@ def test_an_opaque_number_names_its_operation_and_its_line():
     here = test_an_opaque_number_names_its_operation_and_its_line.__code__
     element = value(lambda a, b: 3 * jnp.sqrt(a) + b, field, *arguments).element
     assert element.ravel()[0].reason == f"sqrt at test_field.py:{here.co_firstlineno + 3}"
+    inside = value(lambda a, b: jnp.exp(b - jnp.sqrt(a)), field, *arguments).element
+    assert inside.ravel()[0].reason == f"sqrt at test_field.py:{here.co_firstlineno + 5}"
     (eqn,) = traced(lambda a: jax.lax.sin(a), (2,)).jaxpr.eqns
-    assert where(eqn, here.co_filename) == f"sin at test_field.py:{here.co_firstlineno + 5}"
+    assert where(eqn, here.co_filename) == f"sin at test_field.py:{here.co_firstlineno + 7}"
 
 
 # --- dual numbers ---

@@ -56,6 +56,15 @@ PROGRAMS = {
     "scan": lambda a, b: jax.lax.scan(lambda c, r: (c + r[0] * r[1], c.sum()), jnp.zeros(4), (a, b)),
     "backward scan": lambda a, b: jax.lax.scan(lambda c, r: (2 * c + r, c), b[0], a, reverse=True),
     "loop": lambda a, b: jax.lax.fori_loop(0, 3, lambda i, c: c + a[i] * b[i], jnp.zeros(4)),
+    "loop of slices": lambda a, b: jax.lax.fori_loop(
+        0, 3, lambda i, c: c + jax.lax.dynamic_slice_in_dim(a, i, 1) * jax.lax.dynamic_slice(b, (i, 0), (1, 4)),
+        jnp.zeros((1, 4))),
+    "scan of indices": lambda a, b: jax.lax.scan(
+        lambda c, i: (c + jax.lax.dynamic_index_in_dim(a, i, keepdims=False), c[i]), b[0], jnp.arange(3)),
+    "update in a loop": lambda a, b: jax.lax.fori_loop(
+        0, 3, lambda i, c: jax.lax.dynamic_update_index_in_dim(c, b[i] * 2, i, 0), a),
+    "segment sum by draw": lambda a, b: jax.ops.segment_sum(jnp.einsum("ij,ik->ijk", a, b), b.argmax(axis=1), 4),
+    "scatter, some dropped": lambda a, b: a.at[jnp.array([0, 9, 0]), 1:3].add(b[:, :2], mode="drop"),
     "while, each draw by itself": lambda a, b: _newton(a),
     "cond, each draw by itself": lambda a, b: _branch(a),
     "map": lambda a, b: jax.lax.map(lambda r: jnp.outer(r[0], r[1]), (a, b)),
@@ -65,6 +74,7 @@ PROGRAMS = {
     "grad": lambda a, b: jax.grad(lambda a: (jax.nn.relu(a @ b.T) ** 2).sum())(a),
     "names": lambda a, b: checkpoint_name(a * b, "dO1"),
     "integers": lambda a, b: a * (jnp.arange(4) // 2 % 2 + jnp.cumsum(jnp.arange(4))).astype(float),
+    "powers": lambda a, b: (2.0 ** (0 * a)).sum(axis=1, keepdims=True) + (1 + b) ** jnp.float64(2) + a**3.0,
     "without algebra": lambda a, b: jnp.sqrt(abs(a)) + jnp.sin(b) + jax.scipy.special.erf(a),
 }  # fmt: skip
 
@@ -93,6 +103,15 @@ def test_every_rule_gives_what_jax_gives_for_each_draw(program):
             for value, array in zip(results, expected, strict=True):
                 numbers = value.numbers if value.numbers.ndim == array.ndim else value.numbers[i]
                 np.testing.assert_allclose(numbers, array, rtol=1e-12, atol=1e-12)
+
+
+def test_a_sum_by_segments_takes_no_more_memory_than_its_terms():
+    """1000 updates of 100 numbers each, into 100 segments: a matrix from the ones to the others has 10^9 entries."""
+    a = np.random.default_rng(0).normal(size=(1000, 100))
+    labels = np.arange(1000) % 100
+    closed = jax.make_jaxpr(lambda a: jax.ops.segment_sum(a, labels, 100))(a)
+    (value,) = interpret(closed, Float64(), Floats(a))
+    np.testing.assert_allclose(value.numbers, a.reshape(10, 100, 100).sum(axis=0), rtol=1e-12)
 
 
 def test_without_an_axis_of_draws_the_result_is_that_of_one_draw(program):

@@ -264,13 +264,39 @@ def test_the_place_of_a_maximum_is_in_doubt_only_between_rivals():
     assert sure.tolist() == [1, 1]
 
 
+def test_integers_have_the_type_that_the_program_gave_them():
+    """An index of 32 bits beside the literal 0."""
+
+    def f(a):
+        return [lax.fori_loop(0, 3, lambda i, c: c + lax.dynamic_slice_in_dim(a, i, 1), a[:1])]
+
+    assert check(f, np.float32([[1, 2], [3, 4], [5, 6]])) == 0
+
+
+def test_sorted_numbers_are_within_the_bound_of_the_one_that_moves_most():
+    a = np.float32([[3e6, 1, 2, 1], [5, 6, 4, 7]])
+    (near, far), _ = bounded(lambda a: [jnp.sort(a[0] / 3 * 3), jnp.sort(a[1] / 3)], a)
+    assert (near.bound == near.bound.max()).all() and near.bound[0] > 0.1
+    assert far.numbers.tolist() == (np.float64([4, 5, 6, 7]) / 3).tolist() and len(set(far.bound)) > 1
+    (order,), _ = bounded(lambda a: [jnp.argsort(a[1] / 3)], a)
+    assert order.tolist() == [2, 0, 1, 3]
+
+
+def test_a_scatter_that_adds_may_do_so_in_any_order():
+    """Started from 2^24, each of 100 ones is lost; started from their sum, none."""
+    start, ones = np.float32([2**24, 0]), np.ones(100, np.float32)
+    (value,), _ = bounded(lambda start, ones: [start.at[np.zeros(100, int)].add(ones)], start, ones)
+    assert value.numbers.tolist() == [2**24 + 100, 0] and value.bound[0] >= 100 and value.bound[1] < 1e-30
+    assert check(lambda start, ones: [start.at[np.zeros(100, int)].add(ones)], start, ones) <= 1
+
+
 @pytest.mark.parametrize(
     "f",
     [
         lambda a: lax.while_loop(lambda s: s[0] > 0, lambda s: s - 1, thirds(a)),
         lambda a: lax.cond(thirds(a)[0] > 0, lambda: 1.0, lambda: 2.0),
         lambda a: jnp.arange(3.0)[(thirds(a) > 0).astype(int)],
-        lambda a: jnp.sort(thirds(a)),
+        lambda a: jnp.argsort(thirds(a)),
     ],
 )
 def test_what_needs_a_plain_answer_says_that_rounding_decides(f):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twolayer.verification import scales, verify
 from twolayer.verification.draws import PRIME_SIZES, SMALL, SQUARE
 from twolayer.verification.numbers.field import P
+from twolayer.verification.numbers.literals import simplest_rational
 from twolayer.verification.numbers.opaque import Opaque
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
@@ -71,6 +72,7 @@ READINGS = {
     "7": (lambda s: 7, "scale 7"),
     "1/3": (lambda s: Fraction(1, 3), "scale 1/3"),
     "1 + 1e-9": (lambda s: 1 + Fraction(1, 10**9), "scale 1.000000001"),
+    "the float 1 + 1e-9": (lambda s: simplest_rational(1 + 1e-9), "scale 1.000000001"),
     "m / C": (lambda s: Fraction(s.m, s.C), "reduction m / C"),
     "m C": (lambda s: s.m * s.C, "reduction m, classes C"),
     "-m / 2": (lambda s: Fraction(-s.m, 2), "sign -1, half 1/2, reduction m"),

@@ -4,12 +4,14 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from handmade import derivation, sigmoid
 
 from experiments.verification.loading import closed_form
 from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES
+from twolayer.network import Params
 from twolayer.verification import verify
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
@@ -123,6 +125,24 @@ def test_another_activation_than_the_declared_one_is_named():
     found = judged(derivation("quadratic", "identity"), "quadratic", "identity", "sigmoid")
     assert found.verdict == "wrong" and [cause.id for cause in found.causes] == ["other_activation"]
     assert "the hidden activation is a ReLU; the declared one is sigmoid" in found.causes[0].text
+
+
+def test_nan_on_the_given_batch_is_not_right_though_the_formula_is():
+    """The derivative of the sigmoid as exp(-z) / (1 + exp(-z))^2, which is inf / inf once exp(-z) is."""
+
+    def line(n):
+        return n.dO1 * jnp.exp(-n.Z1) / (1 + jnp.exp(-n.Z1)) ** 2
+
+    f = derivation("quadratic", "identity", (), "sigmoid", dZ1=line)
+    for size, verdict in ((1.0, "right"), (-1e3, "undecided")):
+        params = Params(np.full((3, 2), size), np.ones(3), np.ones((2, 3)), np.ones(2))
+        batch = (params, np.ones((4, 2)), np.ones((4, 2)))
+        found = verify(
+            f, loss="quadratic", output="identity", activation="sigmoid", batch=batch, precisions=("float64",)
+        )
+        assert found.verdict == verdict and found.formula.verdict == "right"
+        assert found.program[0].finite_on_batch == (verdict == "right")
+    assert "on the given batch the program is not: dZ1 is not finite in float64" in found.notes[0]
 
 
 def test_sigmoids_have_no_convention_at_zero():

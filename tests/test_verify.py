@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,56 @@ def test_wrong_numbers_behind_an_operation_without_algebra_are_wrong():
     found = judged(changed(db2=lambda a: 1.0001 * jnp.log(jnp.exp(a))))
     assert found.verdict == "wrong" and found.leaves["db2"].verdict == "wrong"
     assert "logarithm" in found.leaves["db2"].reason
+
+
+def test_of_an_undecided_derivation_no_step_is_called_right_that_was_not_seen():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        E = 2.0 ** (O1 @ params.W2.T + params.b2)  # and not the exp that it should be
+        dZ2 = (E / E.sum(axis=1, keepdims=True) - y) / len(x)
+        dZ1 = dZ2 @ params.W2 * (Z1 > 0)
+        leaves = {"dW1": dZ1.T @ x, "db1": dZ1.sum(axis=0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(axis=0)}
+        return leaves | {"dZ2": dZ2}
+
+    def leaves_alone(*arguments):
+        return {name: array for name, array in gradients(*arguments).items() if name in LEAVES}
+
+    for f in (leaves_alone, gradients):
+        found = judged(f, "cross_entropy", output="identity")
+        assert found.verdict == "undecided" and "right" not in {step.verdict for step in found.steps.values()}
+    assert found.steps["dZ2"].verdict == "undecided" and "pow" in found.steps["dZ2"].reason
+
+
+def by_root(off=1.0, others=lambda a: a):
+    """The mean taken by 1 / sqrt(m), twice: a float64 literal that is no fraction."""
+
+    def gradients(params, x, y):
+        root = math.sqrt(len(x)) * off
+        summed = {name: leaf * len(x) for name, leaf in right(params, x, y).items()}
+        return {name: leaf / root / root for name, leaf in summed.items()} | {"db1": others(summed["db1"] / len(x))}
+
+    return gradients
+
+
+def test_a_literal_that_is_no_fraction_refutes_nothing_that_its_numbers_do_not():
+    found = judged(by_root())
+    assert found.verdict == "undecided" and found.causes == () and found.leaves["db1"].verdict == "right"
+    assert "the literal 2.6457513110645907, which is no plain fraction" in found.leaves["dW1"].reason
+    for off in (2.0, 1 + 1e-9):
+        found = judged(by_root(off))
+        assert found.verdict == "wrong" and {leaf.verdict for leaf in found.leaves.values()} == {"wrong", "right"}
+    found = judged(by_root(others=lambda a: 2 * a))
+    assert found.leaves["db1"].verdict == "wrong" and found.leaves["dW2"].verdict == "undecided"
+
+
+def test_an_order_that_rounding_decides_is_no_fault_of_the_tool():
+    def gradients(params, x, y):
+        order = jnp.argsort(jnp.stack([x.sum(), x.sum() / 3 * 3]))
+        return {name: leaf + 0.0 * order[0] for name, leaf in right(params, x, y).items()}
+
+    found = verify(gradients, loss="quadratic", precisions=("float32",))
+    assert found.verdict == "right" and found.program[0].verdict == "undecided"
 
 
 def test_wrong_numbers_behind_a_root_are_wrong_and_right_ones_undecided():
@@ -297,6 +348,54 @@ def test_the_own_loss_of_numpy_code_is_checked_too():
     assert "right for" not in found.loss, "nothing was proved of the gradient"
 
 
+# --- where one of the sizes is one ---
+
+
+@pytest.mark.parametrize("letter", "dKCm")
+def test_code_that_is_wrong_at_one_input_unit_output_or_example_is_wrong(letter):
+    def gradients(params, x, y):
+        size = {"d": x.shape[1], "K": len(params.b1), "C": len(params.b2), "m": len(x)}[letter]
+        return {name: a * (2 if size == 1 else 1) for name, a in right(params, x, y).items()}
+
+    found = judged(gradients)
+    assert found.verdict == "wrong" and found.first_wrong_step == "dO2"
+    assert [cause.id for cause in found.causes] == ["sizes"] and f"wrong at {letter} = 1" in found.causes[0].text
+    assert {leaf.verdict for leaf in found.leaves.values()} == {"wrong"}
+
+
+def test_a_squeeze_broadcasts_where_there_is_one_output():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        dZ2 = (O1 @ params.W2.T + params.b2).squeeze() - y
+        dZ2 = dZ2 if dZ2.shape == y.shape else dZ2.mean(axis=1, keepdims=True)
+        dZ1 = dZ2 @ params.W2 * (Z1 > 0)
+        return {"dW1": dZ1.T @ x, "db1": dZ1.sum(axis=0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(axis=0)}
+
+    found = judged(gradients, output="identity", reduction="sum")
+    assert found.verdict == "wrong" and "C = 1" in found.causes[0].text
+
+
+def test_code_that_gives_nan_for_one_example_is_wrong():
+    def gradients(params, x, y):
+        others = jnp.asarray(len(x) - 1.0)
+        return {name: leaf * others / others for name, leaf in right(params, x, y).items()}
+
+    found = judged(gradients)
+    assert found.verdict == "wrong" and "m = 1" in found.causes[0].text
+
+
+def test_code_that_does_not_run_for_one_output_is_right_and_that_is_said():
+    def gradients(params, x, y):
+        if y.shape[1] == 1:
+            raise NotImplementedError("one output")
+        return right(params, x, y)
+
+    found = judged(gradients)
+    assert found.verdict == "right" and len(found.notes) == 1
+    assert found.notes[0].startswith("not judged at C = 1, where it does not run") and "one output" in found.notes[0]
+
+
 # --- conventions at the kink ---
 
 
@@ -329,6 +428,75 @@ def test_what_is_no_subgradient_is_wrong():
     for number in (2.0, -1.0):
         found = judged(at_zero(number))
         assert found.verdict == "wrong" and "subgradient" in found.causes[0].text
+
+
+def with_masks(mask, **instead):
+    """ReLU'(0) = 0, and other masks of the same layer: `mask` of Z1 and of Z2, `instead` of single leaves."""
+
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        O1 = jnp.maximum(Z1, 0)
+        Z2 = O1 @ params.W2.T + params.b2
+        leaves = {}
+        for leaf in LEAVES:
+            one = instead.get(leaf, mask)
+            dZ2 = (jnp.maximum(Z2, 0) - y) / len(x) * one(Z2)
+            dZ1 = dZ2 @ params.W2 * one(Z1)
+            of, by = (dZ2, O1) if leaf[2] == "2" else (dZ1, x)
+            leaves[leaf] = of.T @ by if leaf[1] == "W" else of.sum(axis=0)
+        return leaves
+
+    return gradients
+
+
+def positive(Z):
+    return Z > 0
+
+
+@pytest.mark.parametrize("mask", [lambda Z: jnp.maximum(Z, 0) / Z, lambda Z: (Z + abs(Z)) / (2 * Z)])
+def test_a_division_by_zero_at_a_tie_is_wrong(mask):
+    for leaves in (LEAVES, LEAVES[:1], LEAVES[2:3]):
+        found = judged(with_masks(positive, **dict.fromkeys(leaves, mask)))
+        assert found.verdict == "wrong" and "NaN" in found.causes[0].text, leaves
+        assert found.first_wrong_step in ("dZ1", "dZ2") and found.leaves[leaves[0]].verdict == "wrong"
+    found = judged(derivation("quadratic", dZ2=lambda s: s.dO2 * (s.O2 / s.Z2)))
+    assert found.verdict == "wrong" and found.first_wrong_step == "dZ2"
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda Z: jnp.where(Z == 0, 0, jnp.maximum(Z, 0) / jnp.where(Z == 0, 1, Z)),
+        lambda Z: jnp.nan_to_num(jnp.maximum(Z, 0) / Z),
+        lambda Z: jnp.where(Z > 0, jnp.maximum(Z, 0) / Z, 0),
+        lambda Z: jnp.maximum(jnp.sign(Z), 0),
+    ],
+)
+def test_a_guarded_division_is_right(mask):
+    assert judged(with_masks(mask)).conventions == {"relu_at_zero": {"hidden": "0", "output": "0"}}
+    assert judged(with_masks(mask)).verdict == "right"
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("slope", [1.0, -3.0])
+def test_two_masks_at_one_tie_are_wrong(leaf, slope):
+    """No subgradient has one slope in one gradient and another in the next, though each may be in [0, 1]."""
+    found = judged(with_masks(positive, **{leaf: lambda Z: jnp.heaviside(Z, slope)}))
+    assert found.verdict == "wrong" and "it must be one number" in found.causes[0].text
+    assert f"{slope:g} in {leaf}" in found.causes[0].text and found.leaves[leaf].verdict == "wrong"
+
+
+def test_a_gradient_that_is_wrong_at_ties_alone_is_wrong():
+    def gradients(params, x, y):
+        Z1 = x @ params.W1.T + params.b1
+        return {name: a + (Z1 == 0).any() for name, a in right(params, x, y).items()}
+
+    assert judged(gradients).verdict == "wrong"
+
+
+def test_a_mask_that_is_no_number_at_a_tie_is_undecided():
+    found = judged(with_masks(lambda Z: jnp.where(Z == 0, jnp.arange(Z.shape[1]) % 2, Z > 0)))
+    assert found.verdict == "undecided" and "not one number" in found.steps["dZ1"].reason
 
 
 def test_a_layer_whose_bias_gradient_is_wrong_has_no_convention():

@@ -115,7 +115,8 @@ def _facts(verdict: Verdict) -> list[str]:
         detail = wording.program(part)
         shown += _wrapped(f"{part.precision} {_plain(part.verdict)}" + (f": {detail}" if detail else ""), "PROGRAM")
     carried = None if wording.interesting_steps(verdict) else wording.carried(verdict)
-    for label, text in [("SCALE", carried), *(("NOTE", note) for note in verdict.notes), *wording.conventions(verdict)]:
+    notes = [("NOTE", note) for note in verdict.notes if not wording.is_said(note, verdict)]
+    for label, text in [("SCALE", carried), *notes, *wording.conventions(verdict)]:
         shown += _wrapped(text, label) if text else []
     return shown
 

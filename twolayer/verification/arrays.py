@@ -10,7 +10,7 @@ from twolayer.verification.numbers.system import Numbers
 
 def apply(system: Any, f: Callable, *values: Any) -> Any:
     """Move the entries of values of the system, or of plain integer arrays."""
-    return f(*values) if isinstance(values[0], np.ndarray) else system.move(f, *values)
+    return np.asarray(f(*values)) if isinstance(values[0], np.ndarray) else system.move(f, *values)
 
 
 def shape(value: Any) -> tuple[int, ...]:

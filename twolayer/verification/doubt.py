@@ -185,6 +185,34 @@ def _position(name: str, sign: int) -> Callable:
 RULES |= {"argmax": _position("argmax", 1), "argmin": _position("argmin", -1)}
 
 
+def _sort(call: Any, *values: Any) -> list:
+    """Sorted numbers move no further than the one that moves most; what goes along with them needs their order."""
+    if not isinstance(values[0], Rounded):
+        return _common(call, *values)
+    if call.params["num_keys"] > 1 or any(isinstance(value, Unsure) for value in values):
+        raise DecidedByRounding("an order")
+    axis, numbers = call.params["dimension"] - call.ranks[0], values[0].numbers
+    order = np.argsort(numbers, axis=axis, kind="stable")
+    first, *along = (
+        arrays.apply(
+            call.system, lambda a: np.take_along_axis(np.broadcast_to(a, order.shape), order, axis=axis), value
+        )
+        for value in values
+    )
+    lower, upper = (
+        call.system.move(lambda a, part=part: a.swapaxes(axis, -1)[..., part], first)
+        for part in (slice(None, -1), slice(1, None))
+    )
+    if not _close(lower, upper).any():
+        return [first, *along]
+    if along:
+        raise DecidedByRounding("an order")
+    return [Rounded(first.numbers, *(np.broadcast_to(a.max(axis=axis, keepdims=True), a.shape) for a in first[1:]))]
+
+
+RULES["sort"] = _sort
+
+
 def _step_function(name: str, f: Callable) -> Callable:
     """A monotone step function takes the values between those at the two ends."""
 

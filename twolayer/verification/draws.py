@@ -101,12 +101,25 @@ def every_pattern(rng: np.random.Generator, sizes: Sizes, loss: str, hidden: str
 
 def kinks(
     rng: np.random.Generator, sizes: Sizes, draws: int, loss: str, output: str = "relu", hidden: str = "relu"
-) -> tuple[Shadows, Shadows]:
-    """Draws with exact ties, Z1 = 0 on the first example, and Z2 = 0 for the first output."""
+) -> tuple[Shadows, Shadows, Shadows]:
+    """Draws with exact ties: Z1 = 0 on the first example, Z2 = 0 on the first example, and a network of zeros.
+
+    On the first example one input is on at most, and at Z2 = 0 one hidden unit alone speaks. So each tie is a
+    difference of two equal numbers, exact in whatever order and in whatever units a program computes it. In the later
+    half of the first draws that input is off too: a blank image.
+    """
     s = ordinary(rng, sizes, draws, loss, output, hidden)
-    x, W2, b2 = s.x.copy(), s.W2.copy(), s.b2.copy()
-    x[:, 0], W2[:, 0], b2[:, 0] = 0, 0, 0
-    return s._replace(x=x, b1=0 * s.b1, b2=abs(s.b2)), s._replace(W2=W2, b2=b2)
+    x = s.x.copy()
+    x[:, 0], x[:, 0, 0] = 0, 1
+    blank = x.copy()
+    blank[draws // 2 :, 0, 0] = 0
+    at_Z1 = s._replace(x=blank, b1=0 - s.W1[:, :, 0] * blank[:, 0, :1], b2=abs(s.b2))
+    W1, b1, W2 = s.W1.copy(), s.b1.copy(), s.W2.copy()
+    W1[:, 0, 0], b1[:, 0] = 1, (1 if hidden == "relu" else -1)
+    W2[:, :, 1:] = 0
+    first = 2 if hidden == "relu" else 0.5  # O1 of the first example and unit
+    at_Z2 = s._replace(x=x, W1=W1, b1=b1, W2=W2, b2=-first * W2[:, :, 0])
+    return at_Z1, at_Z2, s._replace(W1=0 * W1, b1=0 * b1, W2=0 * W2, b2=0 * s.b2)
 
 
 def forward(s: Shadows, hidden: str = "relu") -> tuple[np.ndarray, np.ndarray]:

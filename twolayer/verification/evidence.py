@@ -89,8 +89,12 @@ def _at_other_sizes(gradients: Callable, setting: Setting, error: RaisedInside) 
         raise error from None
 
 
-def gather(subject: Subject, setting: Setting, seed: int = 0, effort: int = 1) -> list[Group]:
+def gather(
+    subject: Subject, setting: Setting, seed: int = 0, effort: int = 1, unclear: frozenset[float] = frozenset()
+) -> list[Group]:
     """Interpret the derivation at every group of draws; `effort` multiplies their number.
+
+    `unclear` are literals that are not to be read as fractions.
 
     Raises:
       OraclesDisagree: the two oracles differ, so nothing can be judged.
@@ -100,11 +104,11 @@ def gather(subject: Subject, setting: Setting, seed: int = 0, effort: int = 1) -
     for i, traced in enumerate(subject.traced):
         large = traced.sizes == draws.MNIST
         if traced.sizes == draws.SMALL:
-            groups.append(_group("every pattern", traced, setting, 0, seed))
+            groups.append(_group("every pattern", traced, setting, 0, seed, unclear))
             continue
-        groups.append(_group("ordinary", traced, setting, 2 if large else 8 * effort, seed))
+        groups.append(_group("ordinary", traced, setting, 2 if large else 8 * effort, seed, unclear))
         if i == 0:
-            groups.append(_group("extreme", traced, setting, 6 if large else 48 * effort, seed))
+            groups.append(_group("extreme", traced, setting, 6 if large else 48 * effort, seed, unclear))
     return groups
 
 
@@ -130,10 +134,21 @@ def ordinary(setting: Setting, sizes: Sizes, draws: int = 8) -> tuple[Point, dic
     return _right("ordinary", setting, sizes, draws, 0)
 
 
-def _group(kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed: int) -> Group:
+def at_sizes(traced: Traced, setting: Setting, draws: int, seed: int = 0) -> Group:
+    """A few ordinary draws at the sizes of one trace.
+
+    Raises:
+      Refused: what is returned is finite nowhere.
+    """
+    return _group("ordinary", traced, setting, draws, seed, frozenset())
+
+
+def _group(
+    kind: str, traced: Traced, setting: Setting, draws_wanted: int, seed: int, unclear: frozenset[float]
+) -> Group:
     point, right, lost = _right(kind, setting, traced.sizes, draws_wanted, seed)
     n = len(point.shadows.x)
-    field = Field(n)
+    field = Field(n, unclear)
     named: dict[str, FieldValue] = {}
     inside: list[np.ndarray] = []
     _, K, C, m = traced.sizes

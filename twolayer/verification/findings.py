@@ -69,12 +69,17 @@ def _steps(
     explained: bool,
     found: frozenset[str],
 ) -> dict[str, StepVerdict]:
+    """The eight steps. Where a leaf is undecided, nothing is inferred of steps that are not seen."""
     steps = {}
     group = groups[0]
+    inferred = explained and not any(leaf.verdict == "undecided" for leaf in leaves.values())
     for step in STEPS:
         source = "returned" if step in group.mine else "named" if step in group.named else None
+        unknown = step not in LEAVES and source and unexplained.unknown(step, groups)
         if step in LEAVES and leaves[step].verdict in ("not_derived", "undecided"):
             steps[step] = leaves[step]
+        elif unknown:
+            steps[step] = StepVerdict("undecided", reason=f"{unknown} has no algebraic meaning", where=source)
         elif step in blamed:
             steps[step] = StepVerdict("wrong", where=source)
         elif source and (explained or step in LEAVES):
@@ -83,7 +88,7 @@ def _steps(
         elif step in found:
             steps[step] = StepVerdict("right", where="found")
         else:
-            steps[step] = StepVerdict("right" if explained else "not_shown", where="inferred" if explained else None)
+            steps[step] = StepVerdict("right" if inferred else "not_shown", where="inferred" if inferred else None)
     return steps
 
 
@@ -110,6 +115,9 @@ def _unexplained(
         return Alternative(tuple(unexplained.describe(step, lines[step].code, groups, found) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, set(found))
+    if step == "dO1" and setting.hidden == "relu":
+        layer = tuple(leaf for leaf in ("dW1", "db1") if leaf in wrong)
+        step = "dZ1" if unexplained.right_where_all_units_are_on(groups, layer) else step
     forward = unexplained.forward_error(groups, found) if step == "dO2" else None
     if forward is not None:
         return Alternative((forward,), (step,))

@@ -90,7 +90,9 @@ def _constant(array: Any, system: System, aval: Any) -> Any:
     if jax.dtypes.issubdtype(array.dtype if hasattr(array, "dtype") else type(array), jax.dtypes.prng_key):
         return array
     array = np.asarray(array)
-    return system.literal(array, aval.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return system.literal(array, aval.dtype)
+    return array.astype(aval.dtype)  # a Python integer has the type that the program gave it
 
 
 def _is_library(filename: str) -> bool:

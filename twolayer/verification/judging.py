@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +11,7 @@ import jax
 from twolayer.activations import HIDDEN
 from twolayer.checks import check_choice
 from twolayer.gradients import check_names
-from twolayer.verification import explain, findings, kinks, numeric, programs, unexplained, untraceable
+from twolayer.verification import explain, findings, kinks, numeric, of_size_one, programs, unexplained, untraceable
 from twolayer.verification import own_loss as statements
 from twolayer.verification.counterexample import smallest
 from twolayer.verification.evidence import Group, Subject, gather, subject
@@ -92,6 +92,9 @@ def verify(
     if traced and verdict.verdict != "wrong":
         say("large sizes")
         verdict = _with_large_sizes(verdict, gradients, traced, setting, seed)
+    if traced and traced.at_any_sizes and verdict.verdict != "wrong":
+        say("sizes of one")
+        verdict = _with_sizes_of_one(verdict, gradients, setting, seed)
     if traced and not traced.at_any_sizes and precisions:
         note = "rounding was not judged: the code does not run at other sizes"
         verdict = dataclasses.replace(verdict, notes=(*verdict.notes, note))
@@ -120,6 +123,10 @@ def _judge(
     say("exact algebra")
     groups = gather(traced, setting, seed, effort)
     leaves = leaf_verdicts(groups, setting)
+    unclear = frozenset().union(*(programs.unclear(one.jaxpr) for one in traced.traced))
+    if unclear and not (beyond := _refuted_by_numbers(leaves, groups, setting)) >= _wrong(leaves):
+        groups = gather(traced, setting, seed, effort, unclear)
+        leaves = leaf_verdicts(groups, setting) | {leaf: leaves[leaf] for leaf in beyond}
     constants = programs.literals(traced.traced[0].jaxpr)
     say("explanations")
     probe = explain.telling(groups)
@@ -135,7 +142,24 @@ def _judge(
     if loss is not None:
         statement = statements.check_own_loss(loss, setting, groups)
         verdict = _with_own_loss(verdict, statement, groups)
-    return _with_conventions(verdict, kinks.relu_at_zero(traced, setting), convention, setting)
+    judged_right = frozenset(leaf for leaf in LEAVES if leaves[leaf].verdict == "right")
+    return _with_conventions(verdict, kinks.at_ties(traced, setting, judged_right), convention, setting)
+
+
+def _wrong(leaves: dict[str, StepVerdict]) -> set[str]:
+    return {leaf for leaf, one in leaves.items() if one.verdict == "wrong"}
+
+
+def _refuted_by_numbers(leaves: dict[str, StepVerdict], groups: Sequence[Group], setting: Setting) -> set[str]:
+    """The wrong leaves that are so by more than rounding: their float64 numbers differ from the right ones as well.
+
+    Of the others, the formula may be refuted by a literal alone that was not meant as the fraction it was read as.
+    """
+    found: set[str] = set()
+    for group in groups:
+        if _wrong(leaves) - found:
+            found |= _wrong(leaves) & numeric.beyond_rounding(group.traced, setting, group.point.shadows)
+    return found
 
 
 def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequence[Group] = ()) -> Verdict:
@@ -149,33 +173,49 @@ def _with_own_loss(verdict: Verdict, statement: statements.OwnLoss, groups: Sequ
     return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes)
 
 
-def _with_conventions(
-    verdict: Verdict, found: dict[str, Fraction], wanted: Fraction | None, setting: Setting
-) -> Verdict:
-    """Name ReLU'(0); fail it only if it is no subgradient, or not the one that was asked for."""
-    step_of = {"hidden": "dZ1", "output": "dZ2"}
-    found = {layer: value for layer, value in found.items() if verdict.steps[step_of[layer]].verdict != "wrong"}
-    conventions = {"relu_at_zero": {layer: str(value) for layer, value in found.items()}} if found else {}
-    verdict = dataclasses.replace(verdict, conventions=conventions)
-    for layer, value in found.items():
-        step = step_of[layer]
-        if not 0 <= value <= 1:
-            text = f"at {step[1:]} = 0 the mask is {value}: a subgradient of ReLU lies in [0, 1]"
-        elif wanted is not None and value != wanted:
-            text = f"at {step[1:]} = 0 the mask is {value}; you asked for {wanted}"
-        else:
-            continue
-        if verdict.verdict != "wrong":
-            cause = Cause("relu_at_zero", text, step, right_lines(*setting)[step].code)
-            steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong")}
-            verdict = dataclasses.replace(
-                verdict,
-                verdict="wrong",
-                causes=(cause,),
-                steps=steps,
-                first_wrong_step=verdict.first_wrong_step or step,
-            )
+def _with_conventions(verdict: Verdict, found: kinks.AtTies, wanted: Fraction | None, setting: Setting) -> Verdict:
+    """Name ReLU'(0); fail it if it is no subgradient, not one in all gradients, or not the one that was asked for."""
+    open_ = {layer for layer, n in kinks.LAYERS.items() if verdict.steps[f"dZ{n}"].verdict != "wrong"}
+    named = {layer: str(value) for layer, value in found.named.items() if layer in open_}
+    verdict = dataclasses.replace(verdict, conventions={"relu_at_zero": named} if named else {})
+    for fault in (*found.faults, *_unwanted(found.slopes, wanted)):
+        if fault.layer in open_ and verdict.verdict != "wrong":
+            verdict = _with_fault(verdict, fault, setting)
     return verdict
+
+
+def _unwanted(slopes: dict[str, Fraction], wanted: Fraction | None) -> Iterator[kinks.Fault]:
+    for layer, value in slopes.items():
+        n = kinks.LAYERS[layer]
+        said = f"at Z{n} = 0 the mask is {value}"
+        if not 0 <= value <= 1:
+            yield kinks.Fault(layer, "wrong", f"dZ{n}", f"{said}: a subgradient of ReLU lies in [0, 1]")
+        elif wanted is not None and value != wanted:
+            yield kinks.Fault(layer, "wrong", f"dZ{n}", f"{said}; you asked for {wanted}")
+
+
+def _with_fault(verdict: Verdict, fault: kinks.Fault, setting: Setting) -> Verdict:
+    """A fault at exact ties: of a step, and of the leaves that show it."""
+    wrong = fault.verdict == "wrong"
+    reason = None if wrong else fault.text
+    step = dataclasses.replace(verdict.steps[fault.step], verdict=fault.verdict, reason=reason)
+    verdict = dataclasses.replace(
+        verdict,
+        verdict=worst([verdict.verdict, fault.verdict]),
+        steps=verdict.steps | {fault.step: step},
+    )
+    if not wrong:
+        return verdict
+    cause = Cause("relu_at_zero", fault.text, fault.step, right_lines(*setting)[fault.step].code)
+    leaves = {
+        leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong", reason=fault.text) for leaf in fault.leaves
+    }
+    return dataclasses.replace(
+        verdict,
+        leaves=verdict.leaves | leaves,
+        causes=(cause,),
+        first_wrong_step=verdict.first_wrong_step or fault.step,
+    )
 
 
 def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, setting: Setting, seed: int) -> Verdict:
@@ -186,11 +226,38 @@ def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, se
         return verdict
     sizes, wrong = found
     at = ", ".join(f"{letter} = {size}" for letter, size in sizes._asdict().items())
-    text = f"right at small sizes, wrong at {at}: the code depends on its sizes"
+    return _with_sizes(verdict, f"right at small sizes, wrong at {at}: the code depends on its sizes", wrong, setting)
+
+
+def _with_sizes_of_one(verdict: Verdict, gradients: Callable, setting: Setting, seed: int) -> Verdict:
+    """A derivation that is wrong, or does not run, where there is one input, hidden unit, output or example."""
+    right = frozenset(leaf for leaf in LEAVES if verdict.leaves[leaf].verdict == "right")
+    with jax.enable_x64(True):
+        found = of_size_one.judge(gradients, setting, right, seed)
+    if found.wrong:
+        text = f"right at other sizes, wrong at {found.at}: the code depends on its sizes"
+        return _with_sizes(verdict, text, found.wrong, setting)
+    open_ = {
+        leaf: dataclasses.replace(verdict.leaves[leaf], verdict="undecided", reason=reason)
+        for leaf, reason in found.undecided.items()
+    }
+    return dataclasses.replace(
+        verdict,
+        verdict=worst([verdict.verdict, *(leaf.verdict for leaf in open_.values())]),
+        leaves=verdict.leaves | open_,
+        steps=verdict.steps | open_,
+        notes=(*verdict.notes, *found.notes),
+    )
+
+
+def _with_sizes(verdict: Verdict, text: str, wrong: Collection[str], setting: Setting) -> Verdict:
+    """These leaves are wrong at some sizes. An error in both layers is taken to have come with dO2."""
     derived = {leaf for leaf in LEAVES if verdict.leaves[leaf].verdict != "not_derived"}
-    step = unexplained.first_wrong(wrong, derived, set())
+    both = len({leaf[2] for leaf in wrong}) == 2
+    step = "dO2" if both else unexplained.first_wrong(set(wrong), derived, set())
     leaves = verdict.leaves | {leaf: dataclasses.replace(verdict.leaves[leaf], verdict="wrong") for leaf in wrong}
-    steps = verdict.steps | {step: dataclasses.replace(verdict.steps[step], verdict="wrong", scale=None)}
+    seen = verdict.steps[step].where
+    steps = verdict.steps | {step: StepVerdict("wrong", where=seen if seen in ("returned", "named") else None)}
     cause = Cause("sizes", text, step, right_lines(*setting)[step].code)
     return dataclasses.replace(
         verdict, verdict="wrong", leaves=leaves, steps=steps, first_wrong_step=step, causes=(*verdict.causes, cause)
@@ -198,8 +265,12 @@ def _with_large_sizes(verdict: Verdict, gradients: Callable, traced: Subject, se
 
 
 def _with_program(verdict: Verdict, found: tuple[Program, ...]) -> Verdict:
-    """A program that errs by more than rounding is wrong, however right its formula."""
+    """A program that errs by more than rounding is wrong, however right its formula; with NaN it is not right."""
     bad = next((one for one in found if one.verdict == "wrong"), None)
+    endless = next((one for one in found if not one.finite_on_batch), None)
+    if bad is None and endless and verdict.verdict == "right":
+        note = f"the formula is right; on the given batch the program is not: {endless.reason}"
+        return dataclasses.replace(verdict, program=found, verdict="undecided", notes=(note, *verdict.notes))
     if bad is None or verdict.verdict == "wrong":
         return dataclasses.replace(verdict, program=found)
     note = f"the formula is {verdict.verdict}; the program is not: {bad.reason}"

@@ -9,7 +9,7 @@ from twolayer.verification.draws import Sizes
 from twolayer.verification.evidence import Subject
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.literals import rationals
-from twolayer.verification.numbers.rounding import Rounded, Rounding, exactly
+from twolayer.verification.numbers.rounding import DecidedByRounding, Rounded, Rounding, exactly
 from twolayer.verification.numbers.system import Numbers
 from twolayer.verification.reference import Setting, backward_jaxpr
 from twolayer.verification.tracing import Traced, trace
@@ -47,7 +47,7 @@ def beyond_rounding(traced: Traced, setting: Setting, shadows: Sequence[np.ndarr
     try:
         mine = dict(zip(traced.names, interpret(traced.jaxpr, _AsMeant("float64"), *inputs), strict=True))
         right = dict(zip(names, interpret(closed, Rounding("float64"), *inputs), strict=True))
-    except ArithmeticError:
+    except (ArithmeticError, DecidedByRounding):
         return set()
     found = set()
     for leaf in LEAVES:

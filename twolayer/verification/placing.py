@@ -86,7 +86,8 @@ def _wrong_factors(
                         factors = _checked(factors, values, place, groups)
                     for factor in factors:
                         text = _spoken(factor, setting) if len(factors) == 1 else factor.sentence
-                        causes.append(Cause(factor.id, text, place, right[place].code))
+                        code = right[place].code + _of_m(factor, place, explanation)
+                        causes.append(Cause(factor.id, text, place, code))
                     steps.append(place)
             borne_out = all(explanation.local.get(place) != 1 for place in steps)
             result.append((borne_out, Alternative(tuple(causes), tuple(steps))))
@@ -155,6 +156,16 @@ def _spoken(factor: scales.Factor, setting: Setting) -> str:
     if factor.id == "reduction" and factor.text == "1/m" and setting.reduction == "sum":
         return f"{factor.sentence}: it is right for the mean; you declared the sum"
     return factor.sentence
+
+
+def _of_m(factor: scales.Factor, place: str, explanation: Explanation) -> str:
+    """What belongs to the right line of a leaf with a wrong power of m, if no step shows where its 1/m is taken."""
+    if place not in scales.PATHS or factor.text not in ("m", "1/m"):
+        return ""
+    before = ("dO2", "dZ2") if place[2] == "2" else ("dO2", "dZ2", "dO1", "dZ1")
+    if any(step in explanation.local for step in before):
+        return ""
+    return f", where {before[-1]} has the 1/m in it; if not, / m"
 
 
 def _number(literal: Fraction | None) -> str:

@@ -51,7 +51,7 @@ for _name in ("gather", "dynamic_slice", "dynamic_update_slice", "scatter", "pad
 
 
 def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
-    """Where updates land is the transpose of the scatter, applied to positions; then a product with that matrix."""
+    """Where updates land is the transpose of the scatter, applied to positions; then one sum for each entry."""
     shapes = [var.aval.shape for var in call.eqn.invars]
     size, count = (int(np.prod(shapes[i], dtype=int)) for i in (0, 2))
 
@@ -60,14 +60,48 @@ def _scatter_add(call: Any, operand: Any, indices: Any, updates: Any) -> Any:
         scatter = jax.linear_transpose(lambda u: add.bind(zeros, indices, u, **call.params), np.zeros(shapes[2]))
         return scatter(1.0 + np.arange(size, dtype=np.float64).reshape(shapes[0]))[0]
 
-    at = _for_each_draw(landing, [indices], shapes[1:2])
-    matrix = at.reshape(*leading(at, len(shapes[2])), count, 1) == 1 + np.arange(size)
-    flat = apply(call.system, lambda a: a.reshape(*leading(a, len(shapes[2])), 1, count), updates)
+    at = _for_each_draw(landing, [indices], shapes[1:2]).astype(int)
+    lead = leading(at, len(shapes[2]))
+    terms = _terms(at.reshape(-1, count), size).reshape(*lead, -1)
+
+    def gather(updates: Numbers, zero: Numbers) -> Numbers:
+        own = leading(updates, len(shapes[2]))
+        flat = updates.reshape(*own, count)
+        flat = np.concatenate([flat, np.broadcast_to(zero, (*own, 1))], axis=-1)
+        if not lead:
+            return flat[..., terms].reshape(*own, *shapes[0], -1)
+        flat = np.broadcast_to(flat, (*lead, count + 1))
+        return np.take_along_axis(flat, terms, axis=-1).reshape(*lead, *shapes[0], -1)
+
     if isinstance(operand, np.ndarray):
-        added = (flat @ matrix).astype(operand.dtype)
-        return operand + added.reshape(*leading(added, 2), *shapes[0])
-    added = call.system.matmul(flat, call.system.constant(matrix.astype(np.float64)))
-    return call.system.add(operand, call.system.move(lambda a: a.reshape(*leading(a, 2), *shapes[0]), added))
+        return operand + gather(updates, np.zeros((), updates.dtype)).sum(axis=-1, dtype=operand.dtype)
+
+    def beside(start: Numbers, landed: Numbers) -> Numbers:
+        shape = np.broadcast_shapes(start.shape, landed.shape[:-1])
+        parts = start[..., None], landed
+        return np.concatenate([np.broadcast_to(a, (*shape, a.shape[-1])) for a in parts], axis=-1)
+
+    landed = call.system.move(gather, updates, call.system.constant(np.float64(0)))
+    return call.system.sum(call.system.move(beside, operand, landed), (-1,))
+
+
+def _terms(at: Numbers, size: int) -> Numbers:
+    """Which updates make up each entry: (draws, size * most), filled up with the one beyond the last.
+
+    Args:
+      at: (draws, updates), the entry where each lands, counted from 1; 0 for none.
+    """
+    draws, count = at.shape
+    order = np.argsort(at, axis=1, kind="stable")
+    landed = np.take_along_axis(at, order, axis=1)
+    first = np.array([np.searchsorted(row, row) for row in landed]).reshape(landed.shape)
+    rank = np.arange(count) - first  # among those that land at the same entry
+    there = landed > 0
+    most = int(rank[there].max(initial=0)) + 1
+    terms = np.full((draws, size, most), count)
+    draw = np.broadcast_to(np.arange(draws)[:, None], at.shape)
+    terms[draw[there], landed[there] - 1, rank[there]] = order[there]
+    return terms.reshape(draws, size * most)
 
 
 RULES["scatter-add"] = RULES["scatter_add"] = _scatter_add

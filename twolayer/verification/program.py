@@ -23,7 +23,7 @@ from twolayer.verification.programs import operations
 from twolayer.verification.recognise import matches
 from twolayer.verification.reference import Point, Setting, over_the_field, truth
 from twolayer.verification.remarks import remarks
-from twolayer.verification.stepwise import PRECISIONS, Instrumented, Steps, disagreement, report, running
+from twolayer.verification.stepwise import PRECISIONS, Compared, Instrumented, Steps, disagreement, report, running
 from twolayer.verification.tracing import NotTraceable, trace
 from twolayer.verification.verdict import Program
 
@@ -141,13 +141,18 @@ def _judge(gradients: Callable, program: Instrumented, arguments: list[np.ndarra
         reason = "; ".join(remarks(program, arguments, compared)) or None
     wrong = tuple({one.step: None for one in compared if one.beyond.any()}) if verdict == "wrong" else ()
     steps = report(compared, unit(arguments[0].dtype).u)
-    return Program(program.precision, verdict, steps, reason=reason, wrong=wrong)
+    finite = all(_finite(one) for run in runs[1:] for one in run.compared if one.step in program.traced.names)
+    return Program(program.precision, verdict, steps, reason=reason, wrong=wrong, finite_on_batch=finite)
+
+
+def _finite(one: Compared) -> bool:
+    return bool(np.isfinite(one.mine.astype(np.float64)).all())
 
 
 def _objection(run: Steps, precision: str) -> tuple[str, str] | None:
     """The verdict, unless it is right, and why."""
     for one in run.compared:
-        if not np.isfinite(one.mine.astype(np.float64)).all():
+        if not _finite(one):
             exact = np.isfinite(one.right.numbers).all()
             cause = f": {run.system.overflow} is out of range" if run.system.overflow else ""
             return "wrong" if exact else "undecided", f"{one.step} is not finite in {precision}{cause}"

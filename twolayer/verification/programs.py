@@ -11,12 +11,13 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verification.interpreter import where
-from twolayer.verification.numbers.literals import rationals, simplest_rational
+from twolayer.verification.numbers.literals import is_plain, rationals, simplest_rational
 
 THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
 ROUNDINGS = ("round", "floor", "ceil")
 EXPONENTIALS = ("exp", "exp2", "expm1", "logistic", "tanh")
 MOST_LITERALS = 12
+LONGEST = 25  # digits that a reader may compare
 
 
 def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
@@ -51,13 +52,29 @@ def literals(closed: ClosedJaxpr) -> tuple[Fraction, ...]:
     return tuple(number for number in found if number not in (0, 1, -1))[:MOST_LITERALS]
 
 
+def unclear(closed: ClosedJaxpr) -> frozenset[float]:
+    """The float literals that are probably not the fractions they are read as, such as math.sqrt(7)."""
+    written = [atom.val for eqn in operations(closed) for atom in eqn.invars if isinstance(atom, Literal)]
+    arrays = [np.asarray(constant) for constant in (*closed.consts, *written)]
+    floats = [a.astype(np.float64).ravel().tolist() for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
+    return frozenset(number for one in floats for number in set(one) if not is_plain(number))
+
+
 def readings(numbers: tuple[Fraction, ...]) -> dict[str, str]:
     """Literals whose meaning is not plain from their digits: {"0.14285714285714285": "1/7"}."""
     return {
-        repr(float(number)): str(number)
+        repr(float(number)): _written(number)
         for number in numbers
-        if Fraction(repr(float(number))) != number and simplest_rational(float(number)) == number
+        if number.denominator != 1
+        and Fraction(repr(float(number))) != number
+        and simplest_rational(float(number)) == number
     }
+
+
+def _written(number: Fraction) -> str:
+    """A fraction, its parts as floats where they are long, as in 1/4.49423283715579e+307."""
+    parts = (str(part) if len(str(part)) <= LONGEST else repr(float(part)) for part in number.as_integer_ratio())
+    return "/".join(parts)
 
 
 def thresholds(closed: ClosedJaxpr) -> list[str]:

@@ -78,7 +78,9 @@ def _exp2(call: Call, a: Any) -> Any:
 def _pow(call: Call, a: Any, b: Any) -> Any:
     exponents = np.unique(b if isinstance(b, np.ndarray) else call.system.shadow(b))
     if len(exponents) == 1 and float(exponents[0]).is_integer() and abs(exponents[0]) <= 64:
-        return call.system.power(a, int(exponents[0]))
+        base, shape = arrays.same_rank(call, (a, b))[0], arrays.shape(b)
+        raised = call.system.power(base, int(exponents[0]))
+        return arrays.apply(call.system, lambda a: np.broadcast_to(a, np.broadcast_shapes(a.shape, shape)), raised)
     return opaque_rule(call, a, b)
 
 

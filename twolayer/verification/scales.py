@@ -145,8 +145,9 @@ def _other_divisor(values: list[tuple[Fraction | None, Sizes]]) -> Factor | None
 
 
 def _decimal(number: Fraction) -> str:
+    """A decimal where that is exact, or the same float, as 1.000000001 for 999999808/999999807; else the fraction."""
     short = f"{float(number):.12g}"
-    return short if Fraction(short) == number else str(number)
+    return short if Fraction(short) == number or float(short) == float(number) else str(number)
 
 
 def placements(totals: dict[str, int]) -> list[dict[str, int]]:

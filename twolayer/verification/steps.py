@@ -44,12 +44,16 @@ def _activation(layer: int, name: str) -> Line:
 @functools.cache
 def right_lines(loss: str, output: str, reduction: str, hidden: str = "relu") -> dict[str, Line]:
     """Step -> its right line, in the order of back-propagation."""
-    of_m = " / m" if reduction == "mean" else ""
-    prediction = PREDICTIONS[loss][0]
+    residuals = f"{PREDICTIONS[loss][0]} - y"
     return {
         line.step: line._replace(id="right")
         for line in (
-            Line("", "dO2", f"dO2 = ({prediction} - y){of_m}", lambda s: s.w * residual(s, loss)),
+            Line(
+                "",
+                "dO2",
+                f"dO2 = ({residuals}) / m" if reduction == "mean" else f"dO2 = {residuals}",
+                lambda s: s.w * residual(s, loss),
+            ),
             _activation(2, output),
             Line("", "dW2", "dW2 = dZ2.T @ O1", lambda s: s.dZ2.T @ s.O1),
             Line("", "db2", "db2 = dZ2.sum(axis=0)", lambda s: s.dZ2.sum(axis=0)),

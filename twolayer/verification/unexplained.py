@@ -6,7 +6,7 @@ import numpy as np
 
 from twolayer.verification import programs
 from twolayer.verification.draws import PRIME_SIZES
-from twolayer.verification.evidence import Group
+from twolayer.verification.evidence import Group, opaque_reason
 from twolayer.verification.numbers.opaque import opaque_mask
 from twolayer.verification.verdict import LEAVES, Cause
 
@@ -41,6 +41,12 @@ def differs(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
     return (mine != right) & ~opaque_mask(mine)
 
 
+def unknown(step: str, groups: list[Group]) -> str | None:
+    """Why a step that is shown cannot be judged, if so: an operation without algebraic meaning."""
+    reasons = (opaque_reason(group.pair(step)[0]) for group in groups if step in group.mine | group.named)
+    return next(filter(None, reasons), None)
+
+
 def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
     """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
 
@@ -55,6 +61,19 @@ def first_wrong(wrong: set[str], derived: set[str], found: set[str]) -> str:
             return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
         return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
     raise ValueError("no leaf is wrong")
+
+
+def right_where_all_units_are_on(groups: list[Group], leaves: tuple[str, ...]) -> bool:
+    """Whether these leaves, wrong elsewhere, are right wherever all hidden units are on: then dZ1 has a wrong mask."""
+    all_on = 0
+    for group in groups:
+        on = (group.right["Z1"].shadow[group.keep] > 0).all(axis=(1, 2))
+        for leaf in leaves:
+            mine, right = group.pair(leaf)
+            if differs(mine[on], right[on]).any():
+                return False
+            all_on += int(right[on].any())
+    return all_on > 0
 
 
 def single_entries(compared: list[Errors]) -> dict[str, tuple[int, ...]]:
@@ -85,7 +104,9 @@ def acts_at_some_sizes(compared: list[Errors]) -> list[str]:
         )
         by_kind.setdefault(e.group.kind, []).append(bad[telling | bad])  # zero is right for many wrong reasons
     shares = {kind: np.concatenate(parts).mean() for kind, parts in by_kind.items() if sum(map(len, parts))}
-    ordinary = min(shares.get("ordinary", 1.0), shares.get("every pattern", 1.0))
+    ordinary = shares.get("ordinary", 1.0)
+    if not shares.get("every pattern", 1.0):
+        ordinary = 0.0
     extreme = shares.get("extreme", 0.0)
     if extreme > ordinary + 0.1 or extreme > ordinary == 0:
         return programs.thresholds(compared[0].group.traced.jaxpr)

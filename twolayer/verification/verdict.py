@@ -78,6 +78,7 @@ class Program:
     verdict: "right" (every entry within its bound), "wrong", or "undecided" with the reason.
     agreement: "jit", "vmap", "split" (the batch in two), "sharding": "right", "wrong" or a reason for not running it.
     wrong: the steps with an entry beyond its bound.
+    finite_on_batch: whether what it returns on the given batch is finite, if one is given.
     """
 
     precision: str
@@ -86,6 +87,7 @@ class Program:
     agreement: dict[str, str] = dataclasses.field(default_factory=dict)
     reason: str | None = None
     wrong: tuple[str, ...] = ()
+    finite_on_batch: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

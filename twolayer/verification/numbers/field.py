@@ -58,8 +58,10 @@ class FieldValue(NamedTuple):
 class Field(System):
     """Arithmetic in F_p. `lost` marks the draws at which an exp left float64, so that its shadow is no guide."""
 
-    def __init__(self, draws: int):
+    def __init__(self, draws: int, unclear: frozenset[float] = frozenset()):
+        """`unclear` are literals that are not to be read as fractions."""
         self.lost = np.zeros(draws, bool)
+        self._unclear = unclear
 
     def random(self, rng: np.random.Generator, shadow: Numbers, depth: int = 2) -> FieldValue:
         """Independent uniform elements under these shadows, by the first `depth` moduli; zero where the shadow is."""
@@ -71,7 +73,7 @@ class Field(System):
         return _leveled(shadow, [uniform(modulus) for modulus in MODULI[:depth]])
 
     def constant(self, array: Numbers) -> FieldValue:
-        return _leveled(np.asarray(array, np.float64), _residues(array))
+        return _leveled(np.asarray(array, np.float64), _residues(array, self._unclear))
 
     def rational(self, number: Fraction) -> FieldValue:
         """An exact number."""
@@ -81,7 +83,7 @@ class Field(System):
         return value.shadow
 
     def opaque(self, shadow: Numbers, reason: str) -> FieldValue:
-        return _leveled(shadow, [np.full(np.shape(shadow), Opaque(reason), object)])
+        return _leveled(shadow, [np.full(np.shape(shadow), Opaque(reason), object)] * len(MODULI))
 
     def move(self, f: Callable[..., Numbers], *values: FieldValue) -> FieldValue:
         images = None
@@ -207,15 +209,25 @@ def _integer_power(image: Numbers, factor: FieldValue) -> Numbers:
     return _array(np.frompyfunc(power, 3, 1)(image, factor.exponent, factor.shadow))
 
 
-def _residues(array: Numbers) -> list[Numbers]:
+def _residues(array: Numbers, unclear: frozenset[float]) -> list[Numbers]:
     """Each entry's simplest rational, by each of the moduli."""
     array, found = np.asarray(array), []
-    numbers = rationals(array)
+    numbers: list = rationals(array)
+    if unclear:
+        floats = array.astype(np.float64).ravel().tolist()
+        numbers = [_no_fraction(a) if a in unclear else f for a, f in zip(floats, numbers, strict=True)]
     for modulus in MODULI:
         residues = np.empty(array.size, object)
-        residues[:] = [Opaque("an infinite literal") if f is None else _residue(f, modulus) for f in numbers]
+        residues[:] = [
+            Opaque("an infinite literal") if f is None else f if isinstance(f, Opaque) else _residue(f, modulus)
+            for f in numbers
+        ]
         found.append(residues.reshape(array.shape))
     return found
+
+
+def _no_fraction(number: float) -> Opaque:
+    return Opaque(f"the literal {number!r}, which is no plain fraction,")
 
 
 def _residue(number: Fraction, modulus: int) -> int:

@@ -18,6 +18,8 @@ import numpy as np
 
 ROUNDED_TWICE = 4  # units in the last place
 SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
+PLAIN = 2**40  # product of numerator and denominator; that of a float drawn at random is near 2^53
+FEW_DIGITS = 14  # characters; a float drawn at random has 17 or 18
 LESS_TO_WRITE = 2**20  # the smaller product of numerator and denominator, as many times
 
 
@@ -29,6 +31,19 @@ def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
         return meant
     before = simplest_rational(number, "float32")
     return before if _length(before) * LESS_TO_WRITE <= _length(meant) else meant
+
+
+def is_plain(number: float) -> bool:
+    """Whether a literal is likely to be the fraction that it is read as: of few digits, or simpler than most floats.
+
+    math.sqrt(7) is neither: read as 130576328/49353213, it is as long as any float.
+    """
+    if number == 0 or not math.isfinite(number):
+        return True
+    meant = simplest_rational(number)
+    return (
+        len(repr(abs(number))) <= FEW_DIGITS or 1 in (abs(meant.numerator), meant.denominator) or _length(meant) < PLAIN
+    )
 
 
 def _length(fraction: Fraction) -> int:
