@@ -55,9 +55,7 @@ def train(
     """
     state = restored(run, job.state)
     epoch, epochs = int(state.epoch), job.choices.epochs
-    if processes.first() and not epoch and run.status == "interrupted" and run.metrics():
-        raise cli.BadInput(f"{run.checkpoints} has lost its checkpoints; put them back, or choose another --run_dir")
-    before = processes.first_does(lambda: run.keep_metrics(epoch)) or []
+    before = processes.first_does(lambda: _kept_metrics(run, epoch)) or []
     for sink in sinks:
         sink(before)
     run.begin({**provenance(), **job.facts, "compile_seconds": None}, epoch=epoch)
@@ -93,6 +91,13 @@ def train(
             if epoch % checkpoint_every == 0 and last < epoch < epochs:
                 save(run, f"{epoch:08d}", processes.fetch(state), kept)
     return state
+
+
+def _kept_metrics(run: Run, epoch: int) -> list[dict]:
+    """The metrics of the epochs that the checkpoint has; a signal has saved one, so without any it is lost."""
+    if not epoch and run.status == "interrupted" and run.metrics():
+        raise cli.BadInput(f"{run.checkpoints} has lost its checkpoints; put them back, or choose another --run_dir")
+    return run.keep_metrics(epoch)
 
 
 def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:

@@ -38,9 +38,15 @@ def _train(values: dict[str, object]) -> int:
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
-    run = supervision.one_run(values, lambda: runs.find_run(*own))
+
+    def find() -> runs.Run:
+        run = runs.find_run(*own)
+        if run.status in ("done", "diverged"):
+            parameters.load_params(path)  # is it all there?
+        return run
+
+    run = supervision.one_run(values, find)
     if run.status in ("done", "diverged"):
-        parameters.load_params(path)  # is it all there?
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
