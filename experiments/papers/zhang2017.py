@@ -46,7 +46,7 @@ class Kind(NamedTuple):
     labels: str
     rate: float
     usual: bool = True
-    again: bool = False  # half as many epochs more, with the rate at its start again
+    restarts: int = 0  # each half as many epochs more, with the rate at its start again
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Kind(NamedTuple):
 KINDS = (
     Kind("cross_entropy", "random", 0.001),
     Kind("cross_entropy", "true", 0.001),
-    Kind("quadratic", "random", 0.0003, again=True),
+    Kind("quadratic", "random", 0.0003, restarts=2),
     Kind("quadratic", "true", 0.0003),
     Kind("quadratic", "random", 0.001, usual=False),
 )
@@ -88,9 +88,10 @@ def _row(work: study.Study, kind: Kind) -> Row:
     name = kind.name.replace(", ", "-").replace(" ", "-")
     trained = networks.train(work, name, (*RECIPE, *own, f"--epochs={epochs}"), seeds)
     curves, spent = _curves(trained), trained.origin
-    if kind.again:
-        seeds = [(*seed, f"--start_from={folder}") for seed, folder in zip(seeds, trained.folders, strict=True)]
-        trained = networks.train(work, f"{name}-again", (*RECIPE, *own, f"--epochs={-(-epochs // 2)}"), seeds)
+    for restart in range(kind.restarts):
+        started = [(*seed, f"--start_from={folder}") for seed, folder in zip(seeds, trained.folders, strict=True)]
+        again = (*RECIPE, *own, f"--epochs={-(-epochs // 2)}")
+        trained = networks.train(work, f"{name}-again-{restart}", again, started)
         curves = [before + after for before, after in zip(curves, _curves(trained), strict=True)]
         spent = origin.total([spent, trained.origin])
     facts = {
