@@ -129,10 +129,8 @@ def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, obje
 
     with cli.bad_input(datasets.DataError):
         data = datasets.load("mnist", data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
-    (x, y), params = (
-        datasets.with_label_noise(datasets.first(data, FLAGS.examples), share, seed).train,
-        load_params(folder),
-    )
+    data = datasets.with_label_noise(datasets.first(data, FLAGS.examples), float(kind.labels == "random"), seed)
+    (x, y), params = data.train, load_params(folder)
     active, chosen = [], []
     for part in np.array_split(x, -(-len(x) // 5000)):
         O1 = np.maximum(part * np.float32(data.scale) @ params["W1"].T + params["b1"], 0)
