@@ -10,10 +10,10 @@ the 50,000 training images drawn anew, and the same images with their true label
 
 Adam with a cosine schedule, no regularisation: 160 epochs, and with the quadratic loss two times 80 more, each with the
 rate at its start again. Accuracy on the training set is that of the last epoch, as it was trained on; `epochs_to_99` in
-the result file says how long fitting takes, `active_units` how many hidden units are active on an image. What stops the
-fitting is the rate: at 0.001 the quadratic loss drives units off, half of the images have 82 active units of 4,096 or
-fewer, some have none, and an image without any has no gradient and is never learnt. At 0.0003 that does not happen. An
-epoch takes 10 s on a core of an AMD EPYC, all of them two and a half hours.
+the result file says how long fitting takes, `active_units` how many hidden units are active on an image. At a rate of
+0.001 the quadratic loss drives units off: 29 images are not learnt, and on 22 of them 14 units of 4,096 or fewer are
+active, on one none, which then has no gradient in W1, b1 and W2. At 0.0003 no image has fewer than 206. An epoch takes
+10 s on a core of an AMD EPYC, all of them two and a half hours. Ours: 100 % with either loss.
 """
 
 import pathlib
