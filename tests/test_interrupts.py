@@ -47,6 +47,17 @@ def test_work_that_does_not_is_given_up():
         assert time.monotonic() - began < 2 and interrupts.received == "SIGINT"
 
 
+@pytest.mark.parametrize(("before", "heard"), [(signal.SIG_DFL, "SIGHUP"), (signal.SIG_IGN, None)])
+def test_a_closed_terminal_is_heard_unless_nohup_has_asked_not_to(before, heard):
+    previous = signal.signal(signal.SIGHUP, before)
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.during(lambda: 5) == 5 and interrupts.received == heard
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
 def test_work_that_fails_after_a_signal_is_given_up():
     """As when another process of the job has heard it first and left."""
 

@@ -2,6 +2,7 @@
 
 import math
 import signal
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.papers import descent, minima
+from experiments.papers import descent, minima, safran2018
 from twolayer import population
 
 FLAT = descent.Stop(flat=1e-9, settled=-np.inf, cap=30_000)
@@ -93,9 +94,9 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
     ]
     by_name = {row["row"]: row for row in straight}
     assert by_name["k = 3"]["failures"] == by_name["k = 3, n = 4"]["failures"] == 0
-    assert by_name["k = 8"]["inside"] and by_name["k = 8"]["failures"] > 0 and by_name["k = 8"]["published"] == 12.6
-    assert by_name["k = 8"]["published_levels"] == {"0.0215": 126} and list(by_name["k = 8"]["levels"]) == ["0.0215"]
-    assert by_name["k = 8"]["undecided"] == 0 and by_name["k = 3"]["published"] is None
+    assert by_name["k = 8"]["failures"] > 0 and list(by_name["k = 8"]["levels"]) == ["0.0215"]
+    assert by_name["k = 8"]["undecided"] == 0 and by_name["k = 8"]["scaled"] == {"runs": 24}
+    assert by_name["k = 8"]["published"] is None and "inside" not in by_name["k = 8"], "its interval would be wide"
     assert (tmp_path / "straight" / "figures" / "safran2018.png").exists()
 
     command = ("papers.safran2018", *(part for part in SMALL if part != "--quiet"), f"--run_dir={tmp_path / 'halted'}")
@@ -108,6 +109,27 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
         tmp_path / "halted" / "result.json"
     ).exists()
     assert scripts.rows_of_study("safran2018", tmp_path / "halted", SMALL) == straight
+
+
+def cell(failures, levels):
+    return {"failures": failures, "levels": levels, "seconds": 1.0, "device": "d", "commit": "c"}
+
+
+def test_a_cell_is_judged_beside_the_published_one_and_again_with_other_starts(monkeypatch):
+    """Counts of k = 13, for which 730 of 1,000 are published."""
+    monkeypatch.setattr(safran2018, "FLAGS", types.SimpleNamespace(runs=1000, seed=0))
+    levels = minima.PUBLISHED[13, 13]
+    inside = safran2018._row(13, 13, cell(720, {str(level): 1 for level in levels}))
+    assert inside.met and inside.published == 73 and inside.beside["at_new_levels"] == 0
+    outside = safran2018._row(13, 13, cell(653, {"0.5": 653}))
+    assert outside.met is False and outside.beside["at_new_levels"] == 653
+    assert outside.beside["published_at_new_levels"] == 730
+    work = types.SimpleNamespace(cell=lambda name, compute: cell(617, {"0.5": 617}))
+    again = safran2018._again(work, outside)
+    both = again.as_dict()["both"]
+    assert (again.row, again.values, again.met) == ("k = 13, other starts", [61.7], None)
+    assert (both["failures"], both["runs"], both["inside"]) == (1270, 2000, False)
+    assert both["z"] == pytest.approx(minima.compare(1270, 2000, 730, 1000)["z"])
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def interrupt(run_dir, number, epochs=1, arguments=LONG):
     return process.returncode, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_run_continues_to_the_same_bits(tmp_path, uninterrupted, number):
     status, err = interrupt(tmp_path / "run", number)
     assert status == 75
