@@ -2,7 +2,6 @@
 
 import math
 import signal
-import types
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.papers import descent, minima, safran2018
+from experiments.papers import descent, minima
 from twolayer import population
 
 FLAT = descent.Stop(flat=1e-9, settled=-np.inf, cap=30_000)
@@ -109,40 +108,3 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
         tmp_path / "halted" / "result.json"
     ).exists()
     assert scripts.rows_of_study("safran2018", tmp_path / "halted", SMALL) == straight
-
-
-def cell(failures, levels):
-    return {"failures": failures, "levels": levels, "seconds": 1.0, "device": "d", "commit": "c"}
-
-
-def test_a_cell_is_judged_beside_the_published_one_and_again_with_other_starts(monkeypatch):
-    """Counts of k = 13, for which 730 of 1,000 are published."""
-    monkeypatch.setattr(safran2018, "FLAGS", types.SimpleNamespace(runs=1000, seed=0))
-    levels = minima.PUBLISHED[13, 13]
-    inside = safran2018._row(13, 13, cell(720, {str(level): 1 for level in levels}))
-    assert inside.met and inside.published == 73 and inside.beside["at_new_levels"] == 0
-    outside = safran2018._row(13, 13, cell(653, {"0.5": 653}))
-    assert outside.met is False and outside.beside["at_new_levels"] == 653
-    assert outside.beside["published_at_new_levels"] == 730
-    work = types.SimpleNamespace(cell=lambda name, compute: cell(617, {"0.5": 617}))
-    again = safran2018._again(work, outside)
-    both = again.as_dict()["both"]
-    assert (again.row, again.values, again.met) == ("k = 13, other starts", [61.7], None)
-    assert (both["failures"], both["runs"], both["inside"]) == (1270, 2000, False)
-    assert both["z"] == pytest.approx(minima.compare(1270, 2000, 730, 1000)["z"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--ks=1",), ("--ks", "2 to 200")),
-        (("--ks=7,seven",), ("--ks", "seven")),
-        (("--ks=7,7",), ("--ks", "different")),
-        (("--ks=", "--ks_plus_one="), ("--ks_plus_one", "empty")),
-        (("--runs=0",), ("--runs",)),
-        (("--settle=often",), ("--settle",)),
-    ],
-)
-def test_bad_flags_are_refused_in_one_line(arguments, words, tmp_path):
-    scripts.assert_refused(scripts.run("papers.safran2018", *arguments, f"--run_dir={tmp_path / 'run'}"), *words)
-    assert not (tmp_path / "run").exists()
