@@ -37,11 +37,11 @@ class Distortion:
       image_shape: (H, W) of a row of pixels.
       alpha: strength of the elastic field; 0 leaves it out.
       sigma: deviation of its blur in pixels.
-      norm: "unit": for each direction the sum of v^2 over the image is 1, so the root mean square displacement is alpha
-        / sqrt(H W) pixels. "none": v is the blurred numbers; away from the border their deviation is 1 / (sigma sqrt(12
-        pi)), so that of the displacement is alpha times this; it is less where zeros from outside are blurred in, and
-        differs from image to image. Simard et al. write "a norm of 1" for 29 x 29 images: 34 / 29 = 1.17 pixels over
-        the image; most code since leaves it out: at sigma = 4 that is 1.38 pixels in the middle.
+      norm: "unit": for each direction the sum of v^2 over the image is 1, so the root mean square displacement is
+        alpha / sqrt(H W) pixels. "none": v is the blurred numbers; away from the border their deviation is
+        1 / (sigma sqrt(12 pi)), so that of the displacement is alpha times this. It is less where zeros from outside
+        are blurred in, and differs from image to image. Simard et al. write "a norm of 1" for 29 x 29 images, which is
+        34 / 29 = 1.17 pixels over the image; most code since leaves it out, 1.38 pixels in the middle at sigma = 4.
       rotation: radians.
       scaling: of each direction on its own: factors are 1 +- scaling.
       shear: the horizontal shift from one row to the next, in pixels.
