@@ -1,0 +1,1 @@
+"""The derivation debugger: exact arithmetic, rounding bounds, location and causes of errors."""

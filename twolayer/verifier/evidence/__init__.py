@@ -1,0 +1,1 @@
+"""Where a derivation is tested, and its values beside the right ones."""

@@ -1,0 +1,1 @@
+"""Where a wrong derivation goes wrong, and why."""
