@@ -9,7 +9,8 @@ is a row that says so.
 Everyone gets the derivations of experiments/benchmarks/catalogue: the four leaves and nothing else. The others compare
 them with differences of the declared loss at points that are the same for all of them, in three settings; ours chooses
 its own. Each has its default tolerances. SciPy's returns a number only: it accepts if the number is zero to 5 decimals,
-as scikit-learn's tests ask. No other names a cause; PyTorch's names the first leaf that differs, the rest name no place.
+as scikit-learn's tests ask. No other names a cause; PyTorch's names the first leaf that differs, the rest name no
+place.
 """
 
 import sys
