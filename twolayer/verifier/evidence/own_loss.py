@@ -105,7 +105,9 @@ def relation(own: Sequence[dict[str, np.ndarray]], cases: Sequence[where.Point],
 def _candidates(declared: Setting) -> list[Setting]:
     others = (
         Setting(loss, output, declared.reduction, hidden, declared.biases)
-        for hidden, output, loss in itertools.product((declared.hidden, "relu", "sigmoid", "tanh"), (declared.output, *OUTPUTS), LOSSES)
+        for hidden, output, loss in itertools.product(
+            (declared.hidden, "relu", "sigmoid", "tanh"), (declared.output, *OUTPUTS), LOSSES
+        )
     )
     return list(dict.fromkeys((declared, *others)))
 

@@ -171,7 +171,9 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     right, inside, result = right_lines(evidence.setting), _inside(explanation, evidence), []
     for placement in numbers.placements(constants[0][0]):
         places = {
-            step: _where(step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside)
+            step: _where(
+                step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside
+            )
             for step, c in placement.items()
         }
         for chosen in itertools.product(*places.values()):
@@ -276,7 +278,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
     else:
         arrays = _arrays(alternative.explanation, evidence)
         found = None
-        for step in (_first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,)):
+        for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             found = found or (where.place(step, arrays, probe.locals, probe.right) if step in arrays else None)
     if found is None:
         return cause
@@ -288,7 +290,9 @@ def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, 
     from twolayer.verifier.evidence.cases import EQUAL, compare
 
     return tuple(
-        name for name in ("Z1", "O1", "Z2", "O2") if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
+        name
+        for name in ("Z1", "O1", "Z2", "O2")
+        if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
     )
 
 

@@ -146,7 +146,9 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
 
 
-def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping) -> Place | None:
+def between(
+    locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
+) -> Place | None:
     """Where no explanation is known: the first variable that becomes a wrong leaf, and the last right line before it."""
     good = seen(locals_, {name: right[name] for name in NAMED})
     bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})

@@ -79,7 +79,7 @@ class File:
 class NumpyProgram:
     """A function over balls. `floats()` is the same function as it stands, on NumPy's own arrays."""
 
-    def __init__(self, function: Callable, source: Source | None, name: str, as_it_stands: Callable[[], Callable]):
+    def __init__(self, function: Callable, source: Source | None, name: str, as_it_stands: Callable | None = None):
         self.function, self._source, self.name, self.floats = function, source, name, as_it_stands
         self.filename = None if source is None else source.filename
         self.source = None if source is None else source.text
@@ -115,6 +115,10 @@ class NumpyProgram:
         """The numbers in the code that the function needs, without 0, 1, -1 and indices."""
         return () if self._source is None else self._source.literals({self.name})
 
+    def thresholds(self) -> tuple[str, ...]:
+        """Comparisons, clips and roundings of the code, with their lines."""
+        return () if self._source is None else self._source.thresholds({self.name})
+
 
 def parameters(function: Callable) -> tuple[str, ...]:
     """The names of a function's positional parameters."""
@@ -128,7 +132,7 @@ def parameters(function: Callable) -> tuple[str, ...]:
 def from_function(function: Callable) -> NumpyProgram:
     """A function object over balls: a copy, and copies of what it calls of its module; the module stays as it is."""
     inner = inspect.unwrap(function.func if isinstance(function, functools.partial) else function)
-    code = getattr(inner, "__code__", None) or getattr(getattr(type(inner), "__call__", None), "__code__", None)
+    code = getattr(inner, "__code__", None) or getattr(getattr(inner, "__call__", None), "__code__", None)  # noqa: B004 - its code
     if code is None:
         raise Refused(f"{function!r} is no function written in Python")
     text = "".join(linecache.getlines(code.co_filename))
@@ -145,6 +149,14 @@ class Copies:
     def __init__(self) -> None:
         self.made: dict[int, Any] = {}
         self.kept: list = []  # what was copied stays alive, so that an identity means one object
+        self.modules: set[str] = set()  # the libraries that were met
+
+    @staticmethod
+    def reaches(function: Callable, library: str) -> bool:
+        """Whether a function, or what it calls of its module, uses a library."""
+        copies = Copies()
+        copies.of(function)
+        return library in copies.modules
 
     def of(self, value: Any) -> Any:
         """The copy of a value; the value itself where nothing in it needs one."""
@@ -157,6 +169,7 @@ class Copies:
     def _copied(self, value: Any) -> Any:
         stand_in = _stand_in_for(value)
         if stand_in is not None:
+            self.modules.add((getattr(value, "__module__", None) or getattr(value, "__name__", "")).split(".")[0])
             return stand_in
         if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
             return self._function(value)
@@ -273,7 +286,7 @@ def real_builtins(folder: pathlib.Path) -> dict:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of a structure with `leaf` applied to its arrays and numbers: dicts, lists, tuples, objects' attributes."""
+    """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
     if (
         isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
         or value is None
