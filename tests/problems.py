@@ -31,7 +31,8 @@ class Problem(NamedTuple):
 # Activations of the hidden layer and of the output: each stands in both, and not beside itself alone.
 FIRST = ("relu", "sigmoid", "identity")
 OTHERS = tuple(name for name in ACTIVATIONS if name not in FIRST)
-LAYERS = (*itertools.product(("relu", "sigmoid"), FIRST), ("identity", "tanh"), *zip(OTHERS, (*OTHERS[1:], "relu")))
+PAIRED = tuple(zip(OTHERS, (*OTHERS[1:], "relu"), strict=True))
+LAYERS = (*itertools.product(("relu", "sigmoid"), FIRST), ("identity", "tanh"), *PAIRED)
 
 # With this seed each unit of both layers is on for some of the seven examples and off for others.
 SEED = 124
