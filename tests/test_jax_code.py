@@ -11,7 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.scipy import special
 
 from twolayer.verifier.numbers.balls import BITS, Undecided, balls, floats, precision
-from twolayer.verifier.programs.interface import NotJudged, RaisedInside, Refused
+from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
 from twolayer.verifier.programs.jax_code import JaxProgram, NotTraceable
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -203,8 +203,9 @@ def test_an_unknown_operation_is_named_with_its_line():
     def f(a):
         return jnp.linalg.eigh(a)
 
-    with pytest.raises(NotJudged, match=r"^eigh at test_jax_code.py:\d+$"), precision(BITS):
+    with pytest.raises(NotJudged, match=r"^eigh at test_jax_code.py:\d+$") as error, precision(BITS):
         JaxProgram(f).run(exactly(np.eye(2)))
+    assert error.value.operation == "eigh" and error.value.line == f.__code__.co_firstlineno + 1
 
 
 def test_numbers_too_close_to_compare_are_undecided():
@@ -260,6 +261,34 @@ def test_results_keep_their_structure_and_a_shape_is_traced_once():
     assert result["n"] == 2 and result["none"] is None and traces == [(3,)]
     assert (3 * result["third"]).item().v.contains(1)  # 1 / 3 is a third, not a float
     assert 1 / 3 in program.literals() and 1.0 not in program.literals()
+
+
+class _Weights:
+    """Parameters with names, and no tree that JAX knows."""
+
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+
+    def _asdict(self):
+        return vars(self)
+
+
+def test_objects_with_fields_are_arguments_that_can_be_differentiated():
+    def f(weights, x):
+        return jax.grad(lambda weights: (weights.W * x + weights.b).sum())(weights)
+
+    with precision(BITS):
+        result = (
+            JaxProgram(f).run(_Weights(exactly(np.ones(2)), exactly(np.zeros(2))), exactly(np.array([3.0, 4.0]))).result
+        )
+    assert floats(result.W).tolist() == [3, 4] and floats(result.b).tolist() == [1, 1]
+
+
+def test_what_acts_at_some_sizes_only_is_named():
+    program = JaxProgram(lambda a: jnp.where(a > 0.5, jax.nn.softmax(a), jnp.maximum(a, 0)) + jnp.clip(a, -2, 2))
+    program.trace(exactly(np.ones(3)))
+    names = {name.split(" at test_jax_code.py:")[0] for name in program.thresholds()}
+    assert names == {"gt", "clip"}
 
 
 def test_casts_to_smaller_types_are_said():

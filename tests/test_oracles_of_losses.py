@@ -124,6 +124,13 @@ def test_a_direction_at_once_is_the_gradient_times_it():
         same(balls(along), sum((g * u).sum() for g, u in zip(closed(*arguments), direction, strict=True)))
 
 
+def test_one_argument_may_come_alone():
+    with precision(BITS):
+        a, u = point()
+        same(balls(central(lambda a: (a**2).sum(), a, u)), 2 * (a * u).sum())
+        same(gradient_by_differences(lambda a: (a**2).sum(), a)[0], 2 * a)
+
+
 def test_what_a_number_does_not_depend_on_has_derivative_zero():
     with precision(BITS):
         (a,) = variables = [recorded(point()[0])]

@@ -16,14 +16,19 @@ STEP = 300  # h = 2^-300
 REMAINDER = 400  # the third derivative is trusted to be below 2^200, so that the remainder is below 2^-400
 
 
-def central(loss: Callable[..., Any], arguments: Sequence[np.ndarray], direction: Sequence[np.ndarray]) -> Ball:
+Arrays = np.ndarray | Sequence[np.ndarray]
+
+
+def central(loss: Callable[..., Any], arguments: Arrays, direction: Arrays) -> Ball:
     """The derivative of a loss along a direction.
 
     Args:
       loss: a function of the arguments that returns one number.
-      arguments: object arrays of Ball, whose midpoints are the point; a radius would be all that is left of it.
+      arguments: object arrays of Ball, or the only one; their midpoints are the point.
       direction: one array for each argument, of its shape; zeros where it stays.
     """
+    if isinstance(arguments, np.ndarray):
+        arguments, direction = [arguments], [direction]
     with precision(DIFFERENCE_BITS), literals_at_midpoints():
         h = flint.arb(2) ** -STEP
         point, along = [_midpoints(a) for a in arguments], [balls(u) for u in direction]
@@ -36,7 +41,7 @@ def central(loss: Callable[..., Any], arguments: Sequence[np.ndarray], direction
 
 
 def gradient_by_differences(
-    loss: Callable[..., Any], arguments: Sequence[np.ndarray], by: Sequence[int] | None = None
+    loss: Callable[..., Any], arguments: Arrays, by: Sequence[int] | None = None
 ) -> list[np.ndarray]:
     """The gradient, entry by entry.
 
@@ -44,6 +49,8 @@ def gradient_by_differences(
       loss, arguments: as of `central`.
       by: which arguments; all of them unless given.
     """
+    if isinstance(arguments, np.ndarray):
+        arguments = [arguments]
     wanted = range(len(arguments)) if by is None else by
     return [balls(list(_entries(loss, arguments, k))).reshape(np.shape(arguments[k])) for k in wanted]
 

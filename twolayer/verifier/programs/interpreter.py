@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from twolayer.verifier.programs.interface import NotJudged
+from twolayer.verifier.programs import NotJudged
 
 _PACKAGE = str(pathlib.Path(__file__).parents[2]) + "/"
 Path = tuple[int, ...]
@@ -44,7 +44,7 @@ class System:
 
     def unknown(self, call: "Call", *inputs: Value) -> Value:
         """An operation for which there is no rule."""
-        raise NotJudged(call.where())
+        raise call.not_judged()
 
     def enter(self, call: "Call") -> None:
         """Told of each operation before it runs."""
@@ -69,11 +69,19 @@ class Call:
 
     def where(self) -> str:
         """The operation, and the line in the user's file from which it, or the call around it, comes."""
+        place = self._place()
+        return f"{_name(self.eqn)} at {place}" if place else _name(self.eqn)
+
+    def not_judged(self) -> NotJudged:
+        """What to raise where the operation has no meaning here."""
+        place = self._place()
+        return NotJudged(_name(self.eqn), place or "", int(place.rsplit(":", 1)[1]) if place else None)
+
+    def _place(self) -> str | None:
         call: Call | None = self
         while call is not None and line(call.eqn) is None:
             call = call.outer
-        name = _name(self.eqn)
-        return name if call is None else f"{name} at {line(call.eqn)}"
+        return line(call.eqn) if call is not None else None
 
 
 def interpret(closed: ClosedJaxpr, system: System, *arguments: Value, visit: Visit | None = None) -> list:

@@ -14,8 +14,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verifier.numbers.balls import Ball, balls, raw
-from twolayer.verifier.programs.interface import Local, RaisedInside, Refused, Run
-from twolayer.verifier.programs.interpreter import interpret, is_float
+from twolayer.verifier.programs import Local, RaisedInside, Refused, Run
+from twolayer.verifier.programs.interpreter import interpret, is_float, where
 from twolayer.verifier.programs.reals import Reals
 from twolayer.verifier.programs.watching import Setting, Watcher, statement
 
@@ -42,7 +42,7 @@ class Traced(NamedTuple):
 
 
 class JaxProgram:
-    """A JAX function that runs on balls; see interface.Program.
+    """A JAX function that runs on balls; see programs.Program.
 
     Attributes:
       said: what in the program means nothing over the reals, such as a conversion to a smaller type, with its line.
@@ -83,6 +83,11 @@ class JaxProgram:
             found.update(dict.fromkeys(literals(traced.jaxpr)))
         return tuple(found)
 
+    def thresholds(self) -> tuple[str, ...]:
+        """What may act at some sizes of numbers only, in what was traced so far: "gt at homework.py:12"."""
+        traces = self._known.values()
+        return tuple(dict.fromkeys(name for traced in traces for name in thresholds(traced.jaxpr)))
+
     def trace(self, *arguments: Any, watch: bool = False) -> Traced:
         """The function as a jaxpr, for arguments of these shapes.
 
@@ -91,6 +96,8 @@ class JaxProgram:
           NotTraceable: it uses NumPy or Python numbers where they need numbers.
           Refused: it has side effects, or returns what is no number.
         """
+        for one in arguments:
+            _make_tree(one)
         leaves, structure = jax.tree.flatten(arguments)
         key = (structure, tuple(map(_kind, leaves)), watch)
         if key not in self._known:
@@ -199,6 +206,22 @@ def literals(jaxpr: ClosedJaxpr | Jaxpr) -> list[float]:
     return [number for number in numbers if np.isfinite(number) and number not in (0, 1, -1)]
 
 
+THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
+ROUNDINGS = ("round", "floor", "ceil")
+
+
+def thresholds(jaxpr: ClosedJaxpr | Jaxpr) -> list[str]:
+    """The comparisons with a number other than 0, clips and roundings of a program, with their lines."""
+    found = []
+    for eqn in operations(jaxpr):
+        scalars = [a.val for a in eqn.invars if isinstance(a, Literal) and is_float(a.aval) and np.ndim(a.val) == 0]
+        compared = any(np.isfinite(number) and number != 0 for number in map(float, scalars))  # a softmax has -inf
+        clips = eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round")
+        if clips or eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and compared):
+            found.append(where(eqn))
+    return found
+
+
 def _written_out(jaxpr: ClosedJaxpr | Jaxpr) -> int:
     """How many operations there are when each loop is written out."""
     count = 0
@@ -225,6 +248,17 @@ def _filename(function: Callable) -> str | None:
 
 def _name(function: Callable) -> str:
     return getattr(function, "__name__", type(function).__name__)
+
+
+def _make_tree(argument: Any) -> None:
+    """Tell JAX what an object with fields consists of, such as parameters that have names."""
+    kind = type(argument)
+    if hasattr(argument, "_asdict") and jax.tree_util.all_leaves([argument]):
+        jax.tree_util.register_pytree_with_keys(
+            kind,
+            lambda one: ([(jax.tree_util.GetAttrKey(k), v) for k, v in one._asdict().items()], tuple(one._asdict())),
+            lambda names, parts: kind(**dict(zip(names, parts, strict=True))),
+        )
 
 
 def _is_data(leaf: Any) -> bool:
