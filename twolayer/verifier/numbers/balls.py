@@ -188,17 +188,29 @@ def whole(value: Any) -> int:
 _ARRAYS = (np.ndarray, list, tuple)
 
 
+def _zero_d(a: Ball) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = a
+    return array
+
+
 def _binary(name: str, op: Callable, slopes: Callable) -> None:
+    op_of_arrays = getattr(operator, name)
+
     def result(a: Any, b: Any) -> Ball:
         cls = type(a) if isinstance(a, Ball) and type(a) is not Ball else type(b) if isinstance(b, Ball) else type(a)
         u, v = arb(a), arb(b)
         return cls.made(op(u, v), (a, b), lambda: slopes(u, v))
 
     def forward(a: Ball, b: Any) -> Any:
-        return NotImplemented if isinstance(b, _ARRAYS) and np.ndim(b) else _attempt(result, a, b)
+        if isinstance(b, _ARRAYS) and np.ndim(b):
+            return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, a, b)
 
     def backward(a: Ball, b: Any) -> Any:
-        return NotImplemented if isinstance(b, _ARRAYS) and np.ndim(b) else _attempt(result, b, a)
+        if isinstance(b, _ARRAYS) and np.ndim(b):  # NumPy leaves the operation to us, and is given it back
+            return op_of_arrays(b, _zero_d(a)) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, b, a)
 
     setattr(Ball, f"__{name}__", forward)
     setattr(Ball, f"__r{name}__", backward)
@@ -279,7 +291,7 @@ for _name, (_function, _slope) in UNARY.items():
 def _comparison(name: str, holds: Callable, fails: Callable, of_equals: bool) -> None:
     def compare(a: Ball, b: Any) -> Any:
         if isinstance(b, _ARRAYS) and np.ndim(b):
-            return NotImplemented
+            return getattr(operator, name)(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         try:
             u, v = a.v, arb(b)
         except TypeError:
