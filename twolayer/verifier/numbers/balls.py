@@ -47,7 +47,7 @@ def arb(value: Any) -> flint.arb:
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return flint.arb(int(value))
     if isinstance(value, (float, np.floating)):
-        return _literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
+        return literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
     if isinstance(value, Fraction):
         return flint.arb(value.numerator) / value.denominator
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -55,14 +55,29 @@ def arb(value: Any) -> flint.arb:
     raise TypeError(f"a {type(value).__name__} is no real number")
 
 
-def _literal(number: float, dtype: str) -> flint.arb:
+def literal(number: float, dtype: str = "float64") -> flint.arb:
+    """What a float literal means: a fraction, or a ball where it is a rounded number."""
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)
     if radius:
         rounded.add(number)
     value = flint.arb(fraction.numerator) / fraction.denominator
-    return value if not radius else flint.arb(value, float(radius))
+    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
+
+
+_at_midpoints = False
+
+
+@contextlib.contextmanager
+def literals_at_midpoints() -> Iterator[None]:
+    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
+    global _at_midpoints
+    before, _at_midpoints = _at_midpoints, True
+    try:
+        yield
+    finally:
+        _at_midpoints = before
 
 
 class Ball:
