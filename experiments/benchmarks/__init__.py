@@ -1,0 +1,1 @@
+"""Measurements of this project, and the tables of its pages that show them."""
