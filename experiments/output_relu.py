@@ -27,9 +27,9 @@ import pathlib
 
 from absl import flags
 
-from experiments import cli
-from experiments import flags as training_flags
-from experiments.files import writable
+from experiments.runtime import cli
+from experiments.runtime import flags as training_flags
+from experiments.runtime.files import writable
 
 FLAGS = flags.FLAGS
 IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
@@ -49,7 +49,7 @@ FLAGS.set_default("epochs", 10)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import supervision
+    from experiments.runtime import supervision
 
     return supervision.supervised(_study, training_flags.values())
 
@@ -70,8 +70,8 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments import processes, runs, supervision
-    from experiments.sweeps import axes, jobs, session
+    from experiments.runtime import processes, runs, supervision
+    from experiments.runtime.sweeps import axes, jobs, session
     from twolayer.optimizers import OPTIMIZERS
 
     own = OPTIMIZERS[FLAGS.optimizer].learning_rate
@@ -93,8 +93,8 @@ def _study() -> int:
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments import files
-    from experiments.sweeps import figures, lost, tables
+    from experiments.runtime import files
+    from experiments.runtime.sweeps import figures, lost, tables
 
     _, networks = tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))

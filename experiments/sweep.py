@@ -25,10 +25,10 @@ import time
 
 from absl import flags
 
-from experiments import cli
-from experiments import flags as training_flags
-from experiments.files import write_json
-from experiments.sweeps import axes
+from experiments.runtime import cli
+from experiments.runtime import flags as training_flags
+from experiments.runtime.files import write_json
+from experiments.runtime.sweeps import axes
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
@@ -45,14 +45,14 @@ PLACES = (*training_flags.PLACES, "together")
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import supervision
+    from experiments.runtime import supervision
 
     return supervision.supervised(_sweep, training_flags.values())
 
 
 def _sweep() -> int:
     """Flags to a directory of tables; returns the exit status."""
-    from experiments import runs, supervision
+    from experiments.runtime import runs, supervision
 
     alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
@@ -74,8 +74,8 @@ def _sweep() -> int:
         print(f"{run.path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
-    from experiments import processes
-    from experiments.sweeps import jobs, session
+    from experiments.runtime import processes
+    from experiments.runtime.sweeps import jobs, session
 
     plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
     run.check_data(plan.data.sha256)
@@ -93,8 +93,8 @@ def _sweep() -> int:
 
 def _outlook(plan) -> str:
     """What the sweep would take: a paragraph for each program, of which the memory is that of one part."""
-    from experiments.dry_run import describe
-    from experiments.sweeps import jobs, session
+    from experiments.runtime.dry_run import describe
+    from experiments.runtime.sweeps import jobs, session
 
     paragraphs, programs = [], session.Programs(FLAGS.share)
     for _, same in itertools.groupby(plan.parts, key=lambda part: part.group):
@@ -110,7 +110,7 @@ def _outlook(plan) -> str:
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
-    from experiments.sweeps import tables
+    from experiments.runtime.sweeps import tables
 
     names = [axis.name for axis in swept]
     epochs, networks = tables.join(run, parts)
@@ -120,7 +120,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
     facts = {"engine": "; ".join(engines), "compilations": compilations, "seconds": seconds}
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
-        from experiments.sweeps import figures
+        from experiments.runtime.sweeps import figures
 
         if len(epochs):  # an epoch has been finished
             figures.curves(run.figures / "curves.png", epochs, names)

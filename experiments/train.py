@@ -15,8 +15,8 @@ import time
 
 from absl import flags
 
-from experiments import cli
-from experiments import flags as training_flags
+from experiments.runtime import cli
+from experiments.runtime import flags as training_flags
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
@@ -25,7 +25,7 @@ flags.adopt_module_key_flags(training_flags)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments import supervision
+    from experiments.runtime import supervision
 
     values = training_flags.values()
     return supervision.supervised(lambda: _train(values), values)
@@ -34,7 +34,7 @@ def main() -> int:
 def _train(values: dict[str, object]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments import parameters, runs, supervision
+    from experiments.runtime import parameters, runs, supervision
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
@@ -50,7 +50,7 @@ def _train(values: dict[str, object]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments import caches, dry_run, jobs, processes, session
+    from experiments.runtime import caches, dry_run, jobs, processes, session
 
     caches.use(FLAGS.compile_cache)
     job = jobs.prepare(values)
@@ -64,7 +64,7 @@ def _train(values: dict[str, object]) -> int:
 
 def _carry_out(job, run, first: bool) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
-    from experiments import outcome, processes, session, sinks
+    from experiments.runtime import outcome, processes, session, sinks
 
     sinks.check(FLAGS.tensorboard)
     processes.first_does(run.create)

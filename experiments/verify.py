@@ -36,7 +36,7 @@ import dataclasses
 
 from absl import flags
 
-from experiments import cli
+from experiments.runtime import cli
 from experiments.verification import command
 
 FLAGS = flags.FLAGS

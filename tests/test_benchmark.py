@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds, table
+from experiments.benchmarks.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds, table
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 STUBS = """
 import os, time
 import numpy as np
-from experiments.peers.problem import backward
+from experiments.benchmarks.peers.problem import backward
 
 class Right:
     factor = 1
@@ -75,7 +75,7 @@ class Chatters(Right):
 """
 
 
-run = functools.partial(scripts.run, "benchmark")
+run = functools.partial(scripts.run, "benchmarks.speed")
 
 
 @pytest.fixture(scope="module")

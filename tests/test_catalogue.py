@@ -10,7 +10,7 @@ import numpy as np
 import oracles
 import pytest
 
-from experiments.catalogue import (
+from experiments.benchmarks.catalogue import (
     EQUIVALENT,
     MISTAKES,
     RIGHT,
@@ -26,7 +26,7 @@ from experiments.catalogue import (
     right_programs,
     source,
 )
-from experiments.catalogue.base import LAYOUTS, LEAVES, LOSSES, OUTPUTS, REDUCTIONS, STEPS
+from experiments.benchmarks.catalogue.base import LAYOUTS, LEAVES, LOSSES, OUTPUTS, REDUCTIONS, STEPS
 from twolayer.network import Params
 
 DISTINCT, SQUARE = {"m": 7, "d": 5, "K": 6, "C": 3}, {"m": 4, "d": 4, "K": 4, "C": 4}

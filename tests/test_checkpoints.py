@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tolerances import assert_identical
 
-from experiments import checkpoints
-from experiments.cli import BadInput
+from experiments.runtime import checkpoints
+from experiments.runtime.cli import BadInput
 from twolayer.network import Params
 
 RNG = np.random.default_rng(0)

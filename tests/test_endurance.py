@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.cli import BadInput
-from experiments.faults import damage, kills, pairs
-from experiments.parameters import load_params
-from experiments.runs import Run
+from experiments.benchmarks.faults import damage, kills, pairs
+from experiments.runtime.cli import BadInput
+from experiments.runtime.parameters import load_params
+from experiments.runtime.runs import Run
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")
 
@@ -27,7 +27,7 @@ def place(tmp_path_factory):
 def test_nothing_is_lost_and_the_file_says_so(tmp_path):
     file = tmp_path / "endurance.json"
     small = ("--hidden=16", "--kills=2", "--terms=1", "--damages=12", "--epochs=200", "--nopairs", "--quiet")
-    status, out, err = scripts.run("endurance", *small, f"--json={file}")
+    status, out, err = scripts.run("benchmarks.endurance", *small, f"--json={file}")
     assert (status, err) == (0, ""), err
     result = json.loads(file.read_text())
     assert result["nothing_lost"] and all(run["equal"] for run in result["runs"])

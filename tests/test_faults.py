@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 import scripts
 
-from experiments import checkpoints, runs
-from experiments.cli import BadInput
-from experiments.files import UNFINISHED
-from experiments.parameters import load_params
+from experiments.runtime import checkpoints, runs
+from experiments.runtime.cli import BadInput
+from experiments.runtime.files import UNFINISHED
+from experiments.runtime.parameters import load_params
 
 train, sweep = (functools.partial(scripts.run, script) for script in ("train", "sweep"))
 RUN = ("--hidden=32", "--epochs=60", "--checkpoint_every=20", "--nofigures", "--quiet")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tolerances import assert_close
 
-from experiments.jobs import may_skip_idle
+from experiments.runtime.jobs import may_skip_idle
 from twolayer import network
 from twolayer.distortions import Distortion
 from twolayer.idle import LANES, live_inputs, narrow, widen

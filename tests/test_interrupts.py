@@ -11,7 +11,7 @@ import time
 import pytest
 from scripts import ROOT, run, start
 
-from experiments.cli import Interrupts
+from experiments.runtime.cli import Interrupts
 
 # Two epochs of several seconds.
 SLOW = (
@@ -83,7 +83,7 @@ def test_two_signals_at_once_are_one_and_afterwards_all_is_as_before():
 def script(main, **options):
     """A script whose `main` is this expression, with Python's Ctrl-C: a job in the background has it ignored."""
     program = "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += f"from experiments import cli; cli.run(lambda: {main})"
+    program += f"from experiments.runtime import cli; cli.run(lambda: {main})"
     return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
 
 

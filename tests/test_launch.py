@@ -19,7 +19,7 @@ import pytest
 import yaml
 from scripts import OWN, ROOT, run
 
-from experiments import cli, flags
+from experiments.runtime import cli, flags
 
 LAUNCH = ROOT / "experiments" / "launch"
 KINDS = {"sweep": "sweep", "wide": "train"}  # launch script: experiment script

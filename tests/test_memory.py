@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import memory, session
-from experiments.cli import BadInput
+from experiments.runtime import memory, session
+from experiments.runtime.cli import BadInput
 from twolayer import devices
 
 

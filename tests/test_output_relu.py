@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import scripts
 
-from experiments.sweeps import lost
+from experiments.runtime.sweeps import lost
 
 
 def test_cells_count_the_networks_that_lost_something():

@@ -31,7 +31,7 @@ def test_every_module_has_its_place_among_the_arrows():
 
 
 def test_the_readme_tables_come_from_the_committed_results():
-    done = run(sys.executable, "-m", "experiments.readme", "--check")
+    done = run(sys.executable, "-m", "experiments.benchmarks.readme", "--check")
     assert done.returncode == 0, done.stderr
 
 
@@ -40,7 +40,8 @@ def test_an_outdated_readme_is_noticed(tmp_path):
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     page = tmp_path / "README.md"
     page.write_text((ROOT / "README.md").read_text())
-    code = "import pathlib, sys; from experiments import cli, readme; readme.ROOT = pathlib.Path(sys.argv.pop(1)); "
+    code = "import pathlib, sys; from experiments.benchmarks import readme; from experiments.runtime import cli; "
+    code += "readme.ROOT = pathlib.Path(sys.argv.pop(1)); "
     check = (sys.executable, "-c", code + "cli.run(readme.main)", str(tmp_path), "--check")
     assert run(*check).returncode == 0
     page.write_text(page.read_text().replace("| test accuracy 0.9", "| test accuracy 0.8", 1))
@@ -75,7 +76,7 @@ class Watch:
 
 asked = []
 sys.meta_path.insert(0, Watch())
-import twolayer.training, experiments.outcome, experiments.figures, tensorflow_datasets
+import twolayer.training, experiments.runtime.outcome, experiments.runtime.figures, tensorflow_datasets
 sys.exit(f"{asked} were asked for" if asked else 0)
 """
     done = run(sys.executable, "-c", code)

@@ -11,10 +11,10 @@ import time
 import pytest
 import scripts
 
-from experiments.cli import BadInput
 from experiments.papers import child, listing, origin, results, tables
 from experiments.papers.origin import Origin
 from experiments.papers.rows import Row, text
+from experiments.runtime.cli import BadInput
 
 needs_mnist = pytest.mark.skipif(
     "TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives"

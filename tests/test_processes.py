@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from scripts import assert_refused, read, run, start, without_seconds
 
-from experiments import processes, supervision
-from experiments.cli import BadInput
-from experiments.locks import LOCK
+from experiments.runtime import processes, supervision
+from experiments.runtime.cli import BadInput
+from experiments.runtime.locks import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
 LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")

@@ -13,9 +13,9 @@ import pytest
 import scripts
 from scripts import assert_refused, read, read_metrics, without_seconds
 
-from experiments.cli import BadInput
-from experiments.locks import LOCK
-from experiments.runs import Run, find_run
+from experiments.runtime.cli import BadInput
+from experiments.runtime.locks import LOCK
+from experiments.runtime.runs import Run, find_run
 
 start, train = (functools.partial(f, "train") for f in (scripts.start, scripts.run))
 

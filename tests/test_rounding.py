@@ -325,7 +325,7 @@ def test_small_types_are_rounded_twice():
 def test_the_script_that_measures_the_bounds_counts_what_it_compared(tmp_path):
     path = tmp_path / "bounds.json"
     small = ("--sizes=7,6,3,5", "--problems=2", "--drawn=1", "--entries=1000", "--precisions=float32,bfloat16")
-    _, out, err = scripts.run("verify_bounds", *small, f"--json={path}")
+    _, out, err = scripts.run("benchmarks.verify_bounds", *small, f"--json={path}")
     result = json.loads(path.read_text())
     assert result["entries"] >= 1000 and result["violations"] == 0, err
     assert {row["step"] for row in result["rows"]} >= {"Z1", "dO2", "dW1", "db2"} and "bound/entry" in out

@@ -5,7 +5,7 @@ import json
 import pytest
 from scripts import assert_refused, run
 
-from experiments import costs
+from experiments.benchmarks import costs
 
 QUICK = ("--examples=256", "--rounds=2", "--widths=8,16", "--networks=1,4,64", "--stacked_widths=8", "--quiet")
 
@@ -13,7 +13,7 @@ QUICK = ("--examples=256", "--rounds=2", "--widths=8,16", "--networks=1,4,64", "
 def test_every_case_is_measured_and_written(tmp_path):
     out = tmp_path / "scaling.json"
     flags = (*QUICK, "--split_width=16", "--most_units=64", "--meshes=hidden=2,data=2,data=2/hidden=2", f"--json={out}")
-    status, printed, err = run("scaling", *flags, JAX_NUM_CPU_DEVICES="4")
+    status, printed, err = run("benchmarks.scaling", *flags, JAX_NUM_CPU_DEVICES="4")
     assert status == 0, err
     rows = json.loads(out.read_text())["rows"]
     found = [(row["kind"], row["hidden"], row["networks"], row["mesh"]) for row in rows]
@@ -43,4 +43,4 @@ def test_operations_and_bytes_are_those_of_the_formula():
     ],
 )
 def test_bad_input_is_refused(flags, said, tmp_path):
-    assert_refused(run("scaling", *QUICK, "--split_width=16", *flags), said)
+    assert_refused(run("benchmarks.scaling", *QUICK, "--split_width=16", *flags), said)

@@ -17,9 +17,9 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.cli import BadInput
-from experiments.runs import Run
-from experiments.sweeps import axes, figures, jobs, tables
+from experiments.runtime.cli import BadInput
+from experiments.runtime.runs import Run
+from experiments.runtime.sweeps import axes, figures, jobs, tables
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
 train = functools.partial(scripts.run, "train")
@@ -270,8 +270,9 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
 
 IN_PARTS = """
 import os, signal, sys
-from experiments import cli, sweep
-from experiments.sweeps import session
+from experiments.runtime import cli
+from experiments import sweep
+from experiments.runtime.sweeps import session
 session.CHECKPOINT_SECONDS = 0.0  # one after each segment
 save, resumed, saved, kill = session.save, session._resumed, [], "kill" in sys.argv
 def kill_after_five(run, name, *others):

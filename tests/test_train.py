@@ -12,8 +12,8 @@ import pytest
 import scripts
 from scripts import assert_refused, read, without_seconds
 
-from experiments import flags
-from experiments.locks import LOCK
+from experiments.runtime import flags
+from experiments.runtime.locks import LOCK
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 from twolayer.datasets import mnist_family
 
@@ -366,7 +366,7 @@ def test_help_teaches_and_imports_nothing_heavy():
 
 def test_a_cached_data_set_needs_no_heavy_library(tmp_path):
     code = (
-        "import sys; from experiments import jobs, session, outcome\n"
+        "import sys; from experiments.runtime import jobs, session, outcome\n"
         "heavy = {'tensorflow_datasets', 'sklearn', 'matplotlib', 'orbax', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -384,7 +384,7 @@ def test_the_flags_offer_what_the_library_has():
     assert flags.OPTIMIZERS == list(optimizers.OPTIMIZERS)
     assert flags.SCHEDULES == list(optimizers.SCHEDULES)
     assert flags.NORMS == list(distortions.NORMS)
-    from experiments import jobs
+    from experiments.runtime import jobs
 
     assert (
         flags.PRECISIONS

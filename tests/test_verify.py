@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from handmade import WRONG, derivation
 
-from experiments.catalogue import RIGHT
+from experiments.benchmarks.catalogue import RIGHT
 from twolayer.network import Params
 from twolayer.verification import Verdict, verify
 from twolayer.verification.draws import ONE_OUTPUT, PRIME_SIZES

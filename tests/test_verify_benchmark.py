@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments import verify_benchmark
-from experiments.checkers import (
+from experiments.benchmarks import verify_benchmark
+from experiments.benchmarks.checkers import (
     ACCEPTED,
     BENCH,
     CHECKERS,
@@ -29,8 +29,8 @@ from experiments.checkers import (
     table,
     trials,
 )
-from experiments.checkers.facts import facts
-from experiments.checkers.trials import NOT_TRIED, RAISED, TIMED_OUT, Trial
+from experiments.benchmarks.checkers.facts import facts
+from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, TIMED_OUT, Trial
 from twolayer.gradients import autodiff
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -138,7 +138,7 @@ def test_the_loss_of_the_differences_is_the_declared_one(float64, loss, output, 
     if importlib.util.find_spec("torch"):
         import torch
 
-        from experiments.checkers import torch_grads
+        from experiments.benchmarks.checkers import torch_grads
 
         tensors = [torch.tensor(a) for a in (*point.params, point.x, point.y)]
         torchs = torch_grads._loss(derivation, tensors[:4], *tensors[4:])
@@ -195,7 +195,7 @@ def test_a_missing_library_is_a_row_that_says_so(monkeypatch):
 
 def test_a_broken_import_of_our_own_is_not_called_missing():
     with pytest.raises(ModuleNotFoundError):
-        trials.load(Checker("experiments.checkers.no_such_file:check", "", ""), BENCH)
+        trials.load(Checker("experiments.benchmarks.checkers.no_such_file:check", "", ""), BENCH)
 
 
 def test_a_row_counts_kills_alarms_places_and_names():
@@ -257,7 +257,7 @@ def test_each_mistake_is_taken_once_and_settings_take_turns():
     assert [both.index(entry) for entry in choice.one_of_each(both)] == [0, 3, 4]
 
 
-run = functools.partial(scripts.run, "verify_benchmark")
+run = functools.partial(scripts.run, "benchmarks.verify_benchmark")
 
 
 def test_a_small_run_writes_what_it_prints(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.cli import BadInput
+from experiments.runtime.cli import BadInput
 from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options

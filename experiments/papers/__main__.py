@@ -6,7 +6,7 @@
 
 --all runs what has rows that were not measured yet, the short ones first, and stops in time; the same command goes on
 from there. What was begun of a cell is lost then, so a budget should be longer than the longest, some ten minutes.
-Results go to docs/results/<name>.json, unless --results says otherwise; `python -m experiments.readme` makes
+Results go to docs/results/<name>.json, unless --results says otherwise; `python -m experiments.benchmarks.readme` makes
 docs/results.md of them. What is unfinished lies in --runs.
 Exit status: 0 done, 1 bad input, 75 the budget was used up or a signal came, and everything is saved.
 """
@@ -17,8 +17,8 @@ import time
 
 from absl import flags
 
-from experiments import cli
 from experiments.papers import child, listing
+from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")

@@ -4,7 +4,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 
-from experiments.cli import INTERRUPTED
+from experiments.runtime.cli import INTERRUPTED
 
 # Seconds between two questions whether to stop: less than cli.SAME, so that a terminal's Ctrl-C is one signal.
 LOOK = 0.1

@@ -28,9 +28,9 @@ import statistics
 
 from absl import flags
 
-from experiments import cli
 from experiments.papers import networks, origin, study
 from experiments.papers.rows import Row
+from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from experiments.figures import BLUE, DPI, GREY, PALE, RED, save
 from experiments.papers.rows import Row
+from experiments.runtime.figures import BLUE, DPI, GREY, PALE, RED, save
 
 
 def beside_published(path: Path, rows: Sequence[Row]) -> None:

@@ -4,9 +4,9 @@ import dataclasses
 import pathlib
 import re
 
-from experiments import manifests
-from experiments.cli import BadInput
 from experiments.papers.results import rows_of
+from experiments.runtime import manifests
+from experiments.runtime.cli import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"

@@ -4,9 +4,9 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from experiments.files import read_json
 from experiments.papers import origin
 from experiments.papers.study import Study
+from experiments.runtime.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)

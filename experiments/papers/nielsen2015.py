@@ -32,10 +32,10 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from experiments import cli
 from experiments.papers import origin, study
 from experiments.papers.nielsen_rows import MORE_DATA, SIZES, TARGETS, Recipe, Target
 from experiments.papers.rows import Row
+from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

@@ -4,9 +4,9 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable, Mapping
 
-from experiments import manifests
-from experiments.files import read_json
-from experiments.provenance import processor
+from experiments.runtime import manifests
+from experiments.runtime.files import read_json
+from experiments.runtime.provenance import processor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags
 
-from experiments.cli import BadInput
-from experiments.files import read_json, write_json
 from experiments.papers.rows import Row
-from experiments.provenance import provenance
+from experiments.runtime.cli import BadInput
+from experiments.runtime.files import read_json, write_json
+from experiments.runtime.provenance import provenance
 
 PLACES = ("run_dir", "json", "source_dir", "data_dir", "quiet", "figures")
 

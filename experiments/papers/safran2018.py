@@ -35,9 +35,9 @@ import math
 
 from absl import flags
 
-from experiments import cli
 from experiments.papers import minima, origin, study
 from experiments.papers.rows import Row
+from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from experiments import jobs
+from experiments.runtime import jobs
 from twolayer import datasets, network, sweeps, training
 from twolayer.evaluation import evaluate
 

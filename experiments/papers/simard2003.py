@@ -31,9 +31,9 @@ from collections.abc import Mapping
 import numpy as np
 from absl import flags
 
-from experiments import cli
 from experiments.papers import networks, study
 from experiments.papers.rows import Row
+from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -133,7 +133,7 @@ def _distorted_digits(n: int = 10) -> list[tuple[str, np.ndarray]]:
     import jax
     import jax.numpy as jnp
 
-    from experiments import jobs
+    from experiments.runtime import jobs
     from twolayer import datasets
     from twolayer.distortions import distort, example_keys
 

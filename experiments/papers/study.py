@@ -15,11 +15,11 @@ from concurrent import futures
 
 from absl import flags
 
-from experiments import cli, manifests, runs
-from experiments.files import read_json, writable, write_json
 from experiments.papers import child, origin, results
 from experiments.papers.rows import Row, text
-from experiments.provenance import provenance
+from experiments.runtime import cli, manifests, runs
+from experiments.runtime.files import read_json, writable, write_json
+from experiments.runtime.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Where the work goes [runs/papers/, named after the paper].")

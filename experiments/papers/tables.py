@@ -4,8 +4,8 @@ import pathlib
 import shlex
 from collections.abc import Callable, Mapping
 
+from experiments.benchmarks.tables.pages import markdown
 from experiments.papers.listing import PAPERS, RESULTS, Paper
-from experiments.tables.pages import markdown
 
 HEADER = ("", "published", "ours", "sd", "n", "unit", "wanted", "reached")
 

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from experiments import cli, metrics
 from experiments.papers import networks, origin, study
 from experiments.papers.rows import Row
-from experiments.parameters import load_params
+from experiments.runtime import cli, metrics
+from experiments.runtime.parameters import load_params
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

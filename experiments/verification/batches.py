@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.cli import BadInput, bad_input
+from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, network
 from twolayer.losses import OF_LABELS
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments import cli, files, provenance
+from experiments.runtime import cli, files, provenance
 from experiments.verification import lines, loading, outputs
 from experiments.verification.loading import Derivation
 from experiments.verification.progress import ERASE, Progress

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
 
-from experiments.cli import BadInput
+from experiments.runtime.cli import BadInput
 from experiments.verification import lines
 
 MODULE = "derivation_under_test"  # no library has this name, so none is replaced

@@ -4,7 +4,7 @@ import os
 import pathlib
 import tempfile
 
-from experiments.cli import BadInput
+from experiments.runtime.cli import BadInput
 
 
 def check(flag: str, name: str | None, taken: list[pathlib.Path]) -> pathlib.Path | None:

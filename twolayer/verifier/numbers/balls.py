@@ -19,6 +19,7 @@ import numpy as np
 from twolayer.verifier.numbers.literals import reading
 
 BITS, MORE_BITS, DIFFERENCE_BITS = 256, 512, 1100
+rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
 
@@ -58,6 +59,8 @@ def _literal(number: float, dtype: str) -> flint.arb:
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)
+    if radius:
+        rounded.add(number)
     value = flint.arb(fraction.numerator) / fraction.denominator
     return value if not radius else flint.arb(value, float(radius))
 

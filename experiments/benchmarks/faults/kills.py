@@ -1,0 +1,169 @@
+"""A training run that is killed again and again, beside one that is left alone."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from experiments.runtime import checkpoints, cli, manifests, metrics
+from experiments.runtime.parameters import load_params
+
+ROOT = pathlib.Path(__file__).parents[3]
+SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint
+PHASES = ("starting", "training", "writing a checkpoint", "finishing")
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+
+
+@dataclasses.dataclass
+class Life:
+    """A run from its first start to its end.
+
+    Attributes:
+      starts: of the process.
+      differs: what is not as in the run that was left alone; None while it has not ended.
+    """
+
+    starts: int = 0
+    differs: list[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kill:
+    """One signal: which, how long after the start, how many epochs had been logged, and what it met."""
+
+    signal: str
+    seconds: float
+    epoch: int
+    phase: str
+
+
+def alone(flags: Sequence[str], place: pathlib.Path) -> float:
+    """Train in `place` without interruption; returns the seconds to the first checkpoint.
+
+    Raises:
+      BadInput: the run fails, or ends without a checkpoint.
+    """
+    began, first = time.perf_counter(), None
+    process = start(flags, place)
+    while process.poll() is None:
+        if first is None and checkpoints.newest_first(place / "run" / "checkpoints"):
+            first = time.perf_counter() - began
+        time.sleep(0.01)
+    _, said = process.communicate()
+    if process.returncode:
+        raise cli.BadInput(f"the run without interruption failed: {said.strip()}")
+    if first is None:
+        raise cli.BadInput("the run has no checkpoint to continue from; give more --epochs than --checkpoint_every")
+    return first
+
+
+def interrupted(
+    flags: Sequence[str],
+    place: pathlib.Path,
+    whole: pathlib.Path,
+    signals: Sequence[signal.Signals],
+    until: float,
+    rng: np.random.Generator,
+    tick: Callable[[], None],
+) -> tuple[list[Life], list[Kill]]:
+    """Train in `place`, with a signal at a random moment of each start, then to the end.
+
+    A run that ends before its signal is compared, and the next one takes the signal.
+
+    Args:
+      whole: where the same run was left alone.
+      until: seconds after the start by which a signal has come.
+      tick: called after each signal.
+
+    Raises:
+      BadInput: a start fails by itself.
+    """
+    lives, kills = [Life()], []
+    shutil.rmtree(place, ignore_errors=True)
+    for number in signals:
+        while (kill := _attempt(flags, place, number, rng.uniform(0, until))) is None:
+            lives[-1].starts += 1
+            lives[-1].differs = differences(whole / "run", place / "run")
+            lives.append(Life())
+            shutil.rmtree(place)
+        lives[-1].starts += 1
+        kills.append(kill)
+        tick()
+    _to_the_end(start(flags, place))
+    lives[-1].starts += 1
+    lives[-1].differs = differences(whole / "run", place / "run")
+    return lives, kills
+
+
+def start(
+    flags: Sequence[str], place: pathlib.Path, data: pathlib.Path | None = None, **environment: str
+) -> subprocess.Popen:
+    """Train in `place`/run, with prepared data in `place`/data if nowhere else; returns the running process."""
+    places = {"data_dir": data or place / "data", "run_dir": place / "run"}
+    own = ("--quiet", *(f"--{flag}={path.absolute()}" for flag, path in places.items()))
+    command = [sys.executable, "-m", "experiments.train", *flags, *own]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **SILENT)
+
+
+def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
+    """What differs between two finished runs: parameters, their sum, metrics but for the seconds.
+
+    Raises:
+      BadInput: a run is not finished, or its parameters are damaged.
+    """
+    params = [load_params(path) for path in (one, other)]
+    found = {
+        "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
+        "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
+        metrics.NAME: [metrics.without_seconds(metrics.read(path)) for path in (one, other)],
+    }
+    return [name for name, (a, b) in found.items() if a != b]
+
+
+def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, moment: float) -> Kill | None:
+    """Start the run and send the signal at this moment; None if it has ended before."""
+    manifest = place / "run" / manifests.NAME
+    before = _stamp(manifest)
+    process = start(flags, place)
+    try:
+        process.wait(moment)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+    _, said = process.communicate()
+    if process.returncode == cli.DONE:
+        return None
+    if process.returncode not in (-number, cli.INTERRUPTED):
+        raise cli.BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
+    return Kill(number.name, round(moment, 3), len(metrics.lines(place / "run")), _phase(place / "run", before))
+
+
+def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
+    """What a process was at when it ended; `before` is the stamp of its manifest when it began."""
+    starting, training, writing, finishing = PHASES
+    manifest = run / manifests.NAME
+    if _stamp(manifest) == before or json.loads(manifest.read_text()).get("compile_seconds") is None:
+        return starting
+    if any(run.glob("params.npz")) or any(run.glob(".params.npz.*")):
+        return finishing
+    folder = run / "checkpoints"
+    complete = checkpoints.newest_first(folder)
+    return writing if any(path.is_dir() and path not in complete for path in folder.iterdir()) else training
+
+
+def _to_the_end(process: subprocess.Popen) -> None:
+    _, said = process.communicate()
+    if process.returncode:
+        raise cli.BadInput(f"the last start failed with status {process.returncode}: {said.strip()}")
+
+
+def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
+    """Changes whenever the file is written anew."""
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None

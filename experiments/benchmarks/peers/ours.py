@@ -1,0 +1,65 @@
+"""This project: the epoch that the training script runs, compiled once. Drawing the order and scaling pixels count.
+
+Like the script it leaves out inputs that are zero on every training example (twolayer/idle.py), which changes nothing
+but the time. `Dense` leaves out none, so that a reader can tell how much of the lead is that.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.benchmarks.peers.problem import Problem
+from twolayer import segments, training
+from twolayer.network import Params
+
+
+class ClosedForm:
+    """With the hand-derived gradient."""
+
+    gradient = "closed_form"
+    skip_idle = True
+
+    def __init__(self, problem: Problem) -> None:
+        choices = training.Choices(
+            loss="cross_entropy",
+            output=problem.output,
+            gradient=self.gradient,
+            optimizer="sgd",
+            schedule="constant",
+            batch_size=problem.batch_size,
+            scale=problem.scale,
+        )
+        self.train = training.place(problem.x, problem.y, skip_idle=self.skip_idle)
+        self.key = jax.random.key(problem.seed)
+        epoch, self.numbers, state = self.begin(problem, choices)
+        self.params, self.moments = state.params, state.moments
+        self.run = jax.jit(epoch, donate_argnums=(0, 1))
+
+    def begin(self, problem: Problem, choices: training.Choices) -> tuple[Callable, training.Numbers, segments.State]:
+        """The epoch, the numbers and the first state."""
+        numbers, params = training.Numbers(problem.learning_rate), Params(*map(jnp.asarray, problem.start))
+        return training.make_epoch(choices), numbers, segments.start(choices, params, numbers, len(problem.x))
+
+    def epoch(self, index: int) -> None:
+        """The order is not taken from the problem: it is drawn here, on the clock. The gate would notice another."""
+        self.params, self.moments, *metrics = self.run(
+            self.params, self.moments, index, self.key, self.numbers, self.train
+        )
+        jax.block_until_ready((self.params, metrics))
+
+    def parameters(self) -> tuple[np.ndarray, ...]:
+        return tuple(map(np.asarray, self.params))
+
+
+class Autodiff(ClosedForm):
+    """With jax.grad."""
+
+    gradient = "autodiff"
+
+
+class Dense(ClosedForm):
+    """With the hand-derived gradient and every input."""
+
+    skip_idle = False

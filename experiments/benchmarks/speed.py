@@ -1,0 +1,149 @@
+"""How fast is an epoch, against what a user would pick instead, and against the limit that matrix products set?
+
+  python -m experiments.benchmarks.speed                                      the embedded digits: a look, two minutes
+  python -m experiments.benchmarks.speed --dataset=mnist --source_dir=DIR --json=docs/results/benchmark_cpu.json
+
+The second is the measurement: 50,000 MNIST images, batches of 128, K = 32, 128 and 800 hidden units, about 8 minutes on
+2 CPU cores, which must have nothing else to do. PyTorch's rows need pip install -e '.[bench]'.
+
+Everyone trains the same network with the same loss, batches, order, plain SGD and float32, from the same start, on the
+same cores. Before anything is timed, ten steps must agree with float64. Then everyone has a turn in each round: epochs
+back to back, for half a second at least; a round's time is that of one of them. Our epoch includes drawing its order
+and scaling the pixels; the others are given orders and scaled float32. Like the training script without weight decay
+ours skips inputs that are zero on every image; the row "every input" does not. The limit is the sum of our own step's
+matrix products, so it is as narrow as our step.
+
+Many networks at once, 64 here, against one after the other and against torch.func.vmap; times are for one network:
+
+  python -m experiments.benchmarks.speed --dataset=mnist --hidden=32 --peers=stack,torch_vmap --rounds=3
+
+Wanted: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800, and from K = 128 on
+ours runs at 80 % or more of the rate at which its five matrix products run alone. Measured on 2 cores of an AMD EPYC:
+1.6, 1.4 and 1.3 times; 71 % of that rate at K = 128 and 84 % at K = 800.
+"""
+
+import datetime
+import importlib.metadata
+import os
+import sys
+
+from absl import flags
+
+from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
+from experiments.runtime import cli
+from experiments.runtime.files import writable
+
+FLAGS = flags.FLAGS
+KNOWN = COMPETITORS | TOGETHER
+PEERS = [*(name for name in COMPETITORS if name != OURS), LIMIT]
+
+flags.DEFINE_enum("dataset", "digits", ["digits", "mnist", "fashion_mnist", "kmnist"], "digits is embedded.")
+flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
+flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
+flags.DEFINE_list("hidden", ["32", "128", "800"], "Hidden units K, one table for each.")
+flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.1, "Of plain SGD.", lower_bound=1e-6)
+flags.DEFINE_enum("output", "relu", ["relu", "identity"], "Activation of the output: relu is the author's equation.")
+flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", lower_bound=0)
+flags.DEFINE_integer("rounds", 10, "Turns of each competitor.", lower_bound=1)
+flags.DEFINE_list("peers", PEERS, f"Who is timed beside us: some of {','.join((*PEERS, *TOGETHER))}.")
+flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers go.")
+flags.DEFINE_float("timeout", 600, "Seconds that a competitor may take for an answer.", lower_bound=0)
+
+
+def main() -> int:
+    """Flags to a table and a file; returns the exit status."""
+    hidden = _hidden()
+    unknown = sorted(set(FLAGS.peers) - {*PEERS, *TOGETHER})
+    if unknown:
+        raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join((*PEERS, *TOGETHER))}")
+    path = writable(FLAGS.json)
+    # Imported here, so that --help and bad flags answer without loading JAX.
+    from twolayer.datasets import DataError, load
+
+    with cli.bad_input(DataError, OSError):
+        dataset = load(FLAGS.dataset, source_dir=FLAGS.source_dir, data_dir=FLAGS.data_dir)
+    if FLAGS.batch_size > len(dataset.train.x):
+        raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
+
+    from experiments.benchmarks.peers import table
+    from experiments.runtime import files
+
+    report = _facts(dataset) | {"cases": []}
+    for K in hidden:
+        case = _case(dataset, K)
+        report["cases"].append(case)
+        print(f"\n{table.text(case)}", flush=True)
+        files.write_json(path, report)
+    right = all(row["epoch_s"] for case in report["cases"] for row in case["rows"] if row["name"] == OURS)
+    return cli.DONE if right else 1
+
+
+def _case(dataset, hidden: int) -> dict[str, object]:
+    """Everything measured for one width."""
+    from experiments.benchmarks.peers import problem, rounds, table
+    from experiments.benchmarks.peers.processes import threads
+
+    whole = problem.make(
+        dataset,
+        hidden,
+        batch_size=FLAGS.batch_size,
+        learning_rate=FLAGS.learning_rate,
+        output=FLAGS.output,
+        epochs=FLAGS.rounds + 1,
+        seed=FLAGS.seed,
+    )
+    rows = [rounds.Row(name, entry) for name, entry in KNOWN.items() if name in (OURS, *FLAGS.peers)]
+    limits = [rounds.Row(name, entry) for name, entry in GEMMS.items() if LIMIT in FLAGS.peers]
+
+    def say(what: str) -> None:
+        print(f"K = {hidden}: {what}", file=sys.stderr, flush=True)
+
+    quiet = rounds.run(whole, rows, limits, rounds=FLAGS.rounds, timeout=FLAGS.timeout, say=say)
+    examples = len(whole.x)
+    title = (
+        f"{dataset.inputs}-{hidden}-{dataset.outputs}, output {whole.output}, batch {whole.batch_size}, "
+        f"{examples} examples: {whole.steps} steps an epoch, {FLAGS.rounds} rounds, "
+        f"{len(whole.live)} live inputs"
+    )
+    sizes = {
+        "title": title,
+        "hidden": hidden,
+        "examples": examples,
+        "steps": whole.steps,
+        "live_inputs": len(whole.live),
+    }
+    return sizes | table.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
+
+
+def _hidden() -> list[int]:
+    try:
+        sizes = [int(size) for size in FLAGS.hidden]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise cli.BadInput(f"--hidden={','.join(FLAGS.hidden)}: give positive whole numbers, like 32,128")
+    return sizes
+
+
+def _facts(dataset) -> dict[str, object]:
+    """Where the numbers come from."""
+    from experiments.benchmarks.peers.processes import threads
+    from experiments.runtime.provenance import provenance
+
+    facts = provenance()
+    try:
+        facts["versions"]["torch"] = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        facts["versions"]["torch"] = None
+    return facts | {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "threads": threads(),
+        "load_average": os.getloadavg(),
+        "data": {"name": dataset.name, "sha256": dataset.sha256},
+        "flags": {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]},
+    }
+
+
+if __name__ == "__main__":
+    cli.run(main)

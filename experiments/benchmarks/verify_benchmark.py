@@ -1,0 +1,107 @@
+"""Which wrong derivations does a checker catch, and which right ones does it reject? Ours and the others, really run.
+
+  python -m experiments.benchmarks.verify_benchmark --limit=10                              a look
+  python -m experiments.benchmarks.verify_benchmark --json=docs/results/verification.json   the measurement
+
+The second takes some minutes on 2 CPU cores. Most checkers need pip install -e '.[bench]'; one whose library is missing
+is a row that says so.
+
+Everyone gets the derivations of experiments/benchmarks/catalogue: the four leaves and nothing else. The others compare
+them with differences of the declared loss at points that are the same for all of them, in three settings; ours chooses
+its own. Each has its default tolerances. SciPy's returns a number only: it accepts if the number is zero to 5 decimals,
+as scikit-learn's tests ask. No other names a cause; PyTorch's names the first leaf that differs, the rest name no
+place.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from experiments.benchmarks.checkers import BENCH, CHECKERS
+from experiments.runtime import cli
+from experiments.runtime.files import writable
+
+FLAGS = flags.FLAGS
+SETTINGS = ["he", "small", "real"]
+CHOICES = {True: "all", False: "each mistake and each right style once, taking turns in loss, output and reduction"}
+
+flags.DEFINE_integer("seeds", 3, "Points in each setting.", lower_bound=1)
+flags.DEFINE_integer(
+    "limit", None, "At most so many wrong and so many right derivations, evenly spread.", lower_bound=1
+)
+flags.DEFINE_integer("large", 80, "The same in the setting real, where a check takes longer.", lower_bound=1)
+flags.DEFINE_bool(
+    "every",
+    False,
+    "Each mistake and each right style in every loss, output and reduction, not once; eight times as long.",
+)
+flags.DEFINE_list("checkers", list(CHECKERS), f"Some of {','.join(CHECKERS)}.")
+flags.DEFINE_list("settings", SETTINGS, f"Some of {','.join(SETTINGS)}.")
+flags.DEFINE_float("timeout", 10, "Seconds that one check may take.", lower_bound=0.01)
+flags.DEFINE_string("json", "runs/verification.json", "Where the numbers go.")
+
+
+def main() -> int:
+    """Flags to a table and a file; returns the exit status."""
+    _known("checkers", FLAGS.checkers, CHECKERS)
+    _known("settings", FLAGS.settings, SETTINGS)
+    path = writable(FLAGS.json)
+    # Imported here, so that --help and bad flags answer without loading JAX.
+    import jax
+
+    from experiments.benchmarks.catalogue import RIGHT, WRONG
+    from experiments.benchmarks.checkers import table
+    from experiments.benchmarks.checkers.facts import facts
+    from experiments.runtime import files
+
+    jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
+    tried = {setting: chosen((WRONG, RIGHT), setting) for setting in (*FLAGS.settings, table.OWN)}
+    result = facts(FLAGS.checkers, tried, FLAGS.seeds) | {
+        "derivations": {"wrong": len(WRONG), "right": len(RIGHT), "choice": CHOICES[FLAGS.every]},
+        "timeout_s": FLAGS.timeout,
+        "rows": [],
+    }
+    for name in FLAGS.checkers:
+        for setting in [table.OWN] if CHECKERS[name].own_points else FLAGS.settings:
+            print(f"{CHECKERS[name].label}: {setting}", file=sys.stderr, flush=True)
+            result["rows"].append(measure(name, setting, *tried[setting], FLAGS.seeds, FLAGS.timeout))
+            files.write_json(path, result)
+    print(table.text(result))
+    return cli.DONE
+
+
+def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
+    """The wrong and the right derivations that are tried in a setting."""
+    from experiments.benchmarks.checkers import choice
+
+    limit = min(filter(None, (FLAGS.limit, FLAGS.large))) if setting == "real" else FLAGS.limit
+    pick = list if FLAGS.every else choice.one_of_each
+    return [choice.spread(choice.fitting(pick(some), setting), limit) for some in catalogue]
+
+
+def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:
+    """The row of one checker in one setting."""
+    from experiments.benchmarks.checkers import table, trials
+
+    own = setting == table.OWN
+    try:
+        check = trials.load(CHECKERS[name], BENCH)
+    except trials.Missing as error:
+        return table.missing(name, setting, str(error))
+    runs = range(1 if own else seeds)
+    found = trials.run(check, [*wrong, *right], None if own else setting, runs, limit)
+    good = {derivation.id for derivation in right}
+    split = [[trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True)]
+    return table.row(name, setting, *split, says=CHECKERS[name].why is not None)
+
+
+def _known(flag: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raises BadInput unless all are known."""
+    unknown = sorted(set(given) - set(known))
+    if unknown or not given:
+        raise cli.BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,1 +1,0 @@
-"""What `python -m experiments.endurance` consists of: runs that are killed, files that are damaged."""

@@ -1,0 +1,92 @@
+"""Files that are whole or not there at all."""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from experiments.runtime.cli import BadInput, bad_input
+
+UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
+
+
+@contextlib.contextmanager
+def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
+    """Write `path` under another name and rename it when complete, so no reader ever sees half of it."""
+    path = pathlib.Path(os.path.realpath(path))  # a link stays one
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 is for secrets, these are results
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def writable(name: str) -> pathlib.Path:
+    """The path of what --json names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
+    path = pathlib.Path(name)
+    with bad_input(OSError):
+        if path.is_dir():
+            raise IsADirectoryError(f"--json={name} is a directory")
+        if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
+            raise OSError(f"--json={name} is no regular file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    return path
+
+
+def write_json(path: pathlib.Path, value: object) -> None:
+    """Write `value` as indented JSON, atomically. Numbers that are not finite become null: JSON has none."""
+    with atomic(path) as file:
+        json.dump(finite(value), file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: pathlib.Path, *names: str) -> dict:
+    """The object in a JSON file, which must have these names.
+
+    Raises:
+      BadInput: the file cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text())
+        missing = [name for name in names if name not in value]
+        if not isinstance(value, dict) or missing:
+            raise ValueError(f"it has no {missing[0]}" if missing else "it holds no object")
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{path} is damaged ({error}); remove it and repeat the command") from error
+    return value
+
+
+def finite(value: object) -> object:
+    """`value` with null for each number in it that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """So that the new name outlasts a power cut too, where the file system knows how."""
+    handle = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(handle)
+    os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,241 @@
+"""From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags as absl_flags
+from jax.sharding import Mesh
+from jaxtyping import Array, Key
+
+from experiments.runtime import memory
+from experiments.runtime.cli import BadInput, bad_input
+from experiments.runtime.parameters import load_params
+from twolayer import datasets, devices, network, segments, training
+from twolayer.distortions import Distortion
+from twolayer.losses import OF_LABELS
+from twolayer.optimizers import OPTIMIZERS
+
+# --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
+# On a GPU "float32" means float32: JAX's own default there is TensorFloat-32, which has its own name here.
+PRECISIONS = {
+    "float32": ("float32", "float32", "highest"),
+    "tensorfloat32": ("float32", "float32", "tensorfloat32"),
+    "bfloat16": ("float32", "bfloat16", "highest"),
+    "float64": ("float64", "float64", "highest"),
+}
+# The flags that distort images, with the fields of a Distortion that they set.
+DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
+FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
+PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run that has been checked and can start."""
+
+    data: datasets.Dataset
+    mesh: Mesh
+    train: training.Examples
+    valid: training.Examples
+    choices: training.Choices
+    numbers: training.Numbers
+    order_key: Key[Array, ""]
+    state: segments.State
+    facts: dict[str, object]  # for the manifest
+
+
+def prepare(flags: Mapping[str, object]) -> Job:
+    """Check the flags against the data and put everything in place. Writes nothing but the cache of prepared data.
+
+    Sets the precision of the process, as `configure`.
+
+    Raises:
+      BadInput: the data cannot be had, or does not go with the flags.
+    """
+    check_used(flags)
+    parameters, compute, matmul = configure(flags["precision"])
+    mesh = mesh_of(flags, "hidden")
+    if mesh.shape["nets"] > 1:
+        raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
+    data = load(flags)
+    check_targets(data, flags["loss"])
+    choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
+    init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
+    earlier = earlier_params(flags["start_from"], parameters)
+    facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
+    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
+
+    def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
+        params = network.init(
+            key,
+            data.inputs,
+            flags["hidden"],
+            data.outputs,
+            flags["init"],
+            output_bias=flags["output_bias"],
+            scale=flags["init_scale"],
+            dtype=jnp.dtype(parameters),
+        )
+        params = network.grown(earlier, params) if earlier else params
+        return segments.start(choices, params, numbers, len(data.train.x))
+
+    everywhere = devices.everywhere(mesh)
+    init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
+    with bad_input(ValueError):
+        shapes = jax.eval_shape(start, init_key, numbers, earlier)
+        places = devices.spread(shapes, mesh)
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
+        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
+        state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
+    train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
+    valid = training.place(*data.valid, where=everywhere)
+    return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
+
+
+def earlier_params(path: str | None, dtype: str) -> network.Params | None:
+    """The parameters of the finished run in `path`, to start from.
+
+    Raises:
+      BadInput: it is no finished run, or damaged.
+    """
+    if path is None:
+        return None
+    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
+
+
+def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
+    """The mesh that --mesh describes: one device if it is not given, all devices of several processes.
+
+    Args:
+      spread_over: the axis that these share if it is not given.
+
+    Raises:
+      BadInput: it is not well formed, or does not fit the devices.
+    """
+    text = flags["mesh"]
+    if text is None:
+        sizes = {spread_over: jax.device_count()} if jax.process_count() > 1 else {}
+    else:
+        pairs = [part.partition("=") for part in text.split(",")]
+        if not all(number.isdecimal() for _, _, number in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+            raise BadInput(f"--mesh={text} is not understood; write it like --mesh=data=2,hidden=4")
+        sizes = {name: int(number) for name, _, number in pairs}
+    with bad_input(ValueError):
+        return devices.make_mesh(sizes)
+
+
+def configure(precision: str) -> tuple[str, str, str]:
+    """Set JAX up for --precision; returns the types of the parameters and of the arithmetic, and the products' own."""
+    parameters, compute, matmul = PRECISIONS[precision]
+    jax.config.update("jax_enable_x64", parameters == "float64")
+    jax.config.update("jax_default_matmul_precision", matmul)
+    return parameters, compute, matmul
+
+
+def load(flags: Mapping[str, object]) -> datasets.Dataset:
+    """The data set of a run.
+
+    Raises:
+      BadInput: it cannot be had.
+    """
+    names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
+    with bad_input(datasets.DataError, MemoryError):
+        data = datasets.load(
+            flags["dataset"],
+            data_dir=flags["data_dir"],
+            source_dir=flags["source_dir"],
+            seed=flags["teacher_seed"],
+            teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
+        )
+    with bad_input(datasets.DataError):
+        for part in ("train", "valid"):
+            if flags[f"{part}_examples"] is not None:
+                data = datasets.first(data, flags[f"{part}_examples"], part)
+        if flags["label_noise"]:
+            data = datasets.with_label_noise(data, flags["label_noise"], flags["label_noise_seed"])
+    return data
+
+
+def check_used(flags: Mapping[str, object]) -> None:
+    """Raise BadInput if a flag has been changed that has no effect beside the others."""
+    default = absl_flags.FLAGS
+    if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
+        raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
+    if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
+        raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
+
+
+def check_targets(data: datasets.Dataset, loss: str) -> None:
+    """Raise BadInput if the data has real targets and the loss needs classes."""
+    if data.regression and loss in OF_LABELS:
+        raise BadInput(f"--dataset={data.name} has real targets, {loss} needs classes; add --loss=quadratic")
+
+
+def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:
+    """What a manifest says of the machine and the data."""
+    return {
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
+        "prng": PRNG,
+        "data_sha256": data.sha256,
+    }
+
+
+def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The key of the initial parameters and the key of the data order."""
+    first, order = jax.random.split(jax.random.key(seed, impl=PRNG))
+    return first, order if order_seed is None else keys_of(order_seed)[1]
+
+
+def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+    """What the program of a run is compiled for.
+
+    Raises:
+      BadInput: choices do not go together, or not with the data.
+    """
+    if flags["loss"] == "binary_cross_entropy" and flags["output"] != "identity":
+        raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
+    warmup = flags["warmup_epochs"]
+    if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
+        warmup = min(1.0, flags["epochs"] / 10)
+    fields = (field.name for field in dataclasses.fields(training.Choices))
+    same_name = {name: flags[name] for name in fields if name in flags}
+    own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
+    own["distortion"] = distortion_of(flags, data)
+    return training.Choices(**same_name | own)
+
+
+def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distortion | None:
+    """How training images are distorted; None if they are not. A flag that is not there is at its default.
+
+    Raises:
+      BadInput: the data are not images, or the flags do not go together.
+    """
+    given = {field: flags[flag] for flag, field in (DISTORTION | FIELD).items() if flag in flags}
+    shaped = any(name in given and given[name] != getattr(Distortion, name) for name in FIELD.values())
+    if shaped and not given.get("alpha"):
+        raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
+    used = [flag for flag, field in DISTORTION.items() if given.get(field)]
+    if not used:
+        return None
+    if data.image_shape is None:
+        raise BadInput(f"--{used[0]} distorts images, and --dataset={data.name} has none")
+    return Distortion(data.image_shape, **given)
+
+
+def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
+    """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
+    return choices.distortion is None and not np.any(numbers.weight_decay)
+
+
+def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+    """The numbers of a run that may vary without compiling again."""
+    own = OPTIMIZERS[flags["optimizer"]]
+    given = {name: flags[name] for name in training.Numbers._fields if name in flags}
+    defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
+    numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
+    return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})

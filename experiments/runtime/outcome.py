@@ -1,0 +1,93 @@
+"""The end of a run: the test set scored once, parameters, figures and summary written."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from experiments.runtime import processes
+from experiments.runtime.jobs import Job
+from experiments.runtime.runs import Run
+from twolayer import devices, segments
+from twolayer.diagnosis import first_non_finite
+from twolayer.evaluation import hits, predict, targets
+from twolayer.losses import LOSSES
+
+
+def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, object]:
+    """Score the parameters that the run hands over and write everything but the status of the run.
+
+    Returns the summary without its `seconds`.
+    """
+    params, everywhere = segments.final_params(state), devices.everywhere(job.mesh)
+    with jax.set_mesh(job.mesh):
+        scored = _score(job)(params, *devices.put((job.data.test.x, job.data.test.y), everywhere))
+    O2, value, correct = processes.fetch(scored)
+    arrays = processes.fetch(params)._asdict()
+    rows = run.metrics()
+    epochs = int(state.epoch if state.best is None else state.best[2])
+    summary = {
+        "status": "diverged" if int(state.status) == segments.DIVERGED else "done",
+        "epochs": int(state.epoch),
+        "best_epoch": epochs,
+        "stopped_early": int(state.status) == segments.STOPPED_EARLY,
+        **_figures_of(rows, epochs),
+        "test_loss": float(value.mean()),
+        "test_accuracy": None if job.data.regression else float(correct.mean()),
+        "params_sha256": run.save_params(arrays),
+    }
+    if draw and processes.first():
+        _draw(job, run, rows, arrays, O2, value)
+    return summary
+
+
+def diagnose(job: Job, state: segments.State) -> dict[str, object] | None:
+    """Epoch, step and name of the first number of a diverged run that is not finite."""
+    found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
+    return found and found._asdict()
+
+
+def _score(job: Job) -> jax.stages.Wrapped:
+    choices = job.choices
+
+    def score(params, x, y):
+        O2 = predict(params, x, scale=choices.scale, output=choices.output, hidden=choices.activation)
+        value = LOSSES[choices.loss](O2, targets(y, choices.loss, job.data.outputs, O2.dtype)).value
+        return O2, value, hits(O2, y)
+
+    return jax.jit(score)
+
+
+def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
+    """The metrics at the end of `epoch`; nulls where not one epoch was finite, or another process has them."""
+    names = (
+        "train_loss",
+        "train_accuracy",
+        "valid_loss",
+        "valid_accuracy",
+        "dead_hidden",
+        "dead_outputs",
+        "lost_classes",
+    )
+    return {name: rows[epoch - 1][name] if rows and epoch else None for name in names}
+
+
+def _draw(
+    job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
+) -> None:
+    from experiments.runtime import figures  # matplotlib takes half a second to import
+
+    data, folder = job.data, run.figures
+    if rows:
+        figures.learning_curves(folder / "learning_curves.png", rows)
+    if data.image_shape:
+        figures.hidden_units(folder / "hidden_units.png", params["W1"], data.image_shape, params["W2"])
+    if data.regression:
+        figures.regression_fit(folder / "regression_fit.png", data.test.y, O2)
+        return
+    predictions = O2.argmax(axis=1)
+    figures.confusion_matrix(folder / "confusion_matrix.png", data.test.y, predictions, data.outputs)
+    if data.image_shape:
+        figures.worst_mistakes(
+            folder / "worst_mistakes.png", data.test.x, data.test.y, predictions, value, data.image_shape
+        )

@@ -1,0 +1,255 @@
+"""The run directory: everything a run leaves behind.
+
+    manifest.json   flags, argv, commit, versions, devices, precision, PRNG, data SHA-256, status, sessions
+    flags.txt       the flags again, for --flagfile: with another --run_dir they repeat the run
+    metrics.jsonl   one line per epoch
+    summary.json    the outcome
+    params.npz      W1, b1, W2, b2
+    checkpoints/    what an interrupted run continues from
+    figures/
+    .lock           held by the process that works here
+
+The manifest is written first and its status changed last, so an unfinished run is seen as one.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import errno
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from experiments.runtime import manifests, metrics
+from experiments.runtime.cli import BadInput
+from experiments.runtime.files import UNFINISHED, atomic, write_json
+from experiments.runtime.locks import LOCK, Lock
+from experiments.runtime.parameters import save_params
+
+GONE = "; repeat the command to begin again, or put it back to continue"
+INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
+
+
+@dataclasses.dataclass
+class Run:
+    """A run directory and its manifest; and the flags of a new one as the lines of a file."""
+
+    path: pathlib.Path
+    manifest: dict
+    flagfile: str = ""
+    ignore: Sequence[str] = ()  # flags that may change when a run is continued
+
+    def __post_init__(self) -> None:
+        self._lock = Lock(self.path)
+
+    @property
+    def status(self) -> str:
+        """new, running, interrupted, diverged or done."""
+        return self.manifest["status"]
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> pathlib.Path:
+        return self.path / "figures"
+
+    def create(self, again: bool = False) -> None:
+        """Make the directory with its manifest, then the flags and the folders; remove what a killed process has left.
+
+        Args:
+          again: work in it even if it is finished.
+
+        Raises:
+          BadInput: the directory cannot be written, or another process works in it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._take(again)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+            for unfinished in self.path.rglob(UNFINISHED):
+                unfinished.unlink()
+            if not (self.path / manifests.NAME).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / manifests.NAME, self.manifest)
+            if self.flagfile and not (self.path / "flags.txt").exists():
+                with atomic(self.path / "flags.txt") as file:
+                    file.write(self.flagfile)
+            for folder in (self.checkpoints, self.figures):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            if self._lock.taken and not self.path.is_dir():  # removed meanwhile
+                raise
+            raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}") from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """For all that writes here: turns what the system refuses into one line that says what to do.
+
+        Raises:
+          BadInput: the disk is full, the directory was removed, or the like.
+        """
+        try:
+            yield
+        except BrokenPipeError:  # of the output, not of the directory
+            raise
+        except OSError as error:
+            if self._present():
+                raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}{INTACT}") from error
+            # Orbax makes the folders again that it writes to; another's directory has more in it.
+            if self.path.is_dir() and {path.name for path in self.path.iterdir()} <= {self.checkpoints.name}:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise BadInput(f"--run_dir={self.path} was removed or renamed while the run went on{GONE}") from error
+
+    def _present(self) -> bool:
+        """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
+        return not self._lock.taken or (self._lock.in_place() and (self.path / manifests.NAME).exists())
+
+    def _check_present(self) -> None:
+        if not self._present():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
+
+    def _take(self, again: bool) -> None:
+        """Take the lock, and look at the manifest once more.
+
+        Raises:
+          BadInput: another process holds it; or has held it since the manifest was read, and finished the run, or begun
+            one with other flags.
+        """
+        try:
+            self._lock.take()
+        except BlockingIOError:
+            raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
+        if not (self.path / manifests.NAME).exists():
+            return
+        manifest = manifests.read(self.path)
+        if not again and manifest["status"] in ("done", "diverged"):
+            raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
+        manifests.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        self.manifest = manifest
+
+    def check_data(self, sha256: str) -> None:
+        """Raise BadInput if the run was begun on data with another checksum."""
+        begun = self.manifest.get("data_sha256", sha256)
+        if begun != sha256:
+            raise BadInput(
+                f"--run_dir={self.path} was begun on other data (SHA-256 {begun[:12]} there, {sha256[:12]} here); "
+                "use the same --data_dir, or choose another --run_dir"
+            )
+
+    def set_status(self, status: str, **facts: object) -> None:
+        """Write the manifest with a new status and more facts."""
+        self._check_present()
+        self.manifest |= {**facts, "status": status, "updated": _now()}
+        write_json(self.path / manifests.NAME, self.manifest)
+
+    def begin(self, facts: Mapping[str, object], **where: object) -> None:
+        """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
+
+        Args:
+          where: at which epoch, or the like.
+        """
+        if "data_sha256" in facts:  # again: another process may have begun the run meanwhile
+            self.check_data(facts["data_sha256"])
+        session = {"began": _now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
+        self.set_status("running", **facts, sessions=[*self.manifest.get("sessions", []), session])
+
+    def metrics(self) -> list[dict]:
+        """The epochs logged so far."""
+        return metrics.read(self.path)
+
+    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Append epochs to the metrics: all of them, or none if they cannot be written."""
+        self._check_present()
+        metrics.append(self.path, rows)
+
+    def keep_metrics(self, epochs: int) -> list[dict]:
+        """Drop all but the first epochs, and return these; raises BadInput if some of them are missing or damaged."""
+        return metrics.keep(self.path, epochs)
+
+    def save_params(self, params: Mapping[str, np.ndarray]) -> str:
+        """Write params.npz; returns its params_sha256."""
+        self._check_present()
+        return save_params(self.path, params)
+
+    def save_summary(self, summary: Mapping[str, object]) -> None:
+        """Write summary.json."""
+        self._check_present()
+        write_json(self.path / "summary.json", summary)
+
+
+class Follower(Run):
+    """The run as a process sees it that leaves reading and writing to the first."""
+
+    def create(self, again: bool = False) -> None:
+        """Nothing."""
+
+    def set_status(self, status: str, **facts: object) -> None:
+        """Keep them in memory."""
+        self.manifest |= {**facts, "status": status}
+
+    def metrics(self) -> list[dict]:
+        """None."""
+        return []
+
+    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Nothing."""
+
+    def keep_metrics(self, epochs: int) -> list[dict]:
+        """None."""
+        return []
+
+    def save_params(self, params: Mapping[str, np.ndarray]) -> str:
+        """Nothing."""
+        return ""
+
+    def save_summary(self, summary: Mapping[str, object]) -> None:
+        """Nothing."""
+
+
+def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
+    """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
+
+    Args:
+      flags: what the run is a function of.
+      ignore: flags that may differ between the two.
+      flagfile: the same as the lines of a file, to keep beside the manifest.
+
+    Raises:
+      BadInput: the directory holds another run or other things.
+    """
+    try:
+        new, empty = not (path / manifests.NAME).exists(), not path.exists() or _is_empty(path)
+    except OSError as error:
+        raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
+    if new and not empty:
+        raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
+    if new:
+        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
+    manifest = manifests.read(path)
+    manifests.check_flags(manifest, flags, ignore, path)
+    return Run(path, manifest, flagfile, ignore)
+
+
+def _is_empty(path: pathlib.Path) -> bool:
+    """Whether it is a folder with no more than a process leaves that is killed at once: a lock, half a manifest."""
+    return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
+
+
+def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pathlib.Path:
+    """A readable name for these flags with a hash of all of them: other flags, another directory."""
+    relevant = {name: value for name, value in flags.items() if name not in ignore}
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
+    parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
+    return pathlib.Path("runs") / "-".join(map(str, parts))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,192 @@
+"""A training session: the compiled segment in a loop, with all that a run writes and a person sees meanwhile."""
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+from tqdm import tqdm
+
+from experiments.runtime import checkpoints, cli, memory, processes
+from experiments.runtime.cli import Interrupts
+from experiments.runtime.jobs import Job
+from experiments.runtime.provenance import provenance
+from experiments.runtime.runs import Run
+from experiments.runtime.sinks import Sink
+from twolayer import devices, segments
+
+LONGEST_SEGMENT = 100  # epochs
+
+
+@dataclasses.dataclass
+class Pace:
+    """How many epochs the next segment should have, so that progress is shown and signals are heard in between."""
+
+    seconds: float = 0.25  # that a segment should last
+    epoch_seconds: float | None = None  # what an epoch took last time
+
+    def epochs(self) -> int:
+        """Of the next segment, the same in all processes."""
+        known = self.epoch_seconds is not None
+        own = np.int32(np.clip(self.seconds / max(self.epoch_seconds, 1e-9), 1, LONGEST_SEGMENT) if known else 1)
+        return int(processes.firsts(own))
+
+    def slow(self) -> bool:
+        """Whether an epoch may outlast the patience after a signal."""
+        long = self.epoch_seconds is None or self.epoch_seconds > cli.PATIENCE / 3
+        return processes.any_of(long)
+
+
+def train(
+    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, kept: int, quiet: bool, sinks: list[Sink]
+) -> segments.State:
+    """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
+
+    The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
+
+    Raises:
+      BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
+    """
+    state = restored(run, job.state)
+    epoch, epochs = int(state.epoch), job.choices.epochs
+    before = processes.first_does(lambda: _kept_metrics(run, epoch)) or []
+    for sink in sinks:
+        sink(before)
+    run.begin({**provenance(), **job.facts, "compile_seconds": None}, epoch=epoch)
+    began = time.perf_counter()
+    segment = interrupts.during(lambda: program_of(job, state))
+    if segment is None:
+        leave(run, interrupts)
+    run.set_status("running", compile_seconds=time.perf_counter() - began)
+
+    pace = Pace()
+    with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
+        while epoch < epochs and int(state.status) == segments.RUNNING:
+            if processes.any_of(interrupts.received is not None):
+                save(run, f"{epoch:08d}", processes.fetch(state), kept)
+                run.set_status("interrupted")
+                break
+            began, last = time.perf_counter(), epoch
+            until = min(epoch + pace.epochs(), (epoch // checkpoint_every + 1) * checkpoint_every, epochs)
+            arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
+            copy = host_copy(state) if pace.slow() else None
+            done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
+            if done is None:
+                leave(run, interrupts, f"{epoch:08d}", copy, kept)
+            state, metrics = done
+            seconds = time.perf_counter() - began
+            epoch = int(state.epoch)
+            pace.epoch_seconds = seconds / (until - last)
+            rows = _rows(job, metrics, last, epoch, seconds)
+            run.log(rows)
+            for sink in sinks:
+                sink(rows)
+            _show(progress, rows)
+            if epoch % checkpoint_every == 0 and last < epoch < epochs:
+                save(run, f"{epoch:08d}", processes.fetch(state), kept)
+    return state
+
+
+def _kept_metrics(run: Run, epoch: int) -> list[dict]:
+    """The metrics of the epochs that the checkpoint has; a signal has saved one, so without any it is lost."""
+    if not epoch and run.status == "interrupted" and run.metrics():
+        raise cli.BadInput(f"{run.checkpoints} has lost its checkpoints; put them back, or choose another --run_dir")
+    return run.keep_metrics(epoch)
+
+
+def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:
+    """The compiled segment of one network.
+
+    Raises:
+      BadInput: as `compiled`.
+    """
+    arguments = (jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
+    return compiled(segments.make_segment(job.choices, LONGEST_SEGMENT), job.mesh, state, *arguments)
+
+
+def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTree) -> jax.stages.Compiled:
+    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices.
+
+    Raises:
+      BadInput: a device has less memory than the program takes.
+    """
+    places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(mesh)
+    # The state is donated: each segment overwrites the one before in place.
+    program = jax.jit(segment, donate_argnums=0, out_shardings=places)
+    with jax.set_mesh(mesh):
+        found = program.lower(state, *others).compile()
+    memory.check_fits(memory.of_program(found), "training and validation", mesh)
+    return found
+
+
+def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:
+    """`state`, or what the run's newest checkpoint has in its place: arrays of devices on the same devices.
+
+    Args:
+      prefix: of the checkpoints that count.
+
+    Raises:
+      BadInput: the checkpoint is of another version.
+    """
+    found = processes.first_does(lambda: checkpoints.restore(run.checkpoints, state, prefix))
+    if not processes.firsts(np.array(found is not None)):
+        return state
+    host = processes.firsts(found if processes.first() else jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), state))
+    return jax.tree.map(
+        lambda new, old: devices.put(new, old.sharding) if isinstance(old, jax.Array) else new, host, state
+    )
+
+
+def save(run: Run, name: str, state: PyTree, kept: int) -> None:
+    """A checkpoint, by the process that writes."""
+    if processes.first():
+        checkpoints.save(run.checkpoints, name, state, kept)
+
+
+def host_copy(state: PyTree) -> PyTree:
+    """The state as it is now: the arrays themselves are given away with the next segment."""
+    return jax.tree.map(np.array, processes.fetch(state))
+
+
+def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> None:
+    """End this process in the midst of a program; `state`, from before it, is saved if there is one."""
+    if state is not None:
+        save(run, name, state, kept)
+    run.set_status("interrupted")
+    if processes.first():
+        interrupts.tell(run.path, "saved" if state is not None else "what was saved before is")
+    sys.stdout.flush()
+    os._exit(cli.INTERRUPTED)  # a normal end would wait for the program
+
+
+def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
+    """One dict per epoch trained; an epoch that diverged has none. Time is shared evenly within a segment."""
+    steps = -(-len(job.train.x) // job.choices.batch_size)
+    columns = {name: np.asarray(column).tolist() for name, column in metrics._asdict().items()}
+    return [
+        {
+            "epoch": last + i + 1,
+            "step": (last + i + 1) * steps,
+            **{name: column[i] for name, column in columns.items()},
+            "seconds": seconds / (epoch - last),
+        }
+        for i in range(epoch - last)
+    ]
+
+
+def _show(progress: tqdm, rows: list[dict]) -> None:
+    if not rows:
+        return
+    row = rows[-1]
+    shown = {"loss": f"{row['train_loss']:.4f}", "valid": f"{row['valid_loss']:.4f}"}
+    if np.isfinite(row["valid_accuracy"]):
+        shown["accuracy"] = f"{row['valid_accuracy']:.4f}"
+    shown["dead"] = f"{row['dead_hidden']}+{row['dead_outputs']}"
+    progress.set_postfix(shown, refresh=False)
+    progress.update(len(rows))

@@ -1,0 +1,157 @@
+"""Where in the user's file: his local variables, matched with the right intermediates and cotangents.
+
+A local counts as a step if it is a constant times the step's array, as it is or transposed. In a loop over the
+examples, the values that one line gives to one name are matched with the rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from twolayer.verifier.numbers.balls import BITS, floats, precision
+from twolayer.verifier.numbers.factors import ratio
+from twolayer.verifier.problem import STEPS, TRACE
+from twolayer.verifier.programs.source import Local
+
+ROWS = 3  # of a loop over examples, so many are compared
+NAMED = (*TRACE, *STEPS)
+
+
+class Seen(NamedTuple):
+    """A local that is `factor` times an array; `order` counts the settings of all locals."""
+
+    line: int
+    name: str
+    text: str
+    step: str
+    factor: Fraction
+    order: int
+
+
+class Place(NamedTuple):
+    """A line of the user's file. `since`: a line before it that is right, where the error lies between the two."""
+
+    line: int
+    name: str
+    text: str
+    since: int | None = None
+
+
+def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[Seen]:
+    """The locals that are one of these arrays, in the order in which they are set."""
+    numbers = {name: floats(array) for name, array in arrays.items() if np.ndim(array)}
+    found = []
+    for order, (local, value) in enumerate(_whole(locals_)):
+        own = _floats(value)
+        if own is None:
+            continue
+        for name, right in numbers.items():
+            for turned in _turned(own, value, right.shape):
+                if ratio((turned[0],), (right,)) is not None:
+                    factor = _exact(turned[1], arrays[name])
+                    if factor is not None:
+                        found.append(Seen(local.line, local.name, local.text, name, factor, order))
+                        break
+    return found
+
+
+def _exact(mine: np.ndarray, right: np.ndarray) -> Fraction | None:
+    with precision(BITS):
+        return ratio((mine,), (np.asarray(right, object),))
+
+
+def _whole(locals_: Sequence[Local]) -> Iterator[tuple[Local, np.ndarray]]:
+    """Each setting by itself, and after the last of a loop the rows that it gave, stacked."""
+    rows: dict[tuple[int, str], list[np.ndarray]] = {}
+    last: dict[tuple[int, str], int] = {}
+    for i, local in enumerate(locals_):
+        rows.setdefault((local.line, local.name), []).append(local.value)
+        last[local.line, local.name] = i
+    for i, local in enumerate(locals_):
+        yield local, local.value
+        parts = rows[local.line, local.name]
+        if last[local.line, local.name] == i and len(parts) > 1 and len({part.shape for part in parts}) == 1:
+            if parts[0].size == max(parts[0].shape, default=0) > 0:
+                yield local, np.stack([part.ravel() for part in parts])
+
+
+def _floats(value: np.ndarray) -> np.ndarray | None:
+    try:
+        return floats(value) if value.size > 1 else None
+    except TypeError:
+        return None
+
+
+def _turned(own: np.ndarray, value: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """An array and its balls in the shapes in which it may be meant: as it is, transposed, without axes of one."""
+    if own.shape == shape:
+        yield own, value
+    elif own.shape == shape[::-1]:
+        yield own.T, value.T
+    elif own.size == int(np.prod(shape)) and max(own.shape) == max(shape) and len(shape) == 1:
+        yield own.reshape(shape), value.reshape(shape)
+
+
+def variables(found: Sequence[Seen]) -> dict[str, Seen]:
+    """For each step the first local that is it, without a factor where there is one."""
+    first: dict[str, Seen] = {}
+    for one in found:
+        if one.step not in first or (one.factor == 1 != first[one.step].factor):
+            first[one.step] = one
+    return first
+
+
+def place(
+    step: str, wrong: Mapping[str, np.ndarray], locals_: Sequence[Local], right: Mapping[str, np.ndarray]
+) -> Place | None:
+    """The line that gives a step its wrong value.
+
+    Args:
+      step: the step to be blamed.
+      wrong: the arrays of the explanation, from which the derivation goes on after its error.
+      locals_: what the user's variables were.
+      right: the right arrays, to see what is right before it.
+
+    Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last variable
+    that has it before it is used is the one that should have been another. Where no variable has it, the place is
+    between the last right line and the first wrong one.
+    """
+    own = seen(locals_, {step: wrong[step]})
+    after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
+    bound = min((one.order for one in after), default=len(locals_) * 2)
+    own = [one for one in own if one.order < bound] or own
+    if own:
+        repeats = any(_equal(wrong[step], wrong[name]) for name in NAMED[: NAMED.index(step)] if name in wrong)
+        one = own[-1] if repeats else own[0]
+        return Place(one.line, one.name, one.text)
+    first = min(after, key=lambda one: one.order, default=None)
+    if first is None:
+        return None
+    before = [one for one in seen(locals_, {name: right[name] for name in NAMED}) if one.order < first.order]
+    since = max(before, key=lambda one: one.order, default=None)
+    return Place(first.line, first.name, first.text, since.line if since and since.line < first.line else None)
+
+
+def _after(step: str) -> tuple[str, ...]:
+    """The steps that use one directly."""
+    return {
+        "dO2": ("dZ2", "dW2", "db2", "dO1"), "dZ2": ("dW2", "db2", "dO1"), "dO1": ("dZ1", "dW1", "db1"),
+        "dZ1": ("dW1", "db1"), "Z1": ("O1", "Z2"), "O1": ("Z2", "O2"), "Z2": ("O2", "dO2"), "O2": ("dO2", "dZ2"),
+    }.get(step, ())  # fmt: skip
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
+
+
+def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping) -> Place | None:
+    """Where no explanation is known: the first variable that becomes a wrong leaf, and the last right line before it."""
+    good = seen(locals_, {name: right[name] for name in NAMED})
+    bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})
+    first = min(bad, key=lambda one: one.order, default=None)
+    if first is None:
+        return None
+    since = max((one for one in good if one.order < first.order), key=lambda one: one.order, default=None)
+    return Place(first.line, first.name, first.text, since.line if since and since.line < first.line else None)
