@@ -86,11 +86,18 @@ class Arguments(NamedTuple):
             return {letter: max(n, self.least.get(letter, 1)) for letter, n in zip(letters, numbers, strict=False)}
 
         primes = (PRIMES * 2)[: len(letters)]
-        draws = [at_least(primes), at_least(primes[::-1]), at_least([EQUAL] * len(letters)), at_least([1] * len(letters))]
+        draws = [
+            at_least(primes),
+            at_least(primes[::-1]),
+            at_least([EQUAL] * len(letters)),
+            at_least([1] * len(letters)),
+        ]
         draws.append(at_least((LARGER * 2)[: len(letters)]))
         return [draw for i, draw in enumerate(draws) if draw not in draws[:i]]
 
-    def draw(self, sizes: Mapping[str, int], rng: np.random.Generator, scale: Callable[[str], float] | None = None) -> dict[str, np.ndarray]:
+    def draw(
+        self, sizes: Mapping[str, int], rng: np.random.Generator, scale: Callable[[str], float] | None = None
+    ) -> dict[str, np.ndarray]:
         """Numbers for every array by its path. `scale`: what the real ones are multiplied by."""
         return {array.path: _drawn(array, sizes, rng, scale(array.path) if scale else 1.0) for array in self.arrays}
 
@@ -181,7 +188,9 @@ DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]]
     "real": lambda rng, shape: rng.normal(size=shape),
     "positive": lambda rng, shape: rng.uniform(0.2, 2.0, size=shape),
     "unit": lambda rng, shape: rng.uniform(0.05, 0.95, size=shape),
-    "probabilities": lambda rng, shape: (lambda a: a / a.sum(axis=-1, keepdims=True))(rng.uniform(0.2, 1.0, size=shape)),
+    "probabilities": lambda rng, shape: (lambda a: a / a.sum(axis=-1, keepdims=True))(
+        rng.uniform(0.2, 1.0, size=shape)
+    ),
     "onehot": _onehot,
     "bits": lambda rng, shape: rng.integers(2, size=shape).astype(float),
     "signs": lambda rng, shape: rng.choice([-1.0, 1.0], size=shape),

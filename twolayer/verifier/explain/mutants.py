@@ -138,7 +138,9 @@ class Graph:
                 for columns, slopes, source in changes.get(e, ()):
                     flow[columns] = adjoint[i if source < 0 else source, columns] * slopes
                 adjoint[edge.parent] = adjoint[edge.parent] + flow
-        rows = [self.place.get(_order(v), -1) for array in self.inputs for v in np.asarray(array, object).ravel().tolist()]
+        rows = [
+            self.place.get(_order(v), -1) for array in self.inputs for v in np.asarray(array, object).ravel().tolist()
+        ]
         nothing = np.full(width, zero, adjoint.dtype)
         return np.array([adjoint[row] if row >= 0 else nothing for row in rows])
 
@@ -160,7 +162,10 @@ class Graph:
                 if changed is not None:
                     changes.setdefault(e, {}).setdefault(changed[1], []).append((column, changed[0]))
         packed = {
-            e: [(list(map(_first, parts)), _vector([p[1] for p in parts], self.exact), source) for source, parts in by.items()]
+            e: [
+                (list(map(_first, parts)), _vector([p[1] for p in parts], self.exact), source)
+                for source, parts in by.items()
+            ]
             for e, by in changes.items()
         }
         return packed, bridges
@@ -198,7 +203,9 @@ class Graph:
     def _bridge(self, mutant: Mutant) -> Iterator[tuple[int, int, Any]]:
         below, above, index, name = mutant.detail
         factor = BRIDGES[name](self.values(self.arrays[index])).ravel().tolist()
-        for v, w, f in zip(self.arrays[below].ravel().tolist(), self.arrays[above].ravel().tolist(), factor, strict=True):
+        for v, w, f in zip(
+            self.arrays[below].ravel().tolist(), self.arrays[above].ravel().tolist(), factor, strict=True
+        ):
             number, source = self.place.get(_order(v)), self.place.get(_order(w))
             if number is not None and source is not None:
                 yield number, source, f
@@ -280,7 +287,11 @@ def fitting(graphs: Sequence[Graph], mine: Sequence[np.ndarray]) -> list[tuple[M
             rest = [m - c[:, j] for m, c in zip(mine, columns, strict=True)]
             whole = [c[:, 0] - c[:, j] for c in columns]
             c = ratio(rest, whole) if any(_some(w) for w in whole) else None
-            if c is None and any(_some(w) for w in whole) and all(_alike(m, col[:, j]) for m, col in zip(mine, columns, strict=True)):
+            if (
+                c is None
+                and any(_some(w) for w in whole)
+                and all(_alike(m, col[:, j]) for m, col in zip(mine, columns, strict=True))
+            ):
                 c = Fraction(0)
             if c is not None and c != 1:
                 found.append((mutant, c))

@@ -126,7 +126,7 @@ def by(array: Any, found: dict[int, flint.arb]) -> np.ndarray:
     array = np.asarray(array, object)
     out = np.empty(array.shape, object)
     zero = flint.arb(0)
-    out.ravel()[:] = [Ball(found.get(v.order, zero)) if isinstance(v, Recorded) else Ball(zero) for v in array.ravel().tolist()]
+    out.ravel()[:] = [
+        Ball(found.get(v.order, zero)) if isinstance(v, Recorded) else Ball(zero) for v in array.ravel().tolist()
+    ]
     return out
-
-

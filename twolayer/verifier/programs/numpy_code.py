@@ -115,6 +115,10 @@ class NumpyProgram:
         """The numbers in the code that the function needs, without 0, 1, -1 and indices."""
         return () if self._source is None else self._source.literals({self.name})
 
+    def thresholds(self) -> tuple[str, ...]:
+        """What may act at some sizes of numbers only: "clip at homework.py:12"."""
+        return () if self._source is None else self._source.thresholds({self.name})
+
 
 def parameters(function: Callable) -> tuple[str, ...]:
     """The names of a function's positional parameters."""

@@ -91,12 +91,12 @@ class _Exact(ast.NodeTransformer):
 
 
 def divide(a: Any, b: Any) -> Any:
-    """a / b; of integers exactly."""
+    """A / b; of integers exactly."""
     return Ball(a) / b if isinstance(a, int) and isinstance(b, int) and b and a % b else a / b
 
 
 def percent(a: Any, b: Any) -> Any:
-    """a % b, where a may be a text with places for numbers."""
+    """A % b, where a may be a text with places for numbers."""
     if not isinstance(a, (str, bytes)):
         return a % b
     shown = lambda v: float(v.v) if isinstance(v, Ball) else v  # noqa: E731
@@ -141,6 +141,27 @@ class Source:
         return bool(re.search(r"^\s*(import|from) jax", self.text, re.M)) and not re.search(
             r"^\s*(import|from) numpy", self.text, re.M
         )
+
+    @property
+    def uses_jax(self) -> bool:
+        """Whether it imports JAX."""
+        return bool(re.search(r"^\s*(import|from) jax", self.text, re.M))
+
+    def thresholds(self, wanted: set[str]) -> tuple[str, ...]:
+        """The comparisons with a number other than 0, clips and roundings of the needed code, with their lines."""
+        found: dict[str, None] = {}
+        for node in (n for statement in self.needed(wanted) for n in ast.walk(statement)):
+            name = ""
+            if isinstance(node, ast.Compare) and any(_is_number(n) for n in (node.left, *node.comparators)):
+                name = {ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le"}.get(type(node.ops[0]), "")
+            elif isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                compares = called in ("maximum", "minimum", "max", "min") and any(map(_is_number, node.args))
+                rounds = called in ("clip", "round", "around", "floor", "ceil", "rint", "trunc", "fix")
+                name = called if compares or rounds else ""
+            if name:
+                found[f"{name} at {pathlib.Path(self.filename).name}:{node.lineno}"] = None
+        return tuple(found)
 
     def span(self, line: int) -> tuple[int, int]:
         """The lines of the innermost statement at a line."""
@@ -194,6 +215,11 @@ class Source:
                     if abs(node.value) not in (0, 1):
                         found[float(node.value)] = None
         return tuple(found)
+
+
+def _is_number(node: ast.expr) -> bool:
+    node = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value != 0
 
 
 def _is_main(statement: ast.stmt) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verifier.programs import NotJudged
-from twolayer.verifier.programs.stand_ins.arrays import Array, apply, ball, exactly, is_real, lift, pi, plain, wrap
+from twolayer.verifier.programs.stand_ins.arrays import Array, apply, ball, exactly, lift, pi, plain, wrap
 from twolayer.verifier.programs.stand_ins.modules import SPECIAL, Nothing, log_softmax, logsumexp, softmax
 from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Module, array, where
 

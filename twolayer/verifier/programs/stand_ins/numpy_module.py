@@ -18,9 +18,7 @@ from twolayer.verifier.programs import NotJudged
 from twolayer.verifier.programs.stand_ins import linalg
 from twolayer.verifier.programs.stand_ins.arrays import (
     Array,
-    all_numbers,
     apply,
-    as_balls,
     ball,
     cast,
     is_real,
