@@ -2,23 +2,23 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from twolayer.verifier import problem
 from twolayer.verifier.evidence import points as where
-from twolayer.verifier.evidence import ties
 from twolayer.verifier.evidence.cases import Case, Subject, gather, subject, usable, verdict_of
-from twolayer.verifier.explain import causes, unexplained
+from twolayer.verifier.explain import causes
 from twolayer.verifier.explain.search import explanations, telling
 from twolayer.verifier.numbers import balls
 from twolayer.verifier.numbers.balls import BITS, Undecided, precision
 from twolayer.verifier.numbers.differences import central
 from twolayer.verifier.numbers.literals import simplest_rational
 from twolayer.verifier.problem import LEAVES, STEPS, Setting, right_lines
-from twolayer.verifier.programs.source import NotJudged, Program, Refused, program_of
-from twolayer.verifier.verdict import Cause, Formula, StepVerdict, Verdict, worst
+from twolayer.verifier.programs import NotJudged, Refused
+from twolayer.verifier.programs.load import program_of
+from twolayer.verifier.verdict import Formula, StepVerdict, Verdict, worst
 
 CONVENTIONS = {"any": None, "0": Fraction(0), "1/2": Fraction(1, 2), "1": Fraction(1)}
 
@@ -126,7 +126,7 @@ def leaf_verdicts(found: Subject, cases: Sequence[Case]) -> dict[str, StepVerdic
         elif reason and leaf not in returned:
             verdicts[leaf] = StepVerdict("undecided", reason=reason, where="returned")
         elif leaf not in returned:
-            verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].shown}")
+            verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
         else:
             state = verdict_of(leaf, usable(cases))
             why = reason or ("it is not known well enough" if state == "unknown" else None)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verifier.problem import LEAVES, STEPS, Setting, Sizes, targets
-from twolayer.verifier.programs.source import Local, Program, RaisedInside, Refused, Run
+from twolayer.verifier.programs import Program, Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data", "images", "features", "x_train")

@@ -11,7 +11,7 @@ from twolayer.verifier.evidence.calls import Call, Shape, named, shapes_of, want
 from twolayer.verifier.evidence.points import Point
 from twolayer.verifier.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
 from twolayer.verifier.problem import LEAVES, Setting, Sizes
-from twolayer.verifier.programs.source import Local, NotJudged, Program, RaisedInside, Refused
+from twolayer.verifier.programs import Local, NotJudged, Program, RaisedInside, Refused
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
 ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind

@@ -15,7 +15,7 @@ from twolayer.verifier.evidence.cases import Case, Subject, wrong_entries
 from twolayer.verifier.evidence.points import INPUTS, Point
 from twolayer.verifier.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verifier.problem import STEPS, Setting, Sizes, activation, right, targets
-from twolayer.verifier.programs.source import NotJudged, Refused
+from twolayer.verifier.programs import NotJudged, Refused
 from twolayer.verifier.verdict import Counterexample
 
 CASES = 24

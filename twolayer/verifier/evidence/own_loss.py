@@ -18,7 +18,7 @@ from twolayer.verifier.evidence.cases import EQUAL, Case, compare
 from twolayer.verifier.numbers.balls import BITS, Ball, balls, precision
 from twolayer.verifier.numbers.factors import Factor, factors, ratio, short
 from twolayer.verifier.problem import LEAVES, LOSSES, Setting
-from twolayer.verifier.programs.source import Program, Refused
+from twolayer.verifier.programs import Program, Refused
 
 REDUCTIONS, OUTPUTS = ("mean", "sum"), ("relu", "identity", "sigmoid", "tanh")
 

@@ -157,9 +157,9 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
     for step, line, literal in explanation.wrong:
         steps.append(step)
         if line is None:
-            causes.append(unexplained.describe(step, right[step].shown, evidence.cases, found, evidence.thresholds))
+            causes.append(unexplained.describe(step, right[step].code, evidence.cases, found, evidence.thresholds))
         else:
-            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].shown))
+            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
 
 
@@ -185,7 +185,7 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
                     for factor in (found := numbers.factors(values)):
                         text = _spoken(factor, evidence.setting) if len(found) == 1 else factor.sentence
-                        code = right[place].shown + _of_m(factor, place, explanation)
+                        code = right[place].code + _of_m(factor, place, explanation)
                         causes.append(Cause(factor.id, text, place, code))
                     steps.append(place)
             borne_out = all(explanation.local.get(place) != 1 for place in steps)
@@ -256,14 +256,14 @@ def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> 
     alone = unexplained.single_entries(cases, sorted(wrong))
     if set(alone) == wrong:
         steps = tuple(step for step in STEPS if step in alone)
-        return Alternative(tuple(unexplained.describe(s, lines[s].shown, cases, found) for s in steps), steps)
+        return Alternative(tuple(unexplained.describe(s, lines[s].code, cases, found) for s in steps), steps)
     derived = {leaf for leaf in LEAVES if evidence.leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, found)
     if step == "dO1" and evidence.setting.hidden == "relu":
         layer = [leaf for leaf in ("dW1", "db1") if leaf in wrong]
         step = "dZ1" if unexplained.right_where_all_units_are_on(cases, layer) else step
     forward = unexplained.forward_error(cases, found, evidence.thresholds) if step == "dO2" else None
-    cause = forward or unexplained.describe(step, lines[step].shown, cases, found, evidence.thresholds)
+    cause = forward or unexplained.describe(step, lines[step].code, cases, found, evidence.thresholds)
     return Alternative((cause,), (step,))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from twolayer.verifier.numbers.balls import BITS, floats, precision
 from twolayer.verifier.numbers.factors import ratio
 from twolayer.verifier.problem import STEPS, TRACE
-from twolayer.verifier.programs.source import Local
+from twolayer.verifier.programs import Local
 
 ROWS = 3  # of a loop over examples, so many are compared
 NAMED = (*TRACE, *STEPS)

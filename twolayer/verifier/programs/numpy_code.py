@@ -116,7 +116,7 @@ class NumpyProgram:
         return () if self._source is None else self._source.literals({self.name})
 
     def thresholds(self) -> tuple[str, ...]:
-        """Comparisons, clips and roundings of the code, with their lines."""
+        """What may act at some sizes of numbers only: "clip at homework.py:12"."""
         return () if self._source is None else self._source.thresholds({self.name})
 
 
@@ -132,7 +132,7 @@ def parameters(function: Callable) -> tuple[str, ...]:
 def from_function(function: Callable) -> NumpyProgram:
     """A function object over balls: a copy, and copies of what it calls of its module; the module stays as it is."""
     inner = inspect.unwrap(function.func if isinstance(function, functools.partial) else function)
-    code = getattr(inner, "__code__", None) or getattr(getattr(inner, "__call__", None), "__code__", None)  # noqa: B004 - its code
+    code = getattr(inner, "__code__", None) or getattr(getattr(type(inner), "__call__", None), "__code__", None)
     if code is None:
         raise Refused(f"{function!r} is no function written in Python")
     text = "".join(linecache.getlines(code.co_filename))
@@ -149,14 +149,6 @@ class Copies:
     def __init__(self) -> None:
         self.made: dict[int, Any] = {}
         self.kept: list = []  # what was copied stays alive, so that an identity means one object
-        self.modules: set[str] = set()  # the libraries that were met
-
-    @staticmethod
-    def reaches(function: Callable, library: str) -> bool:
-        """Whether a function, or what it calls of its module, uses a library."""
-        copies = Copies()
-        copies.of(function)
-        return library in copies.modules
 
     def of(self, value: Any) -> Any:
         """The copy of a value; the value itself where nothing in it needs one."""
@@ -169,7 +161,6 @@ class Copies:
     def _copied(self, value: Any) -> Any:
         stand_in = _stand_in_for(value)
         if stand_in is not None:
-            self.modules.add((getattr(value, "__module__", None) or getattr(value, "__name__", "")).split(".")[0])
             return stand_in
         if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
             return self._function(value)
@@ -286,7 +277,7 @@ def real_builtins(folder: pathlib.Path) -> dict:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
+    """A copy of a structure with `leaf` applied to its arrays and numbers: dicts, lists, tuples, objects' attributes."""
     if (
         isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
         or value is None

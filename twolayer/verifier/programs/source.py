@@ -21,9 +21,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from twolayer.verifier.numbers.balls import Ball, Undecided
-from twolayer.verifier.programs import Local, NotJudged, Program, RaisedInside, Refused, Run
+from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
 
-__all__ = ["Local", "NotJudged", "Program", "RaisedInside", "Refused", "Run", "Source", "program_of"]
 TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
 _MAGIC = re.compile(r"^\s*([%!?]|\w+\s*=\s*[%!])|^\s*[\w.]+\?{1,2}\s*$")
 
@@ -93,12 +92,12 @@ class _Exact(ast.NodeTransformer):
 
 
 def divide(a: Any, b: Any) -> Any:
-    """A / b; of integers exactly."""
+    """Divide a by b; integers exactly."""
     return Ball(a) / b if isinstance(a, int) and isinstance(b, int) and b and a % b else a / b
 
 
 def percent(a: Any, b: Any) -> Any:
-    """A % b, where a may be a text with places for numbers."""
+    """The remainder a % b; or a may be a text with places for numbers."""
     if not isinstance(a, (str, bytes)):
         return a % b
     shown = lambda v: float(v.v) if isinstance(v, Ball) else v  # noqa: E731
@@ -143,6 +142,27 @@ class Source:
         return bool(re.search(r"^\s*(import|from) jax", self.text, re.M)) and not re.search(
             r"^\s*(import|from) numpy", self.text, re.M
         )
+
+    @property
+    def uses_jax(self) -> bool:
+        """Whether it imports JAX."""
+        return bool(re.search(r"^\s*(import|from) jax", self.text, re.M))
+
+    def thresholds(self, wanted: set[str]) -> tuple[str, ...]:
+        """The comparisons with a number other than 0, clips and roundings of the needed code, with their lines."""
+        found: dict[str, None] = {}
+        for node in (n for statement in self.needed(wanted) for n in ast.walk(statement)):
+            name = ""
+            if isinstance(node, ast.Compare) and any(_is_number(n) for n in (node.left, *node.comparators)):
+                name = {ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le"}.get(type(node.ops[0]), "")
+            elif isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                compares = called in ("maximum", "minimum", "max", "min") and any(map(_is_number, node.args))
+                rounds = called in ("clip", "round", "around", "floor", "ceil", "rint", "trunc", "fix")
+                name = called if compares or rounds else ""
+            if name:
+                found[f"{name} at {pathlib.Path(self.filename).name}:{node.lineno}"] = None
+        return tuple(found)
 
     def span(self, line: int) -> tuple[int, int]:
         """The lines of the innermost statement at a line."""
@@ -197,32 +217,10 @@ class Source:
                         found[float(node.value)] = None
         return tuple(found)
 
-    def thresholds(self, wanted: set[str]) -> tuple[str, ...]:
-        """Comparisons with a number, clips, roundings: what acts at some sizes only. "clip at file.py:12"."""
-        name = pathlib.Path(self.filename).name
-        found = [
-            f"{kind} at {name}:{node.lineno}"
-            for statement in self.needed(wanted)
-            for node in ast.walk(statement)
-            if (kind := _threshold(node))
-        ]
-        return tuple(dict.fromkeys(found))
 
-
-def _threshold(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Compare) and any(map(_is_number, [node.left, *node.comparators])):
-        return type(node.ops[0]).__name__.lower()
-    if isinstance(node, ast.Call):
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        always = called in ("clip", "round", "around", "rint", "floor", "ceil", "trunc", "int")
-        extreme = called in ("maximum", "minimum", "max", "min") and any(map(_is_number, node.args))
-        return called if always or extreme else None
-    return None
-
-
-def _is_number(node: ast.AST) -> bool:
+def _is_number(node: ast.expr) -> bool:
     node = node.operand if isinstance(node, ast.UnaryOp) else node
-    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and bool(node.value)
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value != 0
 
 
 def _is_main(statement: ast.stmt) -> bool:
@@ -372,20 +370,3 @@ def _line_of(error: BaseException, source: Source) -> int | None:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
-
-
-def program_of(function: Any) -> Program:
-    """A function as a program over balls: through JAX's own trace where it calls JAX, else as it stands.
-
-    Raises:
-      Refused: it is no function written in Python.
-    """
-    if isinstance(function, Program):
-        return function
-    from twolayer.verifier.programs.numpy_code import Copies, from_function
-
-    if Copies.reaches(function, "jax"):
-        from twolayer.verifier.programs.jax_code import JaxProgram
-
-        return JaxProgram(function)
-    return from_function(function)
