@@ -132,7 +132,7 @@ def parameters(function: Callable) -> tuple[str, ...]:
 def from_function(function: Callable) -> NumpyProgram:
     """A function object over balls: a copy, and copies of what it calls of its module; the module stays as it is."""
     inner = inspect.unwrap(function.func if isinstance(function, functools.partial) else function)
-    code = getattr(inner, "__code__", None) or getattr(getattr(type(inner), "__call__", None), "__code__", None)
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     if code is None:
         raise Refused(f"{function!r} is no function written in Python")
     text = "".join(linecache.getlines(code.co_filename))
@@ -277,7 +277,7 @@ def real_builtins(folder: pathlib.Path) -> dict:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of a structure with `leaf` applied to its arrays and numbers: dicts, lists, tuples, objects' attributes."""
+    """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
     if (
         isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
         or value is None
