@@ -17,6 +17,7 @@ import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -353,7 +354,9 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Nothing that the code writes reaches the screen."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    sink = io.StringIO()
+    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 
@@ -365,10 +368,8 @@ def explained(source: Source) -> Iterator[None]:
     except (Undecided, RaisedInside, MemoryError):
         raise
     except NotJudged as e:
-        line = _line_of(e, source)
-        raise NotJudged(
-            e.operation, f"{source.filename}:{line}" if line and e.line is None else "", line or e.line
-        ) from e
+        line = _line_of(e, source) or e.line
+        raise NotJudged(e.operation, f"{source.filename}:{line}" if line else "", line) from e
     except Refused:
         raise
     except (Exception, SystemExit) as e:
@@ -388,9 +389,7 @@ def _short(error: BaseException) -> str:
 
 def _is_ours(error: BaseException) -> bool:
     """Whether the code failed because it met a ball where it would have a float."""
-    return isinstance(error, (TypeError, AttributeError)) and bool(
-        re.search(r"Ball|dtype\('O'\)|object array|Nothing", str(error))
-    )
+    return bool(re.search(r"Ball|dtype\('O'\)|object array|Nothing|not a float|must be real number", str(error)))
 
 
 def _line_of(error: BaseException, source: Source) -> int | None:

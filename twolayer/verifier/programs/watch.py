@@ -59,7 +59,7 @@ class Watch:
 
     def _compare(self, frame: types.FrameType, line: int | None, arguments: bool = False) -> None:
         """Note what has changed since the last look, as set at `line`; None: it was given from outside."""
-        state = self.states[id(frame)]
+        state, changed = self.states[id(frame)], []
         for name, value in list(frame.f_locals.items()):
             if name.startswith(".") or name == "__class__":
                 continue
@@ -71,7 +71,12 @@ class Watch:
                 shown_before = contents in self.known and (arguments or not path.isidentifier())
                 self.known.setdefault(contents, _numbers(array))
                 if line is not None and not shown_before:
-                    self._note(line, path, array)
+                    changed.append((path, contents, array))
+        words = set(re.findall(r"\w+", self.source.statement(line))) if len(changed) > 1 else set()
+        spoken = {contents for path, contents, _ in changed if re.match(r"\w+", path).group() in words}
+        for path, contents, array in changed:  # of names for one array that is changed in place those in the statement
+            if contents not in spoken or re.match(r"\w+", path).group() in words:
+                self._note(line, path, array)
 
     def _note(self, line: int, name: str, array: Any) -> None:
         key = re.search(r"\['(\w+)'\]$", name)
