@@ -18,7 +18,7 @@ import numpy as np
 
 from twolayer.verifier.numbers.literals import reading
 
-BITS, MORE_BITS, DIFFERENCE_BITS = 256, 512, 1100
+BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
