@@ -2,23 +2,23 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from twolayer.verifier import problem
 from twolayer.verifier.evidence import points as where
-from twolayer.verifier.evidence import ties
 from twolayer.verifier.evidence.cases import Case, Subject, gather, subject, usable, verdict_of
-from twolayer.verifier.explain import causes, unexplained
+from twolayer.verifier.explain import causes
 from twolayer.verifier.explain.search import explanations, telling
 from twolayer.verifier.numbers import balls
 from twolayer.verifier.numbers.balls import BITS, Undecided, precision
 from twolayer.verifier.numbers.differences import central
 from twolayer.verifier.numbers.literals import simplest_rational
 from twolayer.verifier.problem import LEAVES, STEPS, Setting, right_lines
-from twolayer.verifier.programs.source import NotJudged, Program, Refused, program_of
-from twolayer.verifier.verdict import Cause, Formula, StepVerdict, Verdict, worst
+from twolayer.verifier.programs import NotJudged, Refused
+from twolayer.verifier.programs.load import program_of
+from twolayer.verifier.verdict import Formula, StepVerdict, Verdict, worst
 
 CONVENTIONS = {"any": None, "0": Fraction(0), "1/2": Fraction(1, 2), "1": Fraction(1)}
 
@@ -38,7 +38,9 @@ def check_oracles(setting: Setting) -> None:
     for leaf in LEAVES if setting.biases else ("dW1", "dW2"):
         name = leaf[1:]
         direction = where.exactly(where.np.random.default_rng(0).normal(size=inputs[name].shape))
-        slope = central(lambda array, name=name: problem.total(setting, inputs | {name: array}), inputs[name], direction)
+        slope = central(
+            lambda array, name=name: problem.total(setting, inputs | {name: array}), inputs[name], direction
+        )
         with precision(BITS):
             right = (point.right[leaf] * direction).sum()
         if not abs(slope.v - right.v).upper() < 2.0**-150:
@@ -98,7 +100,9 @@ def _judge(found: Subject, convention: Fraction | None, seed: int, effort: int, 
 def _watched(found: Subject, cases: Sequence[Case], wrong: bool) -> Case | None:
     """The case at which the user's variables are looked at."""
     known = telling(cases)[:1] if wrong else [case for case in usable(cases) if case.point.kind == "ordinary"][:1]
-    known = [case for case in usable(cases) if case.point.kind == "ordinary" and case.sizes == cases[0].sizes][:1] or known
+    known = [case for case in usable(cases) if case.point.kind == "ordinary" and case.sizes == cases[0].sizes][
+        :1
+    ] or known
     if not known:
         return None
     try:
@@ -122,7 +126,7 @@ def leaf_verdicts(found: Subject, cases: Sequence[Case]) -> dict[str, StepVerdic
         elif reason and leaf not in returned:
             verdicts[leaf] = StepVerdict("undecided", reason=reason, where="returned")
         elif leaf not in returned:
-            verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].shown}")
+            verdicts[leaf] = StepVerdict("not_derived", reason=f"it should be {lines[leaf].code}")
         else:
             state = verdict_of(leaf, usable(cases))
             why = reason or ("it is not known well enough" if state == "unknown" else None)
@@ -131,13 +135,18 @@ def leaf_verdicts(found: Subject, cases: Sequence[Case]) -> dict[str, StepVerdic
     return verdicts
 
 
-def summarise(leaves: dict[str, StepVerdict], steps: dict[str, StepVerdict], cases: Sequence[Case], setting: Setting) -> Formula:
+def summarise(
+    leaves: dict[str, StepVerdict], steps: dict[str, StepVerdict], cases: Sequence[Case], setting: Setting
+) -> Formula:
     """How much was tested."""
     known = usable(cases)
     shown = [step.verdict for step in steps.values() if step.where == "returned"]
     verdict = worst([*(leaf.verdict for leaf in leaves.values()), *(v for v in shown if v == "wrong")])
     patterns = {
-        (case.sizes, tuple((where.np.concatenate([Z.ravel() for Z in where.forward(case.point.floats, setting)]) > 0).tolist()))
+        (
+            case.sizes,
+            tuple((where.np.concatenate([Z.ravel() for Z in where.forward(case.point.floats, setting)]) > 0).tolist()),
+        )
         for case in known
     }
     return Formula(

@@ -34,15 +34,23 @@ UPSTREAM = {
     "dW2": ("dO2", "dZ2"),
     "db2": ("dO2", "dZ2", "dW2"),
     "dO1": ("dO2", "dZ2", "dW2"),
-    "dZ1": ("dO2", "dZ2", "dO1"),
-    "dW1": ("dO2", "dZ2", "dO1", "dZ1"),
-    "db1": ("dO2", "dZ2", "dO1", "dZ1", "dW1"),
+    "dZ1": ("dO1",),
+    "dW1": ("dZ2", "dW2", "dO1", "dZ1"),
+    "db1": ("dZ2", "dO1", "dZ1", "dW1"),
 }
 
 # The shape of each array, in letters. A derivative has that of what it is taken by.
 LETTERS = {"W1": "Kd", "b1": "K", "W2": "CK", "b2": "C", "x": "md", "y": "mC", "w": ""}
 LETTERS |= {"Z1": "mK", "O1": "mK", "Z2": "mC", "O2": "mC"}
 LETTERS |= {step: LETTERS[step[1:]] for step in STEPS}
+
+
+FORWARD_TEXT = {
+    "Z1": "Z1 = x @ W1.T + b1",
+    "O1": "O1 = hidden(Z1)",
+    "Z2": "Z2 = O1 @ W2.T + b2",
+    "O2": "O2 = output(Z2)",
+}
 
 
 class Setting(NamedTuple):
@@ -162,6 +170,11 @@ def others(name: str) -> tuple[Activation, ...]:
     return tuple(entry for entry in known if entry.name != activation(name).name)
 
 
+def slope(name: str, Z: np.ndarray, O: np.ndarray) -> np.ndarray:  # noqa: E741
+    """The derivative of an activation at Z, where O is the activation itself."""
+    return evaluate(f"{activation(name).derivative} + 0 * Z", {"Z": Z, "O": O})
+
+
 def targets(setting: Setting) -> str:
     """What y may be: "onehot", "real" or "bits"."""
     return LOSSES[setting.loss].targets
@@ -232,11 +245,7 @@ def right_lines(setting: Setting) -> dict[str, Line]:
         "dW1": "dZ1.T @ x",
         "db1": "dZ1.sum(axis=0)",
     }
-    return {
-        step: Line("right", step, f"{step} = {formula}", LETTERS[step])
-        for step, formula in formulas.items()
-        if setting.biases or step[:2] != "db"
-    }
+    return {step: Line("right", step, f"{step} = {formula}", LETTERS[step]) for step, formula in formulas.items()}
 
 
 def forward(setting: Setting, scope: Scope) -> Scope:

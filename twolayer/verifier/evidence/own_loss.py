@@ -18,7 +18,7 @@ from twolayer.verifier.evidence.cases import EQUAL, Case, compare
 from twolayer.verifier.numbers.balls import BITS, Ball, balls, precision
 from twolayer.verifier.numbers.factors import Factor, factors, ratio, short
 from twolayer.verifier.problem import LEAVES, LOSSES, Setting
-from twolayer.verifier.programs.source import Program, Refused
+from twolayer.verifier.programs import Program, Refused
 
 REDUCTIONS, OUTPUTS = ("mean", "sum"), ("relu", "identity", "sigmoid", "tanh")
 
@@ -105,7 +105,9 @@ def relation(own: Sequence[dict[str, np.ndarray]], cases: Sequence[where.Point],
 def _candidates(declared: Setting) -> list[Setting]:
     others = (
         Setting(loss, output, declared.reduction, hidden, declared.biases)
-        for hidden, output, loss in itertools.product((declared.hidden, "relu", "sigmoid", "tanh"), (declared.output, *OUTPUTS), LOSSES)
+        for hidden, output, loss in itertools.product(
+            (declared.hidden, "relu", "sigmoid", "tanh"), (declared.output, *OUTPUTS), LOSSES
+        )
     )
     return list(dict.fromkeys((declared, *others)))
 

@@ -42,7 +42,7 @@ PRIME, SQUARE = Sizes(3, 11, 5, 7), Sizes(5, 5, 5, 5)
 @functools.lru_cache(maxsize=256)
 def wrong_lines(step: str, setting: Setting) -> tuple[Line, ...]:
     """The wrong lines of one step, the likelier first; no two compute the same, and none what is right."""
-    if step not in right_lines(setting):
+    if step[:2] == "db" and not setting.biases:
         return ()
     layer, letters = int(step[2]), LETTERS[step]
     rows = {
@@ -137,8 +137,9 @@ def _distinct(lines: Iterable[Line], right_line: Line, setting: Setting) -> Iter
 
 
 def _signature(line: Line, setting: Setting, square: bool) -> _Signature | None:
-    """None if the line does not fit these sizes, or reads what is not known yet."""
-    scope = random_scope(setting, square)
+    """None if the line does not fit these sizes, or reads what is not known yet at its step."""
+    known = random_scope(setting, square)
+    scope = {name: known[name] for name in (*INPUTS, "w", *TRACE, *UPSTREAM[line.step])}
     try:
         values = [line.compute(scope, t).ravel() for t in ((0.037, 0.37) if line.literal else (None,))]
     except (Misfit, NameError):
@@ -174,4 +175,5 @@ def random_scope(setting: Setting, square: bool) -> Scope:
     y = {"onehot": lambda: np.eye(C)[rng.integers(C, size=m)], "real": lambda: rng.normal(size=(m, C)),
          "bits": lambda: rng.integers(2, size=(m, C)).astype(float)}[targets(setting)]()  # fmt: skip
     W1, b1, W2, b2, x = (rng.normal(size=shape) for shape in ((K, d), (K,), (C, K), (C,), (m, d)))
+    b1, b2 = (b1, b2) if setting.biases else (0 * b1, 0 * b2)
     return right(setting, {"W1": W1, "b1": b1, "W2": W2 / K**0.5, "b2": b2, "x": x, "y": y})

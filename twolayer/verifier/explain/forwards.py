@@ -17,6 +17,7 @@ from twolayer.verifier.numbers.texts import reads
 from twolayer.verifier.problem import (
     LEAVES,
     LETTERS,
+    STEPS,
     TRACE,
     Activation,
     Scope,
@@ -100,7 +101,7 @@ def _forward(row: ForwardRow, other: Activation | None, setting: Setting) -> For
     lines = {
         step: Line(row.id, step, f"{step} = {formula}", LETTERS[step], literal=row.literal)
         for step, formula in formulas.items()
-        if step in right_lines(setting)
+        if step in STEPS
     }
     return Forward(
         said(row.id, names),
@@ -148,7 +149,7 @@ def _at(forward: Forward | None, scope: Scope, setting: Setting) -> np.ndarray:
         lines = lines | forward.lines
     for step, line in lines.items():
         found[step] = line.compute(found, t)
-    return np.concatenate([found[leaf].ravel() for leaf in LEAVES if leaf in lines])
+    return np.concatenate([found[leaf].ravel() for leaf in LEAVES])
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

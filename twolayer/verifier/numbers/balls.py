@@ -84,7 +84,6 @@ class Ball:
     """A real number. `v` is FLINT's ball."""
 
     __slots__ = ("v",)
-    __array_priority__ = 1000  # NumPy's scalars leave an operation to us
 
     def __init__(self, value: Any = 0):
         self.v = arb(value)
@@ -108,8 +107,11 @@ class Ball:
     def __hash__(self) -> int:
         return id(self)
 
-    def __int__(self) -> int:
-        return whole(self)  # and no __index__: float() would take it
+    def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
+        n = (self.v.floor() if self.v >= 0 else self.v.ceil()).unique_fmpz()
+        if n is None:
+            raise Undecided("a number is too close to an integer to be cut off")
+        return int(n)
 
     def __round__(self, digits: int | None = None) -> Any:
         scale = 10 ** (digits or 0)
@@ -149,11 +151,22 @@ class Ball:
 
     shape, ndim, size, dtype = (), 0, 1, np.dtype(object)
 
-    def item(self) -> "Ball":
+    def item(self, *index: Any) -> "Ball":
         return self
 
     def copy(self) -> "Ball":
         return self
+
+    def __copy__(self) -> "Ball":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Ball":
+        return self
+
+    def __getitem__(self, key: Any) -> Any:  # x.sum()[None], as NumPy's scalars have it
+        if key is None or key is Ellipsis or isinstance(key, tuple):
+            return np.array(self, object)[key]
+        raise TypeError("a number has no entries")
 
     def astype(self, dtype: Any, **options: Any) -> Any:
         return int(self) if np.dtype(dtype).kind in "iu" else bool(self) if np.dtype(dtype).kind == "b" else self
