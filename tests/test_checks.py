@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from problems import on_device, problem
 
-from twolayer.checks import check_positive
 from twolayer.gradients import autodiff, closed_form
 from twolayer.losses import cross_entropy, quadratic
+from twolayer.names import check_positive
 from twolayer.network import forward, init
 from twolayer.optimizers import make_optimizer, make_schedule
 from twolayer.segments import start
@@ -41,8 +41,8 @@ REFUSED = {
     "a NaN target": (lambda: quadratic(TARGETS, with_entry(TARGETS, np.nan)), ["y", "(7, 3)", "NaN"]),
     "too few weights": (lambda: closed_form()(PARAMS, X, LABELS, jnp.ones(6)), ["weights", "(6,)", "7"]),
     "an unknown loss": (lambda: closed_form("hinge"), ["loss", "hinge", "cross_entropy", "quadratic"]),
-    "an unknown output": (lambda: autodiff(output="tanh"), ["output", "tanh", "relu", "identity"]),
-    "an unknown output of forward": (lambda: forward(PARAMS, X, "tanh"), ["output", "tanh", "relu", "identity"]),
+    "an unknown output": (lambda: autodiff(output="cosh"), ["output", "cosh", "relu", "identity"]),
+    "an unknown output of forward": (lambda: forward(PARAMS, X, "cosh"), ["output", "cosh", "relu", "identity"]),
     "an unknown reduction": (lambda: closed_form(reduction="max"), ["reduction", "max", "mean", "sum"]),
     "an unknown scheme": (lambda: init(KEY, 2, 2, 2, "zero"), ["scheme", "zero", "he", "alive"]),
     "an unknown engine": (lambda: make_epoch(Choices(gradient="numeric")), ["gradient", "numeric", "closed_form"]),

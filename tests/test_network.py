@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from problems import problem
+from problems import LAYERS, problem
 from tolerances import assert_close, assert_identical
 
-from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.network import SCHEMES, Params, Trace, forward, grown, init
 
 # The variance of one entry of W1, W2 and of both biases for d inputs, K hidden units and C outputs, as published.
@@ -27,8 +26,7 @@ VARIANCES = {
 }
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("hidden", "output"), LAYERS)
 def test_forward_equals_the_loops(output, hidden, dtype, strict_dtypes):
     params, x, _ = problem("cross_entropy", dtype)
     trace = jax.jit(functools.partial(forward, output=output, hidden=hidden))(params, x)

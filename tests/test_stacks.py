@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from problems import compiled, on_device, problem, unequal_weights
+from problems import LAYERS, compiled, on_device, problem, unequal_weights
 from tolerances import assert_close
 
 from twolayer import stacks
-from twolayer.activations import HIDDEN, OUTPUTS
+from twolayer.activations import ACTIVATIONS
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params, forward
 
@@ -26,8 +26,7 @@ def one_of(params, n):
 
 @pytest.mark.parametrize("engine", stacks.GRADIENTS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("hidden", "output"), LAYERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_network_has_the_gradient_that_it_has_alone(loss, hidden, output, reduction, engine, float64):
     params, x, y = stacked(loss)
@@ -49,7 +48,7 @@ def test_each_network_can_have_targets_of_its_own(engine, float64):
         assert_close(O2[n], forward(*on_device((one_of(params, n), x))).O2)
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_activations_are_those_of_each_network_turned(hidden, float64):
     params, x, _ = on_device(stacked("quadratic"))
     together = stacks.forward(params, x, hidden=hidden)

@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, PyTree
 
-from twolayer.checks import check_positive
+from twolayer.names import check_positive
 from twolayer.network import Params
 
 AXES = ("data", "hidden", "nets")

@@ -20,7 +20,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int, Key, Num
 
-from twolayer.checks import check_choice
+from twolayer.names import check_choice
 
 NORMS = ("unit", "none")
 TRUNCATE = 4.0  # deviations at which the Gaussian ends, as in scipy.ndimage.gaussian_filter

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from twolayer.checks import check_choice, check_labels, check_targets
+from twolayer.checks import check_labels, check_targets
+from twolayer.names import check_choice
 
 
 class Loss(NamedTuple):

@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
-from twolayer.checks import check_choice, check_features, check_positive
+from twolayer import activations
+from twolayer.activations import Activation
+from twolayer.checks import check_features
+from twolayer.names import check_choice, check_positive
 
 
 class Params(NamedTuple):
@@ -34,7 +36,9 @@ class Trace(NamedTuple):
     O2: Float[Array, "m C"]
 
 
-def forward(params: Params, x: Float[Array, "m d"], output: str = "relu", hidden: str = "relu") -> Trace:
+def forward(
+    params: Params, x: Float[Array, "m d"], output: str | Activation = "relu", hidden: str | Activation = "relu"
+) -> Trace:
     """Both layers of the network (eq. 1a).
 
         Z1 = x W1^T + b1    O1 = hidden(Z1)     (m, K)
@@ -43,20 +47,19 @@ def forward(params: Params, x: Float[Array, "m d"], output: str = "relu", hidden
     Args:
       params: weights as (out, in), biases as vectors.
       x: examples as rows.
-      output: activation of the second layer: "relu" is the author's equation, "identity" is the usual logit layer,
-        "sigmoid" that of Nielsen (2015).
-      hidden: activation of the first layer, "relu" or "sigmoid".
+      output: activation of the second layer, a name in ACTIVATIONS or an entry of one's own: "relu" is the author's
+        equation, "identity" is the usual logit layer, "sigmoid" that of Nielsen (2015).
+      hidden: activation of the first layer, likewise.
 
     Raises:
       ValueError: an activation is not a known name, or x does not fit W1 (both shapes are named), or holds a NaN.
     """
-    check_choice("output", output, OUTPUTS)
-    check_choice("hidden", hidden, HIDDEN)
+    first, second = activations.find("hidden", hidden), activations.find("output", output)
     check_features(x, params.W1)
     Z1 = x @ params.W1.T + params.b1[None, :]
-    O1 = ACTIVATIONS[hidden].apply(Z1)
+    O1 = first.apply(Z1)
     Z2 = O1 @ params.W2.T + params.b2[None, :]
-    return Trace(Z1, O1, Z2, ACTIVATIONS[output].apply(Z2))
+    return Trace(Z1, O1, Z2, second.apply(Z2))
 
 
 class Scheme(NamedTuple):

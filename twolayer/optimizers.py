@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from twolayer.checks import check_choice
+from twolayer.names import check_choice
 from twolayer.network import Params
 
 Scalar = float | Float[Array, ""]

@@ -15,12 +15,13 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
-from twolayer.checks import check_choice, check_positive
+from twolayer.activations import Activation
 from twolayer.devices import put
 from twolayer.distortions import Distortion, distort, example_keys
 from twolayer.evaluation import features, hits, targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
+from twolayer.names import check_choice, check_positive
 from twolayer.network import Params
 from twolayer.optimizers import Scalar, averaged, make_optimizer, make_schedule
 from twolayer.shuffling import batches
@@ -64,8 +65,8 @@ class Choices:
     """What a training program is compiled for. Every field is a Python value."""
 
     loss: str = "cross_entropy"
-    output: str = "relu"
-    activation: str = "relu"  # of the hidden layer
+    output: str | Activation = "relu"
+    activation: str | Activation = "relu"  # of the hidden layer
     reduction: str = "mean"
     gradient: str = "closed_form"
     optimizer: str = "adam"

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from twolayer import activations
+
 # Each list repeats the keys of a table in the library, so that --help needs no JAX; a test holds the two together.
 DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
 LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
 REDUCTIONS = ["mean", "sum"]
-OUTPUTS = ["relu", "identity", "sigmoid"]
-ACTIVATIONS = ["relu", "sigmoid"]
+OUTPUTS = ACTIVATIONS = list(activations.ACTIVATIONS)
 GRADIENTS = ["closed_form", "autodiff"]
 SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field", "nielsen_large", "nielsen"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verifier.problem import LEAVES, STEPS, Setting, Sizes, targets
-from twolayer.verifier.programs.source import Local, Program, RaisedInside, Refused, Run
+from twolayer.verifier.programs import Program, Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data", "images", "features", "x_train")
@@ -79,7 +79,9 @@ class Call(NamedTuple):
         """Run a program at a point; copies are handed out, since people assign in place."""
         if not self.one_by_one:
             return program.run(*self._arguments(scope, scope["x"], scope["y"]), watch=watch)
-        runs = [program.run(*self._arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)]
+        runs = [
+            program.run(*self._arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)
+        ]
         total: dict[str, Any] = {}
         for run in runs:
             for name, value in named(run.result).items():
@@ -128,7 +130,11 @@ def _order(function: Callable) -> tuple[str, ...]:
     names = [p.name for p in taken if p.default is p.empty]
     if len(names) <= 3 <= len(taken) or (free and len(taken) <= 3):
         names = [p.name for p in taken[:3]] if len(taken) >= 3 else ["params", "x", "y"]
-    by_name = {name.lower(): name for name in PARAMETERS} | dict.fromkeys(INPUTS_NAMES, "x") | dict.fromkeys(TARGET_NAMES, "y")
+    by_name = (
+        {name.lower(): name for name in PARAMETERS}
+        | dict.fromkeys(INPUTS_NAMES, "x")
+        | dict.fromkeys(TARGET_NAMES, "y")
+    )
     meant = [by_name.get(name.lower(), "params") for name in names]
     if len(names) == 3:
         return tuple(meant) if sorted(meant) == ["params", "x", "y"] else ("params", "x", "y")
@@ -189,7 +195,16 @@ class Shape(NamedTuple):
 def wanted_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """The shape of each step."""
     d, K, C, m = sizes
-    return {"dW1": (K, d), "db1": (K,), "dW2": (C, K), "db2": (C,), "dO2": (m, C), "dZ2": (m, C), "dO1": (m, K), "dZ1": (m, K)}
+    return {
+        "dW1": (K, d),
+        "db1": (K,),
+        "dW2": (C, K),
+        "db2": (C,),
+        "dO2": (m, C),
+        "dZ2": (m, C),
+        "dO1": (m, K),
+        "dZ1": (m, K),
+    }
 
 
 def shapes_of(arrays: Mapping[str, np.ndarray], sizes: Sizes) -> dict[str, Shape]:

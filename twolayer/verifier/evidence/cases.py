@@ -11,7 +11,7 @@ from twolayer.verifier.evidence.calls import Call, Shape, named, shapes_of, want
 from twolayer.verifier.evidence.points import Point
 from twolayer.verifier.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
 from twolayer.verifier.problem import LEAVES, Setting, Sizes
-from twolayer.verifier.programs.source import Local, NotJudged, Program, RaisedInside, Refused
+from twolayer.verifier.programs import Local, NotJudged, Program, RaisedInside, Refused
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
 ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind
@@ -127,7 +127,9 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
     found = []
     for i, sizes in enumerate(subject.sizes):
         if sizes == where.SMALL:
-            found += [_case(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)]
+            found += [
+                _case(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
+            ]
             continue
         few = sizes == where.MNIST
         found += [
@@ -178,7 +180,9 @@ def _check_finite(cases: list[Case]) -> None:
     ordinary = [case for case in cases if case.point.kind == "ordinary" and case.mine]
     for name in ordinary[0].mine if ordinary else ():
         if not any(finite(case.mine[name]) for case in ordinary):
-            raise Refused(f"{name} is not finite at any of {len(ordinary)} inputs of ordinary size: NaN or infinity comes out")
+            raise Refused(
+                f"{name} is not finite at any of {len(ordinary)} inputs of ordinary size: NaN or infinity comes out"
+            )
 
 
 def finite(array: np.ndarray) -> bool:
@@ -228,7 +232,7 @@ def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
 
 
 def verdict_of(name: str, cases: Iterable[Case]) -> str:
-    """"right", "wrong" or "unknown" for one array over all cases."""
+    """ "right", "wrong" or "unknown" for one array over all cases."""
     states: set[int] = set()
     for case in cases:
         if name in case.mine:

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verifier.evidence.cases import Case, usable, wrong_entries
+from twolayer.verifier.explain.catalogue import wrong_lines
+from twolayer.verifier.explain.forwards import Forward, wrong_forwards
 from twolayer.verifier.explain.lines import Line
 from twolayer.verifier.numbers.balls import BITS, Ball, floats, precision
 from twolayer.verifier.numbers.factors import placements, ratio, same, short
-from twolayer.verifier.problem import (
-    INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Forward, Setting, Sizes, right_lines, wrong_forwards, wrong_lines,
-)  # fmt: skip
+from twolayer.verifier.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes, right_lines
 
 CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}

@@ -13,7 +13,7 @@ import numpy as np
 from twolayer.verifier.numbers.balls import BITS, floats, precision
 from twolayer.verifier.numbers.factors import ratio
 from twolayer.verifier.problem import STEPS, TRACE
-from twolayer.verifier.programs.source import Local
+from twolayer.verifier.programs import Local
 
 ROWS = 3  # of a loop over examples, so many are compared
 NAMED = (*TRACE, *STEPS)
@@ -146,7 +146,9 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
 
 
-def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping) -> Place | None:
+def between(
+    locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
+) -> Place | None:
     """Where no explanation is known: the first variable that becomes a wrong leaf, and the last right line before it."""
     good = seen(locals_, {name: right[name] for name in NAMED})
     bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})

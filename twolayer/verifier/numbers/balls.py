@@ -47,7 +47,7 @@ def arb(value: Any) -> flint.arb:
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return flint.arb(int(value))
     if isinstance(value, (float, np.floating)):
-        return _literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
+        return literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
     if isinstance(value, Fraction):
         return flint.arb(value.numerator) / value.denominator
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -55,21 +55,35 @@ def arb(value: Any) -> flint.arb:
     raise TypeError(f"a {type(value).__name__} is no real number")
 
 
-def _literal(number: float, dtype: str) -> flint.arb:
+def literal(number: float, dtype: str = "float64") -> flint.arb:
+    """What a float literal means: a fraction, or a ball where it is a rounded number."""
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)
     if radius:
         rounded.add(number)
     value = flint.arb(fraction.numerator) / fraction.denominator
-    return value if not radius else flint.arb(value, float(radius))
+    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
+
+
+_at_midpoints = False
+
+
+@contextlib.contextmanager
+def literals_at_midpoints() -> Iterator[None]:
+    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
+    global _at_midpoints
+    before, _at_midpoints = _at_midpoints, True
+    try:
+        yield
+    finally:
+        _at_midpoints = before
 
 
 class Ball:
     """A real number. `v` is FLINT's ball."""
 
     __slots__ = ("v",)
-    __array_priority__ = 1000  # NumPy's scalars leave an operation to us
 
     def __init__(self, value: Any = 0):
         self.v = arb(value)
@@ -93,8 +107,11 @@ class Ball:
     def __hash__(self) -> int:
         return id(self)
 
-    def __int__(self) -> int:
-        return whole(self)  # and no __index__: float() would take it
+    def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
+        n = (self.v.floor() if self.v >= 0 else self.v.ceil()).unique_fmpz()
+        if n is None:
+            raise Undecided("a number is too close to an integer to be cut off")
+        return int(n)
 
     def __round__(self, digits: int | None = None) -> Any:
         scale = 10 ** (digits or 0)
@@ -134,11 +151,22 @@ class Ball:
 
     shape, ndim, size, dtype = (), 0, 1, np.dtype(object)
 
-    def item(self) -> "Ball":
+    def item(self, *index: Any) -> "Ball":
         return self
 
     def copy(self) -> "Ball":
         return self
+
+    def __copy__(self) -> "Ball":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Ball":
+        return self
+
+    def __getitem__(self, key: Any) -> Any:  # x.sum()[None], as NumPy's scalars have it
+        if key is None or key is Ellipsis or isinstance(key, tuple):
+            return np.array(self, object)[key]
+        raise TypeError("a number has no entries")
 
     def astype(self, dtype: Any, **options: Any) -> Any:
         return int(self) if np.dtype(dtype).kind in "iu" else bool(self) if np.dtype(dtype).kind == "b" else self
@@ -173,17 +201,29 @@ def whole(value: Any) -> int:
 _ARRAYS = (np.ndarray, list, tuple)
 
 
+def _zero_d(a: Ball) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = a
+    return array
+
+
 def _binary(name: str, op: Callable, slopes: Callable) -> None:
+    op_of_arrays = getattr(operator, name)
+
     def result(a: Any, b: Any) -> Ball:
         cls = type(a) if isinstance(a, Ball) and type(a) is not Ball else type(b) if isinstance(b, Ball) else type(a)
         u, v = arb(a), arb(b)
         return cls.made(op(u, v), (a, b), lambda: slopes(u, v))
 
     def forward(a: Ball, b: Any) -> Any:
-        return NotImplemented if isinstance(b, _ARRAYS) and np.ndim(b) else _attempt(result, a, b)
+        if isinstance(b, _ARRAYS) and np.ndim(b):
+            return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, a, b)
 
     def backward(a: Ball, b: Any) -> Any:
-        return NotImplemented if isinstance(b, _ARRAYS) and np.ndim(b) else _attempt(result, b, a)
+        if isinstance(b, _ARRAYS) and np.ndim(b):  # NumPy leaves the operation to us, and is given it back
+            return op_of_arrays(b, _zero_d(a)) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, b, a)
 
     setattr(Ball, f"__{name}__", forward)
     setattr(Ball, f"__r{name}__", backward)
@@ -264,7 +304,7 @@ for _name, (_function, _slope) in UNARY.items():
 def _comparison(name: str, holds: Callable, fails: Callable, of_equals: bool) -> None:
     def compare(a: Ball, b: Any) -> Any:
         if isinstance(b, _ARRAYS) and np.ndim(b):
-            return NotImplemented
+            return getattr(operator, name)(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         try:
             u, v = a.v, arb(b)
         except TypeError:

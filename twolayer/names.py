@@ -1,0 +1,21 @@
+"""Checks of names and sizes, for the tables that import no JAX: --help and bad flags are answered without it."""
+
+import operator
+from collections.abc import Iterable
+
+
+def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `name` is one of `choices`."""
+    if name not in choices:
+        raise ValueError(f"{argument}={name!r} is not known; choose one of: {', '.join(choices)}")
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError unless every size is an integer of at least 1."""
+    for argument, size in sizes.items():
+        try:
+            good = not isinstance(size, bool) and operator.index(size) >= 1
+        except TypeError:
+            good = False
+        if not good:
+            raise ValueError(f"{argument} must be a positive integer, got {size!r}")

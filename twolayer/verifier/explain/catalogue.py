@@ -1,0 +1,179 @@
+"""The wrong lines of a setting: mistakes that people make, each with one sentence for whoever made it.
+
+Sources: the author's own slips, published exercises, forum threads and repositories, and what is left when a factor is
+dropped, doubled, transposed or taken from the neighbouring layer. A wrong constant factor needs no line here: it is
+read off (numbers/factors.py). Likelier mistakes come first.
+
+The tables (wrong_*.py) hold rows in general names. Here they become the lines of a step and a setting. A row that says
+what is right, or what a row before it says already, is left out: both are tried at random numbers, so no table needs
+conditions, and an activation or a loss from outside has its lines from its one entry.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from twolayer.verifier.explain import wrong_activations, wrong_losses, wrong_products
+from twolayer.verifier.explain.edits import edits, readable, renamed, said
+from twolayer.verifier.explain.lines import Line, Misfit, Row
+from twolayer.verifier.explain.rows import LONGEST, activation_of, line_of, slope_at
+from twolayer.verifier.problem import (
+    INPUTS,
+    LETTERS,
+    LOSSES,
+    TRACE,
+    UPSTREAM,
+    Scope,
+    Setting,
+    Sizes,
+    of_layer,
+    others,
+    right,
+    right_lines,
+    targets,
+    times,
+)
+
+PRIME, SQUARE = Sizes(3, 11, 5, 7), Sizes(5, 5, 5, 5)
+
+
+@functools.lru_cache(maxsize=256)
+def wrong_lines(step: str, setting: Setting) -> tuple[Line, ...]:
+    """The wrong lines of one step, the likelier first; no two compute the same, and none what is right."""
+    if step[:2] == "db" and not setting.biases:
+        return ()
+    layer, letters = int(step[2]), LETTERS[step]
+    rows = {
+        "dO2": lambda: _losses(setting),
+        "dO1": lambda: wrong_products.HIDDEN_COTANGENT,
+        "dZ": lambda: _activations(layer, setting),
+        "dW": lambda: wrong_products.WEIGHTS + _of(layer, wrong_products.HIDDEN_WEIGHTS, wrong_products.OUTPUT_WEIGHTS),
+        "db": lambda: wrong_products.BIASES,
+    }
+    rows = rows.get(step) or rows[step[:2]]
+    found = [line_of(row, step, setting) for row in rows()]
+    found += [Line("swapped", step, f"{step} = {formula}", letters, text) for formula, text in _swaps(step, setting)]
+    return tuple(_distinct(found, right_lines(setting)[step], setting))
+
+
+def _of(layer: int, first: tuple, second: tuple) -> tuple:
+    return first if layer == 1 else second
+
+
+def _losses(setting: Setting) -> Iterator[Row]:
+    """The rows of dO2, a residual each."""
+    loss = LOSSES[setting.loss]
+    id, text = wrong_losses.PREACTIVATION.get(setting.loss, wrong_losses.ANY_PREACTIVATION)
+    yield Row(id, "residual(O2:=Z2)", text)
+    yield from wrong_losses.OF_LOSS.get(setting.loss, ())
+    for other in LOSSES.values():
+        text = said(wrong_losses.OTHER_LOSS[1], {"residual": readable(other.residual), "other": other.said})
+        yield Row(wrong_losses.OTHER_LOSS[0], other.residual, text)
+    yield from wrong_losses.GENERAL
+    yield from _edited(loss.residual, wrong_losses.EDITED, "{}")
+
+
+def _activations(layer: int, setting: Setting) -> Iterator[Row]:
+    """The rows of dZ."""
+    f = activation_of(layer, setting)
+    named = {"relu": wrong_activations.RELU, "sigmoid": wrong_activations.SIGMOID}
+    named |= {"tanh": wrong_activations.TANH, "identity": wrong_activations.IDENTITY}
+    yield from named.get(f.name, ())
+    yield from wrong_activations.KINKED if f.kink else ()
+    for g in others(f.name):
+        for derivative in (g.derivative, slope_at(g)("(Z)")):
+            shown = readable(of_layer(g.derivative, layer)) if derivative is g.derivative else "this"
+            names = {"said": shown if len(shown) <= LONGEST else "this", "other": g.a}
+            yield Row(f"{g.name}_derivative", times("dO", derivative), said(wrong_activations.OTHERS, names))
+    yield from wrong_activations.GENERAL
+    yield from _edited(f.derivative, wrong_activations.EDITED, "dO * ({})")
+
+
+def _edited(formula: str, table: dict[str, tuple[str, str]], pattern: str) -> Iterator[Row]:
+    """The edits of a formula as rows."""
+    for kind, edited in edits(formula):
+        id, text = table[kind]
+        shown = readable(edited)
+        names = {"edited": shown if len(shown) <= LONGEST else "another formula"}
+        yield Row(id, pattern.format(edited), said(text, names), literal=kind == "constant")
+
+
+def _swaps(step: str, setting: Setting) -> Iterator[tuple[str, str]]:
+    """Each array of the right line exchanged for another of its shape, with the sentence."""
+    line = right_lines(setting)[step]
+    known = (*INPUTS, *TRACE, *UPSTREAM[step])
+    for old in sorted(line.reads & set(LETTERS)):
+        for new in known:
+            if new != old and LETTERS[new] == LETTERS[old]:
+                yield renamed(line.formula, {old: new}), f"{new} stands where {old} belongs"
+
+
+class _Signature(NamedTuple):
+    """What a line computes at random numbers: where it fits, its size, and random sums of its entries."""
+
+    square: bool
+    size: float
+    sums: np.ndarray
+
+
+def _distinct(lines: Iterable[Line], right_line: Line, setting: Setting) -> Iterator[Line]:
+    """The lines that are finite, no multiple of the right one, and not the same as one before.
+
+    Those with a constant t are compared with one another, at two values of it.
+    """
+    seen: dict[bool, list[_Signature]] = {False: [], True: []}
+    true = {square: _signature(right_line, setting, square) for square in (False, True)}
+    for line in lines:
+        found = _signature(line, setting, False) or _signature(line, setting, True)
+        if found is None or not np.isfinite(found.sums).all():
+            continue
+        if not line.literal and _same(found, true[found.square], scaled=True):
+            continue
+        if not any(_same(found, other, scaled=False) for other in seen[line.literal]):
+            seen[line.literal].append(found)
+            yield line
+
+
+def _signature(line: Line, setting: Setting, square: bool) -> _Signature | None:
+    """None if the line does not fit these sizes, or reads what is not known yet at its step."""
+    known = random_scope(setting, square)
+    scope = {name: known[name] for name in (*INPUTS, "w", *TRACE, *UPSTREAM[line.step])}
+    try:
+        values = [line.compute(scope, t).ravel() for t in ((0.037, 0.37) if line.literal else (None,))]
+    except (Misfit, NameError):
+        return None
+    value = np.concatenate(values)
+    size = float(np.abs(value).max(initial=0))
+    with np.errstate(invalid="ignore"):
+        return _Signature(square, size, _WEIGHTS[:, : value.size] @ value / (size or 1))
+
+
+_WEIGHTS = np.random.default_rng(1).normal(size=(2, 2 * 7 * 13))
+
+
+def _same(a: _Signature, b: _Signature, scaled: bool) -> bool:
+    if a.square != b.square:
+        return False
+    if not a.size or not b.size:
+        return a.size == b.size
+    if not scaled:
+        return _close(a.sums * a.size, b.sums * b.size)
+    return _close(a.sums, b.sums) or _close(a.sums, -b.sums)
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((abs(a - b) <= 1e-9 * abs(b)).all())
+
+
+@functools.lru_cache(maxsize=64)
+def random_scope(setting: Setting, square: bool) -> Scope:
+    """All right arrays at Gaussian numbers, at prime sizes or square ones."""
+    d, K, C, m = SQUARE if square else PRIME
+    rng = np.random.default_rng(2)
+    y = {"onehot": lambda: np.eye(C)[rng.integers(C, size=m)], "real": lambda: rng.normal(size=(m, C)),
+         "bits": lambda: rng.integers(2, size=(m, C)).astype(float)}[targets(setting)]()  # fmt: skip
+    W1, b1, W2, b2, x = (rng.normal(size=shape) for shape in ((K, d), (K,), (C, K), (C,), (m, d)))
+    b1, b2 = (b1, b2) if setting.biases else (0 * b1, 0 * b2)
+    return right(setting, {"W1": W1, "b1": b1, "W2": W2 / K**0.5, "b2": b2, "x": x, "y": y})
