@@ -68,7 +68,7 @@ def verify(
     balls.rounded.clear()
     program = program_of(gradients)
     say("running")
-    found = subject(program, gradients, setting)
+    found = subject(program, program.function, setting)
     verdict = _judge(found, CONVENTIONS[relu_at_zero], seed, effort, say)
     return dataclasses.replace(verdict, seconds=time.perf_counter() - started)
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The code cannot be run, in one line that says what to do."""
 
 
@@ -58,3 +58,7 @@ class Program(Protocol):
 
     def literals(self) -> tuple[float, ...]:
         """The numbers that stand in the code, without 0, 1 and -1."""
+        ...
+
+    def thresholds(self) -> tuple[str, ...]:
+        """What may act at some sizes of numbers only: "clip at homework.py:12"."""
