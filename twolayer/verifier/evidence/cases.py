@@ -212,7 +212,7 @@ def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
     a = [arb(v) for v in np.asarray(mine, object).ravel().tolist()]
     b = [arb(v) for v in np.asarray(right, object).ravel().tolist()]
     sizes = [abs(v).upper() for v in b if v.is_finite()]
-    largest = max(sizes, default=flint.arb(0), key=float)
+    largest = max((*sizes, _TINY), key=float)  # an array of zeros has no size
     return np.array([_compared(u, v, largest) for u, v in zip(a, b, strict=True)], int).reshape(np.shape(right))
 
 
@@ -237,7 +237,7 @@ def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
 
 
 def verdict_of(name: str, cases: Iterable[Case]) -> str:
-    """ "right", "wrong" or "unknown" for one array over all cases."""
+    """Judge one array over all cases: "right", "wrong" or "unknown"."""
     states: set[int] = set()
     for case in cases:
         if name in case.mine:
