@@ -18,7 +18,7 @@ import numpy as np
 
 from twolayer.verifier.numbers.literals import reading
 
-BITS, MORE_BITS, DIFFERENCE_BITS = 256, 512, 1100
+BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
@@ -226,7 +226,7 @@ def _zero_d(a: Ball) -> np.ndarray:
 
 
 def _binary(name: str, op: Callable, slopes: Callable) -> None:
-    op_of_arrays = getattr(operator, name)
+    op_of_arrays, new = getattr(operator, name), object.__new__
 
     def result(a: Any, b: Any) -> Ball:
         cls = type(a) if isinstance(a, Ball) and type(a) is not Ball else type(b) if isinstance(b, Ball) else type(a)
@@ -234,6 +234,10 @@ def _binary(name: str, op: Callable, slopes: Callable) -> None:
         return cls.made(op(u, v), (a, b), lambda: slopes(u, v))
 
     def forward(a: Ball, b: Any) -> Any:
+        if type(a) is type(b) is Ball:  # by far the most operations, so they are spared all questions
+            ball = new(Ball)
+            ball.v = op(a.v, b.v)
+            return ball
         if isinstance(b, _ARRAYS) and np.ndim(b):
             return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         return _attempt(result, a, b)

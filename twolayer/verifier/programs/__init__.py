@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The code cannot be run, in one line that says what to do."""
 
 

@@ -11,7 +11,9 @@ from twolayer.verifier.programs.numpy_code import File, NumpyProgram, from_funct
 
 
 def program_of(function: Any) -> Program:
-    """A function object, or a program that is one already."""
+    """A function object, the path of a file that defines `gradients`, or a program that is one already."""
+    if isinstance(function, str):
+        return Loaded(function).program("gradients")
     if hasattr(function, "run") and hasattr(function, "literals"):
         return function
     if _names_jax(function):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, Ball, precision
+from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, precision
 from twolayer.verifier.numbers.rounded import Rounded, run_floats
 from twolayer.verifier.programs import NotJudged, Refused, Run
 from twolayer.verifier.programs.source import Source, execute, explained, quiet, read
@@ -21,15 +21,15 @@ from twolayer.verifier.programs.stand_ins.arrays import NUMBER, Array, as_balls,
 from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY
 from twolayer.verifier.programs.watch import Watch, watching
 
-LOAD_BITS = DIFFERENCE_BITS + 64  # constants of the top level serve whatever is computed later
+LOAD_BITS = max(DIFFERENCE_BITS, *MORE_BITS) + 64  # constants of the top level serve whatever is computed later
 
 
 class File:
-    """A file of people's code. Each of its names is loaded when it is asked for, with what it needs."""
+    """A file of people's code, or a changed text of it. Each name is loaded when it is asked for, with what it needs."""
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(self, path: str | pathlib.Path, text: str | None = None):
         self.path = pathlib.Path(path)
-        self.source = Source(str(self.path), read(self.path))
+        self.source = Source(str(self.path), read(self.path) if text is None else text)
         self._spaces: dict[tuple[str, bool], dict] = {}
         self._modules: dict[pathlib.Path, types.ModuleType] = {}
 
@@ -120,6 +120,10 @@ class NumpyProgram:
             with explained(source):
                 run_floats(self.floats(), arguments, "float64")
         raise error
+
+    def with_source(self, text: str) -> "NumpyProgram":
+        """The function of this name in a changed text of its file."""
+        return File(self.filename or "", text).program(self.name)
 
     def literals(self) -> tuple[float, ...]:
         """The numbers in the code that the function needs, without 0, 1, -1 and indices."""
