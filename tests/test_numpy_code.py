@@ -1,9 +1,11 @@
 """People's NumPy over balls: each function agrees with NumPy's own, and code in any style runs as it stands."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.numpy_expressions import EXPRESSIONS, NOT_JUDGED, STATEMENTS
+from tests.numpy_expressions import EXPRESSIONS, JAX_EXPRESSIONS, JAX_NOT_JUDGED, NOT_JUDGED, STATEMENTS
 from tests.numpy_styles import STYLES
 from twolayer.verifier.numbers.balls import Ball, balls, precision
 from twolayer.verifier.programs import NotJudged
@@ -102,6 +104,35 @@ def test_a_statement_changes_balls_as_it_changes_numpys_arrays(changes, i):
             NumpyProgram(changes.get("FUNCTIONS")[i], changes.source, f"f{i}").run(*map(as_balls, numbers())).result
         )
     assert agree(mine, real), f"{mine} is not {real}"
+
+
+@pytest.fixture(scope="module")
+def in_jax(tmp_path_factory):
+    path = tmp_path_factory.mktemp("people") / "in_jax.py"
+    lines = (f"lambda A, B, P, Q, u, v, s, n: {text}" for text in JAX_EXPRESSIONS + JAX_NOT_JUDGED)
+    head = "import jax\nimport jax.numpy as jnp\nimport jax.scipy.special\n"
+    path.write_text(head + "\nFUNCTIONS = [\n    " + ",\n    ".join(lines) + ",\n]\n")
+    return File(path)
+
+
+@pytest.mark.parametrize("i", range(len(JAX_EXPRESSIONS)), ids=lambda i: JAX_EXPRESSIONS[i])
+def test_a_function_of_jax_over_balls_agrees_with_jax(in_jax, i):
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"):
+        real = in_jax.get("FUNCTIONS", exact=False)[i](*map(jnp.asarray, numbers()))
+        real = leaves(jax.tree.map(np.asarray, real))
+    with precision(256):
+        mine = (
+            NumpyProgram(in_jax.get("FUNCTIONS")[i], in_jax.source, "FUNCTIONS").run(*map(as_balls, numbers())).result
+        )
+    numbers_of = lambda parts: [part for part in parts if part != ()]  # noqa: E731 - an array without axes is a ball here
+    assert agree(numbers_of(leaves(mine)), numbers_of(real))
+
+
+@pytest.mark.parametrize("i", range(len(JAX_NOT_JUDGED)), ids=lambda i: JAX_NOT_JUDGED[i])
+def test_what_is_not_known_of_jax_is_named(in_jax, i):
+    function = in_jax.get("FUNCTIONS")[len(JAX_EXPRESSIONS) + i]
+    with pytest.raises(NotJudged, match=rf" at .*in_jax.py:{len(JAX_EXPRESSIONS) + i + 6}"):
+        NumpyProgram(function, in_jax.source, "FUNCTIONS").run(*map(as_balls, numbers()))
 
 
 def test_the_comparison_of_numbers_tells_them_apart():

@@ -18,14 +18,14 @@ from twolayer.verifier.programs import NotJudged, Refused, Run
 from twolayer.verifier.programs.source import Source, execute, explained, quiet, read
 from twolayer.verifier.programs.stand_ins import modules
 from twolayer.verifier.programs.stand_ins.arrays import NUMBER, Array, as_balls, wrap
-from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY
+from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, OLD_NAMES, Module
 from twolayer.verifier.programs.watch import Watch, watching
 
 LOAD_BITS = max(DIFFERENCE_BITS, *MORE_BITS) + 64  # constants of the top level serve whatever is computed later
 
 
 class File:
-    """A file of people's code, or a changed text of it. Each name is loaded when it is asked for, with what it needs."""
+    """A file of people's code, or a changed text of it. A name is loaded when it is asked for, with what it needs."""
 
     def __init__(self, path: str | pathlib.Path, text: str | None = None):
         self.path = pathlib.Path(path)
@@ -284,10 +284,17 @@ def real_builtins(folder: pathlib.Path) -> dict:
     stood_in = exact["__import__"]
 
     def import_(name: str, *rest: Any) -> Any:
-        top = name.split(".")[0]
-        return stood_in(name, *rest) if top in modules.PLOTS | modules.TABLES | {"tqdm"} else __import__(name, *rest)
+        if name.split(".")[0] in modules.PLOTS | modules.TABLES | {"tqdm"}:
+            return stood_in(name, *rest)
+        module = __import__(name, *rest)
+        return WITH_OLD_NAMES if module is np else module
 
     return exact | {"__import__": import_, "float": float}
+
+
+WITH_OLD_NAMES = Module(
+    "numpy", lambda name: OLD_NAMES[name] if name in OLD_NAMES else getattr(np, name), __all__=NUMPY.__all__
+)
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:

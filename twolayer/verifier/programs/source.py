@@ -24,6 +24,7 @@ from typing import Any
 from twolayer.verifier.numbers.balls import Ball, Undecided
 from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
 
+QUOTED = 120  # characters of a statement in an error
 TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
 _MAGIC = re.compile(r"^\s*([%!?]|\w+\s*=\s*[%!])|^\s*[\w.]+\?{1,2}\s*$")
 
@@ -181,6 +182,11 @@ class Source:
         lines = self.text.split("\n")[first - 1 : last]
         return " ".join(part.strip() for part in lines if part.strip())
 
+    def quoted(self, line: int) -> str:
+        """The statement at a line as an error quotes it."""
+        text = self.statement(line)
+        return f"`{text if len(text) <= QUOTED else text[: QUOTED - 3] + '...'}`"
+
     def entry(self, line: int, key: str | None) -> tuple[int, str]:
         """The statement at a line, or of a dict that is written over several lines the entry `key`: line and text."""
         first, last = self.span(line)
@@ -334,9 +340,9 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
     def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
         if time.monotonic() > deadline:
             place = f"{source.filename}:{statement.lineno}"
-            text = source.statement(statement.lineno)
+            text = source.quoted(statement.lineno)
             raise Refused(
-                f"{place}: `{text}` takes more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
+                f"{place}: {text} takes more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
             )
         return trace
 
@@ -375,11 +381,9 @@ def explained(source: Source) -> Iterator[None]:
     except (Exception, SystemExit) as e:
         line = _line_of(e, source)
         if _is_ours(e):
-            text = source.statement(line) if line else ""
-            raise NotJudged(f"`{text}` ({_short(e)})", f"{source.filename}:{line}", line) from e
-        place = (
-            f"{source.filename}:{line}: `{source.statement(line)}` raised " if line else f"{source.filename}: raised "
-        )
+            text = source.quoted(line) if line else ""
+            raise NotJudged(f"{text} ({_short(e)})", f"{source.filename}:{line}", line) from e
+        place = f"{source.filename}:{line}: {source.quoted(line)} raised " if line else f"{source.filename}: raised "
         raise RaisedInside(f"{place}{_short(e)}") from e
 
 

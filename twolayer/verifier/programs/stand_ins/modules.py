@@ -23,7 +23,7 @@ from twolayer.verifier.programs.stand_ins.numpy_functions import where
 from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Float, Module
 from twolayer.verifier.programs.stand_ins.randomness import PythonRandom
 
-numbers.Real.register(Ball)
+numbers.Real.register(Ball)  # isinstance(value, numbers.Number)
 
 
 def _one(value: Any) -> Ball:
@@ -81,6 +81,9 @@ MATH.__dict__.update(
     ),
     __all__=[name for name in dir(math) if not name.startswith("_")],
 )  # fmt: skip
+
+
+NUMPY.math = MATH  # as old NumPy had it
 
 
 def _each(name: str) -> Callable:
