@@ -623,7 +623,6 @@ np.cumulative_sum(v) if hasattr(np, 'cumulative_sum') else v
 np.angle(A)
 np.apply_over_axes(np.sum, A, [0])
 """.strip().split("\n")
-EXPRESSIONS += NOT_JUDGED
 
 # What people do to arrays, a line each; after it A, B, P, Q, u, v and s are what they are in NumPy.
 STATEMENTS = """
