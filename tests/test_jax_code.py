@@ -348,10 +348,12 @@ def test_local_variables_have_their_names_lines_and_values():
     h = np.maximum(x @ W, 0)
     total = np.exp(h).sum(axis=1) + 1
     expected = [
-        ("self.cache['Z']", x @ W, "self.cache["), ("h", h, "h, twice"), ("twice", 2 * x, "h, twice"),
-        ("inside", np.exp(h), "inside ="), ("total", total, "total = (_under_jit(h) + 1)"),
-        ("each", 3 * x, "each = 3 * row"), ("per_example", 3 * x.sum(axis=1), "per_example"),
-        ("inner", x @ W, "inner ="), ("g", 2 * x.T @ x @ W, "g = jax.grad"),
+        ("self.cache['Z']", x @ W, "self.cache["), ("return", h, "return jax.nn.relu"), ("h", h, "h, twice"),
+        ("twice", 2 * x, "h, twice"), ("inside", np.exp(h), "inside ="), ("return", total - 1, "return inside.sum"),
+        ("total", total, "total = (_under_jit(h) + 1)"), ("each", 3 * x, "each = 3 * row"),
+        ("return", 3 * x.sum(axis=1), "return each.sum"), ("per_example", 3 * x.sum(axis=1), "per_example"),
+        ("inner", x @ W, "inner ="), ("return", ((x @ W) ** 2).sum(), "return (inner"),
+        ("g", 2 * x.T @ x @ W, "g = jax.grad"),
         ("total", total + 3 * x.sum(axis=1), "total += per_example"),
     ]  # fmt: skip
     assert [one.name for one in run.locals] == [name for name, _, _ in expected]

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,26 @@ from twolayer.verifier.programs import Local
 from twolayer.verifier.programs.source import Source
 from twolayer.verifier.programs.stand_ins.arrays import is_real, lift
 
-FIRST, DEEPEST, LARGEST = (
-    3,
-    3,
-    200_000,
-)  # settings of one name at one line that are kept, beside the last; nesting; entries
+FIRST = 3  # settings of one name at one line that are kept, beside the last
+DEEPEST, MOST, LARGEST = 3, 100, 200_000  # nesting; parts of one object; entries of an array
 
 
 class Watch:
-    """Follows the frames of a file. `settings()` gives what was set, in order."""
+    """Follows the frames of a file. `settings()` gives what was set, in order.
+
+    Another kind of number needs `array`, what a variable holds if it is one; `stamp`, what that is by identity, and
+    what must stay alive for it; and `entry`, what is kept of a setting.
+    """
 
     def __init__(self, source: Source):
         self.source = source
-        self.kept: list[Local] = []
+        self.kept: list = []
         self.counts: dict[tuple[int, str], list[int]] = {}
         self.states: dict[int, dict[str, tuple]] = {}  # for each frame: what its names held, by identity
         self.known: dict[tuple, Any] = {}  # contents that some name has had
         self.lines: dict[int, int] = {}
 
-    def settings(self) -> tuple[Local, ...]:
+    def settings(self) -> tuple:
         return tuple(local for local in self.kept if local is not None)
 
     def trace(self, frame: types.FrameType, event: str, arg: Any) -> Any:
@@ -61,76 +62,79 @@ class Watch:
         for name, value in list(frame.f_locals.items()):
             if name.startswith(".") or name == "__class__":
                 continue
-            for path, array in _parts(name, value, 0):
-                stamp = _stamp(array)
+            for path, array in parts(name, value, self.array):
+                stamp = self.stamp(array)
                 if state.get(path, (None,))[0] == stamp[0]:
                     continue
                 state[path] = stamp  # the objects stay alive with it, so an identity means one of them
-                if line is not None and not (new_only and stamp[0] in self.known):
+                shown = stamp[0] in self.known and (new_only or not path.isidentifier())  # as part of another object
+                if line is not None and not shown:
                     self._note(line, path, array)
                 self.known[stamp[0]] = stamp
 
     def _returned(self, frame: types.FrameType, value: Any) -> None:
         """What a function hands back without having named it."""
-        for path, array in _parts("return", value, 0):
-            stamp = _stamp(array)
+        for path, array in parts("return", value, self.array):
+            stamp = self.stamp(array)
             if stamp[0] not in self.known:
                 self.known[stamp[0]] = stamp
                 self._note(frame.f_lineno, path, array)
 
     def _note(self, line: int, name: str, array: Any) -> None:
         first = self.source.span(line)[0]
-        entry = Local(first, name, np.array(lift(array), object), self.source.statement(line))
         places = self.counts.setdefault((first, name), [])
         if len(places) > FIRST:
             self.kept[places.pop()] = None  # only the last of those beyond
         places.append(len(self.kept))
-        self.kept.append(entry)
+        self.kept.append(self.entry(first, name, array, self.source.statement(line)))
 
+    def entry(self, line: int, name: str, array: Any, text: str) -> Any:
+        return Local(line, name, np.array(lift(array), object), text)
 
-def _stamp(array: Any) -> tuple:
-    """What an array holds, by identity of its numbers, with those numbers."""
-    flat = array.ravel().tolist() if isinstance(array, np.ndarray) else [array]
-    if isinstance(array, np.ndarray) and np.asarray(array).dtype != object:
-        return ((np.shape(array), tuple(flat)), None)
-    return ((np.shape(array), tuple(map(id, flat))), flat)
-
-
-def _parts(name: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """The arrays and balls in a variable: itself, its entries, its attributes."""
-    if isinstance(value, (np.ndarray, Ball)):
-        kept = np.asarray(value, object) if isinstance(value, np.ndarray) else value
-        if isinstance(value, Ball) or (
-            kept.size <= LARGEST and np.asarray(value).dtype.kind in "Ofb" and _of_numbers(value)
-        ):
-            yield name, value
-    elif depth >= DEEPEST:
-        return
-    elif isinstance(value, dict):
-        for key, entry in list(value.items())[:100]:
-            yield from _parts(f"{name}[{key!r}]", entry, depth + 1)
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for key in value._fields:
-            yield from _parts(f"{name}.{key}", getattr(value, key), depth + 1)
-    elif isinstance(value, (list, tuple)):
-        if is_real(value) and not any(isinstance(v, np.ndarray) for v in value):
+    def array(self, value: Any) -> Any:
+        if isinstance(value, Ball) or (isinstance(value, np.ndarray) and value.size <= LARGEST and _of_numbers(value)):
+            return value
+        if isinstance(value, (list, tuple)) and not hasattr(value, "_fields") and is_real(value):
             with contextlib.suppress(ValueError):
-                yield name, np.asarray(lift(list(value)), object)
-            return
-        for i, entry in enumerate(value[:100]):
-            yield from _parts(f"{name}[{i}]", entry, depth + 1)
-    elif hasattr(value, "__dict__") and not isinstance(
-        value, (type, types.FunctionType, types.ModuleType, types.MethodType)
-    ):
-        with contextlib.suppress(TypeError):
-            for key, entry in list(vars(value).items())[:100]:
-                if not key.startswith("__"):
-                    yield from _parts(f"{name}.{key}", entry, depth + 1)
+                return None if any(isinstance(v, np.ndarray) for v in value) else np.asarray(lift(list(value)), object)
+        return None
+
+    def stamp(self, array: Any) -> tuple:
+        flat = array.ravel().tolist() if isinstance(array, np.ndarray) else [array]
+        if isinstance(array, np.ndarray) and np.asarray(array).dtype != object:
+            return ((np.shape(array), tuple(flat)), None)
+        return ((np.shape(array), tuple(map(id, flat))), flat)
 
 
-def _of_numbers(value: np.ndarray) -> bool:
-    array = np.asarray(value)
-    return array.dtype != object or all(isinstance(v, (Ball, int, float)) for v in array.ravel().tolist())
+_OPAQUE = (type, types.FunctionType, types.ModuleType, types.MethodType, np.ndarray)
+
+
+def parts(name: str, value: Any, array: Callable[[Any], Any], depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The arrays in a variable, as `array` knows them: itself, its entries, its attributes."""
+    found = array(value)
+    if found is not None:
+        yield name, found
+        return
+    if depth == DEEPEST or isinstance(value, _OPAQUE):
+        return
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(f"{name}[{key!r}]", entry) for key, entry in list(value.items())[:MOST]]
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        inner = [(f"{name}.{key}", getattr(value, key)) for key in value._fields]
+    elif isinstance(value, (list, tuple)):
+        inner = [(f"{name}[{i}]", entry) for i, entry in enumerate(value[:MOST])]
+    elif hasattr(value, "__dict__") and not type(value).__module__.startswith("jax"):
+        inner = [(f"{name}.{key}", entry) for key, entry in list(vars(value).items())[:MOST] if key[:2] != "__"]
+    for path, entry in inner:
+        yield from parts(path, entry, array, depth + 1)
+
+
+def _of_numbers(array: np.ndarray) -> bool:
+    plain = np.asarray(array)
+    if plain.dtype != object:
+        return plain.dtype.kind in "fb"
+    return all(isinstance(v, (Ball, int, float)) for v in plain.ravel().tolist())
 
 
 @contextlib.contextmanager
