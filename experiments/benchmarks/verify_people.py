@@ -60,7 +60,10 @@ def main() -> int:
 
 
 def _table() -> dict[str, dict]:
-    table = read_json(pathlib.Path(FLAGS.folder) / "expected.json")
+    path = pathlib.Path(FLAGS.folder) / "expected.json"
+    if not path.is_file():
+        raise cli.BadInput(f"--folder={FLAGS.folder} has no expected.json, which says what is right and wrong in it")
+    table = read_json(path)
     unknown = set(FLAGS.files or ()) - set(table)
     if unknown:
         raise cli.BadInput(f"--files: {', '.join(sorted(unknown))} is not in expected.json of {FLAGS.folder}")

@@ -59,7 +59,6 @@ class Program(Protocol):
 
     def literals(self) -> tuple[float, ...]:
         """The numbers that stand in the code, without 0, 1 and -1."""
-        ...
 
     def thresholds(self) -> tuple[str, ...]:
-        """What may act at some sizes of numbers only: "clip at homework.py:12"."""
+        """What may act at some sizes of numbers only: "clip at file.py:12"."""

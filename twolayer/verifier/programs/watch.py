@@ -13,7 +13,7 @@ from twolayer.verifier.programs import Local
 from twolayer.verifier.programs.source import Source
 from twolayer.verifier.programs.stand_ins.arrays import is_real, lift
 
-FIRST = 3  # settings of one name at one line that are kept, beside the last
+FIRST = 64  # settings of one name at one line that are kept, beside the last: a loop over examples has one for each
 DEEPEST, MOST, LARGEST = 3, 100, 200_000  # nesting; parts of one object; entries of an array
 
 
