@@ -213,6 +213,17 @@ def test_numbers_too_close_to_compare_are_undecided():
         JaxProgram(lambda a: jnp.where(a / 3 * 3 > a, 1.0, 2.0)).run(exactly(np.ones(2)))
 
 
+def test_nan_is_never_decided_and_numbers_without_end_are_as_in_floats():
+    for f in (lambda a: jnp.isnan(a * jnp.nan), lambda a: jnp.maximum(a * jnp.nan, 1), lambda a: jnp.isfinite(a / 0)):
+        with pytest.raises(Undecided, match="NaN"), precision(BITS):
+            JaxProgram(f).run(exactly(np.ones(2)))
+    with precision(BITS):
+        found = JaxProgram(lambda a: (jnp.log(a), jnp.exp(jnp.log(a)), jnp.tanh(1 / jnp.inf - jnp.inf * a))).run(
+            exactly(np.array([0.0, 1.0]))
+        )
+    assert [floats(part).tolist()[0] for part in found.result[:2]] == [-np.inf, 0]
+
+
 def test_exceptions_name_the_users_line():
     def f(a):
         return a + jnp.ones(7)  # of another shape

@@ -44,7 +44,7 @@ def _decide(name: str) -> Callable[[flint.arb, flint.arb], bool]:
             return True
         if fails(a, b):
             return False
-        if a is b or same_ball(a, b):  # one number, computed twice the same way
+        if (a is b and not a.is_nan()) or same_ball(a, b):  # one number, computed twice the same way
             return of_equals
         raise Undecided("a comparison with NaN" if a.is_nan() or b.is_nan() else "two numbers are too close")
 
@@ -106,8 +106,8 @@ class Reals(System):
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"
         numbers, out = np.asarray(array).astype(np.float64).ravel().tolist(), np.empty(np.shape(array), object)
-        known = {number: literal(number, name) for number in set(numbers)}
-        out.ravel()[:] = [known.get(number, known.get(np.nan)) for number in numbers]
+        known = {number: literal(number, name) for number in set(numbers) if number == number}
+        out.ravel()[:] = [known.get(number, flint.arb("nan")) for number in numbers]
         return out
 
     def constant(self, array: np.ndarray) -> np.ndarray:
