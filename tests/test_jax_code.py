@@ -11,7 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.scipy import special
 
 from twolayer.verifier.numbers.balls import BITS, Undecided, balls, floats, precision
-from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
+from twolayer.verifier.programs import NotJudged, RaisedInside, Refused, reals
 from twolayer.verifier.programs.jax_code import JaxProgram, NotTraceable
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -208,6 +208,20 @@ def test_an_unknown_operation_is_named_with_its_line():
     assert error.value.operation == "eigh" and error.value.line == f.__code__.co_firstlineno + 1
 
 
+def test_complex_numbers_are_not_judged():
+    with pytest.raises(NotJudged, match=r"^complex numbers \(fft at test_jax_code.py:"), precision(BITS):
+        JaxProgram(lambda a: abs(jnp.fft.fft(a))).run(exactly(np.ones(4)))
+
+
+def test_an_operation_in_an_unforeseen_form_is_not_judged(monkeypatch):
+    def fails(call, a):
+        raise IndexError("of ours")
+
+    monkeypatch.setitem(reals.REAL_RULES, "sin", fails)
+    with pytest.raises(NotJudged, match=r"^sin at test_jax_code\.py:"), precision(BITS):
+        JaxProgram(lambda a: jnp.sin(a)).run(exactly(np.ones(2)))
+
+
 def test_numbers_too_close_to_compare_are_undecided():
     with pytest.raises(Undecided), precision(BITS):
         JaxProgram(lambda a: jnp.where(a / 3 * 3 > a, 1.0, 2.0)).run(exactly(np.ones(2)))
@@ -272,6 +286,17 @@ def test_results_keep_their_structure_and_a_shape_is_traced_once():
     assert result["n"] == 2 and result["none"] is None and traces == [(3,)]
     assert (3 * result["third"]).item().v.contains(1)  # 1 / 3 is a third, not a float
     assert 1 / 3 in program.literals() and 1.0 not in program.literals()
+
+
+class _Result:
+    def __init__(self, a):
+        self.dW1, self.m = 2 * a, 3
+
+
+def test_an_object_of_the_users_own_is_what_it_holds():
+    with precision(BITS):
+        result = JaxProgram(_Result).run(exactly(np.ones(2))).result
+    assert floats(result["dW1"]).tolist() == [2, 2] and result["m"] == 3
 
 
 class _Weights:

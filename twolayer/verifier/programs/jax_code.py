@@ -14,7 +14,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verifier.numbers.balls import Ball, balls, raw
-from twolayer.verifier.programs import Local, RaisedInside, Refused, Run
+from twolayer.verifier.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verifier.programs.interpreter import interpret, is_float, where
 from twolayer.verifier.programs.reals import Reals
 from twolayer.verifier.programs.source import Source
@@ -96,7 +96,8 @@ class JaxProgram:
         Raises:
           RaisedInside: it raised an exception; the line names the user's own line.
           NotTraceable: it uses NumPy or Python numbers where they need numbers.
-          Refused: it has side effects, or returns what is no number.
+          Refused: it has side effects.
+          NotJudged: it computes with complex numbers.
         """
         for one in arguments:
             make_tree(one)
@@ -138,6 +139,8 @@ class JaxProgram:
                 watch.begin(tracers)
                 with watching(watch):
                     result = self.function(*own)
+            if hasattr(result, "__dict__") and jax.tree_util.all_leaves([result]) and not _is_array(result):
+                result = vars(result)  # an object of the user's own
             found["leaves"], found["structure"] = jax.tree.flatten(result)
             outputs = [jnp.asarray(leaf) for leaf in found["leaves"] if _is_array(leaf)]
             return outputs + [one.array.value for one in (watch.settings() if watch else ())]
@@ -146,6 +149,9 @@ class JaxProgram:
         if closed.effects:
             effects = ", ".join(sorted(map(str, closed.effects)))
             raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
+        for eqn in operations(closed):
+            if any(jnp.issubdtype(var.aval.dtype, jnp.complexfloating) for var in eqn.outvars):
+                raise NotJudged(f"complex numbers ({where(eqn)})")
 
         def rebuild(outputs: list) -> Any:
             follow = iter(outputs)
