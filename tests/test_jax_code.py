@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
+from jax.experimental import pallas as pl
 from jax.scipy import special
 
 from twolayer.verifier.numbers.balls import BITS, Undecided, balls, floats, precision
@@ -152,6 +153,39 @@ IMAGES = {
 }  # fmt: skip
 
 
+def _layer_norm(x, out):
+    """A kernel on a block of rows."""
+    rows = x[...]
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    out[...] = centred / jnp.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-6) + jnp.maximum(rows, 0)
+
+
+def _accumulated(x, out):
+    """A kernel that adds up what its blocks have."""
+
+    @pl.when(pl.program_id(0) == 0)
+    def _():
+        out[...] = jnp.zeros_like(out)
+
+    out[...] += x[...].sum(axis=0, keepdims=True)
+
+
+def _by_blocks(kernel, a, rows):
+    block, total = pl.BlockSpec((4, a.shape[1]), lambda i: (i, 0)), pl.BlockSpec((1, a.shape[1]), lambda i: (0, 0))
+    shape = jax.ShapeDtypeStruct((rows, a.shape[1]), a.dtype)
+    out = block if rows > 1 else total
+    blocks = (pl.cdiv(len(a), 4),)
+    return pl.pallas_call(kernel, shape, grid=blocks, in_specs=[block], out_specs=out, interpret=True)(a)
+
+
+@pytest.mark.parametrize("rows", [4, 8, 10])
+def test_kernels_give_what_jax_gives_beyond_one_block_too(rows):
+    a = np.random.default_rng(8).normal(size=(rows, 3))
+    compare(lambda a: _by_blocks(_layer_norm, a, rows), a)
+    if rows % 4 == 0:
+        compare(lambda a: _by_blocks(_accumulated, a, 1), a)
+
+
 @jax.custom_vjp
 def _clipped(a):
     return jnp.sin(a)
@@ -178,10 +212,9 @@ def test_functions_of_entries_give_what_jax_gives(name, shape):
     compare(ELEMENTWISE[name], *np.random.default_rng(5).normal(size=(2, *shape)))
 
 
-@pytest.mark.parametrize("seed", [5, 6])
 @pytest.mark.parametrize("name", SHAPED)
-def test_functions_of_arrays_give_what_jax_gives(name, seed):
-    compare(SHAPED[name], *np.random.default_rng(seed).normal(size=(2, 3, 4)))
+def test_functions_of_arrays_give_what_jax_gives(name):
+    compare(SHAPED[name], *np.random.default_rng(5).normal(size=(2, 3, 4)))
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -228,7 +261,7 @@ def test_numbers_too_close_to_compare_are_undecided():
 
 
 def test_nan_is_never_decided_and_numbers_without_end_are_as_in_floats():
-    for f in (lambda a: jnp.isnan(a * jnp.nan), lambda a: jnp.maximum(a * jnp.nan, 1), lambda a: jnp.isfinite(a / 0)):
+    for f in (lambda a: jnp.isnan(a * jnp.nan), lambda a: jnp.argmax(a * jnp.nan), lambda a: jnp.isfinite(a / 0)):
         with pytest.raises(Undecided, match="NaN"), precision(BITS):
             JaxProgram(f).run(exactly(np.ones(2)))
     with precision(BITS):

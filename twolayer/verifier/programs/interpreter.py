@@ -176,7 +176,7 @@ def _constant(array: Any, system: System, aval: Any) -> Value:
 
 
 # What a rule may raise of an operation in a form that it was not written for.
-_NOT_FORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError)
+_NOT_FORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, ImportError)
 
 # No calls: loops, and operations whose jaxpr says how two entries combine.
 _NO_CALLS = ("scan", "while", "cond", "reduce", "scatter", "select_and", "pallas")

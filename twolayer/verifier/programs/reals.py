@@ -175,8 +175,15 @@ class Reals(System):
         return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
 
 
-_LARGER = np.frompyfunc(lambda a, b: a if at_least(a, b) else b, 2, 1)
-_SMALLER = np.frompyfunc(lambda a, b: b if at_least(a, b) else a, 2, 1)
+def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
+
+
+def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or at_least(a, b) else a
+
+
+_LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
 REAL_RULES: dict[str, Rule] = dict(RULES)
 
 
@@ -210,8 +217,8 @@ _elementwise("sign", _sign)
 _elementwise("floor", lambda a: _exact(a.floor()))
 _elementwise("ceil", lambda a: _exact(a.ceil()))
 _elementwise("is_finite", _is_finite, 1, bool)
-_elementwise("max", lambda a, b: a if at_least(a, b) else b, 2)
-_elementwise("min", lambda a, b: b if at_least(a, b) else a, 2)
+_elementwise("max", _larger, 2)
+_elementwise("min", _smaller, 2)
 
 
 def _rule(*names: str) -> Callable[[Rule], Rule]:
