@@ -111,6 +111,12 @@ class NumpyProgram:
             NUMBER.reset(token)
         return Run(result, watcher.settings())
 
+    def with_source(self, text: str) -> "NumpyProgram":
+        """The function of this name in a changed text of its file."""
+        file = File.__new__(File)
+        file.path, file.source, file._spaces = pathlib.Path(self.filename or ""), Source(self.filename or "", text), {}
+        return file.program(self.name)
+
     def literals(self) -> tuple[float, ...]:
         """The numbers in the code that the function needs, without 0, 1, -1 and indices."""
         return () if self._source is None else self._source.literals({self.name})
