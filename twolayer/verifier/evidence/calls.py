@@ -78,9 +78,9 @@ class Call(NamedTuple):
     def run(self, program: Program, scope: Mapping[str, np.ndarray], watch: bool = False) -> Run:
         """Run a program at a point; copies are handed out, since people assign in place."""
         if not self.one_by_one:
-            return program.run(*self._arguments(scope, scope["x"], scope["y"]), watch=watch)
+            return program.run(*self.arguments(scope, scope["x"], scope["y"]), watch=watch)
         runs = [
-            program.run(*self._arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)
+            program.run(*self.arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)
         ]
         total: dict[str, Any] = {}
         for run in runs:
@@ -89,7 +89,8 @@ class Call(NamedTuple):
                 total[name] = total[name] + value if name in total else value
         return Run(total, tuple(local for run in runs for local in run.locals))
 
-    def _arguments(self, scope: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> list[Any]:
+    def arguments(self, scope: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> list[Any]:
+        """What the function gets, in its order."""
         if self.labels:
             y = np.array([int(np.argmax(row)) for row in np.atleast_2d(y)])
             y = y if not self.one_by_one else y[0]

@@ -149,7 +149,7 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
 def _case(subject: Subject, point: Point) -> Case:
     """Once more with more bits where the first are not enough."""
     reason = None
-    for bits in (BITS, MORE_BITS):
+    for bits in (BITS, *MORE_BITS):
         try:
             if bits != BITS:
                 point = where.point(point.kind, point.sizes, point.floats, subject.setting, bits)

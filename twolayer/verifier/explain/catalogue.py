@@ -28,6 +28,7 @@ from twolayer.verifier.problem import (
     Scope,
     Setting,
     Sizes,
+    activation,
     of_layer,
     others,
     right,
@@ -36,6 +37,7 @@ from twolayer.verifier.problem import (
     times,
 )
 
+ROUNDING, TRIES = 1e-13, 500
 PRIME, SQUARE = Sizes(3, 11, 5, 7), Sizes(5, 5, 5, 5)
 
 
@@ -65,9 +67,8 @@ def _of(layer: int, first: tuple, second: tuple) -> tuple:
 def _losses(setting: Setting) -> Iterator[Row]:
     """The rows of dO2, a residual each."""
     loss = LOSSES[setting.loss]
-    id, text = wrong_losses.PREACTIVATION.get(setting.loss, wrong_losses.ANY_PREACTIVATION)
-    yield Row(id, "residual(O2:=Z2)", text)
     yield from wrong_losses.OF_LOSS.get(setting.loss, ())
+    yield from wrong_losses.PREACTIVATION.get(setting.loss, wrong_losses.ANY_PREACTIVATION)
     for other in LOSSES.values():
         text = said(wrong_losses.OTHER_LOSS[1], {"residual": readable(other.residual), "other": other.said})
         yield Row(wrong_losses.OTHER_LOSS[0], other.residual, text)
@@ -127,7 +128,7 @@ def _distinct(lines: Iterable[Line], right_line: Line, setting: Setting) -> Iter
     true = {square: _signature(right_line, setting, square) for square in (False, True)}
     for line in lines:
         found = _signature(line, setting, False) or _signature(line, setting, True)
-        if found is None or not np.isfinite(found.sums).all():
+        if found is None or not np.isfinite(found.sums).all() or (not found.size and line.id != "zero"):
             continue
         if not line.literal and _same(found, true[found.square], scaled=True):
             continue
@@ -141,11 +142,13 @@ def _signature(line: Line, setting: Setting, square: bool) -> _Signature | None:
     known = random_scope(setting, square)
     scope = {name: known[name] for name in (*INPUTS, "w", *TRACE, *UPSTREAM[line.step])}
     try:
-        values = [line.compute(scope, t).ravel() for t in ((0.037, 0.37) if line.literal else (None,))]
+        values = [line.compute(scope, t).ravel() for t in ((0.37, 3.7) if line.literal else (None,))]
     except (Misfit, NameError):
         return None
     value = np.concatenate(values)
     size = float(np.abs(value).max(initial=0))
+    if 0 < size < ROUNDING:  # a sum that cancels: all of these are the same, and not the same as "zero"
+        return _Signature(square, ROUNDING, np.zeros(2))
     with np.errstate(invalid="ignore"):
         return _Signature(square, size, _WEIGHTS[:, : value.size] @ value / (size or 1))
 
@@ -169,11 +172,26 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def random_scope(setting: Setting, square: bool) -> Scope:
-    """All right arrays at Gaussian numbers, at prime sizes or square ones."""
-    d, K, C, m = SQUARE if square else PRIME
+    """All right arrays at Gaussian numbers, of prime or square sizes; every unit and every example is on somewhere."""
     rng = np.random.default_rng(2)
-    y = {"onehot": lambda: np.eye(C)[rng.integers(C, size=m)], "real": lambda: rng.normal(size=(m, C)),
+    for _ in range(TRIES):
+        found = right(setting, _gaussian(rng, SQUARE if square else PRIME, setting))
+        on = [found[name] > 0 for name in ("Z1", "Z2")]
+        if all(Z.any(axis=0).all() and Z.any(axis=1).all() and not Z.all(axis=0).any() for Z in on):
+            break
+    return found
+
+
+def _gaussian(rng: np.random.Generator, sizes: Sizes, setting: Setting) -> Scope:
+    """Parameters and a batch; the biases are such that each unit is on for about half of the examples."""
+    d, K, C, m = sizes
+    y = {"onehot": lambda: np.eye(C)[rng.integers(C, size=m)], "real": lambda: 2 * rng.normal(size=(m, C)),
          "bits": lambda: rng.integers(2, size=(m, C)).astype(float)}[targets(setting)]()  # fmt: skip
     W1, b1, W2, b2, x = (rng.normal(size=shape) for shape in ((K, d), (K,), (C, K), (C,), (m, d)))
-    b1, b2 = (b1, b2) if setting.biases else (0 * b1, 0 * b2)
-    return right(setting, {"W1": W1, "b1": b1, "W2": W2 / K**0.5, "b2": b2, "x": x, "y": y})
+    W2 = W2 / K**0.5
+    if not setting.biases:
+        return {"W1": W1, "b1": 0 * b1, "W2": W2, "b2": 0 * b2, "x": x, "y": y}
+    b1 = b1 / 8 - np.median(x @ W1.T, axis=0)
+    O1 = activation(setting.hidden).apply(x @ W1.T + b1)
+    b2 = b2 / 8 - np.median(O1 @ W2.T, axis=0)
+    return {"W1": W1, "b1": b1, "W2": W2, "b2": b2, "x": x, "y": y}

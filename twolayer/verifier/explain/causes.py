@@ -75,6 +75,7 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     wrong = {leaf for leaf, verdict in evidence.leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
         alternatives = [_unexplained(evidence, wrong, found)]
+    alternatives = _of_their_shape(alternatives, evidence)
     fewest = min((len(a.causes) for a in alternatives), default=0)
     alternatives = [a for a in alternatives if len(a.causes) == fewest]
     alternatives.sort(key=_likelihood)
@@ -87,6 +88,13 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     first = next((step for step in STEPS if step in blamed), None)
     steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen)
     return Findings(causes, steps, first)
+
+
+def _of_their_shape(alternatives: list[Alternative], evidence: Evidence) -> list[Alternative]:
+    """Where a bias gradient is one number, a sum over all entries; though a column of zeros would explain it too."""
+    spread = {leaf for leaf, one in evidence.leaves.items() if one.reason and "is one number" in one.reason}
+    fitting = [a for a in alternatives if all(cause.id == "wrong_axis" for cause in a.causes if cause.leaf in spread)]
+    return fitting or alternatives
 
 
 def _identity(alternative: Alternative) -> list[tuple[str, str]]:

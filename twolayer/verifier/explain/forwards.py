@@ -106,7 +106,7 @@ def _forward(row: ForwardRow, other: Activation | None, setting: Setting) -> For
     return Forward(
         said(row.id, names),
         said(row.text, names),
-        ", ".join(f"{name} = {_shown(name, setting)}" for name in row.correction),
+        ", ".join(said(text, names) if "=" in text else _shown(text, setting) for text in row.correction),
         {name: formulas.get(name, right) for name, right in forward_lines(setting).items()},
         lines,
         row.literal,
@@ -125,9 +125,10 @@ def _otherwise(declared: Activation, other: Activation) -> str:
 def _shown(name: str, setting: Setting) -> str:
     """A right line of the forward pass with its activation by name."""
     if name[0] == "Z":
-        return forward_lines(setting)[name]
+        return f"{name} = {forward_lines(setting)[name]}"
     f = activation(setting.hidden if name == "O1" else setting.output)
-    return f"Z{name[1]}" if f.name == "identity" else f"{f.said.replace(' ', '_')}(Z{name[1]})"
+    said_of_Z = f"Z{name[1]}" if f.name == "identity" else f"{f.said.replace(' ', '_')}(Z{name[1]})"
+    return f"{name} = {said_of_Z}"
 
 
 def _gradients(forward: Forward | None, setting: Setting) -> np.ndarray:

@@ -15,7 +15,7 @@ class ForwardRow(NamedTuple):
       id: the cause.
       text: what is wrong, in one sentence.
       changes: the formulas that differ, of the forward pass and of the steps that follow from it.
-      correction: the names of the right lines to show.
+      correction: the right lines to show, by name or in words of their own.
       literal: it has a constant t.
     """
 
@@ -47,11 +47,12 @@ ROWS = (
     ForwardRow("bias_missing", "b1 and b2 are missing in the forward pass", {"Z1": "x @ W1.T", "Z2": "O1 @ W2.T"},
                ("Z1", "Z2")),
     ForwardRow("bias_outside", "b1 is added after the hidden {hidden}; it belongs inside",
-               {"Z1": "x @ W1.T", "O1": "hidden(Z1) + b1"}, ("O1",)),
+               {"Z1": "x @ W1.T", "O1": "hidden(Z1) + b1"}, ("O1 = {hidden}(x @ W1.T + b1)",)),
     ForwardRow("bias_outside", "b1 is added after the hidden {hidden}; it belongs inside",
-               {"Z1": "x @ W1.T", "O1": "hidden(Z1) + b1", "db1": "dO1.sum(axis=0)"}, ("O1",)),
+               {"Z1": "x @ W1.T", "O1": "hidden(Z1) + b1", "db1": "dO1.sum(axis=0)"},
+               ("O1 = {hidden}(x @ W1.T + b1)",)),
     ForwardRow("bias_outside", "b2 is added after the output's {output}; it belongs inside",
-               {"Z2": "O1 @ W2.T", "O2": "output(Z2) + b2"}, ("O2",)),
+               {"Z2": "O1 @ W2.T", "O2": "output(Z2) + b2"}, ("O2 = {output}(O1 @ W2.T + b2)",)),
     ForwardRow("bias_sign", "b1 is subtracted in Z1, as a threshold; it is added", {"Z1": "x @ W1.T - b1"}, ("Z1",)),
     ForwardRow("bias_sign", "b2 is subtracted in Z2, as a threshold; it is added", {"Z2": "O1 @ W2.T - b2"}, ("Z2",)),
     ForwardRow("bias_sign", "both biases are subtracted, as thresholds; they are added",

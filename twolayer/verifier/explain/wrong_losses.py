@@ -140,10 +140,14 @@ OF_LOSS = {"cross_entropy": CROSS_ENTROPY, "quadratic": QUADRATIC, "binary_cross
 
 # The prediction O2 is what the output activation gives; there Z2 is another array.
 PREACTIVATION = {
-    "cross_entropy": ("softmax_of_preactivation", "the softmax is taken of Z2, but the prediction is O2 = {f}(Z2)"),
-    "quadratic": ("preactivation_for_output", "the residual uses Z2 where the prediction is O2 = {f}(Z2)"),
-}
-ANY_PREACTIVATION = ("preactivation_for_output", "Z2 stands where the prediction O2 = {f}(Z2) belongs")
+    "cross_entropy": (Row("softmax_of_preactivation", "residual(O2:=Z2)",
+                          "the softmax is taken of Z2, but the prediction is O2 = {f}(Z2)"),),
+    "quadratic": (Row("preactivation_for_output", "residual(O2:=Z2)",
+                      "the residual uses Z2 where the prediction is O2 = {f}(Z2)"),),
+}  # fmt: skip
+ANY_PREACTIVATION = (
+    Row("preactivation_for_output", "residual(O2:=Z2)", "Z2 stands where the prediction O2 = {f}(Z2) belongs"),
+)
 
 # Of every loss. Rows that say what a row above says already, or what is right, are left out of a setting.
 GENERAL = (

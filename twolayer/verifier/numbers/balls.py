@@ -18,7 +18,7 @@ import numpy as np
 
 from twolayer.verifier.numbers.literals import reading
 
-BITS, MORE_BITS, DIFFERENCE_BITS = 256, 512, 1100
+BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
@@ -115,9 +115,11 @@ class Ball:
 
     def __round__(self, digits: int | None = None) -> Any:
         scale = 10 ** (digits or 0)
-        n = (self.v * scale + flint.arb(1) / 2).floor()
+        middle = self.v * scale + flint.arb(1) / 2
+        n = middle.floor()
         if not n.is_exact():
             raise Undecided("a number is too close to the middle of two to be rounded")
+        n -= middle.is_integer() and int(n.unique_fmpz()) % 2  # of two the even one
         return int(n.unique_fmpz()) if digits is None else Ball(Fraction(int(n.unique_fmpz()), scale))
 
     def __floor__(self) -> int:
@@ -184,6 +186,17 @@ class Ball:
 
     def sign(self) -> "Ball":
         return Ball(0 if self == 0 else 1 if self > 0 else -1)
+
+
+def _as_array(name: str) -> Callable:
+    return lambda self, *args, **options: getattr(np.array(self, object), name)(*args, **options)
+
+
+for _name in "reshape prod any all transpose cumsum argmax argmin repeat swapaxes".split():  # as NumPy's scalars have
+    setattr(Ball, _name, _as_array(_name))
+Ball.tolist = Ball.item
+Ball.round = Ball.__round__
+Ball.is_integer = lambda self: self.v.is_integer()
 
 
 def whole(value: Any) -> int:

@@ -101,7 +101,7 @@ def _representable(v: flint.arb) -> bool:
 
 
 def _sum(a: Any, b: Any, sign: int) -> Rounded:
-    """A + b or a - b, as one sum of all terms that they are sums of."""
+    """The sum a + b or difference a - b, as one sum of all terms that they are sums of."""
     a, b = (x if isinstance(x, Rounded) else Rounded(x) for x in (a, b))
     here, ball = _precision.get(), object.__new__(Rounded)
     ball.exact = a.exact + b.exact if sign > 0 else a.exact - b.exact

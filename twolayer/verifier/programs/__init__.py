@@ -1,6 +1,6 @@
 """People's code, run over balls: NumPy as it stands, and JAX through its jaxpr. What both kinds of program share."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Run(NamedTuple):
     locals: tuple[Local, ...] = ()
 
 
+@runtime_checkable
 class Program(Protocol):
     """A function of the user's that runs over balls."""
 
@@ -58,7 +59,6 @@ class Program(Protocol):
 
     def literals(self) -> tuple[float, ...]:
         """The numbers that stand in the code, without 0, 1 and -1."""
-        ...
 
     def thresholds(self) -> tuple[str, ...]:
-        """What may act at some sizes of numbers only: "clip at homework.py:12"."""
+        """What may act at some sizes of numbers only: "clip at file.py:12"."""

@@ -88,8 +88,8 @@ class JaxProgram:
         traces = self._known.values()
         return tuple(dict.fromkeys(name for traced in traces for name in thresholds(traced.jaxpr)))
 
-    def trace(self, *arguments: Any, watch: bool = False) -> Traced:
-        """The function as a jaxpr, for arguments of these shapes.
+    def trace(self, *arguments: Any, watch: bool = False, dtype: str = "float64") -> Traced:
+        """The function as a jaxpr, for arguments of these shapes, floats of this type.
 
         Raises:
           RaisedInside: it raised an exception; the line names the user's own line.
@@ -97,11 +97,11 @@ class JaxProgram:
           Refused: it has side effects, or returns what is no number.
         """
         for one in arguments:
-            _make_tree(one)
+            make_tree(one)
         leaves, structure = jax.tree.flatten(arguments)
-        key = (structure, tuple(map(_kind, leaves)), watch)
+        key = (structure, tuple(map(_kind, leaves)), watch, dtype)
         if key not in self._known:
-            self._known[key] = self._watched(arguments) if watch else self._trace(arguments, None)
+            self._known[key] = self._watched(arguments) if watch else self._trace(arguments, None, dtype)
         return self._known[key]
 
     def check_repeats(self, *arguments: Any) -> None:
@@ -122,9 +122,9 @@ class JaxProgram:
                 return self._trace(arguments, Watcher(self.filename))
         return self._trace(arguments, Watcher(self.filename))
 
-    def _trace(self, arguments: tuple, watcher: Watcher | None) -> Traced:
+    def _trace(self, arguments: tuple, watcher: Watcher | None, dtype: str = "float64") -> Traced:
         leaves, structure = jax.tree.flatten(arguments)
-        given = [_shape(leaf) for leaf in leaves if _is_data(leaf)]
+        given = [_shape(leaf, dtype) for leaf in leaves if _is_data(leaf)]
         found: dict[str, Any] = {}
 
         def flat(*tracers: Any) -> list:
@@ -139,7 +139,7 @@ class JaxProgram:
             outputs = [jnp.asarray(leaf) for leaf in found["leaves"] if _is_array(leaf)]
             return outputs + [one.value for one in (watcher.settings if watcher else ())]
 
-        closed = self._attempt(flat, given)
+        closed = self._attempt(flat, given, dtype == "float64")
         if closed.effects:
             effects = ", ".join(sorted(map(str, closed.effects)))
             raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
@@ -155,9 +155,9 @@ class JaxProgram:
         settings = [one._replace(value=None) for one in watcher.settings] if watcher else []
         return Traced(closed, rebuild, tuple(settings))
 
-    def _attempt(self, flat: Callable, given: list) -> ClosedJaxpr:
+    def _attempt(self, flat: Callable, given: list, x64: bool) -> ClosedJaxpr:
         try:
-            with jax.enable_x64(True), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            with jax.enable_x64(x64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
                 return jax.make_jaxpr(flat)(*given)
         except Refused:
             raise
@@ -250,7 +250,7 @@ def _name(function: Callable) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _make_tree(argument: Any) -> None:
+def make_tree(argument: Any) -> None:
     """Tell JAX what an object with fields consists of, such as parameters that have names."""
     kind = type(argument)
     if hasattr(argument, "_asdict") and jax.tree_util.all_leaves([argument]):
@@ -278,8 +278,10 @@ def _value(leaf: Any) -> np.ndarray:
     return raw(leaf) if _holds_floats(leaf) else np.asarray(leaf)
 
 
-def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(np.shape(leaf), np.dtype(np.float64) if _holds_floats(leaf) else leaf.dtype)
+def _shape(leaf: Any, dtype: str) -> jax.ShapeDtypeStruct:
+    with jax.enable_x64(dtype == "float64"):
+        kind = np.dtype(dtype) if _holds_floats(leaf) else jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(np.shape(leaf), kind)
 
 
 def _kind(leaf: Any) -> Any:

@@ -79,7 +79,7 @@ class File:
 class NumpyProgram:
     """A function over balls. `floats()` is the same function as it stands, on NumPy's own arrays."""
 
-    def __init__(self, function: Callable, source: Source | None, name: str, as_it_stands: Callable[[], Callable]):
+    def __init__(self, function: Callable, source: Source | None, name: str, as_it_stands: Callable | None = None):
         self.function, self._source, self.name, self.floats = function, source, name, as_it_stands
         self.filename = None if source is None else source.filename
         self.source = None if source is None else source.text

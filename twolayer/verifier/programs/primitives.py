@@ -49,11 +49,16 @@ def of_system(name: str, method: Callable | None = None) -> None:
 
     def apply(call: Call, *inputs: Value) -> Value:
         if all(map(plain, inputs)):
-            f = INTEGERS.get(call.eqn.primitive.name)
-            return np.asarray(f(*inputs)).astype(call.out.dtype) if f else on_integers(call, *inputs)
+            return integers(call, *inputs)
         return method(call.system, *inputs) if method else getattr(call.system, name)(*inputs)
 
     RULES[name] = apply
+
+
+def integers(call: Call, *inputs: Value) -> Any:
+    """An operation on data: NumPy's where it has it under the same meaning, or else JAX's own."""
+    f = INTEGERS.get(call.eqn.primitive.name)
+    return np.asarray(f(*inputs)).astype(call.out.dtype) if f else on_integers(call, *inputs)
 
 
 for _name in ("add", "sub", "mul", "neg", "div"):

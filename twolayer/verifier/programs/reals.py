@@ -14,9 +14,9 @@ import numpy as np
 
 from twolayer.verifier.numbers.balls import UNARY, Undecided, literal, same_ball
 from twolayer.verifier.programs import linear
-from twolayer.verifier.programs.interpreter import Call, Rule, System, Value, on_integers, plain
+from twolayer.verifier.programs.interpreter import Call, Rule, System, Value, plain
 from twolayer.verifier.programs.positions import RULES
-from twolayer.verifier.programs.primitives import INTEGERS, as_value, move
+from twolayer.verifier.programs.primitives import as_value, integers, move
 
 
 def objects(values: Any) -> np.ndarray:
@@ -186,8 +186,7 @@ def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None
 
     def apply(call: Call, *inputs: Value) -> Value:
         if all(map(plain, inputs)):
-            of_integers = INTEGERS.get(name)
-            return np.asarray(of_integers(*inputs), call.out.dtype) if of_integers else on_integers(call, *inputs)
+            return integers(call, *inputs)
         values = ufunc(*(as_value(call.system, a) for a in inputs))
         return values.astype(result) if result else values
 
@@ -226,12 +225,12 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 @_rule("round")
 def _round_rule(call: Call, a: Value) -> Value:
     to_even = int(call.params["rounding_method"]) == 1
-    return on_integers(call, a) if plain(a) else lifted(lambda a: _round(a, to_even))(a)
+    return integers(call, a) if plain(a) else lifted(lambda a: _round(a, to_even))(a)
 
 
 @_rule("clamp")
 def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
-    return on_integers(call, low, a, high) if plain(a) else objects(_SMALLER(_LARGER(a, low), high))
+    return integers(call, low, a, high) if plain(a) else objects(_SMALLER(_LARGER(a, low), high))
 
 
 @_rule("reduce_precision", "convert_element_type")
@@ -251,7 +250,7 @@ def _mantissa(dtype: Any) -> int:
 def _reduction(name: str, sign: int) -> None:
     @_rule(f"reduce_{name}")
     def _reduce(call: Call, a: Value) -> Value:
-        return on_integers(call, a) if plain(a) else call.system.extreme(a, call.params["axes"], sign)
+        return integers(call, a) if plain(a) else call.system.extreme(a, call.params["axes"], sign)
 
     @_rule(f"arg{name}")
     def _place(call: Call, a: Value) -> Value:
@@ -268,7 +267,7 @@ def _accumulation(name: str, ufunc: Any) -> None:
     @_rule(name)
     def _accumulate(call: Call, a: Value) -> Value:
         if plain(a) or not a.shape[call.params["axis"]]:
-            return on_integers(call, a) if plain(a) else a
+            return integers(call, a) if plain(a) else a
         turn = (lambda a: np.flip(a, call.params["axis"])) if call.params["reverse"] else (lambda a: a)
         return turn(ufunc.accumulate(turn(a), axis=call.params["axis"]))
 

@@ -6,6 +6,7 @@ to names that are read. So a script that loads its data and trains its network b
 
 import ast
 import contextlib
+import copy
 import dataclasses
 import dis
 import functools
@@ -19,7 +20,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from twolayer.verifier.numbers.balls import Ball
+from twolayer.verifier.numbers.balls import Ball, Undecided
 from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
 
 TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
@@ -91,12 +92,12 @@ class _Exact(ast.NodeTransformer):
 
 
 def divide(a: Any, b: Any) -> Any:
-    """A / b; of integers exactly."""
+    """Divide a by b; integers exactly."""
     return Ball(a) / b if isinstance(a, int) and isinstance(b, int) and b and a % b else a / b
 
 
 def percent(a: Any, b: Any) -> Any:
-    """A % b, where a may be a text with places for numbers."""
+    """The remainder a % b; or a may be a text with places for numbers."""
     if not isinstance(a, (str, bytes)):
         return a % b
     shown = lambda v: float(v.v) if isinstance(v, Ball) else v  # noqa: E731
@@ -176,25 +177,25 @@ class Source:
 
     def names(self) -> set[str]:
         """What the top level defines."""
-        return set().union(*(_needs(s)[1] for s in self.tree.body), set())
+        return set().union(*(binds for _, _, binds in self._statements))
+
+    @functools.cached_property
+    def _statements(self) -> list[tuple[ast.stmt, set[str], set[str]]]:
+        """The statements of the top level with the names that each reads, and binds or changes."""
+        return [(s, *_needs(s)) for s in self.tree.body if not _is_main(s)]
 
     def needed(self, wanted: set[str]) -> list[ast.stmt]:
         """The statements of the top level that the wanted names depend on, in order."""
-        body = [s for s in self.tree.body if not _is_main(s)]
-        sees_all = any(
-            isinstance(n, ast.Name) and n.id in ("globals", "exec", "eval", "vars", "locals")
-            for n in ast.walk(self.tree)
-        )
-        if sees_all:
-            return body
-        needs = [_needs(s) for s in body]
+        whole = {"globals", "exec", "eval", "vars", "locals"}  # they see every name
         names, kept = set(wanted), set()
         while True:
-            more = {i for i, (_, binds) in enumerate(needs) if i not in kept and (binds & names or "*" in binds)}
+            more = {i for i, (_, _, binds) in enumerate(self._statements) if i not in kept and binds & (names | {"*"})}
             if not more:
-                return [body[i] for i in sorted(kept)]
+                return [self._statements[i][0] for i in sorted(kept)]
             kept |= more
-            names |= set().union(*(needs[i][0] for i in more))
+            names |= set().union(*(self._statements[i][1] for i in more))
+            if names & whole:
+                return [s for s, _, _ in self._statements]
 
     def literals(self, wanted: set[str]) -> tuple[float, ...]:
         """The numbers in the needed statements, without 0, 1, -1 and indices."""
@@ -288,16 +289,10 @@ def execute(source: Source, wanted: set[str], builtins: dict, exact: bool = True
     deadline = time.monotonic() + TOP_LEVEL_SECONDS
     for statement in source.needed(wanted):
         tree = ast.Module([statement], [])
-        tree = _Exact().visit(_copied(tree)) if exact else tree
+        tree = _Exact().visit(copy.deepcopy(tree)) if exact else tree
         with explained(source), _until(deadline, source, statement), quiet():
             exec(compile(tree, source.filename, "exec"), space)
     return space
-
-
-def _copied(tree: ast.AST) -> ast.AST:
-    import copy
-
-    return copy.deepcopy(tree)
 
 
 @contextlib.contextmanager
@@ -309,7 +304,7 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
             place = f"{source.filename}:{statement.lineno}"
             text = source.statement(statement.lineno)
             raise Refused(
-                f"{place}: `{text}` runs for more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
+                f"{place}: `{text}` takes more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
             )
         return trace
 
@@ -334,8 +329,6 @@ def quiet() -> Iterator[None]:
 @contextlib.contextmanager
 def explained(source: Source) -> Iterator[None]:
     """Turn what the user's code raises into one line with its place."""
-    from twolayer.verifier.numbers.balls import Undecided
-
     try:
         yield
     except (Undecided, RaisedInside, MemoryError):

@@ -13,11 +13,8 @@ from twolayer.verifier.programs import Local
 from twolayer.verifier.programs.source import Source
 from twolayer.verifier.programs.stand_ins.arrays import is_real, lift
 
-FIRST, DEEPEST, LARGEST = (
-    3,
-    3,
-    200_000,
-)  # settings of one name at one line that are kept, beside the last; nesting; entries
+FIRST = 64  # settings of one name at one line that are kept, beside the last: a loop over examples has one for each
+DEEPEST, LARGEST = 3, 200_000  # nesting of dicts, lists and objects; entries of an array
 
 
 class Watch:

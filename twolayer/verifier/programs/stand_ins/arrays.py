@@ -5,6 +5,7 @@ meaning is not known here raises NotJudged. So no number of the user's ever beco
 """
 
 import contextvars
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -159,7 +160,7 @@ OURS: dict[str, Callable] = {
 }
 OURS |= {"radians": OURS["deg2rad"], "degrees": OURS["rad2deg"]}
 OF_TRUTH = {"isnan", "isinf", "isfinite", "signbit"}
-_COMPILED = {name: np.frompyfunc(f, f.__code__.co_argcount, 1) for name, f in OURS.items()}
+_COMPILED = {name: np.frompyfunc(f, len(inspect.signature(f).parameters), 1) for name, f in OURS.items()}
 LOGICAL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
 NATIVE = set(
     "add subtract multiply divide true_divide power negative positive absolute reciprocal exp exp2 expm1 log log2 log10"
@@ -201,6 +202,8 @@ def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **option
 
 def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
     name = ufunc.__name__
+    if name == "divmod":
+        return tuple(apply(f, "__call__", tuple(values)) for f in (np.floor_divide, np.remainder))
     if name not in OURS and name not in NATIVE:
         raise NotJudged(f"np.{name}")
     positions = 1 if method in ("reduce", "accumulate", "reduceat") else ufunc.nin
@@ -253,7 +256,7 @@ class Array(np.ndarray):
     @property
     def dtype(self) -> np.dtype:
         kept = _true_dtype(self)
-        return FLOAT if kept == object else kept
+        return FLOAT if kept.kind == "O" else kept
 
     def __setitem__(self, key: Any, value: Any) -> None:
         key = tuple(map(_index, key)) if isinstance(key, tuple) else _index(key)
@@ -294,7 +297,7 @@ class Array(np.ndarray):
 
 
 def _index(key: Any) -> Any:
-    if isinstance(key, np.ndarray) and _true_dtype(key) == object:
+    if isinstance(key, np.ndarray) and _true_dtype(key).kind == "O":
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
     return np.asarray(key) if isinstance(key, np.ndarray) else key
 

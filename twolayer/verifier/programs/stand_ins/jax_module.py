@@ -14,7 +14,8 @@ import numpy as np
 from twolayer.verifier.programs import NotJudged
 from twolayer.verifier.programs.stand_ins.arrays import Array, apply, ball, exactly, lift, pi, plain, wrap
 from twolayer.verifier.programs.stand_ins.modules import SPECIAL, Nothing, log_softmax, logsumexp, softmax
-from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Module, array, where
+from twolayer.verifier.programs.stand_ins.numpy_functions import array, where
+from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Module
 
 
 class JaxArray(Array):
@@ -214,7 +215,7 @@ LAX = {
     "mul": lambda a, b: a * b, "clamp": lambda low, x, high: _find_jnp("clip")(x, low, high),
     "transpose": lambda x, axes: in_jax(np.transpose(x, axes)),
 }  # fmt: skip
-LAX |= {n: _find_jnp(n) for n in ("exp", "log", "tanh", "sin", "cos", "sqrt", "abs", "add", "pow", "sign", "square", "expm1", "log1p")}  # fmt: skip
+LAX |= {n: _find_jnp(n) for n in "exp log tanh sin cos sqrt abs add pow sign square expm1 log1p".split()}
 
 
 class _Random:
@@ -282,7 +283,8 @@ _ROOT = {
     "remat": _passed_through, "named_call": _passed_through, "vmap": vmap, "Array": JaxArray,
     "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True), "device_get": lambda x: x,
     "device_put": lambda x, *a, **k: x, "block_until_ready": lambda x: x, "devices": lambda *a: [],
-    "ad_checkpoint": types.SimpleNamespace(checkpoint_name=lambda x, name: x), "named_scope": lambda name: Nothing("jax", True),
+    "ad_checkpoint": types.SimpleNamespace(checkpoint_name=lambda x, name: x), 
+    "named_scope": lambda name: Nothing("jax", True),
     "tree_map": tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
 }  # fmt: skip
 _ROOT["nn"].initializers = Nothing("jax.nn.initializers", False)

@@ -1,4 +1,4 @@
-"""What an import in people's code gives: stand-ins for numerical modules, nothing for plots and tables, the rest as it is."""
+"""What an import in people's code gives: stand-ins for numerical modules, nothing for plots, the rest as it is."""
 
 import builtins
 import importlib
@@ -19,7 +19,8 @@ from twolayer.verifier.programs import NotJudged, Refused
 from twolayer.verifier.programs.stand_ins import linalg
 from twolayer.verifier.programs.stand_ins.arrays import OURS as UFUNCS
 from twolayer.verifier.programs.stand_ins.arrays import apply, ball, lift, pi, plain, wrap
-from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Float, Module, where
+from twolayer.verifier.programs.stand_ins.numpy_functions import where
+from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Float, Module
 from twolayer.verifier.programs.stand_ins.randomness import PythonRandom
 
 numbers.Real.register(Ball)
@@ -64,15 +65,21 @@ MATH = Module(
         pi() if name == "pi" else ball(1).exp() if name == "e" else 2 * pi() if name == "tau" else getattr(math, name)
     ),
 )
-for _name in "exp exp2 expm1 log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc lgamma fabs isnan isinf isfinite degrees radians".split():  # fmt: skip
-    MATH.__dict__[_name] = _of_math(_name)
+_OF_MATH = (
+    "exp exp2 expm1 log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
+    " lgamma fabs isnan isinf isfinite degrees radians"
+)
+MATH.__dict__.update({name: _of_math(name) for name in _OF_MATH.split()})
 MATH.__dict__.update(
-    log=_log, fsum=_sum, pow=lambda a, b: _one(a) ** _one(b), prod=lambda values, start=1: math.prod(values, start=start),
+    log=_log, fsum=_sum, pow=lambda a, b: _one(a) ** _one(b), prod=math.prod,
     floor=lambda v: math.floor(_one(v)), ceil=lambda v: math.ceil(_one(v)), trunc=lambda v: int(_one(v)),
     atan2=lambda a, b: UFUNCS["arctan2"](_one(a), _one(b)), copysign=lambda a, b: UFUNCS["copysign"](_one(a), _one(b)),
     hypot=lambda *v: _sum(_one(x) ** 2 for x in v).sqrt(), fmod=lambda a, b: UFUNCS["fmod"](_one(a), _one(b)),
     dist=lambda a, b: _sum((_one(x) - _one(y)) ** 2 for x, y in zip(a, b, strict=True)).sqrt(),
-    isclose=lambda a, b, rel_tol=1e-9, abs_tol=0: abs(_one(a) - b) <= max(max(abs(_one(a)), abs(_one(b))) * rel_tol, ball(abs_tol)),
+    isclose=lambda a, b, rel_tol=1e-9, abs_tol=0: (
+        abs(_one(a) - b) <= max(max(abs(_one(a)), abs(_one(b))) * rel_tol, ball(abs_tol))
+    ),
+    __all__=[name for name in dir(math) if not name.startswith("_")],
 )  # fmt: skip
 
 
@@ -174,7 +181,6 @@ class Nothing:
         pass
 
     __delitem__ = __exit__
-    __path__: list = []
 
 
 _UNPACK_SEQUENCE = importlib.import_module("opcode").opmap["UNPACK_SEQUENCE"]
@@ -203,12 +209,17 @@ class Progress:
 
 
 PLOTS = set(
-    "matplotlib mpl_toolkits pylab seaborn plotly bokeh IPython ipywidgets google graphviz turtle tkinter wandb tensorboard".split()
+    "matplotlib mpl_toolkits pylab seaborn plotly bokeh IPython ipywidgets google graphviz turtle tkinter wandb"
+    " tensorboard".split()
 )
 TABLES = set(
-    "pandas sklearn cv2 PIL skimage imageio h5py torchvision torchtext keras_datasets mnist datasets polars statsmodels xgboost requests".split()
+    "pandas sklearn cv2 PIL skimage imageio h5py torchvision torchtext mnist datasets polars statsmodels xgboost"
+    " requests".split()
 )
-LEARNERS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras", "mxnet": "MXNet", "cupy": "CuPy", "autograd": "autograd", "numba": "numba"}  # fmt: skip
+LEARNERS = {
+    "torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras", "mxnet": "MXNet", "cupy": "CuPy",
+    "autograd": "autograd", "numba": "numba",
+}  # fmt: skip
 
 
 def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
@@ -247,8 +258,8 @@ SCIPY.special = Module("scipy.special", lambda name: _not_judged_function(f"scip
 SCIPY.linalg = Module("scipy.linalg", lambda name: _not_judged_function(f"scipy.linalg.{name}"), **linalg.FUNCTIONS)
 MODULES = {
     "numpy": NUMPY, "math": MATH, "random": RANDOM, "time": _SLEEPLESS, "scipy": SCIPY, "scipy.special": SCIPY.special,
-    "scipy.linalg": SCIPY.linalg, "numpy.random": NUMPY.random, "numpy.linalg": NUMPY.linalg, "numpy.testing": NUMPY.testing,
-    "tqdm": _TQDM, "tqdm.notebook": _TQDM, "tqdm.auto": _TQDM,
+    "scipy.linalg": SCIPY.linalg, "numpy.random": NUMPY.random, "numpy.linalg": NUMPY.linalg,
+    "numpy.testing": NUMPY.testing, "tqdm": _TQDM, "tqdm.notebook": _TQDM, "tqdm.auto": _TQDM,
 }  # fmt: skip
 
 
