@@ -20,7 +20,7 @@ def headline(verdict: Verdict) -> tuple[str, str]:
 
 
 def _place(verdict: Verdict) -> str | None:
-    """The user's line, and what his variable there should be."""
+    """The user's line, and what the variable there should be."""
     cause = next((cause for cause in verdict.causes if cause.explanation == 0 and cause.line is not None), None)
     if cause is None:
         return None
@@ -29,7 +29,7 @@ def _place(verdict: Verdict) -> str | None:
         where = f"between line {cause.since}, right, and line {cause.line}"
     if cause.since is not None or not cause.variable or cause.leaf in ("forward", "loss"):
         return where
-    return f"{where}: {cause.variable} should be dL/{cause.leaf[1:]}" if cause.leaf in STEPS else where
+    return f"{where}: {cause.variable} should be dL/{cause.leaf}" if cause.leaf in STEPS else where
 
 
 def is_said(text: str, verdict: Verdict) -> bool:
