@@ -70,7 +70,7 @@ def test_a_file_that_is_needed_and_missing_is_one_line(write):
 
 
 def test_training_at_the_top_level_that_is_needed_is_stopped(write, monkeypatch):
-    monkeypatch.setattr("twolayer.verifier.programs.source.TOP_LEVEL_SECONDS", 0.2)
+    monkeypatch.setattr("twolayer.verifier.programs.execution.TOP_LEVEL_SECONDS", 0.2)
     file = write("""
         W = 1.0
         while True:

@@ -15,7 +15,8 @@ import numpy as np
 from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, precision
 from twolayer.verifier.numbers.rounded import Rounded, run_floats
 from twolayer.verifier.programs import NotJudged, Refused, Run
-from twolayer.verifier.programs.source import Source, execute, explained, quiet, read
+from twolayer.verifier.programs.execution import execute, explained, quiet
+from twolayer.verifier.programs.source import Source, read
 from twolayer.verifier.programs.stand_ins import modules
 from twolayer.verifier.programs.stand_ins.arrays import NUMBER, Array, as_balls, wrap
 from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, OLD_NAMES, Module

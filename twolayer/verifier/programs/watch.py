@@ -4,11 +4,12 @@ import contextlib
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from twolayer.verifier.numbers import recorded
 from twolayer.verifier.numbers.balls import Ball
 from twolayer.verifier.programs import Local
 from twolayer.verifier.programs.source import Source
@@ -22,17 +23,19 @@ class Watch:
     """Follows the frames of a file. `settings()` gives what was set, in order.
 
     Contents are told apart by the identity of their numbers: an assignment in place puts other balls into an array.
+    Another kind of number needs `array`, what a variable holds if it is one; `stamp`, what that is by identity, and what
+    must stay alive for it; and `entry`, what is kept of a setting.
     """
 
     def __init__(self, source: Source):
         self.source = source
-        self.kept: list[Local | None] = []
+        self.kept: list = []
         self.counts: dict[tuple[int, str], list[int]] = {}
-        self.states: dict[int, dict[str, tuple]] = {}  # for each frame: what its names held
-        self.known: dict[tuple, Any] = {}  # contents that some name has had; their numbers stay alive
+        self.states: dict[int, dict[str, Any]] = {}  # for each frame: what its names held
+        self.known: dict[Any, Any] = {}  # contents that some name has had; their numbers stay alive
         self.lines: dict[int, int] = {}
 
-    def settings(self) -> tuple[Local, ...]:
+    def settings(self) -> tuple:
         return tuple(local for local in self.kept if local is not None)
 
     def trace(self, frame: types.FrameType, event: str, arg: Any) -> Any:
@@ -40,7 +43,9 @@ class Watch:
         inside = frame.f_code.co_name.startswith("<") and frame.f_code.co_name != "<lambda>"
         if frame.f_code.co_filename != self.source.filename or inside:
             return None
-        key = id(frame)
+        key, record = id(frame), recorded.active()
+        if record is not None:
+            record.line = frame.f_lineno
         if event == "call":
             self.states[key], self.lines[key] = {}, frame.f_lineno
             caller = self.lines.get(id(frame.f_back))  # an argument that has no name yet is set where it is given
@@ -49,10 +54,10 @@ class Watch:
             self._compare(frame, self.lines[key])
             self.lines[key] = frame.f_lineno
         if event == "return":
-            for path, array in _parts("return", arg, 0):
-                contents = _contents(array)
+            for path, array in parts("return", arg, self.array):
+                contents, numbers = self.stamp(array)
                 if contents not in self.known:  # handed back without a name
-                    self.known[contents] = _numbers(array)
+                    self.known[contents] = numbers
                     self._note(frame.f_lineno, path, array)
             del self.states[key], self.lines[key]
         return self.trace
@@ -63,19 +68,19 @@ class Watch:
         for name, value in list(frame.f_locals.items()):
             if name.startswith(".") or name == "__class__":
                 continue
-            for path, array in _parts(name, value, 0):
-                contents = _contents(array)
+            for path, array in parts(name, value, self.array):
+                contents, numbers = self.stamp(array)
                 if state.get(path) == contents:
                     continue
                 state[path] = contents
                 shown_before = contents in self.known and (arguments or not path.isidentifier())
-                self.known.setdefault(contents, _numbers(array))
+                self.known.setdefault(contents, numbers)
                 if line is not None and not shown_before:
                     changed.append((path, contents, array))
         words = set(re.findall(r"\w+", self.source.statement(line))) if len(changed) > 1 else set()
-        spoken = {contents for path, contents, _ in changed if re.match(r"\w+", path).group() in words}
+        spoken = {contents for path, contents, _ in changed if _name(path) in words}
         for path, contents, array in changed:  # of names for one array that is changed in place those in the statement
-            if contents not in spoken or re.match(r"\w+", path).group() in words:
+            if contents not in spoken or _name(path) in words:
                 self._note(line, path, array)
 
     def _note(self, line: int, name: str, array: Any) -> None:
@@ -85,22 +90,27 @@ class Watch:
         if len(places) > FIRST:
             self.kept[places.pop()] = None  # only the last of those beyond
         places.append(len(self.kept))
-        value = lift(array)
-        self.kept.append(Local(first, name, np.array(value, object), text))
+        self.kept.append(self.entry(first, name, array, text))
+
+    def entry(self, line: int, name: str, array: Any, text: str) -> Any:
+        return Local(line, name, np.array(lift(array), object), text)
+
+    def array(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            fits = np.asarray(value).dtype.kind in "fb" or _holds_balls(value)
+            return value if value.size <= LARGEST and fits else None
+        return value if isinstance(value, Ball) or (isinstance(value, list) and _is_table(value)) else None
+
+    def stamp(self, array: Any) -> tuple[Any, Any]:
+        if isinstance(array, np.ndarray):  # an object array's bytes are the places of its balls
+            return (array.shape, array.tobytes()), array.ravel().tolist()
+        numbers = list(_flat(array))
+        places = tuple(id(v) if isinstance(v, Ball) else v for v in numbers)
+        return (len(array) if isinstance(array, list) else (), places), numbers
 
 
-def _contents(array: Any) -> tuple:
-    """What an array, a list of numbers or a ball holds, by identity of its balls: an array's bytes are their places."""
-    if isinstance(array, np.ndarray):
-        return array.shape, array.tobytes()
-    return len(array) if isinstance(array, list) else (), tuple(
-        id(v) if isinstance(v, Ball) else v for v in _flat(array)
-    )
-
-
-def _numbers(array: Any) -> list:
-    """The balls themselves, so that they stay alive and their places theirs."""
-    return array.ravel().tolist() if isinstance(array, np.ndarray) else list(_flat(array))
+def _name(path: str) -> str:
+    return re.match(r"\w+", path).group()
 
 
 def _flat(value: Any) -> Iterator[Any]:
@@ -111,7 +121,7 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_table(value: list | tuple) -> bool:
+def _is_table(value: list) -> bool:
     """Whether a list is a vector or a matrix: numbers, as many in each row, not all of them integers."""
     leaves = list(_flat(value))
     if not leaves or not all(isinstance(v, (Ball, float, int)) for v in leaves):
@@ -120,35 +130,28 @@ def _is_table(value: list | tuple) -> bool:
     return any(isinstance(v, (Ball, float)) for v in leaves) and all(row == rows[0] for row in rows)
 
 
-def _parts(name: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """The arrays and balls in a variable: itself, its entries, its attributes."""
-    if isinstance(value, np.ndarray):
-        if value.size <= LARGEST and (np.asarray(value).dtype.kind in "fb" or _holds_balls(value)):
-            yield name, value
-    elif isinstance(value, Ball):
-        yield name, value
-    elif depth >= DEEPEST:
+_OPAQUE = (type, types.FunctionType, types.ModuleType, types.MethodType, np.ndarray, Ball)
+
+
+def parts(name: str, value: Any, array: Callable[[Any], Any], depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The arrays in a variable, as `array` knows them: itself, its entries, its attributes."""
+    found = array(value)
+    if found is not None:
+        yield name, found
         return
-    elif isinstance(value, dict):
-        for key, entry in list(value.items())[:MOST]:
-            yield from _parts(f"{name}[{key!r}]", entry, depth + 1)
+    if depth == DEEPEST or isinstance(value, _OPAQUE):
+        return
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(f"{name}[{key!r}]", entry) for key, entry in list(value.items())[:MOST]]
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for key in value._fields:
-            yield from _parts(f"{name}.{key}", getattr(value, key), depth + 1)
+        inner = [(f"{name}.{key}", getattr(value, key)) for key in value._fields]
     elif isinstance(value, (list, tuple)):
-        with contextlib.suppress(ValueError):  # rows of different lengths
-            if isinstance(value, list) and _is_table(value):
-                yield name, value
-                return
-        for i, entry in enumerate(value[:MOST]):
-            yield from _parts(f"{name}[{i}]", entry, depth + 1)
-    elif hasattr(value, "__dict__") and not isinstance(value, _NO_DATA):
-        for key, entry in list(vars(value).items())[:MOST]:
-            if not key.startswith("__"):
-                yield from _parts(f"{name}.{key}", entry, depth + 1)
-
-
-_NO_DATA = (type, types.FunctionType, types.ModuleType, types.MethodType)
+        inner = [(f"{name}[{i}]", entry) for i, entry in enumerate(value[:MOST])]
+    elif hasattr(value, "__dict__") and not type(value).__module__.startswith("jax"):
+        inner = [(f"{name}.{key}", entry) for key, entry in list(vars(value).items())[:MOST] if key[:2] != "__"]
+    for path, entry in inner:
+        yield from parts(path, entry, array, depth + 1)
 
 
 def _holds_balls(array: np.ndarray) -> bool:
