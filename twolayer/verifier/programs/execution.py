@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from twolayer.verifier.numbers.balls import Ball, Undecided
 from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
 from twolayer.verifier.programs.source import Source
@@ -41,8 +43,12 @@ def percent(a: Any, b: Any) -> Any:
     """The remainder a % b; or a may be a text with places for numbers."""
     if not isinstance(a, (str, bytes)):
         return a % b
-    shown = lambda v: float(v.v) if isinstance(v, Ball) else v  # noqa: E731
-    return a % (tuple(map(shown, b)) if isinstance(b, tuple) else shown(b))
+    return a % (tuple(map(_shown, b)) if isinstance(b, tuple) else _shown(b))
+
+
+def _shown(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    return float(value.v) if isinstance(value, Ball) else value
 
 
 def execute(source: Source, wanted: set[str], builtins: dict, exact: bool = True) -> dict[str, Any]:
@@ -72,8 +78,7 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
 
     def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
         if time.monotonic() > deadline:
-            place = f"{source.filename}:{statement.lineno}"
-            text = source.quoted(statement.lineno)
+            place, text = source.place(statement.lineno), source.quoted(statement.lineno)
             raise Refused(
                 f"{place}: {text} takes more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
             )
@@ -101,22 +106,27 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def explained(source: Source) -> Iterator[None]:
-    """Turn what the user's code raises into one line with its place."""
+    """Turn what the user's code raises into one line with its place, also where it catches our exceptions."""
+    before = Undecided.raised, NotJudged.raised
     try:
         yield
+        if Undecided.raised > before[0]:
+            raise Undecided("an except clause of the code hides a comparison of numbers that are too close")
+        if NotJudged.raised > before[1]:
+            raise NotJudged("an operation that an except clause of the code hides", source.filename)
     except (Undecided, RaisedInside, MemoryError):
         raise
     except NotJudged as e:
         line = _line_of(e, source) or e.line
-        raise NotJudged(e.operation, f"{source.filename}:{line}" if line else "", line) from e
+        raise NotJudged(e.operation, source.place(line) if line else source.filename, line) from e
     except Refused:
         raise
     except (Exception, SystemExit) as e:
         line = _line_of(e, source)
         if _is_ours(e):
             text = source.quoted(line) if line else ""
-            raise NotJudged(f"{text} ({_short(e)})", f"{source.filename}:{line}", line) from e
-        place = f"{source.filename}:{line}: {source.quoted(line)} raised " if line else f"{source.filename}: raised "
+            raise NotJudged(f"{text} ({_short(e)})", source.place(line) if line else source.filename, line) from e
+        place = f"{source.place(line)}: {source.quoted(line)} raised " if line else f"{source.filename}: raised "
         raise RaisedInside(f"{place}{_short(e)}") from e
 
 

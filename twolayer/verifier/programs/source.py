@@ -12,6 +12,7 @@ import functools
 import json
 import pathlib
 import re
+import textwrap
 import types
 from collections.abc import Iterator
 
@@ -29,9 +30,14 @@ def read(path: str | pathlib.Path) -> str:
     """
     path = pathlib.Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise Refused(f"{path}: {getattr(e, 'strerror', None) or 'it is no text'}") from None
+        written = path.read_bytes()
+    except OSError as e:
+        raise Refused(f"{path}: {e.strerror}") from None
+    try:
+        text = written.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = written.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix == ".ipynb" or text.lstrip().startswith('{"cells"') or text.lstrip().startswith('{\n "cells"'):
         text = _code_of_notebook(text, path)
     return without_magic(text)
@@ -43,22 +49,21 @@ def _code_of_notebook(text: str, path: pathlib.Path) -> str:
         sources = [c["source"] for c in cells if c["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError):
         raise Refused(f"{path}: it is no notebook of version 4; save it anew, or export it as .py") from None
-    joined = ["".join(s) for s in sources]
-    return (
-        "\n".join("\n" * s.count("\n") if s.lstrip().startswith("%%") and not _is_python(s) else s for s in joined)
-        + "\n"
-    )
+    return "".join(f"# In [{i}]:\n{_code_of_cell(''.join(s))}\n" for i, s in enumerate(sources, 1))
 
 
-def _is_python(cell: str) -> bool:
-    return cell.lstrip().startswith(("%%time", "%%timeit", "%%capture"))
+def _code_of_cell(text: str) -> str:
+    """The Python of a cell: none where it is in another language (%%bash)."""
+    python = not text.lstrip().startswith("%%") or text.lstrip().startswith(("%%time", "%%timeit", "%%capture"))
+    return text if python else "\n" * text.count("\n")
 
 
 def without_magic(text: str) -> str:
     """The text with lines that only a notebook understands (%matplotlib, !pip) emptied, or `pass` where they indent."""
-    with contextlib.suppress(SyntaxError, ValueError):
-        ast.parse(text)
-        return text
+    for candidate in (text, textwrap.dedent(text)):
+        with contextlib.suppress(SyntaxError, ValueError):
+            ast.parse(candidate)
+            return candidate
     lines = text.expandtabs(8).split("\n") if "\t" in text and "inconsistent" in _fault(text) else text.split("\n")
     return "\n".join(
         re.sub(r"\S.*", "pass", line) if _MAGIC.match(line) else re.sub(r"^(>>>|\.\.\.) ?", "", line) for line in lines
@@ -75,10 +80,7 @@ def _fault(text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The text of a file, its statements and what they need.
-
-    filename: as people shall read it. label: of a line of a notebook, none yet.
-    """
+    """The text of a file, under the name that people shall read, its statements and what they need."""
 
     filename: str
     text: str
@@ -91,7 +93,7 @@ class Source:
         except (SyntaxError, ValueError) as e:
             hint = "; it is Python 2" if "print" in str(e) else ""
             line = getattr(e, "lineno", None)
-            place = f"{self.filename}:{line}" if line else self.filename
+            place = self.place(line) if line else self.filename
             raise Refused(f"{place}: {getattr(e, 'msg', None) or e}{hint}") from None
 
     @functools.cached_property
@@ -142,6 +144,14 @@ class Source:
         return {
             line: s for s in sorted(self.spans, key=lambda s: (s[0] - s[1], s[0])) for line in range(s[0], s[1] + 1)
         }
+
+    def place(self, line: int) -> str:
+        """Where a line is: "homework.py:12", or "homework.ipynb, code cell 3, line 4"."""
+        above = self.text.split("\n")[:line]
+        heads = [i for i, text in enumerate(above) if re.fullmatch(r"# In \[\d+\]:", text)]
+        if not self.filename.endswith(".ipynb") or not heads:
+            return f"{self.filename}:{line}"
+        return f"{self.filename}, code cell {len(heads)}, line {line - heads[-1] - 1}"
 
     def statement(self, line: int) -> str:
         """The statement at a line, on one line."""

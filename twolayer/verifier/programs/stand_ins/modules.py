@@ -235,6 +235,10 @@ LEARNERS = {
 }  # fmt: skip
 
 
+class NotHere(Refused, ImportError):
+    """A library that is not stood in for; code that can do without it catches an ImportError."""
+
+
 def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     """The module of this dotted name, and ImportError as Python has it."""
     top = name.split(".")[0]
@@ -249,7 +253,7 @@ def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     if top in PLOTS or top in TABLES or top == "scipy":
         return Nothing(name, top in PLOTS)
     if top in LEARNERS:
-        raise Refused(
+        raise NotHere(
             f"code that uses {LEARNERS[top]} is not judged here: write the derivation with NumPy or jax.numpy"
         )
     file = None if folder is None else folder / (name.replace(".", "/") + ".py")
