@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -207,13 +208,20 @@ def test_numbers_that_python_divides_stay_exact(write):
     file = write("""
         import math
         import numpy as np
+        n = 2
         def f(t):
             third = sum(1 / k for k in range(1, 60))
             return t * third, t * math.sqrt(2) ** 2, t * np.sqrt([2, 3]) ** 2, t * np.mean([0.1] * 7), int(np.sqrt(49))
+        def g(t): return t * 0.999 ** 1000, t / n ** 0.5 / n ** 0.5 * n, n ** 3, n ** -1
     """)
     total, two, squares, mean, seven = run(file, Ball(1)).result
-    from fractions import Fraction
-
+    decayed, one, eight, half = run(file, Ball(1), name="g").result
+    assert (
+        abs(decayed / (Ball(999) / 1000) ** 1000 - 1).v < 1e-70
+        and abs(one - 1).v < 1e-70
+        and eight == 8
+        and half * 2 == 1
+    )
     assert abs(total - Ball(sum(Fraction(1, k) for k in range(1, 60)))).v < 1e-70
     assert abs(two - 2).v < 1e-70 and all(abs(s - n).v < 1e-70 for s, n in zip(squares, (2, 3), strict=True))
     assert abs(mean - Ball(Fraction(1, 10))).v < 1e-70 and seven == 7

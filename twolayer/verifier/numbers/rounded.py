@@ -143,5 +143,5 @@ def run_floats(function: Callable, arguments: tuple, dtype: str) -> Any:
             return np.array(flat, dtype).reshape(value.shape)
         return np.dtype(dtype).type(float(value.v)) if isinstance(value, Ball) else value
 
-    with quiet(), np.errstate(all="ignore"):
+    with quiet():
         return function(*(mapped(a, leaf) for a in arguments))

@@ -106,7 +106,7 @@ class NumpyProgram:
         token = NUMBER.set(Rounded if kinds == {Rounded} else Ball)
         try:
             given = [mapped(a, _jax_argument if source.only_jax else _argument) for a in arguments]
-            with explained(source), quiet(), np.errstate(all="ignore"):
+            with explained(source), quiet():
                 with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)
@@ -176,24 +176,24 @@ WITH_OLD_NAMES = Module(
 )
 
 
-def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
+_LEAVES = (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing)
+
+
+def mapped(value: Any, leaf: Callable[[Any], Any], inside: tuple = ()) -> Any:
     """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
-    if (
-        isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
-        or value is None
-        or callable(value)
-    ):
+    if isinstance(value, _LEAVES) or value is None or callable(value) or id(value) in inside:
         return leaf(value)
+    inside = (*inside, id(value))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(mapped(v, leaf) for v in value))
+        return type(value)(*(mapped(v, leaf, inside) for v in value))
     if isinstance(value, (list, tuple)):
-        return type(value)(mapped(v, leaf) for v in value)
+        return type(value)(mapped(v, leaf, inside) for v in value)
     if isinstance(value, dict):
-        return {k: mapped(v, leaf) for k, v in value.items()}
+        return {k: mapped(v, leaf, inside) for k, v in value.items()}
     if hasattr(value, "__dict__"):
         twin = copy.copy(value)
         for name, entry in vars(value).items():
-            object.__setattr__(twin, name, mapped(entry, leaf))
+            object.__setattr__(twin, name, mapped(entry, leaf, inside))
         return twin
     return leaf(value)
 
