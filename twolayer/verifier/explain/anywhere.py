@@ -23,6 +23,7 @@ from twolayer.verifier.reference import leaves, weighted
 from twolayer.verifier.verdict import Reason
 
 POINTS = 2
+DEEPEST = 3  # operations in an expression that stands for an array without a name
 KINDS = ("cut", "factor", "bridge", "part")  # the likelier first
 
 
@@ -63,7 +64,7 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     causes, place = [], None
     for mutant, c in found:
         causes.append(_reason(mutant, c, recordings[0], question))
-        place = place or _place(question, mutant, recordings[0], cases[0], user)
+        place = place or _place(question, (mutant, c), recordings[0], cases[0], user)
     if not found:
         return _by_outputs(question, cases[0], user, outputs, recordings[0])
     line = place[1] if place else None
@@ -163,9 +164,34 @@ def _arb(c: Fraction) -> Any:
     return flint.arb(c.numerator) / c.denominator
 
 
-def _name(array: np.ndarray, recording: Recording) -> str:
+SYMBOLS = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "matmul": "@",
+    "true_divide": "/",
+    "divide": "/",
+    "power": "**",
+}
+
+
+def _name(array: np.ndarray, recording: Recording, depth: int = 0) -> str:
+    """An array in the words of the reference: its variable, or the expression that it is."""
     known = recording.names.get(_key(array))
-    return known or f"an array of shape {np.shape(array)}"
+    if known is not None or depth > DEEPEST:
+        return known or "..."
+    if np.size(array) == 1 and not isinstance(np.asarray(array, object).ravel()[0], Recorded):
+        return f"{float(floats(array).ravel()[0]):.6g}"
+    for node in recording.graph.nodes:
+        if _key(node.output) == _key(array):
+            parts = [_name(operand, recording, depth + 1) for operand in node.operands]
+            if node.op in SYMBOLS and len(parts) == 2:
+                text = f"{parts[0]} {SYMBOLS[node.op]} {parts[1]}"
+                return f"({text})" if depth else text
+            op = {"add.reduce": "sum", "maximum.reduce": "max", "negative": "-"}.get(node.op, node.op)
+            return f"{op}({', '.join(parts)})"
+    turned = recording.names.get(_key(np.asarray(array, object).T))
+    return f"{turned}.T" if turned else f"an array of shape {np.shape(array)}"
 
 
 def _reason(mutant: Mutant, c: Fraction, recording: Recording, question: Any) -> Reason:
@@ -185,9 +211,8 @@ def _reason(mutant: Mutant, c: Fraction, recording: Recording, question: Any) ->
         other = _name(graph.arrays[mutant.detail[0]], recording) + (" transposed" if mutant.detail[1] else "")
         return Reason("other_factor", f"{other} stands where the factor {own} belongs, of {line}")
     if mutant.kind == "part":
-        which, axis, part = mutant.detail
-        said = {"first": "only the first entry", "last": "only the last entry", "without first": "all but the first entry",
-                "without last": "all but the last entry"}[part]  # fmt: skip
+        _, axis, part = mutant.detail
+        said = f"only the {part} entry" if " " not in part else f"all but the {part.split()[1]} entry"
         return Reason("part", f"of the path to {through} through {line}, {said} along axis {axis} counts")
     if c == 0:
         return Reason("path_missing", f"the path to {through} through {line} is missing")
@@ -199,8 +224,10 @@ def _reason(mutant: Mutant, c: Fraction, recording: Recording, question: Any) ->
 def _factor(c: Fraction, sizes: Mapping[str, int]) -> str:
     """A constant in terms of the sizes where it is one of them."""
     for letter, n in sizes.items():
-        for value, text in ((Fraction(n), letter), (Fraction(1, n), f"1/{letter}"), (Fraction(n, max(n - 1, 1)), f"{letter}/({letter} - 1)"),
-                            (Fraction(max(n - 1, 1), n), f"({letter} - 1)/{letter}")):  # fmt: skip
+        one_less = Fraction(max(n - 1, 1))
+        known = {letter: Fraction(n), f"1/{letter}": Fraction(1, n), f"{letter}/({letter} - 1)": n / one_less}
+        known[f"({letter} - 1)/{letter}"] = one_less / n
+        for text, value in known.items():
             if c == value and n > 2:
                 return text
     return decimal(c) if short(c) else f"{float(c):.6g}"
@@ -213,35 +240,53 @@ def _statement(line: int | None, recording: Recording) -> str:
 
 
 def _place(
-    question: Any, mutant: Mutant, recording: Recording, case: Any, user: Sequence[Local]
+    question: Any, found: tuple[Mutant, Fraction], recording: Recording, case: Any, user: Sequence[Local]
 ) -> tuple[int, str] | None:
-    """The first of the user's lines that sets an array of the mutant that differs from the right one."""
-    graph = recording.graph
+    """The user's line that first sets an array of the mutant that differs from the right one.
+
+    Where a derivative is missing, the wrong array is what the line before it gave, rightly: the last variable that has
+    it is the one that should have been another.
+    """
+    (mutant, c), graph = found, recording.graph
     adjoint = graph.run([mutant])
-    wrong: dict[str, np.ndarray] = {}
-    for i, array in enumerate(graph.arrays):
-        columns = graph.of([array], adjoint)
-        if np.ptp(columns, axis=1).max(initial=0) > 1e-12 * np.abs(columns).max(initial=0):
-            wrong[str(i)] = columns[:, 1].reshape(array.shape)
-    for path in question.arguments.floating:
-        if f"d{path}" in case.mine:
-            wrong[path] = floats(case.mine[f"d{path}"])
-    right = [floats(case.right[name]) for name in case.right]
+    scaled = mutant.kind == "cut" and c != 0
+    wrong: list[np.ndarray] = []
+    for array in graph.arrays:
+        right, changed = graph.of([array], adjoint).T
+        changed = changed + float(c) * (right - changed) if mutant.kind == "cut" else changed
+        if np.abs(right - changed).max(initial=0) > 1e-12 * np.abs(right).max(initial=0):
+            wrong.append(changed.reshape(array.shape))
+    wrong += [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
+    cotangents = [graph.of([array], adjoint)[:, 0].reshape(array.shape) for array in graph.arrays]
+    repeats = mutant.kind == "bridge" and mutant.detail[3] == "1"
+    first: tuple[int, str] | None = None
+    value_of_first: np.ndarray | None = None
     for local in user:
         value = where._floats(local.value)
-        if value is None or value.size < 2 or any(_same(value, one) for one in right):
+        if value is None or value.size < 2:
             continue
-        if any(_same(value, array) for array in wrong.values()):
-            return local.line, local.text
-    return None
+        if first is not None:
+            if repeats and value_of_first is not None and _same(value, value_of_first, exact=False):
+                first = local.line, local.text
+            continue
+        right_here = not repeats and any(_same(value, one, exact=scaled) for one in cotangents)
+        if not right_here and any(_same(value, array, exact=scaled) for array in wrong):
+            first, value_of_first = (local.line, local.text), value
+    return first
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
+def _equal(mine: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], path: str) -> bool:
+    return bool((compare(mine[f"d{path}"], right[f"d{path}"]) == EQUAL).all())
+
+
+def _same(a: np.ndarray, b: np.ndarray, exact: bool = False) -> bool:
+    """Whether two arrays are one, as they are or transposed: but for a constant, unless `exact`."""
     if a.size != b.size or a.size < 2:
         return False
     if a.shape != b.shape:
         a = a.T if a.T.shape == b.shape else a.reshape(b.shape) if a.ndim != b.ndim else a
-    return a.shape == b.shape and ratio((a,), (b,)) is not None
+    c = ratio((a,), (b,)) if a.shape == b.shape else None
+    return c is not None and (c == 1 or not exact)
 
 
 def _by_outputs(

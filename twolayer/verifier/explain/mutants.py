@@ -221,8 +221,8 @@ class Graph:
         groups = sorted({(edge.node, edge.operand) for edge in self.edges if edge.operand >= 0})
         yield from (Mutant("cut", *group) for group in groups)
         for node, operand in groups:
-            for which, array in (("own", self.nodes[node].operands[operand]), ("other", _other(self.nodes[node], operand)),
-                                 ("out", self.nodes[node].output)):  # fmt: skip
+            own, other = self.nodes[node].operands[operand], _other(self.nodes[node], operand)
+            for which, array in (("own", own), ("other", other), ("out", self.nodes[node].output)):
                 for axis in range(array.ndim if array is not None else 0):
                     if array.shape[axis] > 1:
                         for part in ("last", "first", "without last", "without first"):
@@ -260,7 +260,7 @@ class Graph:
                                 yield Mutant("bridge", -1, -1, (below, above, index, name))
 
     def _near(self, below: int, above: int) -> bool:
-        """Whether an array is made of another in a few operations on single numbers, as a sigmoid of its argument is."""
+        """Whether an array is made of another in a few operations on single numbers, as a sigmoid is."""
         target = {_order(v) for v in self.arrays[below].ravel().tolist()}
         level = {v.order: v for v in self.arrays[above].ravel().tolist()[:1] if isinstance(v, Recorded)}
         for _ in range(CHAIN):

@@ -92,7 +92,7 @@ def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
 
 
 def chosen(result: Any, operands: Sequence[Any]) -> Any:
-    """The entries of a maximum as numbers of their own, with slope 1 by the operand that each is, and 0 by the other."""
+    """The entries of a maximum as numbers of their own: slope 1 by the operand that each is, 0 by the other."""
     arrays = np.broadcast_arrays(*(np.asarray(operand, object) for operand in operands))
     flat = np.asarray(result, object).ravel().tolist()
     out = np.empty(len(flat), object)
