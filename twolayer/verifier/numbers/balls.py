@@ -25,7 +25,16 @@ AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to th
 
 
 class Undecided(Exception):
-    """A question that the balls leave open, in a few words."""
+    """A question that the balls leave open, in a few words.
+
+    raised: how many there have been, so that whoever runs code that catches all exceptions can tell.
+    """
+
+    raised = 0
+
+    def __init__(self, *args: Any):
+        Undecided.raised += 1
+        super().__init__(*args)
 
 
 @contextlib.contextmanager
@@ -107,8 +116,11 @@ class Ball:
     def __bool__(self) -> bool:
         return self != 0
 
-    def __hash__(self) -> int:
-        return id(self)
+    def __hash__(self) -> int:  # as of equal integers and floats, where it is one number
+        if not self.v.is_exact() or not self.v.is_finite():
+            return id(self)
+        mantissa, exponent = self.v.mid().man_exp()
+        return hash(Fraction(int(mantissa)) * Fraction(2) ** int(exponent))
 
     def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
         n = (self.v.floor() if self.v >= 0 else self.v.ceil()).unique_fmpz()

@@ -19,6 +19,7 @@ from twolayer.verifier.programs import NotJudged
 NUMBER: contextvars.ContextVar[type[Ball]] = contextvars.ContextVar("NUMBER", default=Ball)  # what constants become
 _true_dtype = np.ndarray.dtype.__get__
 FLOAT = np.dtype(np.float64)
+LARGEST = 1_000_000  # entries; a data set stays in floats, and becomes balls where it is computed with
 
 
 def ball(value: Any) -> Ball:
@@ -75,7 +76,8 @@ def wrap(value: Any) -> Any:
     """What NumPy gave, as people's code shall see it: arrays as Array, floats as balls."""
     if isinstance(value, np.ndarray):
         value = np.asarray(value)
-        if value.dtype.kind == "f" or (value.dtype == object and all_numbers(value)):
+        small = value.dtype.kind == "f" and value.size <= LARGEST
+        if small or (value.dtype == object and all_numbers(value)):
             value = as_balls(value)
         return value.view(Array)
     if isinstance(value, (float, np.floating)):
