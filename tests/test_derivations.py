@@ -34,7 +34,11 @@ JUDGED = {
     "softmax_jacobian_missing": (LEAVES, ()),
     "updated_w2": (("dW1", "db1"), ()),
     "sum_for_mean": (LEAVES, ()),
+    "numpy_columns": ((), ()),
+    "numpy_caches": (("dW1", "db1"), ()),
+    "numpy_examples": ((), ()),
 }
+IN_PLACE = ("numpy_columns", "numpy_caches", "numpy_examples")  # they change NumPy's arrays, which JAX's do not allow
 SHAPE_ERRORS = ("author_as_scanned", "author_chain_as_scanned")
 WITH_A_LOSS = ("author_completed", "author_completed_quadratic", "sum_for_mean")
 
@@ -104,12 +108,13 @@ def test_exactly_the_leaves_that_it_says_are_wrong(name, seed):
     names = declared(module)
     case, arguments = batch(names[0], seed=seed)
     right = dict(zip(LEAVES, oracles.gradients(*case, *names), strict=True))
-    returned = module.gradients(*arguments)
+    returned = module.gradients(*(jax.tree.map(np.array, arguments) if name in IN_PLACE else arguments))
     assert set(LEAVES) - set(returned) == set(missing)
 
     for leaf in sorted(set(LEAVES) - set(missing)):
-        assert returned[leaf].shape == right[leaf].shape
-        distance = np.linalg.norm(returned[leaf] - right[leaf]) / np.linalg.norm(right[leaf])
+        got = returned[leaf].ravel() if leaf[1] == "b" else returned[leaf]  # a bias may be a column
+        assert got.shape == right[leaf].shape
+        distance = np.linalg.norm(got - right[leaf]) / np.linalg.norm(right[leaf])
         assert distance > 1e-3 if leaf in wrong else distance < TOLERANCES["float64"], (leaf, distance)
 
 
@@ -216,6 +221,8 @@ def expected(module):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_the_verification_answers_as_the_docstring_says(name):
+    if name in IN_PLACE:
+        pytest.importorskip("twolayer.verifier.judge", reason="needs a verifier of NumPy")
     module = load(name)
     loss, output, reduction = declared(module)
     own_loss = getattr(module, "loss", None)

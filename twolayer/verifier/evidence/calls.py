@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verifier.problem import LEAVES, STEPS, Setting, Sizes, targets
-from twolayer.verifier.programs.source import Local, Program, RaisedInside, Refused, Run
+from twolayer.verifier.programs import Program, Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data", "images", "features", "x_train")
@@ -78,16 +78,19 @@ class Call(NamedTuple):
     def run(self, program: Program, scope: Mapping[str, np.ndarray], watch: bool = False) -> Run:
         """Run a program at a point; copies are handed out, since people assign in place."""
         if not self.one_by_one:
-            return program.run(*self._arguments(scope, scope["x"], scope["y"]), watch=watch)
-        runs = [program.run(*self._arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)]
-        total: dict[str, Any] = {}
-        for run in runs:
-            for name, value in named(run.result).items():
-                value = np.asarray(value, object) * scope["w"]
-                total[name] = total[name] + value if name in total else value
-        return Run(total, tuple(local for run in runs for local in run.locals))
+            return program.run(*self.arguments(scope, scope["x"], scope["y"]), watch=watch)
+        runs = [
+            program.run(*self.arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)
+        ]
+        results = [
+            {"": run.result} if np.size(run.result) == 1 and not hasattr(run.result, "keys") else named(run.result)
+            for run in runs
+        ]
+        total = {name: sum(np.asarray(one[name], object) for one in results) * scope["w"] for name in results[0]}
+        return Run(total.get("", total), tuple(local for run in runs for local in run.locals))
 
-    def _arguments(self, scope: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> list[Any]:
+    def arguments(self, scope: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> list[Any]:
+        """What the function gets, in its order."""
         if self.labels:
             y = np.array([int(np.argmax(row)) for row in np.atleast_2d(y)])
             y = y if not self.one_by_one else y[0]
@@ -128,7 +131,11 @@ def _order(function: Callable) -> tuple[str, ...]:
     names = [p.name for p in taken if p.default is p.empty]
     if len(names) <= 3 <= len(taken) or (free and len(taken) <= 3):
         names = [p.name for p in taken[:3]] if len(taken) >= 3 else ["params", "x", "y"]
-    by_name = {name.lower(): name for name in PARAMETERS} | dict.fromkeys(INPUTS_NAMES, "x") | dict.fromkeys(TARGET_NAMES, "y")
+    by_name = (
+        {name.lower(): name for name in PARAMETERS}
+        | dict.fromkeys(INPUTS_NAMES, "x")
+        | dict.fromkeys(TARGET_NAMES, "y")
+    )
     meant = [by_name.get(name.lower(), "params") for name in names]
     if len(names) == 3:
         return tuple(meant) if sorted(meant) == ["params", "x", "y"] else ("params", "x", "y")
@@ -189,7 +196,16 @@ class Shape(NamedTuple):
 def wanted_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """The shape of each step."""
     d, K, C, m = sizes
-    return {"dW1": (K, d), "db1": (K,), "dW2": (C, K), "db2": (C,), "dO2": (m, C), "dZ2": (m, C), "dO1": (m, K), "dZ1": (m, K)}
+    return {
+        "dW1": (K, d),
+        "db1": (K,),
+        "dW2": (C, K),
+        "db2": (C,),
+        "dO2": (m, C),
+        "dZ2": (m, C),
+        "dO1": (m, K),
+        "dZ1": (m, K),
+    }
 
 
 def shapes_of(arrays: Mapping[str, np.ndarray], sizes: Sizes) -> dict[str, Shape]:

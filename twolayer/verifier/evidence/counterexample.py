@@ -15,7 +15,7 @@ from twolayer.verifier.evidence.cases import Case, Subject, wrong_entries
 from twolayer.verifier.evidence.points import INPUTS, Point
 from twolayer.verifier.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verifier.problem import STEPS, Setting, Sizes, activation, right, targets
-from twolayer.verifier.programs.source import NotJudged, Refused
+from twolayer.verifier.programs import NotJudged, Refused
 from twolayer.verifier.verdict import Counterexample
 
 CASES = 24
@@ -64,7 +64,9 @@ def _shapes(setting: Setting) -> Iterator[Sizes]:
     yield Sizes(2, 3, 2, 2)
 
 
-def _first_wrong(subject: Subject, wanted: Sequence[str], shapes: Sequence[Sizes], scaled: bool) -> tuple[Sizes, _Try] | None:
+def _first_wrong(
+    subject: Subject, wanted: Sequence[str], shapes: Sequence[Sizes], scaled: bool
+) -> tuple[Sizes, _Try] | None:
     """The simplest wrong case of the first shape that has one."""
     for sizes in shapes:
         wrong = [one for one in _drawn(subject.setting, sizes, scaled) if _is_wrong(subject, wanted, sizes, one)]
@@ -80,7 +82,11 @@ def _drawn(setting: Setting, sizes: Sizes, scaled: bool) -> Iterator[_Try]:
         integers = rng.choice(INTEGERS, K * d + K + C * K + C + m * d + m * C)
         exponents = rng.integers(-EXPONENTS, EXPONENTS + 1, 4) * (rng.random(4) < 0.5) * scaled
         if targets(setting) != "real":
-            y = np.eye(C, dtype=int)[rng.integers(C, size=m)] if targets(setting) == "onehot" else rng.integers(2, size=(m, C))
+            y = (
+                np.eye(C, dtype=int)[rng.integers(C, size=m)]
+                if targets(setting) == "onehot"
+                else rng.integers(2, size=(m, C))
+            )
             integers[-m * C :] = y.ravel()
             exponents[2], exponents[3] = min(exponents[2], LOGIT_EXPONENTS), 0
         if not setting.biases:
@@ -123,7 +129,9 @@ def _simplified(subject: Subject, wanted: Sequence[str], sizes: Sizes, best: _Tr
     fixed = range(n - sizes.m * sizes.C, n) if targets(subject.setting) != "real" else ()
     for _ in range(ROUNDS):
         moves = sorted(_moves(best, fixed), key=_Try.order)
-        simpler = next((one for one in moves if one.order() < best.order() and _is_wrong(subject, wanted, sizes, one)), None)
+        simpler = next(
+            (one for one in moves if one.order() < best.order() and _is_wrong(subject, wanted, sizes, one)), None
+        )
         if simpler is None:
             break
         best = simpler

@@ -84,7 +84,7 @@ def extreme(rng: np.random.Generator, sizes: Sizes, setting: Setting) -> Floats:
         s = {"W1": s["W1"] * at_Z1 / at_x, "b1": s["b1"] * at_Z1, "W2": s["W2"] * at_Z2 / at_Z1,
              "b2": s["b2"] * at_Z2, "x": s["x"] * at_x, "y": y}  # fmt: skip
         s = _fit(s, setting)
-        if setting.loss == "cross_entropy" and activation(setting.output).largest is None and rng.random() < 1 / 3:
+        if setting.loss == "cross_entropy" and setting.output in ("relu", "identity") and rng.random() < 1 / 3:
             s["b2"] = s["b2"] + 10 ** rng.uniform(0, 12)
         return s
 
@@ -158,11 +158,10 @@ def _normal(rng: np.random.Generator, sizes: Sizes, setting: Setting) -> Floats:
 def _fit(s: Floats, setting: Setting) -> Floats:
     """Each layer made small enough for what exponential it goes into."""
     for layer, name in enumerate((setting.hidden, setting.output)):
-        largest = activation(name).largest
-        if layer == 1 and targets(setting) != "real":
-            largest = min(largest or LARGEST_LOGIT, LARGEST_LOGIT)
-        if largest is not None:
-            factor = min(1.0, min(largest, LARGEST_LOGIT) / max(np.abs(forward(s, setting)[layer]).max(), 1.0))
+        into_a_loss = layer == 1 and targets(setting) != "real"
+        if into_a_loss or not (activation(name).kink or name == "identity"):
+            largest = min(activation(name).largest or LARGEST_LOGIT, LARGEST_LOGIT)
+            factor = min(1.0, largest / max(np.abs(forward(s, setting)[layer]).max(), 1.0))
             W, b = ("W1", "b1") if layer == 0 else ("W2", "b2")
             s = s | {W: s[W] * factor, b: s[b] * factor}
     return s

@@ -15,7 +15,7 @@ from twolayer.verifier.evidence.cases import EQUAL, Subject, compare, finite
 from twolayer.verifier.numbers.balls import BITS, Undecided, floats, precision
 from twolayer.verifier.numbers.factors import ratio, short
 from twolayer.verifier.problem import LEAVES, Setting, slope
-from twolayer.verifier.programs.source import NotJudged, Refused
+from twolayer.verifier.programs import NotJudged, Refused
 
 LAYERS = {"hidden": "1", "output": "2"}
 

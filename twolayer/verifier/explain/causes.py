@@ -75,6 +75,7 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     wrong = {leaf for leaf, verdict in evidence.leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
         alternatives = [_unexplained(evidence, wrong, found)]
+    alternatives = _of_their_shape(alternatives, evidence)
     fewest = min((len(a.causes) for a in alternatives), default=0)
     alternatives = [a for a in alternatives if len(a.causes) == fewest]
     alternatives.sort(key=_likelihood)
@@ -87,6 +88,13 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     first = next((step for step in STEPS if step in blamed), None)
     steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen)
     return Findings(causes, steps, first)
+
+
+def _of_their_shape(alternatives: list[Alternative], evidence: Evidence) -> list[Alternative]:
+    """Where a bias gradient is one number, a sum over all entries; though a column of zeros would explain it too."""
+    spread = {leaf for leaf, one in evidence.leaves.items() if one.reason and "is one number" in one.reason}
+    fitting = [a for a in alternatives if all(cause.id == "wrong_axis" for cause in a.causes if cause.leaf in spread)]
+    return fitting or alternatives
 
 
 def _identity(alternative: Alternative) -> list[tuple[str, str]]:
@@ -157,9 +165,9 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
     for step, line, literal in explanation.wrong:
         steps.append(step)
         if line is None:
-            causes.append(unexplained.describe(step, right[step].shown, evidence.cases, found, evidence.thresholds))
+            causes.append(unexplained.describe(step, right[step].code, evidence.cases, found, evidence.thresholds))
         else:
-            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].shown))
+            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
 
 
@@ -171,7 +179,9 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     right, inside, result = right_lines(evidence.setting), _inside(explanation, evidence), []
     for placement in numbers.placements(constants[0][0]):
         places = {
-            step: _where(step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside)
+            step: _where(
+                step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside
+            )
             for step, c in placement.items()
         }
         for chosen in itertools.product(*places.values()):
@@ -183,7 +193,7 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
                     for factor in (found := numbers.factors(values)):
                         text = _spoken(factor, evidence.setting) if len(found) == 1 else factor.sentence
-                        code = right[place].shown + _of_m(factor, place, explanation)
+                        code = right[place].code + _of_m(factor, place, explanation)
                         causes.append(Cause(factor.id, text, place, code))
                     steps.append(place)
             borne_out = all(explanation.local.get(place) != 1 for place in steps)
@@ -254,14 +264,14 @@ def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> 
     alone = unexplained.single_entries(cases, sorted(wrong))
     if set(alone) == wrong:
         steps = tuple(step for step in STEPS if step in alone)
-        return Alternative(tuple(unexplained.describe(s, lines[s].shown, cases, found) for s in steps), steps)
+        return Alternative(tuple(unexplained.describe(s, lines[s].code, cases, found) for s in steps), steps)
     derived = {leaf for leaf in LEAVES if evidence.leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, found)
     if step == "dO1" and evidence.setting.hidden == "relu":
         layer = [leaf for leaf in ("dW1", "db1") if leaf in wrong]
         step = "dZ1" if unexplained.right_where_all_units_are_on(cases, layer) else step
     forward = unexplained.forward_error(cases, found, evidence.thresholds) if step == "dO2" else None
-    cause = forward or unexplained.describe(step, lines[step].shown, cases, found, evidence.thresholds)
+    cause = forward or unexplained.describe(step, lines[step].code, cases, found, evidence.thresholds)
     return Alternative((cause,), (step,))
 
 
@@ -276,7 +286,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
     else:
         arrays = _arrays(alternative.explanation, evidence)
         found = None
-        for step in (_first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,)):
+        for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             found = found or (where.place(step, arrays, probe.locals, probe.right) if step in arrays else None)
     if found is None:
         return cause
@@ -288,7 +298,9 @@ def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, 
     from twolayer.verifier.evidence.cases import EQUAL, compare
 
     return tuple(
-        name for name in ("Z1", "O1", "Z2", "O2") if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
+        name
+        for name in ("Z1", "O1", "Z2", "O2")
+        if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
     )
 
 

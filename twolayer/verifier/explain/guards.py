@@ -8,7 +8,20 @@ import ast
 from typing import NamedTuple
 
 LARGEST = 1e-3
-GUARDED = {"clip", "maximum", "minimum", "max", "min", "log", "sqrt", "log1p", "where", "nan_to_num", "full", "full_like"}
+GUARDED = {
+    "clip",
+    "maximum",
+    "minimum",
+    "max",
+    "min",
+    "log",
+    "sqrt",
+    "log1p",
+    "where",
+    "nan_to_num",
+    "full",
+    "full_like",
+}
 
 
 class Guard(NamedTuple):

@@ -17,13 +17,14 @@ from twolayer.verifier.evidence.cases import Case, usable, wrong_entries
 from twolayer.verifier.explain.catalogue import wrong_lines
 from twolayer.verifier.explain.forwards import Forward, wrong_forwards
 from twolayer.verifier.explain.lines import Line
-from twolayer.verifier.numbers.balls import BITS, Ball, floats, precision
+from twolayer.verifier.numbers.balls import BITS, Ball, Undecided, arb, floats, precision
 from twolayer.verifier.numbers.factors import placements, ratio, same, short
 from twolayer.verifier.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes, right_lines
 
 CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}
 MOST_WRONG_LINES = 3
+CANCELLED = 1e-14  # of the numbers that are summed
 PROBED = 2  # points that the walk looks at
 
 Value = tuple[np.ndarray, ...]  # one array for each point
@@ -95,7 +96,7 @@ class Search:
 
     def __init__(self, setting: Setting, cases: Sequence[Case], literals: tuple[Fraction, ...], exact: bool = False):
         self.setting, self.literals, self.exact = setting, literals, exact
-        number = (lambda a: a) if exact else floats
+        number = (lambda a: a) if exact else _floats
         names = {name for name in cases[0].mine if all(name in case.mine for case in cases)}
         self.shown = {step: tuple(number(case.mine[step]) for case in cases) for step in STEPS if step in names}
         self.base = {name: tuple(number(case.right[name]) for case in cases) for name in (*INPUTS, "w")}
@@ -138,7 +139,7 @@ class Search:
         try:
             with np.errstate(all="ignore"):
                 found = forward.compute(scope, None if literal is None else self._number(literal))
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, IndexError, NameError, Undecided):
             return None
         m, K, C = len(scope["x"]), len(scope["W1"]), len(scope["W2"])
         wanted = {"Z1": (m, K), "O1": (m, K), "Z2": (m, C), "O2": (m, C)}
@@ -152,11 +153,11 @@ class Search:
             try:
                 with np.errstate(all="ignore"):
                     value = np.asarray(line.compute(self._at(given, i), t))
-            except (TypeError, ValueError, IndexError, KeyError):
+            except (TypeError, ValueError, IndexError, KeyError, NameError, Undecided):
                 return None
-            if value.shape != shape and value.shape != (self.shown[step][i].shape if step in self.shown else shape):
+            if value.shape != shape:
                 return None
-            found.append(value)
+            found.append(value if self.exact else _rounded_off(value, given, i))
         return tuple(found)
 
     def candidates(self, step: str, start: Start, scope: Scope, wrong: bool, simple: bool) -> Iterator[Choice]:
@@ -244,6 +245,17 @@ class Search:
         sibling = f"{'dW' if step[1] == 'b' else 'db'}{step[2]}"
         value = self.step(sibling, start.right[sibling], scope, None) if sibling in self.shown else None
         return value is not None and ratio(self.shown[sibling], value) is not None
+
+
+def _floats(array: np.ndarray) -> np.ndarray:
+    """Float64 numbers, 0 for a ball that holds it."""
+    return np.where(np.asarray(np.frompyfunc(lambda v: arb(v).contains(0), 1, 1)(array), bool), 0.0, floats(array))
+
+
+def _rounded_off(value: np.ndarray, given: Scope, i: int) -> np.ndarray:
+    """Float64 numbers with those at 0 that are nothing but the rounding of terms that cancel."""
+    size = max((np.abs(given[name][i]).max(initial=0) for name in CHAIN if name in given), default=0)
+    return np.where(np.abs(value) < CANCELLED * size, 0.0, value) if size else value
 
 
 def carried(step: str, local: dict[str, Fraction]) -> Fraction:

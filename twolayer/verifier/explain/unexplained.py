@@ -7,9 +7,15 @@ import numpy as np
 from twolayer.verifier.evidence.cases import Case, usable, wrong_entries
 from twolayer.verifier.evidence.points import PRIME_SIZES
 from twolayer.verifier.numbers.balls import floats
-from twolayer.verifier.problem import LEAVES, FORWARD_TEXT
+from twolayer.verifier.problem import LEAVES
 from twolayer.verifier.verdict import Cause
 
+FORWARD_TEXT = {
+    "Z1": "Z1 = x @ W1.T + b1",
+    "O1": "O1 = the hidden activation of Z1",
+    "Z2": "Z2 = O1 @ W2.T + b2",
+    "O2": "O2 = the output activation of Z2",
+}
 UNKNOWN = "unknown, the error enters at {step}"
 
 

@@ -13,9 +13,8 @@ import numpy as np
 from twolayer.verifier.numbers.balls import BITS, floats, precision
 from twolayer.verifier.numbers.factors import ratio
 from twolayer.verifier.problem import STEPS, TRACE
-from twolayer.verifier.programs.source import Local
+from twolayer.verifier.programs import Local
 
-ROWS = 3  # of a loop over examples, so many are compared
 NAMED = (*TRACE, *STEPS)
 
 
@@ -43,18 +42,34 @@ def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[See
     """The locals that are one of these arrays, in the order in which they are set."""
     numbers = {name: floats(array) for name, array in arrays.items() if np.ndim(array)}
     found = []
-    for order, (local, value) in enumerate(_whole(locals_)):
+    for order, local, value, in_loop in _whole(locals_):
         own = _floats(value)
         if own is None:
             continue
         for name, right in numbers.items():
-            for turned in _turned(own, value, right.shape):
-                if ratio((turned[0],), (right,)) is not None:
-                    factor = _exact(turned[1], arrays[name])
+            rows = _rows(len(value), len(right)) if in_loop and right.ndim == 2 else slice(None)
+            if rows is None:
+                continue
+            wanted, exact = right[rows], np.asarray(arrays[name], object)[rows]
+            if in_loop and own.shape == (len(wanted), 1) and np.ptp(wanted, axis=1).max() == 0:
+                wanted, exact = wanted[:, :1], exact[:, :1]  # one number for all units
+            if own.size == 1 and name[:2] == "db" and np.ptp(wanted) == 0:
+                own, value = own.reshape(1), value.reshape(1)  # one number for all biases
+                wanted, exact = wanted[:1], exact[:1]
+            for turned in _turned(own, value, wanted.shape):
+                if ratio((turned[0],), (wanted,)) is not None:
+                    factor = _exact(turned[1], exact)
                     if factor is not None:
                         found.append(Seen(local.line, local.name, local.text, name, factor, order))
                         break
     return found
+
+
+def _rows(n: int, m: int) -> slice | list[int] | None:
+    """Which examples a loop's values belong to: all, or the first and the last where only those are kept."""
+    if n == m:
+        return slice(None)
+    return [*range(n - 1), m - 1] if 2 < n < m else None
 
 
 def _exact(mine: np.ndarray, right: np.ndarray) -> Fraction | None:
@@ -62,24 +77,24 @@ def _exact(mine: np.ndarray, right: np.ndarray) -> Fraction | None:
         return ratio((mine,), (np.asarray(right, object),))
 
 
-def _whole(locals_: Sequence[Local]) -> Iterator[tuple[Local, np.ndarray]]:
-    """Each setting by itself, and after the last of a loop the rows that it gave, stacked."""
-    rows: dict[tuple[int, str], list[np.ndarray]] = {}
-    last: dict[tuple[int, str], int] = {}
+def _whole(locals_: Sequence[Local]) -> Iterator[tuple[int, Local, np.ndarray, bool]]:
+    """Each setting with its order, and after the last of a loop the rows that it gave, stacked."""
+    rows: dict[tuple, list[np.ndarray]] = {}
+    last: dict[tuple, int] = {}
     for i, local in enumerate(locals_):
-        rows.setdefault((local.line, local.name), []).append(local.value)
-        last[local.line, local.name] = i
+        key = local.line, local.name, local.value.shape
+        rows.setdefault(key, []).append(local.value)
+        last[key] = i
     for i, local in enumerate(locals_):
-        yield local, local.value
-        parts = rows[local.line, local.name]
-        if last[local.line, local.name] == i and len(parts) > 1 and len({part.shape for part in parts}) == 1:
-            if parts[0].size == max(parts[0].shape, default=0) > 0:
-                yield local, np.stack([part.ravel() for part in parts])
+        yield i, local, local.value, False
+        key = local.line, local.name, local.value.shape
+        if last[key] == i and len(rows[key]) > 1 and local.value.size == max(local.value.shape, default=1) > 0:
+            yield i, local, np.stack([part.ravel() for part in rows[key]]), True
 
 
 def _floats(value: np.ndarray) -> np.ndarray | None:
     try:
-        return floats(value) if value.size > 1 else None
+        return floats(value) if value.size else None
     except TypeError:
         return None
 
@@ -90,6 +105,8 @@ def _turned(own: np.ndarray, value: np.ndarray, shape: tuple[int, ...]) -> Itera
         yield own, value
     elif own.shape == shape[::-1]:
         yield own.T, value.T
+    elif own.size == 1 or own.size == 0:
+        return
     elif own.size == int(np.prod(shape)) and max(own.shape) == max(shape) and len(shape) == 1:
         yield own.reshape(shape), value.reshape(shape)
 
@@ -120,7 +137,7 @@ def place(
     """
     own = seen(locals_, {step: wrong[step]})
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
-    bound = min((one.order for one in after), default=len(locals_) * 2)
+    bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
     if own:
         repeats = any(_equal(wrong[step], wrong[name]) for name in NAMED[: NAMED.index(step)] if name in wrong)
@@ -146,7 +163,9 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
 
 
-def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping) -> Place | None:
+def between(
+    locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
+) -> Place | None:
     """Where no explanation is known: the first variable that becomes a wrong leaf, and the last right line before it."""
     good = seen(locals_, {name: right[name] for name in NAMED})
     bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})

@@ -18,7 +18,7 @@ import numpy as np
 
 from twolayer.verifier.numbers.literals import reading
 
-BITS, MORE_BITS, DIFFERENCE_BITS = 256, 512, 1100
+BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
@@ -47,7 +47,7 @@ def arb(value: Any) -> flint.arb:
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return flint.arb(int(value))
     if isinstance(value, (float, np.floating)):
-        return _literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
+        return literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
     if isinstance(value, Fraction):
         return flint.arb(value.numerator) / value.denominator
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -55,21 +55,35 @@ def arb(value: Any) -> flint.arb:
     raise TypeError(f"a {type(value).__name__} is no real number")
 
 
-def _literal(number: float, dtype: str) -> flint.arb:
+def literal(number: float, dtype: str = "float64") -> flint.arb:
+    """What a float literal means: a fraction, or a ball where it is a rounded number."""
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)
     if radius:
         rounded.add(number)
     value = flint.arb(fraction.numerator) / fraction.denominator
-    return value if not radius else flint.arb(value, float(radius))
+    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
+
+
+_at_midpoints = False
+
+
+@contextlib.contextmanager
+def literals_at_midpoints() -> Iterator[None]:
+    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
+    global _at_midpoints
+    before, _at_midpoints = _at_midpoints, True
+    try:
+        yield
+    finally:
+        _at_midpoints = before
 
 
 class Ball:
     """A real number. `v` is FLINT's ball."""
 
     __slots__ = ("v",)
-    __array_priority__ = 1000  # NumPy's scalars leave an operation to us
 
     def __init__(self, value: Any = 0):
         self.v = arb(value)
@@ -82,7 +96,9 @@ class Ball:
         return ball
 
     def __abs__(self) -> "Ball":
-        return self if self >= 0 else -self
+        if self.v >= 0:
+            return self
+        return -self if self.v <= 0 else type(self).made(abs(self.v), (self,), lambda: (flint.arb(0, 1),))
 
     def __pos__(self) -> "Ball":
         return self
@@ -93,14 +109,19 @@ class Ball:
     def __hash__(self) -> int:
         return id(self)
 
-    def __int__(self) -> int:
-        return whole(self)  # and no __index__: float() would take it
+    def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
+        n = (self.v.floor() if self.v >= 0 else self.v.ceil()).unique_fmpz()
+        if n is None:
+            raise Undecided("a number is too close to an integer to be cut off")
+        return int(n)
 
     def __round__(self, digits: int | None = None) -> Any:
         scale = 10 ** (digits or 0)
-        n = (self.v * scale + flint.arb(1) / 2).floor()
+        middle = self.v * scale + flint.arb(1) / 2
+        n = middle.floor()
         if not n.is_exact():
             raise Undecided("a number is too close to the middle of two to be rounded")
+        n -= middle.is_integer() and int(n.unique_fmpz()) % 2  # of two the even one
         return int(n.unique_fmpz()) if digits is None else Ball(Fraction(int(n.unique_fmpz()), scale))
 
     def __floor__(self) -> int:
@@ -114,6 +135,9 @@ class Ball:
 
     def __floordiv__(self, other: Any) -> "Ball":
         return (self / other).floor()
+
+    def __divmod__(self, other: Any) -> tuple["Ball", "Ball"]:
+        return self // other, self % other
 
     def __format__(self, spec: str) -> str:
         return format(float(self.v), spec)
@@ -134,11 +158,22 @@ class Ball:
 
     shape, ndim, size, dtype = (), 0, 1, np.dtype(object)
 
-    def item(self) -> "Ball":
+    def item(self, *index: Any) -> "Ball":
         return self
 
     def copy(self) -> "Ball":
         return self
+
+    def __copy__(self) -> "Ball":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Ball":
+        return self
+
+    def __getitem__(self, key: Any) -> Any:  # x.sum()[None], as NumPy's scalars have it
+        if key is None or key is Ellipsis or isinstance(key, tuple):
+            return np.array(self, object)[key]
+        raise TypeError("a number has no entries")
 
     def astype(self, dtype: Any, **options: Any) -> Any:
         return int(self) if np.dtype(dtype).kind in "iu" else bool(self) if np.dtype(dtype).kind == "b" else self
@@ -156,6 +191,17 @@ class Ball:
 
     def sign(self) -> "Ball":
         return Ball(0 if self == 0 else 1 if self > 0 else -1)
+
+
+def _as_array(name: str) -> Callable:
+    return lambda self, *args, **options: getattr(np.array(self, object), name)(*args, **options)
+
+
+for _name in "reshape prod any all transpose cumsum argmax argmin repeat swapaxes".split():  # as NumPy's scalars have
+    setattr(Ball, _name, _as_array(_name))
+Ball.tolist = Ball.item
+Ball.round = Ball.__round__
+Ball.is_integer = lambda self: self.v.is_integer()
 
 
 def whole(value: Any) -> int:
@@ -180,7 +226,7 @@ def _zero_d(a: Ball) -> np.ndarray:
 
 
 def _binary(name: str, op: Callable, slopes: Callable) -> None:
-    op_of_arrays = getattr(operator, name)
+    op_of_arrays, new = getattr(operator, name), object.__new__
 
     def result(a: Any, b: Any) -> Ball:
         cls = type(a) if isinstance(a, Ball) and type(a) is not Ball else type(b) if isinstance(b, Ball) else type(a)
@@ -188,6 +234,10 @@ def _binary(name: str, op: Callable, slopes: Callable) -> None:
         return cls.made(op(u, v), (a, b), lambda: slopes(u, v))
 
     def forward(a: Ball, b: Any) -> Any:
+        if type(a) is type(b) is Ball:  # by far the most operations, so they are spared all questions
+            ball = new(Ball)
+            ball.v = op(a.v, b.v)
+            return ball
         if isinstance(b, _ARRAYS) and np.ndim(b):
             return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         return _attempt(result, a, b)
@@ -247,7 +297,8 @@ UNARY: dict[str, tuple[Callable, Callable]] = {
     "log2": (lambda a: a.log() / _two.log(), lambda a, v: 1 / (a * _two.log())),
     "log10": (lambda a: a.log() / flint.arb(10).log(), lambda a, v: 1 / (a * flint.arb(10).log())),
     "log1p": (lambda a: a.log1p(), lambda a, v: 1 / (1 + a)),
-    "sqrt": (lambda a: a.sqrt(), lambda a, v: 1 / (2 * v)),
+    # A sum of squares that is 0 is a ball around it, and has a root.
+    "sqrt": (lambda a: a.nonnegative_part().sqrt() if a.contains(0) else a.sqrt(), lambda a, v: 1 / (2 * v)),
     "rsqrt": (lambda a: a.rsqrt(), lambda a, v: -v / (2 * a)),
     "cbrt": (lambda a: a.root(3) if a >= 0 else -(-a).root(3), lambda a, v: 1 / (3 * v * v)),
     "square": (lambda a: a * a, lambda a, v: 2 * a),

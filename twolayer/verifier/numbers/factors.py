@@ -19,6 +19,7 @@ from twolayer.verifier.numbers.balls import Ball, arb
 # Which factors act on which leaf: those at dO2 or dZ2 on all, those at dO1 or dZ1 on the first layer.
 PATHS = {"dW2": ("dO2", "dW2"), "db2": ("dO2", "db2"), "dW1": ("dO2", "dO1", "dW1"), "db1": ("dO2", "dO1", "db1")}
 SHORT = 10**9  # numerator and denominator of a constant that somebody wrote
+_NOTHING = flint.arb(2) ** -150  # what is left of terms that cancel
 CLOSE = 1e-9  # of float64 numbers that are computed in two ways
 
 
@@ -63,7 +64,7 @@ def _ratio_of_balls(a: np.ndarray, b: np.ndarray) -> Fraction | None:
         return None
     at = max(range(len(b)), key=lambda i: float(abs(b[i])), default=None)
     if at is None or b[at].contains(0):
-        return Fraction(1) if all(arb(v) == 0 for v in a.tolist()) else None
+        return Fraction(1) if all(arb(v).contains(0) and arb(v).rad() < _NOTHING for v in a.tolist()) else None
     c = arb(a.tolist()[at]) / b[at]
     if not c.is_finite() or c.contains(0):
         return None

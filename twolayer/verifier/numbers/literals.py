@@ -50,7 +50,9 @@ def reading(number: float, dtype: str = "float64") -> tuple[Fraction, Fraction]:
     if 1 in (abs(meant.numerator), meant.denominator) or _length(meant) < PLAIN:
         return meant, Fraction(0)
     if len(digits) >= ALL_DIGITS:
-        ulp = Fraction(float(np.spacing(np.array(abs(number), dtype if dtype in ("float32", "float16") else "float64"))))
+        ulp = Fraction(
+            float(np.spacing(np.array(abs(number), dtype if dtype in ("float32", "float16") else "float64")))
+        )
         return Fraction(number), ROUNDED_TWICE * ulp
     written = Fraction(repr(number))
     last = Fraction(10) ** (math.floor(math.log10(abs(number))) - len(digits) + 1)

@@ -1,0 +1,199 @@
+"""How good is the verification on what people write? Each file of a folder, as it stands, held against its table.
+
+  python -m experiments.benchmarks.verify_people                         all files, some minutes on 2 CPU cores
+  python -m experiments.benchmarks.verify_people --files=mask_forgotten,random_dropout
+  python -m experiments.benchmarks.verify_people --verifier=verification      by the older one, which follows JAX only
+
+The folder holds derivations and expected.json, which says of each what it is for, whether it is right, which step,
+line and variable are wrong first, and which causes a teacher would accept. Cause: "named" if the first explanation
+offered is acceptable, "candidate" if a later one is, "honest" if it is called unknown and no id fits, "unknown" if one
+would, "false" if others are offered and none is acceptable. Line: it is the expected one, or a range that holds it.
+The files were written in our own words after public questions, notebooks and repositories.
+"""
+
+import collections
+import concurrent.futures
+import json
+import multiprocessing
+import pathlib
+import re
+import signal
+import time
+from typing import Any
+
+from absl import flags
+
+from experiments.runtime import cli
+from experiments.runtime.files import read_json, writable, write_json
+from experiments.runtime.provenance import provenance
+
+FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).parent
+flags.DEFINE_string("folder", str(HERE / "people"), "Derivations, and expected.json.")
+flags.DEFINE_string("json", None, "Where the counts and the row of each file go [nowhere].")
+flags.DEFINE_list("files", None, "Only these, by name without .py [all].")
+flags.DEFINE_enum("verifier", "verifier", ["verifier", "verification"], "Which of the two in twolayer/.")
+flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
+flags.DEFINE_float("time_limit", 60.0, "Seconds for one file.", lower_bound=1.0)
+
+COLUMNS = ("file", "expected", "verdict", "step", "line", "variable", "cause", "seconds")
+
+
+def main() -> int:
+    """Judge all files, show a row for each and the counts."""
+    path = writable(FLAGS.json) if FLAGS.json else None
+    folder, table = pathlib.Path(FLAGS.folder), _table()
+    context = multiprocessing.get_context("spawn")  # a fresh process each, so that its seconds are those of a command
+    with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context, max_tasks_per_child=1) as pool:
+        more = FLAGS.time_limit, FLAGS.verifier
+        tasks = [pool.submit(judge, folder / f"{name}.py", row, *more) for name, row in table.items()]
+        rows = []
+        print("  ".join(_cells({column: column for column in COLUMNS})))
+        for task in tasks:
+            rows.append(task.result())
+            print("  ".join(_cells(rows[-1])), flush=True)
+    counts = summarise(rows)
+    print(json.dumps(counts, indent=2))
+    if path:
+        write_json(path, {"counts": counts, "rows": rows, "provenance": provenance()})
+    return cli.DONE
+
+
+def _table() -> dict[str, dict]:
+    path = pathlib.Path(FLAGS.folder) / "expected.json"
+    if not path.is_file():
+        raise cli.BadInput(f"--folder={FLAGS.folder} has no expected.json, which says what is right and wrong in it")
+    table = read_json(path)
+    unknown = set(FLAGS.files or ()) - set(table)
+    if unknown:
+        raise cli.BadInput(f"--files: {', '.join(sorted(unknown))} is not in expected.json of {FLAGS.folder}")
+    return {name: row for name, row in table.items() if not FLAGS.files or name in FLAGS.files}
+
+
+def verify(path: pathlib.Path, row: dict, verifier: str = "verifier") -> Any:
+    """The verdict on a file; with the two functions below, what knows the verifier here.
+
+    Raises:
+      ValueError, BadInput: it is refused, in one line.
+    """
+    return {"verifier": _by_balls, "verification": _by_a_field}[verifier](path, row)
+
+
+def _by_balls(path: pathlib.Path, row: dict) -> Any:
+    from twolayer.verifier.judge import verify
+    from twolayer.verifier.programs import NotJudged, Refused
+
+    biases = row.get("biases") != "none"
+    question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
+    with cli.bad_input(Refused, NotJudged):
+        return verify(str(path), **question, activation=row["hidden"], biases=biases)
+
+
+def _by_a_field(path: pathlib.Path, row: dict) -> Any:
+    from experiments.verification import loading
+    from twolayer.verification import verify
+
+    question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
+    with loading.loaded(loading.read(str(path))) as derivation:
+        return verify(derivation.gradients, **question, activation=row["hidden"], own_loss=derivation.loss)
+
+
+def judge(path: pathlib.Path, row: dict, limit: float, verifier: str = "verifier") -> dict:
+    """The verdict on one file beside what the table expects."""
+    signal.signal(signal.SIGALRM, _too_slow)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    started = time.perf_counter()
+    found: dict[str, Any] = {"file": path.stem, "expected": row["verdict"]}
+    try:
+        verdict = verify(path, row, verifier)
+    except (ValueError, cli.BadInput, TimeoutError) as error:
+        found |= {"verdict": "refused", "said": " ".join(str(error).split())}
+    except Exception as error:  # a fault of the verifier, and to be counted as one
+        found |= {"verdict": "fault", "said": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    else:
+        found |= {"verdict": verdict.verdict, "causes": _causes(verdict)}
+        if row["verdict"] == "wrong" == verdict.verdict:
+            found |= compare(verdict, row)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return found | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+def _too_slow(number: int, frame: object) -> None:
+    raise TimeoutError("not finished within the time limit")
+
+
+def compare(verdict: Any, row: dict) -> dict[str, Any]:
+    """Which of step, line, variable and cause are as the table has them, for a file rightly called wrong."""
+    first = [cause for cause in verdict.causes if cause.explanation == 0]
+    step = "forward" if any(cause.leaf == "forward" for cause in first) else verdict.first_wrong_step
+    line, variable = getattr(verdict, "line_number", None), getattr(verdict, "variable", None)
+    since = next((cause.since for cause in first if getattr(cause, "since", None)), line)
+    within = line is not None and any(line == n or since < n <= line for n in row["lines"])
+    name = (re.findall(r"\w+", variable) or [None])[-1] if variable else None  # "self.cache['dZ1']" is dZ1
+    return {
+        "step": step == row["first_wrong_step"],
+        "line": within,
+        "variable": name in row["variables"] or variable in row["variables"],
+        "cause": named(verdict, row),
+        "found": {"step": step, "line": line, "variable": variable},
+    }
+
+
+def named(verdict: Any, row: dict) -> str:
+    """How the causes fare: "named", "candidate", "honest", "unknown" or "false"."""
+    alternatives = collections.defaultdict(set)
+    for cause in verdict.causes:
+        alternatives[cause.explanation].add(cause.id)
+    wanted = [set(row["causes"])] + ([set(row["second"]["causes"])] if "second" in row else [])
+    both = set().union(*wanted)
+    fits = [ids <= both and all(ids & one for one in wanted) for ids in alternatives.values()]
+    if any("unknown" in ids for ids in alternatives.values()) or not fits:
+        return "honest" if "unknown" in both else "unknown"
+    if any(fits):
+        return "named" if fits[0] else "candidate"
+    return "false"
+
+
+def _causes(verdict: Any) -> list[str]:
+    return [f"{cause.explanation}: {cause.id} at {cause.leaf}" for cause in verdict.causes]
+
+
+def summarise(rows: list[dict]) -> dict[str, Any]:
+    """The counts, and the files behind those that are not as they should be."""
+    right = [row for row in rows if row["expected"] == "right"]
+    wrong = [row for row in rows if row["expected"] == "wrong"]
+    other = [row for row in rows if row["expected"] not in ("right", "wrong")]
+    shown = [row for row in wrong if row["verdict"] == "wrong"]
+    causes = collections.Counter(row["cause"] for row in shown)
+    seconds = sorted(row["seconds"] for row in rows)
+    return {
+        "right": len(right),
+        "right_accepted": sum(row["verdict"] == "right" for row in right),
+        "right_refuted": [row["file"] for row in right if row["verdict"] == "wrong"],
+        "wrong": len(wrong),
+        "wrong_judged_wrong": len(shown),
+        "wrong_passed": [row["file"] for row in wrong if row["verdict"] == "right"],
+        "step_right": sum(row["step"] for row in shown),
+        "line_right": sum(row["line"] for row in shown),
+        "variable_right": sum(row["variable"] for row in shown),
+        "cause_right": causes["named"] + causes["honest"],
+        "causes": {name: causes[name] for name in ("named", "candidate", "honest", "unknown", "false")},
+        "false_causes": [row["file"] for row in shown if row["cause"] == "false"],
+        "other_as_expected": sum(row["verdict"] == row["expected"] for row in other),
+        "other": len(other),
+        "faults": [row["file"] for row in rows if row["verdict"] == "fault"],
+        "seconds_median": seconds[len(seconds) // 2] if seconds else None,
+        "seconds_longest": seconds[-1] if seconds else None,
+    }
+
+
+def _cells(row: dict) -> list[str]:
+    marks = {True: "yes", False: "no", None: "-"}
+    values = [row.get(column) for column in COLUMNS]
+    words = [marks[value] if value is None or isinstance(value, bool) else str(value) for value in values]
+    return [words[0].ljust(34), *(word.ljust(9) for word in words[1:])]
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,146 @@
+"""People's NumPy over balls: each function agrees with NumPy's own, and code in any style runs as it stands."""
+
+import numpy as np
+import pytest
+
+from tests.numpy_expressions import EXPRESSIONS, NOT_JUDGED, STATEMENTS
+from tests.numpy_styles import STYLES
+from twolayer.verifier.numbers.balls import Ball, balls, precision
+from twolayer.verifier.programs import NotJudged
+from twolayer.verifier.programs.numpy_code import File, NumpyProgram
+
+HEAD = """import copy
+import functools
+import math
+import numpy as np
+from scipy.special import entr, erf, expit, log_softmax, logit, logsumexp, softmax, xlogy
+"""
+
+
+def numbers():
+    """A, B (3, 4) of both signs, P positive, Q (4, 4) positive definite, u and v (4,), a number s, labels n."""
+    rng = np.random.default_rng(5)
+    A, B, M = (rng.integers(-400, 400, shape) / 256 for shape in ((3, 4), (3, 4), (4, 4)))
+    P = np.abs(rng.integers(-400, 400, (3, 4)) / 256) + 0.125
+    u, v = rng.integers(-400, 400, (2, 4)) / 256
+    return A, B, P, M @ M.T + np.eye(4), u, v, np.float64(0.8125), np.array([2, 0, 1])
+
+
+def as_balls(value):
+    if isinstance(value, np.ndarray):
+        return balls(value) if value.dtype.kind == "f" else value
+    return Ball(value)
+
+
+def leaves(value):
+    """The numbers and shapes in a structure, in order."""
+    if isinstance(value, np.ndarray):
+        return [value.shape, *(leaf for v in value.ravel().tolist() for leaf in leaves(v))]
+    if isinstance(value, dict):
+        return [leaf for k, v in value.items() for leaf in (k, *leaves(v))]
+    if isinstance(value, (list, tuple)) or hasattr(value, "__next__"):
+        return [leaf for v in value for leaf in leaves(v)]
+    if isinstance(value, Ball):
+        return [float(value.v)]
+    return [value.item() if isinstance(value, np.generic) else value]
+
+
+def agree(mine, real):
+    """Whether the numbers are the same to 1e-9, and all else exactly."""
+    if len(mine) != len(real):
+        return False
+    for a, b in zip(mine, real, strict=True):
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (a, b))
+        close = numeric and abs(a - b) <= 1e-9 * max(1, abs(b))
+        if not close and not (a == b and isinstance(a, bool) == isinstance(b, bool)):
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("people") / "expressions.py"
+    functions = (f"def f{i}(A, B, P, Q, u, v, s, n):\n    return {text}\n" for i, text in enumerate(EXPRESSIONS))
+    names = ", ".join(f"f{i}" for i in range(len(EXPRESSIONS)))
+    path.write_text(HEAD + "\n\n" + "\n\n".join(functions) + f"\n\nFUNCTIONS = [{names}]\n")
+    return File(path)
+
+
+@pytest.mark.parametrize("i", range(len(EXPRESSIONS)), ids=lambda i: EXPRESSIONS[i])
+@pytest.mark.filterwarnings("ignore")
+def test_a_function_over_balls_agrees_with_numpy(file, i):
+    """Or it is known not to be judged; it never gives another number."""
+    real = leaves(file.get("FUNCTIONS", exact=False)[i](*numbers()))
+    program = NumpyProgram(file.get("FUNCTIONS")[i], file.source, f"f{i}")
+    with precision(256):
+        if EXPRESSIONS[i] in NOT_JUDGED:
+            with pytest.raises(NotJudged, match=r" at .*expressions.py:\d+"):
+                program.run(*map(as_balls, numbers()))
+            return
+        mine = leaves(program.run(*map(as_balls, numbers())).result)
+    assert agree(mine, real), f"{mine} is not {real}"
+
+
+@pytest.fixture(scope="module")
+def changes(tmp_path_factory):
+    path = tmp_path_factory.mktemp("people") / "statements.py"
+    bodies = (
+        f"def f{i}(A, B, P, Q, u, v, s, n):\n    {line}\n    return A, B, P, Q, u, v, s"
+        for i, line in enumerate(STATEMENTS)
+    )
+    names = ", ".join(f"f{i}" for i in range(len(STATEMENTS)))
+    path.write_text(HEAD + "import random\n\n" + "\n\n".join(bodies) + f"\n\nFUNCTIONS = [{names}]\n")
+    return File(path)
+
+
+@pytest.mark.parametrize("i", range(len(STATEMENTS)), ids=lambda i: STATEMENTS[i])
+@pytest.mark.filterwarnings("ignore")
+def test_a_statement_changes_balls_as_it_changes_numpys_arrays(changes, i):
+    real = leaves(changes.get("FUNCTIONS", exact=False)[i](*numbers()))
+    with precision(256):
+        mine = leaves(
+            NumpyProgram(changes.get("FUNCTIONS")[i], changes.source, f"f{i}").run(*map(as_balls, numbers())).result
+        )
+    assert agree(mine, real), f"{mine} is not {real}"
+
+
+def test_the_comparison_of_numbers_tells_them_apart():
+    assert not agree([1.0], [1.0 + 1e-8])
+    assert not agree([(2,), 1.0], [(1,), 1.0])
+    assert not agree([True], [1])
+
+
+def network(d=3, K=5, C=4, m=6):
+    rng = np.random.default_rng(0)
+    W1, b1, W2, b2, x = (rng.integers(-400, 400, s) / 256 for s in ((K, d), K, (C, K), C, (m, d)))
+    return {"W1": W1, "b1": b1, "W2": W2, "b2": b2}, x, np.eye(C)[rng.integers(0, C, m)]
+
+
+class Params:
+    """The parameters as attributes and in order."""
+
+    def __init__(self, W1, b1, W2, b2):
+        self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
+
+    def __iter__(self):
+        return iter((self.W1, self.b1, self.W2, self.b2))
+
+
+def network_of(leaf=lambda value: value.copy()):
+    params, x, y = network()
+    return Params(**{k: leaf(v) for k, v in params.items()}), leaf(x), leaf(y)
+
+
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.filterwarnings("ignore")
+def test_code_in_any_style_gives_what_it_gives_in_numpy(tmp_path, name):
+    path = tmp_path / f"{name}.py"
+    path.write_text(STYLES[name])
+    file = File(path)
+    real = file.get("gradients", exact=False)(*network_of())
+    with precision(256):
+        arguments = network_of(balls)
+        mine = file.program("gradients").run(*arguments).result
+    assert all((a == b).all() for a, b in zip(arguments[0], network()[0].values(), strict=True))  # it got copies
+    as_dict = lambda r: r if isinstance(r, (dict, tuple)) else vars(r)  # noqa: E731
+    assert agree(leaves(as_dict(mine)), leaves(as_dict(real)))

@@ -1,0 +1,101 @@
+"""The verification on NumPy as people write it: the verdict, the step, the line and the cause of each file.
+
+test_people_truth.py shows that the table says what is so; the bars are those of the whole set.
+"""
+
+import functools
+import json
+import pathlib
+
+import pytest
+
+from experiments.benchmarks import verify_people
+
+pytest.importorskip("twolayer.verifier.judge", reason="the verifier that follows NumPy")
+
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "people"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())
+LEAVES = ("dW1", "db1", "dW2", "db2")
+
+# Every kind of fault that was met in questions and repositories, with a file that has it and no other.
+KINDS = {
+    "only the positive part of binary cross-entropy": "positive_examples_only",
+    "right only where the rows of y sum to 1": "times_the_sum_of_targets",
+    "the bias from the gradient of the weights": "bias_from_weight_gradient",
+    "one number for all biases": "bias_sums_everything",
+    "dW2 for W2": "gradient_for_weights",
+    "the derivative of the error": "derivative_of_the_error",
+    "the error is not carried through W2": "error_not_through_weights",
+    "the target is forgotten": "subtraction_without_effect",
+    "it runs only where K = C": "mask_of_the_outputs",
+    "no mask": "mask_forgotten",
+    "a mask that masks nothing": "mask_that_never_bites",
+    "no mask, with all steps returned": "steps_without_mask",
+    "each example's own step before the hidden error": "online_step_in_between",
+    "the sigmoid of 1 - sigmoid, 1/m at the leaves": "sigmoid_of_one_minus",
+    "the sigmoid of 1 - sigmoid, 1/m at the residual": "one_minus_inside_the_sigmoid",
+    "a factor, with squeezed biases": "half_in_both_places",
+    "a product of vectors for a product by entries": "dot_of_two_vectors",
+    "W2 after its step": "updated_before_use",
+    "the derivative at the output": "derivative_at_the_output",
+    "the derivative at the pre-activation": "tanh_derivative_of_z",
+}
+
+
+def of_verdict(*verdicts):
+    return pytest.mark.parametrize("name", [name for name, row in EXPECTED.items() if row["verdict"] in verdicts])
+
+
+@functools.cache
+def verdict(name):
+    return verify_people.verify(FOLDER / f"{name}.py", EXPECTED[name])
+
+
+@functools.cache
+def compared(name):
+    return verify_people.compare(verdict(name), EXPECTED[name])
+
+
+@of_verdict("right", "wrong", "undecided")
+def test_the_verdict(name):
+    assert verdict(name).verdict == EXPECTED[name]["verdict"], [cause.text for cause in verdict(name).causes]
+
+
+@of_verdict("wrong")
+def test_exactly_the_wrong_leaves_are_called_wrong(name):
+    assert [leaf for leaf in LEAVES if verdict(name).leaves[leaf].verdict == "wrong"] == EXPECTED[name]["wrong"]
+
+
+@of_verdict("wrong")
+def test_no_cause_is_named_that_is_not_there(name):
+    assert compared(name)["cause"] != "false", [f"{cause.id}: {cause.text}" for cause in verdict(name).causes]
+
+
+@pytest.mark.parametrize("name", KINDS.values(), ids=KINDS)
+def test_each_kind_of_fault_is_named_and_located(name):
+    found = compared(name)
+    assert found["cause"] in ("named", "honest"), [f"{cause.id}: {cause.text}" for cause in verdict(name).causes]
+    assert found["step"], found["found"]
+    assert found["line"], (found["found"], EXPECTED[name]["lines"])
+
+
+@pytest.mark.parametrize(("what", "bar"), [("step", 0.9), ("line", 0.8), ("cause", 0.8)], ids=["step", "line", "cause"])
+def test_of_all_wrong_files(what, bar):
+    rows = {name: compared(name) for name, row in EXPECTED.items() if row["verdict"] == "wrong"}
+    good = [name for name, row in rows.items() if row[what] in (True, "named", "honest")]
+    assert len(good) >= bar * len(rows), {name: rows[name]["found"] for name in set(rows) - set(good)}
+
+
+def test_random_numbers_are_said_to_be_so():
+    assert any("random" in note for note in verdict("random_dropout").notes)
+
+
+@pytest.mark.parametrize("name", [name for name, row in EXPECTED.items() if row.get("guard")])
+def test_a_guard_is_said_to_be_one(name):
+    formula = verdict(name).formula
+    assert formula is not None and formula.guards
+
+
+def test_a_loss_of_the_file_is_said_to_be_another_than_the_declared_one():
+    found = verdict("mean_over_all_entries")
+    assert found.verdict == "wrong" and found.loss and "own loss" in found.loss

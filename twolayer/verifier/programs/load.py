@@ -1,0 +1,105 @@
+"""From a file or a function to a program that runs on balls: JAX through its jaxpr, all else as it stands."""
+
+import inspect
+import linecache
+import types
+from collections.abc import Callable
+from typing import Any
+
+from twolayer.verifier.programs import Program
+from twolayer.verifier.programs.numpy_code import File, NumpyProgram, from_function
+
+
+def program_of(function: Any) -> Program:
+    """A function object, the path of a file that defines `gradients`, or a program that is one already."""
+    if isinstance(function, str):
+        return Loaded(function).program("gradients")
+    if hasattr(function, "run") and hasattr(function, "literals"):
+        return function
+    if _names_jax(function):
+        from twolayer.verifier.programs.jax_code import JaxProgram
+
+        return JaxProgram(function)
+    return from_function(function)
+
+
+def _names_jax(function: Callable) -> bool:
+    """Whether a function, or one of its module that it calls, uses JAX."""
+    seen: set[int] = set()
+    todo = [inspect.unwrap(getattr(function, "func", function))]
+    while todo:
+        one = todo.pop()
+        code = getattr(one, "__code__", None)
+        if code is None or id(code) in seen:
+            if type(one).__module__.startswith(("jax", "jaxlib")):
+                return True
+            continue
+        seen.add(id(code))
+        cells = [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
+        values = [one.__globals__[name] for name in _names(code) if name in one.__globals__] + cells
+        for value in values:
+            module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or ""
+            if str(module).split(".")[0] in ("jax", "jaxlib"):
+                return True
+            if isinstance(value, types.FunctionType) and value.__module__ == one.__module__:
+                todo.append(value)
+    return False
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+class Loaded:
+    """A file of people's code and its functions as programs; JAX is loaded only for a file that imports it."""
+
+    def __init__(self, path: str):
+        self.file = File(path)
+        self._jax: dict[str, Any] | None = None
+
+    def defines(self, name: str) -> bool:
+        """Whether the top level defines a name."""
+        return name in self.file.names()
+
+    def program(self, name: str) -> Program:
+        """A function of the file; JAX code that JAX cannot trace, since it mixes in NumPy, runs as NumPy does.
+
+        Raises:
+          Refused: the file does not define it, or cannot be loaded.
+        """
+        if not self.file.source.uses_jax:
+            return self.file.program(name)
+        from twolayer.verifier.programs.jax_code import JaxProgram
+
+        function = self.file.get(name, exact=False)
+        text = self.file.source.text
+        linecache.cache[self.file.source.filename] = (len(text), None, text.splitlines(True), self.file.source.filename)
+        return MixedProgram(JaxProgram(function, self.file.source.filename, text), lambda: self.file.program(name))
+
+
+class MixedProgram:
+    """A JAX program, or its NumPy twin from when JAX could not trace it."""
+
+    def __init__(self, program: Any, otherwise: Callable[[], NumpyProgram]):
+        self._program, self._otherwise = program, otherwise
+        self.function = program.function
+
+    def run(self, *arguments: Any, watch: bool = False) -> Any:
+        from twolayer.verifier.programs.jax_code import NotTraceable
+
+        try:
+            return self._program.run(*arguments, watch=watch)
+        except NotTraceable:
+            self._program = self._otherwise()
+            return self._program.run(*arguments, watch=watch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._program, name)
