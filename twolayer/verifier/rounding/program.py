@@ -6,7 +6,7 @@ bound has room for it, and the verdict names it.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -40,7 +40,7 @@ LARGE, LARGE_FLOAT64 = 200.0, 2000.0
 
 
 def check_program(
-    gradients: Callable[..., Any] | JaxProgram,
+    gradients: Any,
     setting: Setting,
     precisions: Sequence[str] = PRECISIONS[:3],
     *,
@@ -52,7 +52,7 @@ def check_program(
     """Judge the rounding of a derivation in each precision.
 
     Args:
-      gradients: as in the contract of a derivation file, in JAX.
+      gradients: as in the contract of a derivation file, in JAX: a function or its program.
       setting: what it claims to differentiate; used to find its steps, not to judge its formula.
       precisions: some of PRECISIONS.
       call: how it is called.
@@ -78,8 +78,9 @@ def check_program(
     return tuple(found)
 
 
-def as_program(gradients: Callable[..., Any] | JaxProgram) -> JaxProgram:
-    """A function of the user's as a program."""
+def as_program(gradients: Any) -> JaxProgram:
+    """A function of the user's as a program; of one that may also run as NumPy does, the JAX side."""
+    gradients = getattr(gradients, "_program", gradients)
     return gradients if isinstance(gradients, JaxProgram) else JaxProgram(gradients)
 
 
@@ -88,7 +89,7 @@ def _problems(setting: Setting, sizes: Sizes, seed: int) -> tuple[Point, ...]:
 
 
 def instrument(
-    gradients: Callable[..., Any] | JaxProgram,
+    gradients: Any,
     setting: Setting,
     precision: str,
     call: Call | None = None,
@@ -110,7 +111,7 @@ def instrument(
     return Instrumented(traced, places)
 
 
-def resized(program: Instrumented, gradients: Callable[..., Any] | JaxProgram, sizes: Sizes) -> Instrumented:
+def resized(program: Instrumented, gradients: Any, sizes: Sizes) -> Instrumented:
     """The same at other sizes. The steps stand where they stood, if the operations are the same there."""
     traced = trace(as_program(gradients), program.traced.call, sizes, program.precision)
     same = signature(traced.jaxpr) == signature(program.traced.jaxpr)
