@@ -7,6 +7,7 @@ bound has room for it, and the verdict names it.
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -63,19 +64,25 @@ def check_program(
     Raises:
       Refused, NotTraceable, NotJudged: the function cannot be judged; one line says why.
     """
-    gradients, call, found = as_program(gradients), call or Call(), []
-    for i, name in enumerate(precisions):
-        if call.one_by_one:
-            found.append(Program(name, "undecided", reason="the rounding of a function of one example is not judged"))
-            continue
-        program = instrument(gradients, setting, name, call, seed)
-        problems = [problem.floats for problem in _problems(setting, program.traced.sizes, seed)]
-        judged = _judge(gradients, program, setting, problems[0], batch)
-        if agreement and i == 0:
-            agreed = ways.agreement(gradients, program, setting.reduction, problems)
-            judged = dataclasses.replace(judged, agreement=agreed)
-        found.append(judged)
-    return tuple(found)
+    gradients, call = as_program(gradients), call or Call()
+    if call.one_by_one:
+        why = "the rounding of a function of one example is not judged"
+        return tuple(Program(name, "undecided", reason=why) for name in precisions)
+    programs = [instrument(gradients, setting, name, call, seed) for name in precisions]
+    problems = [[one.floats for one in _problems(setting, program.traced.sizes, seed)] for program in programs]
+    with ThreadPoolExecutor(2) as pool:  # XLA compiles outside of Python's lock
+        agreed = (
+            [pool.submit(ways.agreement, gradients, programs[0], setting.reduction, problems[0])]
+            if agreement and programs
+            else []
+        )
+        found = [
+            pool.submit(_judge, gradients, program, setting, some[0], batch)
+            for program, some in zip(programs, problems, strict=True)
+        ]
+    judged = [one.result() for one in found]
+    first = [dataclasses.replace(judged[0], agreement=agreed[0].result())] if agreed else judged[:1]
+    return (*first, *judged[1:])
 
 
 def as_program(gradients: Any) -> JaxProgram:
