@@ -54,6 +54,7 @@ hypothesis.settings.load_profile("repeatable")
 LONG = (
     *("test_sweep_script", "test_papers", "test_processes", "test_train", "test_resume", "test_endurance"),
     *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
+    "test_people",
 )
 
 

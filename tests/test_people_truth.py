@@ -44,6 +44,7 @@ ACTIVATIONS = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
     "identity": lambda z: z,
+    "softplus": lambda z: np.log1p(np.exp(z)),
 }
 EXAMPLE_LOSSES = {
     "quadratic": lambda o, y: ((o - y) ** 2).sum(axis=1) / 2,
@@ -62,7 +63,7 @@ def declared_loss(params, x, y, row):
     return each.mean() if row["reduction"] == "mean" else each.sum()
 
 
-def problem(row, place):
+def problem(row, place=0):
     """The first problem, or the one after it, in which each unit is on and off, and no difference crosses a kink."""
     return next(itertools.islice(filter(generic(row), (drawn(row, seed) for seed in itertools.count())), place, None))
 
@@ -123,16 +124,22 @@ def called(module, row, params, x, y):
     if row.get("examples") == "one":
         each = [module.gradients(copies, xi.copy(), yi.copy()) for xi, yi in zip(x, y, strict=True)]
         return {leaf: sum(one[leaf] for one in each) for leaf in each[0]}
-    if "signature" in row:
+    if row.get("signature") == "W1,b1,W2,b2,X,Y":
         return module.gradients(copies.W1, copies.b1, copies.W2, copies.b2, x.copy(), y.copy())
+    if row.get("signature") == "X,Y,parameters":
+        return module.gradients(x.copy(), y.copy(), vars(copies))
     targets = y.argmax(axis=1) if row.get("targets") == "labels" else y.copy()
     returned = module.gradients(copies, x.copy(), targets)
-    return dict(zip(LEAVES, returned, strict=True)) if isinstance(returned, tuple) else returned
+    if isinstance(returned, tuple):
+        return dict(zip(LEAVES, returned, strict=True))
+    return returned if isinstance(returned, dict) else vars(returned)
 
 
 def fitted(got, shape):
-    """A leaf in the shape of its parameter: a column is a vector, and one number is one for all."""
+    """A leaf in the shape of its parameter: (in, out) is turned, a column is a vector, one number is one for all."""
     got = np.asarray(got, float)
+    if got.shape != shape and got.shape == shape[::-1]:
+        return got.T
     return got.reshape(shape) if got.size == np.prod(shape) else np.broadcast_to(got, shape)
 
 

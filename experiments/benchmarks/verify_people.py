@@ -81,10 +81,12 @@ def verify(path: pathlib.Path, row: dict, verifier: str = "verifier") -> Any:
 
 def _by_balls(path: pathlib.Path, row: dict) -> Any:
     from twolayer.verifier.judge import verify
+    from twolayer.verifier.programs import NotJudged, Refused
 
     biases = row.get("biases") != "none"
     question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
-    return verify(str(path), **question, activation=row["hidden"], biases=biases)
+    with cli.bad_input(Refused, NotJudged):
+        return verify(str(path), **question, activation=row["hidden"], biases=biases)
 
 
 def _by_a_field(path: pathlib.Path, row: dict) -> Any:
