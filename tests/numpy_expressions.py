@@ -624,3 +624,214 @@ np.angle(A)
 np.apply_over_axes(np.sum, A, [0])
 """.strip().split("\n")
 EXPRESSIONS += NOT_JUDGED
+
+# What people do to arrays, a line each; after it A, B, P, Q, u, v and s are what they are in NumPy.
+STATEMENTS = """
+np.add.at(A, (np.array([0, 0, 1]), n), 1.5)
+np.add.at(A, n, B)
+np.subtract.at(u, [0, 0, 2], s)
+np.multiply.at(A, ([0, 1], [1, 1]), 2)
+np.maximum.at(u, [1, 1], 5)
+c = np.zeros(4, int); np.add.at(c, n, 1); A[:] += c
+A[A <= 0] = 0
+A[A > 0.5] *= 2
+A[0] = 0.5
+A[:, 1] = [1, 2, 0.25]
+A[1, 2] += s
+A[range(3), n] -= 1
+A[np.arange(3), n] = B[np.arange(3), n]
+A[A > 0] = B[A > 0]
+A += 1
+A -= v
+A *= (A > 0)
+A /= 3
+A **= 2
+A //= 0.5
+A %= 0.7
+A @= Q
+A.fill(0.3)
+A.sort(axis=1)
+u.sort()
+A[...] = 0.1
+A.flat[2] = 0.7
+A.flat[:] = 0.25
+A.T[0] = 9
+A.reshape(-1)[0] = 3
+A.ravel()[1] = 4
+np.copyto(A, B)
+np.put(A, [0, 1], [0.5, s])
+np.fill_diagonal(Q, 0.1)
+np.clip(A, 0, 1, out=A)
+np.exp(A, out=A)
+np.maximum(A, 0, out=A)
+np.maximum(A, 0, A)
+np.multiply(A, B, A)
+np.add(A, 1, out=A, where=A > 0)
+np.dot(A, Q, out=B)
+np.sum(A, axis=0, out=u)
+np.mean(A, axis=0, out=u)
+np.divide(A, B, out=np.zeros_like(A), where=B != 0)
+np.log(P, out=A, where=P > 1)
+np.place(A, A > 0, [0.5])
+np.putmask(A, A < 0, 0)
+np.random.RandomState(0).shuffle(u)
+A.put([0], [1.5])
+A.resize(A.shape) if False else None
+A[0], A[1] = A[1].copy(), A[0].copy()
+A[[0, 1]] = A[[1, 0]]
+A[:] = np.array([1, 2, 3, 4])
+A[0] = np.array([True, False, True, False])
+b = A > 0; b[0] = False; A *= b
+c = np.array([1, 2, 3, 4]); c[0] = 2.7; A += c
+c = np.array([1, 2, 3, 4]); c[1:] = u[1:] * 10; A += c
+c = np.zeros(4, dtype=int); c[2] += 1; A += c
+c = np.arange(4) / 2; c[1] = s; A += c
+c = np.array([1, 2, 3]); c = c / 2; c += 0.25; A.T[:] = c
+c = [0] * 4; c[1] = A[0, 1]; A[2] = c
+c = np.array([]); c = np.append(c, A[0, 0]); c = np.append(c, [1, 2, s]); A[0] = c
+c = np.empty((0, 4)); c = np.vstack([c, A[0]]); A[1] = c[0]
+c = np.zeros((3, 4)); c[0, :] = u; c[:, 0] = 1; A = c
+c = A.copy(); c[0] = 0; B = c
+c = A; c[0] = 0
+c = A[0]; c[:] = 0
+c = np.asarray(A); c[0] = 0
+c = np.array(A); c[0] = 0
+c = A.view(); c[0] = 0
+c = A.astype(float); c[0] = 0
+c = A.astype(float, copy=False); c[0] = 0
+c = A.reshape(4, 3); c[0] = 0
+c = A.flatten(); c[0] = 0
+c = A.T.copy(); c[0] = 0
+for r in A: r *= 2
+for i in range(3): A[i] = A[i] / np.sum(np.abs(A[i]))
+for i, r in enumerate(A): A[i, :] = r[::-1]
+for (i, j), t in np.ndenumerate(A): A[i, j] = t * 2 if t > 0 else 0
+it = np.nditer(A, flags=["multi_index"], op_flags=["readwrite"])
+for t in np.nditer(A, op_flags=["readwrite"]): t[...] = 2 * t
+d = {"a": A}; d["a"] -= 1
+d = {"a": A}; d["a"] = d["a"] - 1; B = d["a"]
+l = [A, B]; l[0] -= l[1]
+l = [A, B]; l = [t * 2 for t in l]; A = l[0]
+A[n == 0] = 7
+A[~(A > 0)] = 0
+A[np.where(A < 0)] = 0
+A[np.nonzero(A > 0)] = 1
+A[np.ix_([0, 1], [1, 2])] = 0
+A[-1] = A.sum(0)
+A[:, -1:] = 0
+A[np.argmax(A, axis=0), np.arange(4)] = 0
+A[np.logical_and(A > 0, A < 1)] = 0
+s += A[0, 0]; A *= s
+t = A[0, 0]; t += 1; A[0, 0] = t
+t = 0; t += A; A = t
+t = 0.0; t = t + A[0] @ v; A[0] = t
+t = np.float64(0); t += A[0, 1]; A[0] = t
+t = np.array(0.0); t += A[0, 1]; A[0] = t
+t = np.zeros(1); t[0] = A[0, 1]; t += A[1, 1]; A[0] = t
+t = np.zeros(()); t[()] = A[0, 1]; A[0] = t
+t = np.full(4, None) if False else np.full(4, 0); A[0] = t + s
+A = np.array([np.dot(Q, r) for r in A])
+A = np.stack([np.array([max(0, t) for t in r]) for r in A])
+A = np.matmul(A[:, None, :], Q[None])[:, 0]
+A = (A.T / A.sum(axis=1)).T
+A = A - A.max(axis=1)[:, np.newaxis]
+A = A[::-1, ::-1]
+A = A[:, [0, 0, 1, 2]]
+A = np.array(A.tolist())
+A = np.array([[float(t) for t in r] for r in A])
+A = np.array([[int(t) for t in r] for r in A])
+A = np.array(list(map(lambda r: r * 2, A)))
+A = np.array([sum(r) for r in A])
+A = np.linspace(0, 1, 3)[:, None] * A
+A = np.ones(3)[:, None] * A
+A = np.eye(3) @ A
+A = np.array([0.1] * 3)[:, None] * A
+A = np.zeros(3, dtype=bool)[:, None] + A
+A = A if (A > 0).any() else B
+A = A * True
+A = [1, 2, 3, 4] * A
+A = (1, 2, 3, 4) + A
+A = [[0.5] * 4] * 3 - A
+A = A / [1, 2, 3, 4]
+A = A > [0.1, 0.2, 0.3, 0.4]
+A = A * np.float32(0.5)
+A = np.float64(0.5) - A
+A = np.int64(2) ** A
+A = 3 / (A + 10)
+A = A.__pow__(2)
+A = abs(-A)
+A = -A if s > 0 else A
+A = np.array(s) * A
+A = pow(A, 2)
+A = sum(A)
+A = max(A[0])
+A = min(A[0], key=lambda t: abs(t))
+A = sorted(A[0], reverse=True)
+A = sorted(range(4), key=lambda i: A[0][i])
+A = list(reversed(A[0]))
+A = [t for r in A for t in r if t > 0]
+A = dict(enumerate(A[0]))
+A = any(t > 0 for t in A[0]), all(t > 0 for t in A[0])
+A = 0 in A
+A = (A == A.max()).nonzero()
+A = A[0, 0] == A[0, 0], A[0, 0] != A[0, 1], A[0, 0] is None
+A = [divmod(t, 1) for t in A[0]]
+A = {round(float(t), 2): 1 for t in A[0]} and 1
+A = "%.2f %d %s" % (s, 3, "x") and 1
+A = "{} {:.3f}".format(n, s) and 1
+A = A.shape + (1,)
+A = np.vstack((A, B)).shape
+A = [t.shape for t in np.split(A, 2, axis=1)]
+A = np.r_[A, B]; A[0] = 1
+a, b = A[0], A[1]; a += b
+(a, b, c), w = A, v; a *= w
+A[0] += A[1]; A[1] += A[0]
+A = np.where(A > 0, A, s * (np.exp(A) - 1))
+A = np.maximum(A, 0) + s * np.minimum(A, 0)
+A = (np.abs(A) + A) / 2
+A = A * (A > 0) + s * A * (A <= 0)
+A = np.piecewise(A, [A > 0], [lambda t: t, 0])
+A = np.frompyfunc(lambda t: t * 2, 1, 1)(A).astype(float)
+A = np.vectorize(math.exp)(A)
+A = np.vectorize(lambda t: 1 if t > 0 else 0)(A) * B
+A = np.array(list(map(math.tanh, u)))
+A = np.fromfunction(np.vectorize(lambda i, j: A[int(i), int(j)]), (3, 4))
+A = np.sqrt(np.sum(np.square(A - B), axis=1))
+A = np.sqrt(((A - B) ** 2).sum())
+A = np.log(1 + np.exp(-np.abs(A))) + np.maximum(A, 0)
+A = np.exp(A) / (1 + np.exp(A)); A = A * (1 - A)
+A = np.tanh(A); A = 1 - A ** 2; A = 1. - np.power(A, 2)
+A = np.square(np.subtract(A, B)).mean()
+A = functools.reduce(lambda a, b: a @ b, [A, Q, Q])
+A = np.outer(A[0], B[0]) + u[:, None] * v[None, :]
+A = A.reshape(3, 2, 2).sum(axis=(1, 2)); A = A.squeeze()
+A = A[:, :, None] - B[:, None, :]
+A = np.linalg.norm(A, axis=-1, keepdims=True)
+A = np.array([A, B]).mean(axis=0)
+A = np.array([[1, 2], [3, 4]], dtype=float) * s
+A = np.array([1, 2, 3], dtype='float32') * s
+A = np.arange(12).reshape(3, 4) / 12 + A
+A = np.ones_like(n) * s
+A = np.zeros_like(n) + 0.5
+A = np.mean(n) + np.std(n)
+A = n.mean() / n.sum()
+A = np.exp(n)
+A = n @ A
+A = n.astype(float) / 7 @ A
+A = (n / n.sum()) @ A
+A = np.average(A, axis=0, weights=n)
+A = np.sqrt(n) @ A
+A = n ** 0.5
+A = np.power(n, 0.5)
+A = n * 1.5 + np.log(n + 1)
+A = 1 / (1 + n)
+A = np.tanh(n)
+A = np.dot(n, n) / 3
+A = np.array([t / 3 for t in n])
+A = np.random.seed(0) or (np.random.rand(*A.shape) < 0.5) * A / 0.5
+A = np.random.seed(0) or np.random.binomial(1, 0.5, A.shape) * A
+A = np.random.seed(0) or A[np.random.permutation(3)]
+A = np.random.seed(0) or A[np.random.choice(3, 2)]
+A = random.seed(1) or [random.random(), random.gauss(0, 1), random.uniform(-1, 1), random.randint(0, 9)]
+A = random.seed(1) or random.sample(range(10), 3)
+""".strip().split("\n")

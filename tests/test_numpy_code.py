@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.numpy_expressions import EXPRESSIONS, NOT_JUDGED
+from tests.numpy_expressions import EXPRESSIONS, NOT_JUDGED, STATEMENTS
+from tests.numpy_styles import STYLES
 from twolayer.verifier.numbers.balls import Ball, balls, precision
 from twolayer.verifier.programs import NotJudged
 from twolayer.verifier.programs.numpy_code import File, NumpyProgram
@@ -80,7 +81,66 @@ def test_a_function_over_balls_agrees_with_numpy(file, i):
     assert agree(mine, real), f"{mine} is not {real}"
 
 
+@pytest.fixture(scope="module")
+def changes(tmp_path_factory):
+    path = tmp_path_factory.mktemp("people") / "statements.py"
+    bodies = (
+        f"def f{i}(A, B, P, Q, u, v, s, n):\n    {line}\n    return A, B, P, Q, u, v, s"
+        for i, line in enumerate(STATEMENTS)
+    )
+    names = ", ".join(f"f{i}" for i in range(len(STATEMENTS)))
+    path.write_text(HEAD + "import random\n\n" + "\n\n".join(bodies) + f"\n\nFUNCTIONS = [{names}]\n")
+    return File(path)
+
+
+@pytest.mark.parametrize("i", range(len(STATEMENTS)), ids=lambda i: STATEMENTS[i])
+@pytest.mark.filterwarnings("ignore")
+def test_a_statement_changes_balls_as_it_changes_numpys_arrays(changes, i):
+    real = leaves(changes.get("FUNCTIONS", exact=False)[i](*numbers()))
+    with precision(256):
+        mine = leaves(
+            NumpyProgram(changes.get("FUNCTIONS")[i], changes.source, f"f{i}").run(*map(as_balls, numbers())).result
+        )
+    assert agree(mine, real), f"{mine} is not {real}"
+
+
 def test_the_comparison_of_numbers_tells_them_apart():
     assert not agree([1.0], [1.0 + 1e-8])
     assert not agree([(2,), 1.0], [(1,), 1.0])
     assert not agree([True], [1])
+
+
+def network(d=3, K=5, C=4, m=6):
+    rng = np.random.default_rng(0)
+    W1, b1, W2, b2, x = (rng.integers(-400, 400, s) / 256 for s in ((K, d), K, (C, K), C, (m, d)))
+    return {"W1": W1, "b1": b1, "W2": W2, "b2": b2}, x, np.eye(C)[rng.integers(0, C, m)]
+
+
+class Params:
+    """The parameters as attributes and in order."""
+
+    def __init__(self, W1, b1, W2, b2):
+        self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
+
+    def __iter__(self):
+        return iter((self.W1, self.b1, self.W2, self.b2))
+
+
+def network_of(leaf=lambda value: value.copy()):
+    params, x, y = network()
+    return Params(**{k: leaf(v) for k, v in params.items()}), leaf(x), leaf(y)
+
+
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.filterwarnings("ignore")
+def test_code_in_any_style_gives_what_it_gives_in_numpy(tmp_path, name):
+    path = tmp_path / f"{name}.py"
+    path.write_text(STYLES[name])
+    file = File(path)
+    real = file.get("gradients", exact=False)(*network_of())
+    with precision(256):
+        arguments = network_of(balls)
+        mine = file.program("gradients").run(*arguments).result
+    assert all((a == b).all() for a, b in zip(arguments[0], network()[0].values(), strict=True))  # it got copies
+    as_dict = lambda r: r if isinstance(r, (dict, tuple)) else vars(r)  # noqa: E731
+    assert agree(leaves(as_dict(mine)), leaves(as_dict(real)))

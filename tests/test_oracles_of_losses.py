@@ -8,7 +8,7 @@ import pytest
 
 from twolayer.verifier.numbers.balls import AGREEMENT, BITS, Ball, balls, floats, precision
 from twolayer.verifier.numbers.differences import central, gradient_by_differences
-from twolayer.verifier.numbers.recorded import Recorded, gradient, recorded
+from twolayer.verifier.numbers.recorded import Recorded, gradient
 
 SIZE = (3, 4)
 
@@ -95,7 +95,7 @@ def test_both_oracles_agree_with_each_other_and_with_closed_forms(name):
     loss, closed = LOSSES[name]
     with precision(BITS):
         arguments = point()
-        variables = [recorded(a) for a in arguments]
+        variables = [balls(a, Recorded) for a in arguments]
         backwards = gradient(loss(*variables), variables)
         differences = gradient_by_differences(loss, arguments)
         known = closed(*arguments)
@@ -109,7 +109,7 @@ def test_both_oracles_agree_with_each_other_and_with_closed_forms(name):
 def test_a_loss_that_is_another_is_seen():
     with precision(BITS):
         arguments = point()
-        variables = [recorded(a) for a in arguments]
+        variables = [balls(a, Recorded) for a in arguments]
         found = gradient((variables[0] ** 2 + 1e-40 * variables[0]).sum(), variables)
         right = gradient_by_differences(lambda a, b: (a**2).sum(), arguments)
         with pytest.raises(AssertionError):
@@ -133,7 +133,7 @@ def test_one_argument_may_come_alone():
 
 def test_what_a_number_does_not_depend_on_has_derivative_zero():
     with precision(BITS):
-        (a,) = variables = [recorded(point()[0])]
+        (a,) = variables = [balls(point()[0], Recorded)]
         for output in (balls(3), 3.0, a[0, 0] * 0 + 1, np.floor(a[0, 0])):
             (found,) = gradient(output, variables)
             same(found, np.zeros(SIZE, int))
@@ -143,7 +143,7 @@ def test_what_a_number_does_not_depend_on_has_derivative_zero():
 
 def test_a_long_chain_needs_no_recursion():
     with precision(BITS):
-        (x,) = variables = [recorded([Ball(1)])]
+        (x,) = variables = [balls([1], Recorded)]
         total = x[0]
         for _ in range(5000):
             total = total + x[0]

@@ -82,12 +82,12 @@ class Call(NamedTuple):
         runs = [
             program.run(*self.arguments(scope, x, y), watch=watch) for x, y in zip(scope["x"], scope["y"], strict=True)
         ]
-        total: dict[str, Any] = {}
-        for run in runs:
-            for name, value in named(run.result).items():
-                value = np.asarray(value, object) * scope["w"]
-                total[name] = total[name] + value if name in total else value
-        return Run(total, tuple(local for run in runs for local in run.locals))
+        results = [
+            {"": run.result} if np.size(run.result) == 1 and not hasattr(run.result, "keys") else named(run.result)
+            for run in runs
+        ]
+        total = {name: sum(np.asarray(one[name], object) for one in results) * scope["w"] for name in results[0]}
+        return Run(total.get("", total), tuple(local for run in runs for local in run.locals))
 
     def arguments(self, scope: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> list[Any]:
         """What the function gets, in its order."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from twolayer.verifier.evidence import points as where
 from twolayer.verifier.evidence.calls import Call, Shape, named, shapes_of, wanted_shapes, ways
+from twolayer.verifier.evidence.own_loss import Standard
 from twolayer.verifier.evidence.points import Point
 from twolayer.verifier.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
 from twolayer.verifier.problem import LEAVES, Setting, Sizes
@@ -18,7 +19,7 @@ ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind
 
 
 class Case(NamedTuple):
-    """A point and what a derivation returns there, in the right shapes. `reason`: why it could not be followed there."""
+    """A point and what a derivation returns there, in its right shapes. `reason`: why it could not be followed."""
 
     point: Point
     mine: dict[str, np.ndarray]
@@ -44,6 +45,7 @@ class Subject(NamedTuple):
     shapes: dict[str, Shape]
     note: str | None = None
     only_square: str | None = None
+    standard: Standard | None = None
 
     @property
     def at_any_sizes(self) -> bool:
@@ -55,7 +57,7 @@ class Subject(NamedTuple):
         return [*filter(None, (self.note, self.only_square)), *self.call.notes(), *shapes]
 
     def at(self, point: Point, bits: int = BITS, watch: bool = False) -> Case:
-        """What it returns at a point.
+        """What it returns at a point; by a standard of its own, as it would be for the declared loss behind that.
 
         Raises:
           Refused: its code raises, or returns what cannot be judged.
@@ -73,6 +75,8 @@ class Subject(NamedTuple):
                 mine[name] = shape.fitted(array, wanted[name])
             except ValueError:
                 mine[name] = array
+        if self.standard is not None:
+            mine = self.standard.normalised(mine, point, bits)
         return Case(point, mine, run.locals)
 
 
@@ -97,7 +101,8 @@ def subject(program: Program, function: Callable, setting: Setting) -> Subject:
                 shapes = _shapes(program, setting, call, sizes)
             except RaisedInside:
                 continue
-            said = f"the code does not run at other sizes ({first}); it was judged at d={sizes.d}, K={sizes.K}, C={sizes.C}"
+            at = f"d={sizes.d}, K={sizes.K}, C={sizes.C}"
+            said = f"the code does not run at other sizes ({first}); it was judged at {at}"
             if sizes == where.SQUARE:
                 return Subject(program, setting, call, (sizes,), shapes, only_square=str(first))
             return Subject(program, setting, call, (sizes,), shapes, note=said)
@@ -199,15 +204,15 @@ def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
     """EQUAL, DIFFERENT or UNKNOWN for each entry.
 
     Equal: the difference is below 2^-200 of the number, or of the largest in the array where that is what cancels.
-    Different: the interval of the difference excludes 0 and is larger than that. A ball that is wide is unknown; but one
-    that is as wide as the rounding of a literal in it, and holds the right number, counts as equal.
+    Different: the interval of the difference excludes 0 and is larger than that. A wide ball is unknown; but one that
+    is as wide as the rounding of a literal in it, and holds the right number, counts as equal.
     """
     if np.shape(mine) != np.shape(right):
         return np.full(np.shape(right) or (1,), DIFFERENT)
     a = [arb(v) for v in np.asarray(mine, object).ravel().tolist()]
     b = [arb(v) for v in np.asarray(right, object).ravel().tolist()]
     sizes = [abs(v).upper() for v in b if v.is_finite()]
-    largest = max(sizes, default=flint.arb(0), key=float)
+    largest = max((*sizes, _TINY), key=float)  # an array of zeros has no size
     return np.array([_compared(u, v, largest) for u, v in zip(a, b, strict=True)], int).reshape(np.shape(right))
 
 
@@ -232,7 +237,7 @@ def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
 
 
 def verdict_of(name: str, cases: Iterable[Case]) -> str:
-    """ "right", "wrong" or "unknown" for one array over all cases."""
+    """Judge one array over all cases: "right", "wrong" or "unknown"."""
     states: set[int] = set()
     for case in cases:
         if name in case.mine:

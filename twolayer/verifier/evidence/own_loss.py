@@ -4,6 +4,7 @@ Its gradient is taken by the record of its operations, and held against its cent
 the declared loss: the same, a constant times it, an L2 term more, or another loss that could have been declared.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,53 +12,148 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.activations import ACTIVATIONS
 from twolayer.verifier import problem
 from twolayer.verifier.evidence import points as where
-from twolayer.verifier.evidence.calls import Call
-from twolayer.verifier.evidence.cases import EQUAL, Case, compare
-from twolayer.verifier.numbers.balls import BITS, Ball, balls, precision
-from twolayer.verifier.numbers.factors import Factor, factors, ratio, short
-from twolayer.verifier.problem import LEAVES, LOSSES, Setting
+from twolayer.verifier.evidence.calls import PARAMETERS, Call, Parameters
+from twolayer.verifier.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verifier.numbers.differences import central
+from twolayer.verifier.numbers.factors import Factor, factors, ratio, same, short
+from twolayer.verifier.numbers.recorded import Recorded, gradient
+from twolayer.verifier.problem import LEAVES, LOSSES, Setting, Sizes
 from twolayer.verifier.programs import Program, Refused
 
-REDUCTIONS, OUTPUTS = ("mean", "sum"), ("relu", "identity", "sigmoid", "tanh")
+
+class Terms(NamedTuple):
+    """An own loss at one size: `constant` times a declared loss, plus decay/2 times the squares of some parameters."""
+
+    constant: Fraction
+    decay: dict[str, Fraction]
 
 
-class Relation(NamedTuple):
-    """An own loss as `constant` times a loss that could be declared, plus decay/2 times the squares of some parameters.
+class Standard:
+    """The loss of a derivation's file as what it is judged by.
 
-    constant: its value at each size. decay: parameter -> the coefficient, at each size.
+    Attributes:
+      setting: the loss that could be declared and that it is, but for a constant and an L2 term; None if it is none.
     """
 
-    setting: Setting
-    constant: tuple[Fraction, ...]
-    decay: dict[str, tuple[Fraction, ...]]
-    sizes: tuple[problem.Sizes, ...]
+    def __init__(self, loss: Program, call: Call, declared: Setting, sizes: Sequence[Sizes]):
+        """`sizes`: those at which it is compared with the losses that can be declared, the declared one first.
+
+        Raises:
+          Refused: it raises, or does not return one number.
+        """
+        self.loss, self.call, self.declared, self.sizes = loss, call, declared, tuple(sizes)
+        self._terms: dict[Sizes, Terms | None] = {}
+        self._check()
+        self.setting = next((one for one in _candidates(declared) if self._is(one)), None)
+
+    def gradient(self, point: where.Point) -> dict[str, np.ndarray]:
+        """Its gradient at a point: of JAX code by jax.grad, of all else through the record of its operations."""
+        arguments = {name: point.right[name] for name in where.INPUTS}
+        with precision(BITS):
+            if hasattr(self.loss, "trace"):
+                return dict(zip(LEAVES, _jax_gradient(self.loss, self.call, point), strict=True))
+            own = {name: balls(arguments[name], Recorded) for name in PARAMETERS}
+            value = _one_number(self.call.run(self.loss, arguments | {"w": point.right["w"]} | own).result)
+            return dict(zip(LEAVES, gradient(value, list(own.values())), strict=True))
+
+    def _check(self) -> None:
+        """Hold its gradient against its central difference, which shares nothing with it.
+
+        Raises:
+          RuntimeError: they differ, which is a mistake of this package.
+        """
+        point = where.points(self.declared, self.sizes[-1], "ordinary", 1)[0]
+        found, rng = self.gradient(point), np.random.default_rng(0)
+        for name in PARAMETERS:
+            direction = where.exactly(rng.normal(size=point.right[name].shape))
+
+            def along(array: np.ndarray, name: str = name) -> Ball:
+                return _one_number(self.call.run(self.loss, dict(point.right) | {name: array}).result)
+
+            slope = central(along, point.right[name], direction)
+            with precision(BITS):
+                mine = (found[f"d{name}"] * direction).sum()
+            if not abs(slope.v - arb(mine)).upper() < 2.0**-100:
+                raise RuntimeError(f"the derivative of the own loss by {name} and its difference quotient disagree")
+
+    def _is(self, setting: Setting) -> bool:
+        """Whether it is this loss, but for a constant and an L2 term, at every size."""
+        found = {size: self._compared(size, setting) for size in self.sizes}
+        if any(terms is None for terms in found.values()):
+            return False
+        self._terms = found
+        return True
+
+    def _compared(self, sizes: Sizes, setting: Setting) -> Terms | None:
+        point = where.points(self.declared, sizes, "ordinary", 1)[0]
+        own = self._own(sizes)
+        with precision(BITS):
+            right = problem.right(setting, {name: point.right[name] for name in where.INPUTS})
+            constant, decay = None, {}
+            for leaf in ("dW2", "dW1", "db2", "db1") if setting.biases else ("dW2", "dW1"):
+                part = _split(own[leaf], right[leaf], point.right[leaf[1:]])
+                if part is None or part[0] == 0 or (constant is not None and not same(part[0], constant)):
+                    return None
+                constant = part[0]
+                decay |= {leaf[1:]: part[1]} if part[1] else {}
+        return Terms(constant, decay)
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019
+    def _own(self, sizes: Sizes) -> dict[str, np.ndarray]:
+        return self.gradient(where.points(self.declared, sizes, "ordinary", 1)[0])
+
+    def terms(self, sizes: Sizes) -> Terms:
+        """The constant and the L2 terms at a size.
+
+        Raises:
+          Refused: at that size it is not the loss that it is elsewhere.
+        """
+        if self._terms.get(sizes) is None:
+            self._terms[sizes] = self._compared(sizes, self.setting)
+        if self._terms[sizes] is None:
+            raise Refused(f"the own loss is another one at d={sizes.d}, K={sizes.K}, C={sizes.C}, m={sizes.m}")
+        return self._terms[sizes]
+
+    def normalised(self, mine: dict[str, np.ndarray], point: where.Point, bits: int) -> dict[str, np.ndarray]:
+        """What was returned, as for the declared loss behind it: without the decay, divided by the constant."""
+        terms, found = self.terms(point.sizes), {}
+        with precision(bits):
+            c = Ball(terms.constant)
+            for name, array in mine.items():
+                t = terms.decay.get(name[1:], Fraction(0)) if name in LEAVES else Fraction(0)
+                found[name] = ((array - Ball(t) * point.right[name[1:]]) if t else array) / c
+        return found
 
     @property
-    def plain(self) -> bool:
+    def is_declared(self) -> bool:
         """Whether it is the declared loss itself."""
-        return all(c == 1 for c in self.constant) and not self.decay
+        plain = all(terms and terms.constant == 1 and not terms.decay for terms in self._terms.values())
+        return self.setting == self.declared and plain
 
     def said(self) -> str:
         """The own loss in words."""
-        found: list[Factor] = []
-        if any(c != 1 for c in self.constant):
-            found = factors(list(zip(self.constant, self.sizes, strict=True)))
+        if self.setting is None:
+            return f"not {describe(self.declared)}, nor a multiple of it, nor another loss that can be declared"
+        values = [(terms.constant, sizes) for sizes, terms in self._terms.items() if terms][:2]
+        found: list[Factor] = factors(values) if any(c != 1 for c, _ in values) else []
         product = " times ".join(factor.text for factor in found)
         other = "sum" if self.setting.reduction == "mean" else "mean"
-        if product in ("m", "1/m") and (product == "m") == (other == "sum"):
+        if product == ("m" if other == "sum" else "1/m"):
             text = describe(self.setting._replace(reduction=other))
         else:
             words = {"2": "twice ", "1/2": "half "}
             text = words.get(product, f"{product} times " if product else "") + describe(self.setting)
-        terms = [_decay(name, c, self.sizes) for name, c in self.decay.items()]
-        return text + (f", plus {' and '.join(terms)}" if terms else "")
+        terms = [(name, [(t.decay[name], size) for size, t in self._terms.items() if t][:2]) for name in self._decays()]
+        squares = [
+            f"{' times '.join(f.text for f in factors(part))}/2 times the squares of {name}" for name, part in terms
+        ]
+        return text + (f", plus {' and '.join(squares)}" if squares else "")
 
-
-def _decay(name: str, values: Sequence[Fraction], sizes: Sequence) -> str:
-    coefficient = " times ".join(factor.text for factor in factors(list(zip(values, sizes, strict=True))))
-    return f"{coefficient}/2 times the squares of {name}"
+    def _decays(self) -> list[str]:
+        return list(next(iter(self._terms.values())).decay)
 
 
 def describe(setting: Setting) -> str:
@@ -67,67 +163,40 @@ def describe(setting: Setting) -> str:
     return f"the {setting.reduction} of {LOSSES[setting.loss].said}, output {setting.output}{hidden}{biases}"
 
 
-def gradient(loss: Program, call: Call, point: where.Point) -> dict[str, np.ndarray]:
-    """The own loss's gradient at a point, through the record of its operations.
-
-    Raises:
-      Refused: it raises, or does not return one number.
-    """
-    from twolayer.verifier.numbers.recorded import Recorded, gradient
-
-    with precision(BITS):
-        scope = dict(point.right)
-        for name in where.INPUTS[:4]:
-            scope[name] = balls(point.right[name], Recorded)
-        inputs = [scope[name].copy() for name in where.INPUTS[:4]]
-        value = call.run(loss, scope).result
-        if np.shape(value) != () and np.size(value) != 1:
-            raise Refused(f"loss must return one number; it returned an array of shape {np.shape(value)}")
-        value = value if isinstance(value, Ball) else np.asarray(value, object).ravel()[0]
-        return dict(zip(LEAVES, gradient(value, inputs), strict=True))
+def _one_number(value: object) -> Ball:
+    if np.size(value) != 1:
+        raise Refused(f"loss must return one number; it returned an array of shape {np.shape(value)}")
+    value = np.asarray(value, object).ravel()[0]
+    return value if isinstance(value, Ball) else Ball(value)
 
 
-def relation(own: Sequence[dict[str, np.ndarray]], cases: Sequence[where.Point], declared: Setting) -> Relation | None:
-    """What an own loss is, seen from the losses that can be declared, the declared one first; None if none of them.
+def _jax_gradient(loss: Program, call: Call, point: where.Point) -> list[np.ndarray]:
+    import jax
 
-    Args:
-      own: its gradient at ordinary points of two sizes.
-      cases: those points.
-      declared: what was declared, whose activations are tried first.
-    """
-    for setting in _candidates(declared):
-        found = _related(own, cases, setting)
-        if found is not None:
-            return found
-    return None
+    from twolayer.verifier.programs.jax_code import JaxProgram
+
+    def gradients(*given: object) -> object:
+        def of(parameters: tuple) -> object:
+            arguments = {**dict(zip(PARAMETERS, parameters, strict=True)), "x": given[4], "y": given[5]}
+            arguments["params"] = Parameters(*parameters)
+            return jax.numpy.reshape(loss.function(*(arguments[name] for name in call.order)), ())
+
+        return jax.grad(of)(tuple(given[:4]))
+
+    program = JaxProgram(gradients, loss.filename, loss.source)
+    return [np.asarray(leaf, object) for leaf in program.run(*(point.right[name] for name in where.INPUTS)).result]
 
 
 def _candidates(declared: Setting) -> list[Setting]:
+    """The losses that could be declared, those with the declared activations first."""
+    names = list(dict.fromkeys((declared.hidden, "relu", "sigmoid", "tanh", *ACTIVATIONS)))
+    outputs = list(dict.fromkeys((declared.output, "identity", "relu", "sigmoid", "tanh")))
     others = (
         Setting(loss, output, declared.reduction, hidden, declared.biases)
-        for hidden, output, loss in itertools.product(
-            (declared.hidden, "relu", "sigmoid", "tanh"), (declared.output, *OUTPUTS), LOSSES
-        )
+        for hidden, output, loss in itertools.product(names, outputs, LOSSES)
     )
-    return list(dict.fromkeys((declared, *others)))
-
-
-def _related(own: Sequence[dict[str, np.ndarray]], cases: Sequence[where.Point], setting: Setting) -> Relation | None:
-    constants, decays = [], []
-    for mine, point in zip(own, cases, strict=True):
-        with precision(BITS):
-            right = problem.right(setting, {name: point.right[name] for name in where.INPUTS})
-            parts = {leaf: _split(mine[leaf], right[leaf], point.right[leaf[1:]]) for leaf in LEAVES}
-        known = {leaf: part for leaf, part in parts.items() if part is not None}
-        c = {part[0] for part in known.values()}
-        if len(known) < len(LEAVES) or len(c) != 1 or 0 in c:
-            return None
-        constants.append(c.pop())
-        decays.append({leaf[1:]: part[1] for leaf, part in known.items() if part[1]})
-    if len({tuple(decay) for decay in decays}) != 1:
-        return None
-    decay = {name: tuple(one[name] for one in decays) for name in decays[0]}
-    return Relation(setting, tuple(constants), decay, tuple(point.sizes for point in cases))
+    kind = problem.targets(declared)
+    return [one for one in dict.fromkeys((declared, *others)) if problem.targets(one) == kind]
 
 
 def _split(mine: np.ndarray, right: np.ndarray, parameter: np.ndarray) -> tuple[Fraction, Fraction] | None:
@@ -146,24 +215,3 @@ def _split(mine: np.ndarray, right: np.ndarray, parameter: np.ndarray) -> tuple[
         exact = ratio((np.array([t], object),), (balls([1]),))
         return None if c is None or exact is None or not short(exact) else (c, exact)
     return None
-
-
-def agrees(mine: dict[str, np.ndarray], own: dict[str, np.ndarray]) -> dict[str, bool]:
-    """Which leaves of a derivation are those of its own loss."""
-    return {leaf: bool((compare(mine[leaf], own[leaf]) == EQUAL).all()) for leaf in LEAVES if leaf in mine}
-
-
-def normalised(case: Case, found: Relation) -> Case:
-    """A case with its leaves as those of the related loss: without the decay, divided by the constant."""
-    i = found.sizes.index(case.sizes)
-    c, mine = Ball(found.constant[i]), dict(case.mine)
-    with precision(BITS):
-        for leaf in LEAVES:
-            if leaf in mine:
-                t = found.decay.get(leaf[1:], (Fraction(0),) * len(found.sizes))[i]
-                mine[leaf] = (mine[leaf] - Ball(t) * case.right[leaf[1:]]) / c
-        for step in mine:
-            if step not in LEAVES:
-                mine[step] = mine[step] / c
-        right = problem.right(found.setting, {name: case.right[name] for name in where.INPUTS})
-    return case._replace(mine=mine, point=case.point._replace(right=right))

@@ -1,6 +1,6 @@
-"""Arguments of any function: their shapes by letters, where their numbers are drawn from, and the sizes of the letters.
+"""Arguments of any function: their shapes by letters, where their numbers come from, and the sizes of the letters.
 
-    {"W": "k d", "b": "k", "x": "m d"}      letters, numbers, products like 4*h; "" is a scalar; "d>=3" sets a least size
+    {"W": "k d", "b": "k", "x": "m d"}     letters, numbers, products like 4*h; "" is a scalar; "d>=3" sets a least size
 
 A nested mapping is one argument whose parts can be reached as items and as attributes. An example array in place of a
 string fixes shape and type. Sizes are drawn several times: distinct primes, all equal, ones (or the least), and once

@@ -171,7 +171,7 @@ class Graph:
         return packed, bridges
 
     def _changed(self, mutant: Mutant, edge: Edge) -> tuple[Any, int] | None:
-        """The slope in place of an edge's own, and the number whose cotangent it takes (-1: the same); None: no change."""
+        """The slope in place of an edge's own, and the number whose cotangent it takes (-1: its own); None: no change."""
         zero = 0 * edge.slope
         if mutant.kind == "cut":
             return zero, -1

@@ -96,7 +96,9 @@ class Ball:
         return ball
 
     def __abs__(self) -> "Ball":
-        return self if self >= 0 else -self
+        if self.v >= 0:
+            return self
+        return -self if self.v <= 0 else type(self).made(abs(self.v), (self,), lambda: (flint.arb(0, 1),))
 
     def __pos__(self) -> "Ball":
         return self
@@ -133,6 +135,9 @@ class Ball:
 
     def __floordiv__(self, other: Any) -> "Ball":
         return (self / other).floor()
+
+    def __divmod__(self, other: Any) -> tuple["Ball", "Ball"]:
+        return self // other, self % other
 
     def __format__(self, spec: str) -> str:
         return format(float(self.v), spec)
@@ -292,7 +297,8 @@ UNARY: dict[str, tuple[Callable, Callable]] = {
     "log2": (lambda a: a.log() / _two.log(), lambda a, v: 1 / (a * _two.log())),
     "log10": (lambda a: a.log() / flint.arb(10).log(), lambda a, v: 1 / (a * flint.arb(10).log())),
     "log1p": (lambda a: a.log1p(), lambda a, v: 1 / (1 + a)),
-    "sqrt": (lambda a: a.sqrt(), lambda a, v: 1 / (2 * v)),
+    # A sum of squares that is 0 is a ball around it, and has a root.
+    "sqrt": (lambda a: a.nonnegative_part().sqrt() if a.contains(0) else a.sqrt(), lambda a, v: 1 / (2 * v)),
     "rsqrt": (lambda a: a.rsqrt(), lambda a, v: -v / (2 * a)),
     "cbrt": (lambda a: a.root(3) if a >= 0 else -(-a).root(3), lambda a, v: 1 / (3 * v * v)),
     "square": (lambda a: a * a, lambda a, v: 2 * a),

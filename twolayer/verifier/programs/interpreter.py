@@ -120,7 +120,10 @@ def _run(
     for number, eqn in enumerate(jaxpr.eqns):
         call = Call(eqn, system, visit, (*path, number), outer)
         system.enter(call)
-        outputs = _apply(call, [read(atom) for atom in eqn.invars])
+        try:
+            outputs = _apply(call, [read(atom) for atom in eqn.invars])
+        except _NOT_FORESEEN as error:
+            raise call.not_judged() from error
         outputs = list(outputs) if eqn.primitive.multiple_results else [outputs]
         outputs = [np.asarray(a) if isinstance(a, np.generic) else a for a in outputs]  # 0-d arrays turn into scalars
         if visit is not None:
@@ -171,6 +174,9 @@ def _constant(array: Any, system: System, aval: Any) -> Value:
         return system.literal(array, aval.dtype)
     return array.astype(aval.dtype)  # a Python integer has the type that the program gave it
 
+
+# What a rule may raise of an operation in a form that it was not written for.
+_NOT_FORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, ImportError)
 
 # No calls: loops, and operations whose jaxpr says how two entries combine.
 _NO_CALLS = ("scan", "while", "cond", "reduce", "scatter", "select_and", "pallas")

@@ -14,10 +14,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verifier.numbers.balls import Ball, balls, raw
-from twolayer.verifier.programs import Local, RaisedInside, Refused, Run
+from twolayer.verifier.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verifier.programs.interpreter import interpret, is_float, where
 from twolayer.verifier.programs.reals import Reals
-from twolayer.verifier.programs.watching import Setting, Watcher, statement
+from twolayer.verifier.programs.source import Source
+from twolayer.verifier.programs.watch import watching
+from twolayer.verifier.programs.watching import Outer, Setting, TraceWatch
 
 MOST_LITERALS = 12  # of one array
 LONG = 5_000  # operations; a loop that is written out while its locals are watched may take so many
@@ -74,7 +76,7 @@ class JaxProgram:
         outputs = [balls(a) if a.dtype == object else a for a in map(np.asarray, outputs)]
         n = len(outputs) - len(traced.settings)
         found = zip(traced.settings, outputs[n:], strict=True)
-        return Run(traced.rebuild(outputs[:n]), tuple(self._local(one, value) for one, value in found))
+        return Run(traced.rebuild(outputs[:n]), tuple(_local(one, value) for one, value in found))
 
     def literals(self) -> tuple[float, ...]:
         """The float literals of what was traced so far, without 0, 1 and -1."""
@@ -94,7 +96,8 @@ class JaxProgram:
         Raises:
           RaisedInside: it raised an exception; the line names the user's own line.
           NotTraceable: it uses NumPy or Python numbers where they need numbers.
-          Refused: it has side effects, or returns what is no number.
+          Refused: it has side effects.
+          NotJudged: it computes with complex numbers.
         """
         for one in arguments:
             make_tree(one)
@@ -119,10 +122,10 @@ class JaxProgram:
         """With jit switched off, so that functions under it are seen inside; loops are then written out, if short."""
         if _written_out(self.trace(*arguments).jaxpr) <= LONG:
             with contextlib.suppress(Refused, NotTraceable), jax.disable_jit():  # some code runs only under jit
-                return self._trace(arguments, Watcher(self.filename))
-        return self._trace(arguments, Watcher(self.filename))
+                return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
+        return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
 
-    def _trace(self, arguments: tuple, watcher: Watcher | None, dtype: str = "float64") -> Traced:
+    def _trace(self, arguments: tuple, watch: TraceWatch | None, dtype: str = "float64") -> Traced:
         leaves, structure = jax.tree.flatten(arguments)
         given = [_shape(leaf, dtype) for leaf in leaves if _is_data(leaf)]
         found: dict[str, Any] = {}
@@ -130,19 +133,25 @@ class JaxProgram:
         def flat(*tracers: Any) -> list:
             follow = iter(tracers)
             own = jax.tree.unflatten(structure, [next(follow) if _is_data(leaf) else leaf for leaf in leaves])
-            if watcher is None:
+            if watch is None:
                 result = self.function(*own)
             else:
-                with watcher.watching(tracers):
+                watch.begin(tracers)
+                with watching(watch):
                     result = self.function(*own)
+            if hasattr(result, "__dict__") and jax.tree_util.all_leaves([result]) and not _is_array(result):
+                result = vars(result)  # an object of the user's own
             found["leaves"], found["structure"] = jax.tree.flatten(result)
             outputs = [jnp.asarray(leaf) for leaf in found["leaves"] if _is_array(leaf)]
-            return outputs + [one.value for one in (watcher.settings if watcher else ())]
+            return outputs + [one.array.value for one in (watch.settings() if watch else ())]
 
         closed = self._attempt(flat, given, dtype == "float64")
         if closed.effects:
             effects = ", ".join(sorted(map(str, closed.effects)))
             raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
+        for eqn in operations(closed):
+            if any(jnp.issubdtype(var.aval.dtype, jnp.complexfloating) for var in eqn.outvars):
+                raise NotJudged(f"complex numbers ({where(eqn)})")
 
         def rebuild(outputs: list) -> Any:
             follow = iter(outputs)
@@ -152,7 +161,7 @@ class JaxProgram:
 
         structure_out, arrays = found["structure"], [_is_array(leaf) for leaf in found["leaves"]]
         kept = [None if array else leaf for leaf, array in zip(found["leaves"], arrays, strict=True)]
-        settings = [one._replace(value=None) for one in watcher.settings] if watcher else []
+        settings = [one._replace(array=Outer(None, one.array.batch_axis)) for one in watch.settings()] if watch else []
         return Traced(closed, rebuild, tuple(settings))
 
     def _attempt(self, flat: Callable, given: list, x64: bool) -> ClosedJaxpr:
@@ -166,12 +175,10 @@ class JaxProgram:
         except Exception as error:
             raise RaisedInside(raised(self.function, error, self.filename)) from error
 
-    def _local(self, one: Setting, value: np.ndarray) -> Local:
-        if one.batch_axis:
-            value = np.moveaxis(value, one.batch_axis, 0)
-        value = value if value.dtype == object else balls(value)
-        line, text = statement(self.source or "", one.line)
-        return Local(line, one.name, value, text)
+
+def _local(one: Setting, value: np.ndarray) -> Local:
+    value = np.moveaxis(value, one.array.batch_axis, 0) if one.array.batch_axis else value
+    return Local(one.line, one.name, value if value.dtype == object else balls(value), one.text)
 
 
 _ADDRESS = re.compile("0x[0-9a-f]+")

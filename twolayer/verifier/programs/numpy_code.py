@@ -1,5 +1,6 @@
 """Run people's NumPy and plain Python functions over balls, as they stand, and over floats as they stand."""
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, Ball, precision
-from twolayer.verifier.numbers.rounded import Rounded
+from twolayer.verifier.numbers.rounded import Rounded, run_floats
 from twolayer.verifier.programs import NotJudged, Refused, Run
 from twolayer.verifier.programs.source import Source, execute, explained, quiet, read
 from twolayer.verifier.programs.stand_ins import modules
@@ -30,6 +31,7 @@ class File:
         self.path = pathlib.Path(path)
         self.source = Source(str(self.path), read(self.path))
         self._spaces: dict[tuple[str, bool], dict] = {}
+        self._modules: dict[pathlib.Path, types.ModuleType] = {}
 
     def names(self) -> set[str]:
         """What the top level defines."""
@@ -55,8 +57,10 @@ class File:
 
     def _module(self, path: pathlib.Path, name: str) -> types.ModuleType:
         """A module of the user's that stands beside the file."""
+        if path in self._modules:
+            return self._modules[path]
         source = Source(str(path), read(path))
-        module = types.ModuleType(name)
+        module = self._modules[path] = types.ModuleType(name)
         space = execute(source, source.names(), modules.builtins_of(path.parent, self._module))
         module.__dict__.update({k: v for k, v in space.items() if k != "__builtins__"})
         return module
@@ -101,15 +105,27 @@ class NumpyProgram:
         try:
             given = [mapped(a, _jax_argument if source.only_jax else _argument) for a in arguments]
             with explained(source), quiet(), np.errstate(all="ignore"):
-                if watch:
-                    with watching(watcher):
-                        result = self.function(*given)
-                else:
+                with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)
+        except NotJudged as e:
+            self._raise_as_in_floats(e, source, arguments)
         finally:
             NUMBER.reset(token)
         return Run(result, watcher.settings())
+
+    def with_source(self, text: str) -> "NumpyProgram":
+        """The function of this name in a changed text of its file."""
+        file = File.__new__(File)
+        file.path, file.source, file._spaces = pathlib.Path(self.filename or ""), Source(self.filename or "", text), {}
+        return file.program(self.name)
+
+    def _raise_as_in_floats(self, error: NotJudged, source: Source, arguments: tuple) -> None:
+        """What fails over floats too is an error of the code, not an operation that is not known."""
+        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, NotJudged) and self.floats:
+            with explained(source):
+                run_floats(self.floats(), arguments, "float64")
+        raise error
 
     def literals(self) -> tuple[float, ...]:
         """The numbers in the code that the function needs, without 0, 1, -1 and indices."""
@@ -132,15 +148,13 @@ def parameters(function: Callable) -> tuple[str, ...]:
 def from_function(function: Callable) -> NumpyProgram:
     """A function object over balls: a copy, and copies of what it calls of its module; the module stays as it is."""
     inner = inspect.unwrap(function.func if isinstance(function, functools.partial) else function)
-    code = getattr(inner, "__code__", None) or getattr(getattr(type(inner), "__call__", None), "__code__", None)
-    if code is None:
-        raise Refused(f"{function!r} is no function written in Python")
-    text = "".join(linecache.getlines(code.co_filename))
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
     with precision(LOAD_BITS):
         copied = Copies().of(function)
-    return NumpyProgram(
-        copied, Source(code.co_filename, text), getattr(inner, "__name__", "function"), lambda: function
-    )
+    if code is None and copied is function:
+        raise Refused(f"{function!r} is no function written in Python")
+    source = None if code is None else Source(code.co_filename, "".join(linecache.getlines(code.co_filename)))
+    return NumpyProgram(copied, source, getattr(inner, "__name__", "function"), lambda: function)
 
 
 class Copies:
@@ -164,6 +178,8 @@ class Copies:
             return stand_in
         if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
             return self._function(value)
+        if isinstance(value, np.vectorize):
+            return NUMPY.vectorize(self.of(value.pyfunc), value.otypes)
         if isinstance(value, functools.partial):
             return functools.partial(
                 self.of(value.func), *map(self.of, value.args), **{k: self.of(v) for k, v in value.keywords.items()}
@@ -277,7 +293,7 @@ def real_builtins(folder: pathlib.Path) -> dict:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of a structure with `leaf` applied to its arrays and numbers: dicts, lists, tuples, objects' attributes."""
+    """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
     if (
         isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
         or value is None
@@ -310,7 +326,7 @@ def _jax_argument(value: Any) -> Any:
 
 def _result(value: Any) -> Any:
     if isinstance(value, modules.Nothing):
-        raise NotJudged(value._name)
+        raise NotJudged(value._name, line=value._line)
     if isinstance(value, Array) or isinstance(value, np.ndarray):
         array = np.asarray(value)
         return as_balls(array).copy() if array.dtype.kind in "Of" else array.copy()

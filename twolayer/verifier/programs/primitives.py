@@ -4,10 +4,12 @@ Most of JAX's primitives only move entries. Those are NumPy functions of the ent
 entries follow. Arithmetic is a method of the system; integers are plain NumPy arrays.
 """
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from twolayer.verifier.programs.interpreter import Call, Rule, System, Value, is_float, on_integers, plain
@@ -264,3 +266,18 @@ def _custom_linear_solve(call: Call, *inputs: Value) -> list:
     n = call.params["const_lengths"]
     consts, b = inputs[n.matvec + n.vecmat :][: n.solve], inputs[sum(n) :]
     return call.run(call.params["jaxprs"].solve, [*consts, *b])
+
+
+@rule("pallas_call")
+def _pallas_call(call: Call, *inputs: Value) -> list:
+    """A kernel, block by block as Pallas interprets it: its meaning, not what a device makes of it."""
+    return call.run(_without_blocks(call.eqn), inputs, loop=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _without_blocks(eqn: Any) -> Any:
+    from jax._src.pallas.hlo_interpreter import pallas_call_hlo_interpret  # there is no public way
+
+    params = {name: value for name, value in eqn.params.items() if name not in ("interpret", "backend")}
+    shapes = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in eqn.invars]
+    return jax.make_jaxpr(lambda *arrays: pallas_call_hlo_interpret(*arrays, **params))(*shapes)

@@ -44,7 +44,7 @@ def _decide(name: str) -> Callable[[flint.arb, flint.arb], bool]:
             return True
         if fails(a, b):
             return False
-        if a is b or same_ball(a, b):  # one number, computed twice the same way
+        if (a is b and not a.is_nan()) or same_ball(a, b):  # one number, computed twice the same way
             return of_equals
         raise Undecided("a comparison with NaN" if a.is_nan() or b.is_nan() else "two numbers are too close")
 
@@ -106,8 +106,8 @@ class Reals(System):
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"
         numbers, out = np.asarray(array).astype(np.float64).ravel().tolist(), np.empty(np.shape(array), object)
-        known = {number: literal(number, name) for number in set(numbers)}
-        out.ravel()[:] = [known.get(number, known.get(np.nan)) for number in numbers]
+        known = {number: literal(number, name) for number in set(numbers) if number == number}
+        out.ravel()[:] = [known.get(number, flint.arb("nan")) for number in numbers]
         return out
 
     def constant(self, array: np.ndarray) -> np.ndarray:
@@ -175,8 +175,15 @@ class Reals(System):
         return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
 
 
-_LARGER = np.frompyfunc(lambda a, b: a if at_least(a, b) else b, 2, 1)
-_SMALLER = np.frompyfunc(lambda a, b: b if at_least(a, b) else a, 2, 1)
+def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
+
+
+def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or at_least(a, b) else a
+
+
+_LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
 REAL_RULES: dict[str, Rule] = dict(RULES)
 
 
@@ -210,8 +217,8 @@ _elementwise("sign", _sign)
 _elementwise("floor", lambda a: _exact(a.floor()))
 _elementwise("ceil", lambda a: _exact(a.ceil()))
 _elementwise("is_finite", _is_finite, 1, bool)
-_elementwise("max", lambda a, b: a if at_least(a, b) else b, 2)
-_elementwise("min", lambda a, b: b if at_least(a, b) else a, 2)
+_elementwise("max", _larger, 2)
+_elementwise("min", _smaller, 2)
 
 
 def _rule(*names: str) -> Callable[[Rule], Rule]:

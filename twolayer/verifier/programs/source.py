@@ -17,6 +17,7 @@ import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,14 +167,45 @@ class Source:
 
     def span(self, line: int) -> tuple[int, int]:
         """The lines of the innermost statement at a line."""
-        around = [s for s in self.spans if s[0] <= line <= s[1]]
-        return min(around, key=lambda s: (s[1] - s[0], -s[0]), default=(line, line))
+        return self._innermost.get(line, (line, line))
+
+    @functools.cached_property
+    def _innermost(self) -> dict[int, tuple[int, int]]:
+        return {
+            line: s for s in sorted(self.spans, key=lambda s: (s[0] - s[1], s[0])) for line in range(s[0], s[1] + 1)
+        }
 
     def statement(self, line: int) -> str:
         """The statement at a line, on one line."""
         first, last = self.span(line)
         lines = self.text.split("\n")[first - 1 : last]
         return " ".join(part.strip() for part in lines if part.strip())
+
+    def entry(self, line: int, key: str | None) -> tuple[int, str]:
+        """The statement at a line, or of a dict that is written over several lines the entry `key`: line and text."""
+        first, last = self.span(line)
+        if key is not None and last > first:
+            node = self._entries.get((first, key))
+            if node is not None:
+                return node.lineno, f"{key!r}: {ast.get_source_segment(self.text, node)}"
+        return first, self.statement(line)
+
+    @functools.cached_property
+    def _entries(self) -> dict[tuple[int, str], ast.expr]:
+        """The values in dicts that are written out, by the line of their statement and their key."""
+        found = {}
+        for node in ast.walk(self.tree):
+            value = getattr(node, "value", None) if isinstance(node, (ast.Return, ast.Assign)) else None
+            if isinstance(value, ast.Dict):
+                pairs = (
+                    (k.value, v) for k, v in zip(value.keys, value.values, strict=True) if isinstance(k, ast.Constant)
+                )
+            elif isinstance(value, ast.Call):
+                pairs = ((k.arg, k.value) for k in value.keywords)
+            else:
+                continue
+            found.update({(node.lineno, key): entry for key, entry in pairs})
+        return found
 
     def names(self) -> set[str]:
         """What the top level defines."""
@@ -322,7 +354,9 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Nothing that the code writes reaches the screen."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    sink = io.StringIO()
+    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 
@@ -334,10 +368,8 @@ def explained(source: Source) -> Iterator[None]:
     except (Undecided, RaisedInside, MemoryError):
         raise
     except NotJudged as e:
-        line = _line_of(e, source)
-        raise NotJudged(
-            e.operation, f"{source.filename}:{line}" if line and e.line is None else "", line or e.line
-        ) from e
+        line = _line_of(e, source) or e.line
+        raise NotJudged(e.operation, f"{source.filename}:{line}" if line else "", line) from e
     except Refused:
         raise
     except (Exception, SystemExit) as e:
@@ -357,9 +389,7 @@ def _short(error: BaseException) -> str:
 
 def _is_ours(error: BaseException) -> bool:
     """Whether the code failed because it met a ball where it would have a float."""
-    return isinstance(error, (TypeError, AttributeError)) and bool(
-        re.search(r"Ball|dtype\('O'\)|object array|Nothing", str(error))
-    )
+    return bool(re.search(r"Ball|dtype\('O'\)|object array|Nothing|not a float|must be real number", str(error)))
 
 
 def _line_of(error: BaseException, source: Source) -> int | None:

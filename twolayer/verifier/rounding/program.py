@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.verifier.evidence.calls import Call
-from twolayer.verifier.evidence.points import Point, points
+from twolayer.verifier.evidence.points import Point, forward, points
 from twolayer.verifier.numbers.balls import BITS, precision, raw
 from twolayer.verifier.problem import Setting, Sizes
 from twolayer.verifier.programs.interpreter import interpret, nested_call, where
@@ -70,7 +70,7 @@ def check_program(
             continue
         program = instrument(gradients, setting, name, call, seed)
         problems = [problem.floats for problem in _problems(setting, program.traced.sizes, seed)]
-        judged = _judge(gradients, program, problems[0], batch)
+        judged = _judge(gradients, program, setting, problems[0], batch)
         if agreement and i == 0:
             agreed = ways.agreement(gradients, program, setting.reduction, problems)
             judged = dataclasses.replace(judged, agreement=agreed)
@@ -172,7 +172,9 @@ def _equal(a: Any, b: Any) -> bool:
 # The verdict.
 
 
-def _judge(gradients: JaxProgram, program: Instrumented, problem: Floats, batch: tuple | None) -> Program:
+def _judge(
+    gradients: JaxProgram, program: Instrumented, setting: Setting, problem: Floats, batch: tuple | None
+) -> Program:
     try:
         runs = [program.compare(problem)]
         if batch is not None:
@@ -185,7 +187,7 @@ def _judge(gradients: JaxProgram, program: Instrumented, problem: Floats, batch:
     compared = [one for run in runs for one in run.compared]
     verdict, reason = next(filter(None, (_objection(run, program.precision) for run in runs)), ("right", None))
     if verdict == "right":
-        reason = "; ".join([*casts(program), *signs(compared), *overflow(program, problem)]) or None
+        reason = "; ".join([*casts(program), *signs(compared), *overflow(program, problem, setting)]) or None
     wrong = tuple({one.step: None for one in compared if one.beyond.any()}) if verdict == "wrong" else ()
     finite = all(_finite(one) for run in runs[1:] for one in run.compared if one.step in program.traced.names)
     with running(program.precision) as dtype:
@@ -273,12 +275,10 @@ def signs(compared: Sequence[Compared]) -> list[str]:
     return found
 
 
-def overflow(program: Instrumented, problem: Floats) -> list[str]:
+def overflow(program: Instrumented, problem: Floats, setting: Setting) -> list[str]:
     """Whether a number overflows when the outputs are large, as in a softmax without a shift."""
     largest = LARGE_FLOAT64 if program.precision == "float64" else LARGE
-    Z1 = problem["x"] @ problem["W1"].T + problem["b1"]
-    Z2 = np.maximum(Z1, 0) @ problem["W2"].T + problem["b2"]
-    scale = largest / max(abs(Z2).max(), np.finfo(np.float64).tiny)
+    scale = largest / max(abs(forward(problem, setting)[1]).max(), np.finfo(np.float64).tiny)
     scaled = {**problem, "W2": scale * problem["W2"], "b2": scale * problem["b2"]}
     if all(np.isfinite(leaf.astype(np.float64)).all() for leaf in program.run(scaled)[0]):
         return []

@@ -126,10 +126,7 @@ def pi() -> Ball:
 
 def _rounded(v: Ball) -> Ball:
     """To the nearest integer, of two the even one, as NumPy does."""
-    down = v.floor()
-    rest = v - down
-    half = ball(1) / 2
-    return down if rest < half else down + 1 if rest > half else down + int(down) % 2
+    return ball(round(v))
 
 
 # NumPy's ufuncs that have no loop over objects of the meaning they have over floats, for one entry.
@@ -176,6 +173,8 @@ def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **option
     out = out if isinstance(out, tuple) or out is None else (out,)
     wants = options.pop("dtype", None)
     options = {k: v for k, v in options.items() if k not in ("casting", "order", "subok", "signature")}
+    if method == "at":
+        return _changed_at(ufunc, *inputs)
     if any(v is None or isinstance(v, str) for v in inputs):
         return getattr(ufunc, method)(*map(plain, inputs), **options)
     values = [plain(v) for v in inputs]
@@ -207,10 +206,7 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
     if name not in OURS and name not in NATIVE:
         raise NotJudged(f"np.{name}")
     positions = 1 if method in ("reduce", "accumulate", "reduceat") else ufunc.nin
-    if method == "at":
-        values = [values[0], values[1], *map(lift, values[2:])]
-    else:
-        values = [*map(lift, values[:positions]), *values[positions:]]
+    values = [*map(lift, values[:positions]), *values[positions:]]
     if options.get("initial") is not None and isinstance(options["initial"], (int, float, np.number)):
         options = options | {"initial": ball(options["initial"])}
     if isinstance(options.get("where"), np.ndarray):
@@ -221,6 +217,18 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
     if type(result) in (int, float):  # a sum of nothing
         result = ball(result)
     return _given(result, out)
+
+
+def _changed_at(ufunc: np.ufunc, array: np.ndarray, key: Any, *values: Any) -> None:
+    """np.add.at(array, key, value): in place, also where an index comes twice."""
+    here, key = np.asarray(array), tuple(map(_index, key)) if isinstance(key, tuple) else _index(key)
+    if here.dtype != object and any(map(is_real, values)):
+        raise TypeError(f"cannot cast the result of {ufunc.__name__} to integers")
+    if here.dtype == object and ufunc.__name__ not in NATIVE:
+        raise NotJudged(f"np.{ufunc.__name__}.at")
+    if here.dtype == object and here.size:
+        here[...] = as_balls(here)
+    ufunc.at(here, key, *(lift(v) if here.dtype == object else plain(v) for v in values))
 
 
 def _given(result: Any, out: Any) -> Any:
@@ -268,7 +276,8 @@ class Array(np.ndarray):
         return super().__getitem__(tuple(map(_index, key)) if isinstance(key, tuple) else _index(key))
 
     def astype(self, dtype: Any, *args: Any, **options: Any) -> "Array":
-        return cast(np.asarray(self), dtype)
+        same = np.dtype(dtype) == self.dtype and options.get("copy", True) is False
+        return self if same else cast(np.asarray(self), dtype)
 
     def fill(self, value: Any) -> None:
         self[...] = value

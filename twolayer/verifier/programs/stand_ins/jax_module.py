@@ -55,8 +55,7 @@ class _At:
 
     def _by(self, ufunc: np.ufunc, value: Any) -> JaxArray:
         out = np.array(plain(self.values))
-        key = tuple(map(plain, self.key)) if isinstance(self.key, tuple) else plain(self.key)
-        apply(ufunc, "at", (out, key, value if out.dtype == object else plain(value)))
+        apply(ufunc, "at", (out, self.key, value))
         return in_jax(wrap(out))
 
     def set(self, value: Any, **options: Any) -> JaxArray:

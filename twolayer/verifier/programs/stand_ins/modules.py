@@ -129,6 +129,16 @@ SPECIAL = {
 }  # fmt: skip
 
 
+def _caller() -> types.FrameType:
+    """The frame of the user's code that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__", "jaxtyping")).startswith(
+        ("twolayer.", "jaxtyping", "bear")
+    ):
+        frame = frame.f_back
+    return frame
+
+
 class Nothing:
     """What a module gives that is not run here, such as pandas: it swallows whatever is done with it.
 
@@ -137,16 +147,16 @@ class Nothing:
 
     __array_ufunc__ = None
 
-    def __init__(self, name: str, ignorable: bool):
-        self.__dict__.update(_name=name, _ignorable=ignorable)
+    def __init__(self, name: str, ignorable: bool, line: int | None = None):
+        self.__dict__.update(_name=name, _ignorable=ignorable, _line=line)
 
     def _more(self, *args: Any, **kwargs: Any) -> "Nothing":
-        return Nothing(self._name, self._ignorable)
+        return Nothing(self._name, self._ignorable, self._line)
 
     def __getattr__(self, name: str) -> "Nothing":
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        return Nothing(f"{self._name}.{name}", self._ignorable)
+        return Nothing(f"{self._name}.{name}", self._ignorable, _caller().f_lineno)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         plain_function = len(args) == 1 and isinstance(args[0], types.FunctionType) and not kwargs
@@ -158,13 +168,13 @@ class Nothing:
     def __iter__(self) -> Iterator:
         if not self._ignorable:
             self._used()
-        code = sys._getframe(1)
-        operation, count = code.f_code.co_code[code.f_lasti : code.f_lasti + 2]
+        caller = _caller()
+        operation, count = caller.f_code.co_code[caller.f_lasti : caller.f_lasti + 2]
         unpacked = operation == _UNPACK_SEQUENCE  # fig, ax = plt.subplots()
         return iter([self._more() for _ in range(count if unpacked else 0)])
 
     def _used(self, *args: Any) -> Any:
-        raise NotJudged(self._name)
+        raise NotJudged(self._name, line=self._line)
 
     def __bool__(self) -> bool:
         return self._ignorable and self._used()

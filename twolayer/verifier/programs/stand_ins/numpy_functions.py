@@ -199,7 +199,7 @@ def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     a, b = lift(a), lift(b)
-    return apply(np.less_equal, "__call__", (abs(a - b), abs(b) * ball(rtol) + ball(atol)))
+    return apply(np.less_equal, "__call__", (abs(wrap(a - b)), abs(wrap(b)) * ball(rtol) + ball(atol)))
 
 
 def allclose(*args: Any, **options: Any) -> bool:

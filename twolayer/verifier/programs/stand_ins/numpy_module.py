@@ -216,6 +216,6 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """An assertion of np.testing: it says nothing about a derivative."""
 
 
-NUMPY = Module("numpy", find, ndarray=Array, random=NumpyRandom(), __all__=list(np.__all__))
+NUMPY = Module("numpy", find, ndarray=Array, random=NumpyRandom(), __all__=[n for n in np.__all__ if n[0] != "_"])
 NUMPY.linalg = Module("numpy.linalg", _find_linalg)
 NUMPY.testing = Module("numpy.testing", lambda name: _nothing)
