@@ -1,7 +1,7 @@
 """Back-propagations in the styles people use, right and wrong, each a file of its own: name -> text."""
 
 STYLES = {
-    "columns_with_caches": '''
+    "columns_with_caches": """
 import numpy as np
 import matplotlib.pyplot as plt
 %matplotlib inline
@@ -50,8 +50,8 @@ def gradients(params, x, y):
     _, grads["dW1"], grads["db1"] = linear_backward(dZ1, (X, parameters["W1"], parameters["b1"]))
     print("cost %.6f, shapes %s" % (np.squeeze(-np.mean(Y * np.log(A2))), dZ1.shape))
     return grads
-''',
-    "class_with_self": '''
+""",
+    "class_with_self": """
 import numpy as np
 
 class TwoLayerNet(object):
@@ -91,8 +91,8 @@ def gradients(params, x, y):
     net.params = {'W1': params.W1.T.copy(), 'b1': params.b1, 'W2': params.W2.T.copy(), 'b2': params.b2}
     loss, g = net.loss(x, np.argmax(y, axis=1))
     return {"dW1": g['W1'].T, "db1": g['b1'], "dW2": g['W2'].T, "db2": g['b2'], "loss": loss}
-''',
-    "loop_over_examples": '''
+""",
+    "loop_over_examples": """
 import numpy as np
 
 def sigmoid(z):
@@ -141,8 +141,8 @@ def gradients(params, x, y):
         nb = [a + d for a, d in zip(nb, db)]
         nw = [a + d for a, d in zip(nw, dw)]
     return nw[0] / len(x), nb[0].ravel() / len(x), nw[1] / len(x), nb[1].ravel() / len(x)
-''',
-    "plain_lists": '''
+""",
+    "plain_lists": """
 from math import exp
 import random
 
@@ -179,8 +179,8 @@ def gradients(params, x, y):
         for k in range(C):
             db2[k] += delta2[k] / len(x)
     return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
-''',
-    "script_that_trains": '''
+""",
+    "script_that_trains": """
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -229,8 +229,8 @@ def gradients(params, x, y):
     b1, b2 = params.b1[:, None], params.b2[:, None]
     Z1, A1, Z2, A2 = forward_prop(params.W1, b1, params.W2, b2, x.T)
     return backward_prop(Z1, A1, Z2, A2, params.W1, params.W2, x.T, y.T)
-''',
-    "eleven_lines": '''
+""",
+    "eleven_lines": """
 import numpy as np
 def nonlin(x, deriv=False):
     if(deriv==True):
@@ -250,8 +250,8 @@ def gradients(params, x, y):
 if __name__ == "__main__":
     for j in range(60000):
         raise SystemExit("not reached")
-''',
-    "in_place_everything": '''
+""",
+    "in_place_everything": """
 import numpy as np
 def gradients(params, x, y):
     z = np.empty((len(x), len(params.b1)))
@@ -276,8 +276,8 @@ def gradients(params, x, y):
         g["W1"] += np.outer(dh[i], x[i])
         g["b1"] += dh[i, :]
     return {"d" + k: v for k, v in g.items()}
-''',
-    "closures_and_partial": '''
+""",
+    "closures_and_partial": """
 import functools
 from functools import partial, reduce
 import numpy as np
@@ -303,8 +303,8 @@ def gradients(params, x, y):
     dW1, db1, _ = back1(da1)
     total = reduce(lambda s, a: s + norm(a) ** 2, [dW1, dW2], 0.0)
     return dict(dW1=dW1, db1=db1, dW2=dW2, db2=db2, total=total)
-''',
-    "vectorize_and_apply": '''
+""",
+    "vectorize_and_apply": """
 import numpy as np
 relu = np.vectorize(lambda z: z if z > 0 else 0.0)
 step = np.vectorize(lambda z: 1.0 if z > 0 else 0.0, otypes=[float])
@@ -319,8 +319,8 @@ def gradients(params, x, y):
     d1 = d2 @ params.W2 * step(z1)
     return {"dW1": np.einsum("nk,nd->kd", d1, x), "db1": np.einsum("nk->k", d1),
             "dW2": np.tensordot(d2, h, axes=(0, 0)), "db2": np.add.reduce(d2)}
-''',
-    "dataclass_layers": '''
+""",
+    "dataclass_layers": """
 from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
@@ -355,8 +355,8 @@ def gradients(params, x, y):
     for l in reversed(layers):
         grad = l.backward(grad)
     return {"dW1": layers[0].dW, "db1": layers[0].db, "dW2": layers[2].dW, "db2": layers[2].db}
-''',
-    "scipy_and_stability": '''
+""",
+    "scipy_and_stability": """
 import numpy as np
 from scipy.special import expit, softmax, logsumexp
 import scipy.special as sp
@@ -373,8 +373,8 @@ def gradients(params, x, y, eps=1e-12):
     for i in tqdm(range(len(x))):
         d1[i] = d2[i] @ params.W2 * expit(params.W1 @ x[i] + params.b1)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": d2.T @ h, "db2": d2.sum(0), "loss": loss}
-''',
-    "scalars_and_branches": '''
+""",
+    "scalars_and_branches": """
 import math
 def relu(z):
     if z > 0:
@@ -399,8 +399,8 @@ def gradients(params, x, y):
                     g["db1"][j] = g["db1"][j] + d * params.W2[k, j]
                     g["dW1"][j, :] += d * params.W2[k, j] * x[n]
     return g
-''',
-    "globals_and_numbers": '''
+""",
+    "globals_and_numbers": """
 import numpy as np
 np.set_printoptions(precision=3, suppress=True)
 eta, lam = 0.5, 1e-3
@@ -420,8 +420,8 @@ def gradients(params, x, y):
     d1 = np.dot(d2, params.W2) * (1 - np.power(cache["h"], 2))
     return {"dW1": SCALE * d1.T.dot(last) + lam * params.W1, "db1": d1.sum(axis=0), "dW2": d2.T.dot(cache["h"]),
             "db2": np.sum(d2, 0), "extra": sum(NORM) * np.pi * eta, "rms": np.sqrt(np.mean(np.square(d1)))}
-''',
-    "numerical_check_beside": '''
+""",
+    "numerical_check_beside": """
 import numpy as np
 def eval_numerical_gradient(f, x, h=0.00001):
     grad = np.zeros_like(x)
@@ -448,8 +448,8 @@ def gradients(params, x, y):
         print("bad")
     d1 = (d2 @ params.W2) * (h > 0).astype(float)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": d2.T @ h, "db2": d2.sum(0), "numeric": numeric}
-''',
-    "one_hot_by_labels": '''
+""",
+    "one_hot_by_labels": """
 import numpy as np
 def one_hot(labels, n):
     Y = np.zeros((labels.size, n))
@@ -471,8 +471,8 @@ def gradients(params, x, y):
     dV = delta.T @ h1
     d1 = delta @ V[:, :-1] * np.sign(h)
     return dict(dW1=d1.T @ x, db1=d1.sum(0), dW2=dV[:, :-1], db2=dV[:, -1], loss=loss)
-''',
-    "softmax_jacobian": '''
+""",
+    "softmax_jacobian": """
 import numpy as np
 def gradients(params, x, y):
     n_samples = x.shape[0]
@@ -490,8 +490,8 @@ def gradients(params, x, y):
             g += d / n_samples
     dW1, db1, dW2, db2 = grads
     return dW1, db1, dW2, db2
-''',
-    "batch_generator": '''
+""",
+    "batch_generator": """
 import numpy as np, copy
 def batches(x, y, size):
     for start in range(0, len(x), size):
@@ -512,8 +512,8 @@ def gradients(params, x, y):
         grads[k] /= x.shape[0]
         np.clip(grads[k], -1000, 1000, out=grads[k])
     return {f"d{k}": g for k, g in grads.items()}
-''',
-    "static_methods_and_properties": '''
+""",
+    "static_methods_and_properties": """
 import numpy as np
 class Activation:
     @staticmethod
@@ -544,8 +544,8 @@ def gradients(params, x, y):
     r = Result()
     r.dW1, r.db1, r.dW2, r.db2 = n.d1.T.dot(x), n.d1.sum(0), n.d2.T.dot(n.a), n.d2.sum(0)
     return r
-''',
-    "from_numpy_import_star": '''
+""",
+    "from_numpy_import_star": """
 from numpy import *
 from math import pi
 def gradients(params, x, y):
@@ -553,8 +553,8 @@ def gradients(params, x, y):
     d2 = (dot(h, params.W2.T) + params.b2 - y) * cos(2 * pi) / sqrt(4)
     d1 = dot(d2, params.W2) * (1 - square(h))
     return {"dW1": dot(d1.T, x), "db1": sum(d1, axis=0), "dW2": dot(d2.T, h), "db2": sum(d2, axis=0)}
-''',
-    "gelu_by_hand": '''
+""",
+    "gelu_by_hand": """
 import numpy as np
 import math
 def phi(z):
@@ -567,8 +567,8 @@ def gradients(params, x, y):
     e = h @ params.W2.T + params.b2 - y
     d1 = e @ params.W2 * (phi(z) + z * pdf(z))
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "normalised_by_hand": '''
+""",
+    "normalised_by_hand": """
 import numpy as np
 def gradients(params, x, y):
     N = float(x.shape[0])
@@ -580,8 +580,8 @@ def gradients(params, x, y):
     dn = e @ params.W2
     dh = (1. / N) / std * (N * dn - dn.sum(0) - n * (dn * n).sum(0))
     return {"dW1": dh.T @ x, "db1": np.round(dh.sum(0), 6), "dW2": e.T @ n, "db2": e.sum(0)}
-''',
-    "lists_of_arrays": '''
+""",
+    "lists_of_arrays": """
 import numpy as np
 def gradients(params, x, y):
     weights, biases = [params.W1, params.W2], [params.b1, params.b2]
@@ -599,8 +599,8 @@ def gradients(params, x, y):
         dws[l][:] = np.dot(deltas[l].T, acts[l]) / np.shape(x)[0]
         dbs[l][:] = np.average(deltas[l], axis=0)
     return np.array(dws[0]), np.asarray(dbs[0]), dws[1], dbs[1]
-''',
-    "old_numpy_names": '''
+""",
+    "old_numpy_names": """
 import numpy as np
 def gradients(params, x, y):
     h = np.asarray(np.maximum(x @ params.W1.T + params.b1, 0), dtype=np.float)
@@ -610,8 +610,8 @@ def gradients(params, x, y):
     d1 = np.multiply(np.matmul(e, params.W2), mask.astype(np.int)) * np.product([0.5, 2])
     return {"dW1": np.matmul(d1.T, x), "db1": np.sum(d1, axis=0).reshape(-1), "dW2": np.matmul(e.T, h),
             "db2": e.sum(0).flatten()}
-''',
-    "adam_beside_the_gradient": '''
+""",
+    "adam_beside_the_gradient": """
 import numpy as np
 import os, sys, time, pickle, warnings
 warnings.filterwarnings("ignore")
@@ -627,8 +627,8 @@ def gradients(params, x, y):
     step = (m / (1 - beta1 ** t)) / (np.sqrt(v / (1 - beta2 ** t)) + 1e-8)
     sys.stdout.write("done in {:.3f} s, mean {:.4f}\\n".format(time.time() - tic, step.mean()))
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0), "step": step}
-''',
-    "asserts_and_shapes": '''
+""",
+    "asserts_and_shapes": """
 import numpy as np
 assert np.__version__
 def check(a: np.ndarray, shape) -> None:
@@ -650,8 +650,8 @@ def gradients(params, x, y):
         check(g, p.shape)
         p -= 0.1 * g
     return grads
-''',
-    "wrong_updates_first": '''
+""",
+    "wrong_updates_first": """
 import numpy as np
 def gradients(params, x, y, lr=.1):
     W1, b1, W2, b2 = params
@@ -661,8 +661,8 @@ def gradients(params, x, y, lr=.1):
     W2 -= lr * dW2
     d1 = (e @ W2) * (h > 0)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": dW2, "db2": db2}
-''',
-    "wrong_integer_vectorize": '''
+""",
+    "wrong_integer_vectorize": """
 import numpy as np
 relu = np.vectorize(lambda z: max(0, z))
 def gradients(params, x, y):
@@ -670,8 +670,8 @@ def gradients(params, x, y):
     e = h @ params.W2.T + params.b2 - y
     d1 = (e @ params.W2) * relu(h + 1)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "wrong_integer_buffer": '''
+""",
+    "wrong_integer_buffer": """
 import numpy as np
 def gradients(params, x, y):
     h = np.maximum(x @ params.W1.T + params.b1, 0)
@@ -680,8 +680,8 @@ def gradients(params, x, y):
     e = out - y
     d1 = (e @ params.W2) * (h > 0)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "wrong_shares_memory": '''
+""",
+    "wrong_shares_memory": """
 import numpy as np
 def gradients(params, x, y):
     h = x @ params.W1.T + params.b1
@@ -694,8 +694,8 @@ def gradients(params, x, y):
     view = d1.T
     view *= 0.5
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "formatted_progress": '''
+""",
+    "formatted_progress": """
 import numpy as np
 def gradients(params, x, y):
     h = np.tanh(x @ params.W1.T + params.b1)
@@ -706,5 +706,5 @@ def gradients(params, x, y):
     name = input("Press enter")
     d1 = e @ params.W2 * (1 - h * h)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
+""",
 }

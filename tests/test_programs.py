@@ -13,9 +13,9 @@ import pytest
 from tests.numpy_styles import STYLES
 from tests.test_numpy_code import Params, agree, leaves, network, network_of
 from twolayer.verifier.numbers.balls import Ball, Undecided, balls, floats, precision
-from twolayer.verifier.numbers.rounded import Rounded, rounding, run_floats
+from twolayer.verifier.numbers.rounded import Rounded, rounding
 from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
-from twolayer.verifier.programs.numpy_code import File, from_function
+from twolayer.verifier.programs.numpy_code import File, from_function, run_floats
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
 
 
 class _Exact(ast.NodeTransformer):
-    """Python's own numbers divide and are raised to powers exactly, and text is formatted with balls: `"%.3f" % loss`."""
+    """Python's own numbers are divided and raised to powers exactly, and text takes balls: `"%.3f" % loss`."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, precision
-from twolayer.verifier.numbers.rounded import Rounded, run_floats
+from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision
+from twolayer.verifier.numbers.rounded import Rounded
 from twolayer.verifier.programs import NotJudged, Refused, Run
 from twolayer.verifier.programs.copies import Copies
 from twolayer.verifier.programs.execution import execute, explained, quiet
@@ -228,3 +228,19 @@ def _balls_in(value: Any) -> Iterator[Ball]:
 
     mapped(value, leaf)
     return iter(found)
+
+
+def run_floats(function: Callable, arguments: tuple, dtype: str) -> Any:
+    """Call a function as it stands on NumPy's own arrays of "float32" or "float64".
+
+    arguments: nested structures; balls and floats in them become the nearest floats, integers stay.
+    """
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "Of":
+            flat = [float(arb(v)) for v in np.asarray(value).ravel().tolist()]
+            return np.array(flat, dtype).reshape(value.shape)
+        return np.dtype(dtype).type(float(value.v)) if isinstance(value, Ball) else value
+
+    with quiet():
+        return function(*(mapped(a, leaf) for a in arguments))

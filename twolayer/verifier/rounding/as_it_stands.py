@@ -13,9 +13,10 @@ import numpy as np
 from twolayer.verifier.evidence.calls import Call, named
 from twolayer.verifier.evidence.points import Floats, points
 from twolayer.verifier.numbers.balls import BITS, Undecided, arb, balls, precision
-from twolayer.verifier.numbers.rounded import Rounded, rounding, run_floats
+from twolayer.verifier.numbers.rounded import Rounded, rounding
 from twolayer.verifier.problem import STEPS, Setting, Sizes
 from twolayer.verifier.programs import NotJudged, Refused
+from twolayer.verifier.programs.numpy_code import run_floats
 from twolayer.verifier.verdict import Program, Rounding
 
 SIZES, TRIES = Sizes(5, 4, 3, 6), 6
