@@ -707,4 +707,223 @@ def gradients(params, x, y):
     d1 = e @ params.W2 * (1 - h * h)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
 """,
+    "enum_match_and_decorators": """
+from __future__ import annotations
+import functools, time, logging, enum, typing as t
+from collections import namedtuple, defaultdict, OrderedDict
+import numpy as np
+from numpy.typing import NDArray
+import numpy.typing as npt
+logger = logging.getLogger(__name__)
+class Kind(enum.Enum):
+    RELU = "relu"
+    TANH = "tanh"
+Cache = namedtuple("Cache", "x z a")
+def timed(f):
+    @functools.wraps(f)
+    def inner(*a, **k):
+        t0 = time.perf_counter()
+        r = f(*a, **k)
+        logger.info("took %.3f", time.perf_counter() - t0)
+        return r
+    return inner
+@functools.lru_cache(maxsize=None)
+def slope(n: int) -> float:
+    return 1.0 / n
+def act(z: NDArray[np.float64], kind: Kind) -> npt.NDArray:
+    match kind:
+        case Kind.RELU:
+            return np.where(z > 0, z, 0)
+        case _:
+            return np.tanh(z)
+class Base:
+    def __init__(self, **kw): self.__dict__.update(kw)
+    def __getattr__(self, name):
+        raise AttributeError(name)
+class Net(Base):
+    __slots__ = ("tape",)
+    def __init__(self, **kw):
+        super().__init__(**kw)
+        self.tape = OrderedDict()
+    @timed
+    def __call__(self, x):
+        for l in range(1, 3):
+            z = x @ self.params["W" + str(l)].T + self.params[f"b{l}"]
+            a = act(z, Kind.RELU) if l == 1 else z
+            self.tape[l] = Cache(x, z, a)
+            x = a
+        return x
+def gradients(params, x, y):
+    net = Net(params={"W1": params.W1, "b1": params.b1, "W2": params.W2, "b2": params.b2})
+    out = net(np.asarray(x, dtype=np.float64))
+    grads = defaultdict(lambda: 0.0)
+    delta = (out - np.array(y, ndmin=2)) * slope(len(x))
+    for l in reversed(range(1, 3)):
+        c = net.tape[l]
+        if l == 1:
+            delta = delta * (c.z > 0)
+        grads[f"dW{l}"] += delta.T @ c.x
+        grads[f"db{l}"] += delta.sum(axis=0)
+        delta = delta @ net.params["W" + str(l)]
+    assert type(delta) == np.ndarray and isinstance(delta, np.ndarray)
+    if (n := delta.shape[0]) != len(x): raise ValueError(n)
+    return dict(grads)
+""",
+    "exec_and_eval": """
+import numpy as np
+code = "h = np.maximum(x @ params.W1.T + params.b1, 0)"
+def gradients(params, x, y):
+    ns = {"np": np, "x": x, "params": params}
+    exec(code, ns)
+    h = ns["h"]
+    e = eval("h @ params.W2.T + params.b2 - y")
+    d1 = (e @ params.W2) * (h > 0)
+    return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
+""",
+    "dropout_with_a_seed": """
+import numpy as np
+def gradients(params, x, y):
+    np.random.seed(0)
+    h = np.maximum(x @ params.W1.T + params.b1, 0)
+    D = np.random.rand(h.shape[0], h.shape[1])
+    D = (D < 0.8).astype(int)
+    h = h * D / 0.8
+    e = h @ params.W2.T + params.b2 - y
+    d1 = (e @ params.W2) * D / 0.8
+    d1 = np.multiply(d1, np.int64(h > 0))
+    return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
+""",
+    "gradient_checking_course": """
+import numpy as np
+def dictionary_to_vector(g):
+    keys, out = [], None
+    for k in ["W1", "b1", "W2", "b2"]:
+        v = np.reshape(g[k], (-1, 1))
+        out = v if out is None else np.concatenate((out, v), axis=0)
+        keys = keys + [k] * v.shape[0]
+    return out, keys
+def gradients(params, x, y):
+    W1, b1, W2, b2 = [np.array(a, dtype=np.float32) for a in params]
+    X, Y = np.array(x).T.astype("float64"), np.float64(y.T)
+    m = float(X.shape[1])
+    Z1 = np.dot(W1, X) + b1.reshape((b1.shape[0], 1))
+    A1 = np.maximum(np.zeros(Z1.shape), Z1)
+    Z2 = np.dot(W2, A1) + b2[:, np.newaxis]
+    t = np.exp(Z2 - np.max(Z2, axis=0))
+    A2 = t / np.sum(t, axis=0, keepdims=True)
+    dZ2 = 1. / m * (A2 - Y)
+    dW2 = np.dot(dZ2, A1.T); db2 = np.sum(dZ2, axis=1, keepdims=True)
+    dA1 = np.dot(W2.T, dZ2)
+    dZ1 = np.multiply(dA1, np.int64(A1 > 0))
+    dW1 = np.dot(dZ1, X.T); db1 = np.sum(dZ1, axis=1, keepdims=True)
+    vec, keys = dictionary_to_vector({"W1": dW1, "b1": db1, "W2": dW2, "b2": db2})
+    n = np.zeros((len(vec), 1))
+    for i in range(len(vec)): n[i] = vec[i][0]
+    difference = np.linalg.norm(n - vec) / (np.linalg.norm(n) + np.linalg.norm(vec))
+    if difference > 2e-7: print("\\033[93m" + "mistake " + str(difference) + "\\033[0m")
+    else: print("ok", difference)
+    return {"dW1": dW1, "db1": np.squeeze(db1), "dW2": dW2, "db2": db2.flatten(), "vec": vec}
+""",
+    "scalar_autodiff_engine": """
+import numpy as np
+class Value:
+    def __init__(self, data, children=(), op=''):
+        self.data = data; self.grad = 0.0; self._backward = lambda: None
+        self._prev = set(children); self._op = op
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other), '+')
+        def _backward():
+            self.grad += out.grad; other.grad += out.grad
+        out._backward = _backward
+        return out
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other), '*')
+        def _backward():
+            self.grad += other.data * out.grad; other.grad += self.data * out.grad
+        out._backward = _backward
+        return out
+    def __pow__(self, n):
+        assert isinstance(n, (int, float))
+        out = Value(self.data ** n, (self,), f'**{n}')
+        def _backward(): self.grad += n * self.data ** (n - 1) * out.grad
+        out._backward = _backward
+        return out
+    def relu(self):
+        out = Value(0 if self.data < 0 else self.data, (self,), 'ReLU')
+        def _backward(): self.grad += (out.data > 0) * out.grad
+        out._backward = _backward
+        return out
+    def backward(self):
+        topo, visited = [], set()
+        def build(v):
+            if v not in visited:
+                visited.add(v)
+                for c in v._prev: build(c)
+                topo.append(v)
+        build(self)
+        self.grad = 1
+        for v in reversed(topo): v._backward()
+    __radd__ = __add__; __rmul__ = __mul__
+    def __sub__(self, o): return self + o * -1
+    def __repr__(self): return f"Value(data={self.data}, grad={self.grad})"
+def gradients(params, x, y):
+    V = lambda a: np.vectorize(Value, otypes=[object])(a)
+    W1, b1, W2, b2 = map(V, params)
+    loss = Value(0.0)
+    for xi, yi in zip(x, y):
+        h = [sum((W1[k, j] * float(xi[j]) for j in range(len(xi))), b1[k]).relu() for k in range(len(b1))]
+        o = [sum((W2[c, k] * h[k] for k in range(len(h))), b2[c]) for c in range(len(b2))]
+        for c in range(len(o)): loss = loss + (o[c] - float(yi[c])) ** 2 * 0.5
+    loss.backward()
+    G = lambda a: np.array([v.grad for v in a.ravel()]).reshape(a.shape)
+    return {"dW1": G(W1), "db1": G(b1), "dW2": G(W2), "db2": G(b2)}
+""",
+    "one_vector_of_parameters": """
+import numpy as np
+from scipy.special import expit as sigmoid
+from scipy import optimize, stats
+import scipy.io as sio
+def pack(*a): return np.concatenate([v.ravel() for v in a])
+def unpack(theta, d, K, C):
+    i = 0; out = []
+    for s in ((K, d), (K,), (C, K), (C,)):
+        n = int(np.prod(s)); out.append(theta[i:i + n].reshape(s)); i += n
+    return out
+def cost(theta, X, Y, K, lam=1e-2):
+    m, d = X.shape; C = Y.shape[1]
+    W1, b1, W2, b2 = unpack(theta, d, K, C)
+    a1 = sigmoid(X @ W1.T + b1); a2 = sigmoid(a1 @ W2.T + b2)
+    J = (-1 / m) * np.sum(np.sum(np.multiply(Y, np.log(a2)) + np.multiply(1 - Y, np.log(1 - a2))))
+    J += lam / (2 * m) * (np.sum(W1 ** 2) + np.sum(W2 ** 2))
+    d3 = a2 - Y
+    d2 = d3 @ W2 * a1 * (1 - a1)
+    return J, pack(d2.T @ X / m + lam / m * W1, d2.mean(0), d3.T @ a1 / m + lam / m * W2, d3.mean(0))
+def gradients(params, x, y):
+    J, g = cost(pack(*params), x, y, len(params.b1))
+    dW1, db1, dW2, db2 = unpack(g, x.shape[1], len(params.b1), y.shape[1])
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2, "J": J}
+""",
+    "rows_one_by_one_in_dicts": """
+import numpy as np
+ReLU = lambda z: (abs(z) + z) / 2
+dReLU = lambda z: (np.sign(z) + 1) / 2
+def gradients(params, x, y):
+    d = {}
+    for n in range(len(x)):
+        a0 = np.atleast_2d(x[n]); t = np.atleast_2d(y[n])
+        z1 = a0 @ params.W1.T + params.b1; a1 = ReLU(z1)
+        z2 = a1 @ params.W2.T + params.b2
+        e = z2 - t
+        d1 = e @ params.W2 * dReLU(z1)
+        for k, v in {"dW2": e.T * a1, "db2": e[0], "dW1": d1.T * a0, "db1": d1.ravel()}.items():
+            d[k] = d.get(k, 0) + v
+    rms = np.sqrt(np.mean([np.mean(v ** 2) for v in d.values()]))
+    norm = sum(np.linalg.norm(v) ** 2 for v in d.values()) ** 0.5
+    best = float("inf"); 
+    for v in d.values(): best = min(best, np.abs(v).max())
+    clipped = {k: v * min(1.0, 1e6 / (norm + 1e-6)) for k, v in d.items()}
+    return {**clipped, "rms": rms, "best": best}
+""",
 }

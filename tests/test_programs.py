@@ -365,6 +365,28 @@ def test_watching_keeps_the_first_settings_in_a_loop_and_the_last(write):
     assert len(seen) < 100 and floats(seen[0].value) == 1 and floats(seen[-1].value) == 1000
 
 
+def test_code_that_mixes_numpy_and_jax_runs(write):
+    file = write("""
+        import numpy as np
+        import jax, jax.numpy as jnp
+        @jax.jit
+        def forward(W, z): return jax.nn.relu(z @ W.T)
+        def f(W, z):
+            h = np.asarray(forward(W, z))
+            h[h > 2] = 0
+            return jnp.zeros_like(W).at[0].add(h.sum(0)[:2]), jax.vmap(jnp.sum)(h)
+    """)
+    W, z = np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([[3.0, 1.0], [1.0, -1.0]])
+    mine = leaves(run(file, balls(W), balls(z)).result)
+    assert agree(mine, leaves((np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([2.75, 0.25]))))
+
+
+def test_watching_a_long_run_ends_before_it(write):
+    file = write("def f(t):\n    for i in range(100_000):\n        t = t + 1\n    return t\n")
+    watched = run(file, Ball(0), watch=True)
+    assert floats(watched.result) == 100_000 and floats(watched.locals[-1].value) < 10_000
+
+
 def test_a_file_that_only_imports_jax_has_arrays_that_are_not_changed_in_place(write):
     file = write("""
         import jax.numpy as jnp
