@@ -289,4 +289,4 @@ def test_an_activation_and_a_loss_from_outside_have_right_and_wrong_lines(from_o
     assert "the target y is left out of the residual clip(O2 - y, -1, 1)" in texts
     assert "a constant in the residual is {t}: clip(O2 - y, -t, t)" in texts or "dO2 is clipped at {t}" in texts
     assert "O2 - y belongs to the quadratic loss; the declared loss is Huber" in texts
-    assert any("yours is 1 / (1 - Z1^2)" in text for text in texts)
+    assert any("1 - Z1^2 stands where 1 + Z1^2 belongs" in text for text in texts)

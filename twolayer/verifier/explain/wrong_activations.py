@@ -172,15 +172,12 @@ OTHERS = "{said} is the derivative of {other}; here the activation is {f}, with 
 
 # Edits of the derivative's own formula, by kind (explain/edits.py).
 EDITED = {
-    "sign": ("derivative_sign", "a sign inside the derivative of {f} is wrong: yours is {edited}, right is {slope}"),
-    "factor": (
-        "derivative_factor",
-        "a factor is missing: yours is {edited}, the derivative of {f} is {slope}",
-    ),
-    "term": ("derivative_term", "a term of the derivative of {f} is missing: yours is {edited}, right is {slope}"),
+    "sign": ("derivative_sign", "a sign is wrong in the derivative of {f}"),
+    "factor": ("derivative_factor", "a factor is missing in the derivative of {f}"),
+    "term": ("derivative_term", "a term is missing in the derivative of {f}"),
     "exponent": (
         "derivative_unfinished",
-        "an exponent is missing: yours is {edited}, that of {f} is {slope}",
+        "an exponent is missing in the derivative of {f}",
     ),
-    "constant": ("derivative_constant", "a constant in the derivative of {f} is {t}: {edited}"),
+    "constant": ("derivative_constant", "{t} stands in the derivative of {f} where {old} belongs"),
 }

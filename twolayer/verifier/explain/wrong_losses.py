@@ -192,11 +192,11 @@ GENERAL = (
 
 # Edits of the residual's own formula, by kind (explain/edits.py).
 EDITED = {
-    "sign": ("residual_sign", "a sign inside the residual is wrong: yours is {edited}, right is {residual}"),
-    "factor": ("residual_factor", "a factor of the residual is missing: yours is {edited}, right is {residual}"),
-    "term": ("residual_term", "a term of the residual is missing: yours is {edited}, right is {residual}"),
-    "exponent": ("residual_exponent", "an exponent is missing in the residual: yours is {edited}, right is {residual}"),
-    "constant": ("residual_constant", "a constant in the residual is {t}: {edited}"),
+    "sign": ("residual_sign", "a sign is wrong in the residual"),
+    "factor": ("residual_factor", "a factor is missing in the residual"),
+    "term": ("residual_term", "a term is missing in the residual"),
+    "exponent": ("residual_exponent", "an exponent is missing in the residual"),
+    "constant": ("residual_constant", "{t} stands in the residual where {old} belongs"),
 }
 
 OTHER_LOSS = ("other_loss", "{residual} belongs to {other}; the declared {loss}")
