@@ -4,28 +4,30 @@
   python -m experiments.verify --derivation=homework.py --loss=quadratic --output=identity --reduction=sum
   python -m experiments.verify --derivation=homework.py --report=report.md --json=verdict.json
 
-The network is O1 = ReLU(x W1' + b1), O2 = ReLU(O1 W2' + b2), or without the second ReLU (--output=identity), or with
-a sigmoid in place of either (--activation=sigmoid, --output=sigmoid). Examples are rows. The derivation is a Python
-file; write it in jax.numpy and take all sizes from the shapes:
+The network is O1 = ReLU(x W1' + b1), O2 = ReLU(O1 W2' + b2), or with other activations (--activation of the hidden
+layer, --output of the other; identity is none). Examples are rows. The derivation is a Python file, in NumPy, JAX or
+plain Python, as you have written it; a notebook will do. It takes all sizes from the shapes:
 
-    import jax.numpy as jnp
+    import numpy as np
 
     def gradients(params, x, y):               # W1 (K, d), b1 (K,), W2 (C, K), b2 (C,); x (m, d); y (m, C)
-        Z1 = x @ params.W1.T + params.b1       # y is one-hot, for quadratic real
-        O1 = jnp.maximum(Z1, 0)
-        Z2 = O1 @ params.W2.T + params.b2
-        dZ2 = (jnp.maximum(Z2, 0) - y) * (Z2 > 0) / len(x)
-        dZ1 = (dZ2 @ params.W2) * (Z1 > 0)
-        return {"dW1": dZ1.T @ x, "db1": dZ1.sum(0), "dW2": dZ2.T @ O1, "db2": dZ2.sum(0)}
+        a1 = np.maximum(0, x @ params.W1.T + params.b1)
+        z2 = a1 @ params.W2.T + params.b2      # y is one-hot, for quadratic real
+        d2 = (z2 - y) / len(x)
+        d1 = d2 @ params.W2
+        d1[a1 <= 0] = 0
+        return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": d2.T @ a1, "db2": d2.sum(0)}
 
-That one is right for --loss=quadratic, 1/2 ||O2 - y||^2 averaged over the m examples. Return "dO2", "dZ2", "dO1" and
-"dZ1" too and they are judged as well; a missing gradient is "not derived". A function loss(params, x, y) in the file is
-compared with the declared loss.
+That one is right for --loss=quadratic --output=identity, 1/2 ||O2 - y||^2 averaged over the m examples. A missing
+gradient is "not derived". Return "dO2", "dZ2", "dO1" and "dZ1" too and they are judged as well. If the file defines
+loss(params, x, y), that is what its gradient is held against (--loss=own), and how it relates to the losses that can
+be declared is said; with a declared loss both are said.
 
-Two verdicts. FORMULA: the program is evaluated over a prime field, where equality is exact; no tolerance. PROGRAM: its
-rounding, against bounds that follow from the operations. With --batch or --dataset the formula is checked on real
-numbers of yours too: --batch=FILE.npz holds W1, b1, W2, b2, x and y; --dataset takes the first examples of a data set,
-with --params=RUN/params.npz of a training run or else the parameters it starts from.
+Two verdicts. FORMULA: the code runs as it stands on real numbers of several hundred bits, at many points, activation
+patterns and sizes, beside the right gradient; a difference is proved, and equality is agreement to 60 digits at every
+point. PROGRAM: its rounding in floats, against bounds that follow from the operations. With --batch or --dataset it is
+checked on numbers of yours too: --batch=FILE.npz holds W1, b1, W2, b2, x and y; --dataset takes the first examples of a
+data set, with --params=RUN/params.npz of a training run or else the parameters it starts from.
 
 The file is your own code and is RUN as such, with all your rights, as by `python homework.py`: run none that you do not
 trust. Exit status: 0 right, 1 wrong, 2 undecided or not fully derived, 3 bad input (a file that fails or does not end,
@@ -38,14 +40,13 @@ from absl import flags
 
 from experiments.runtime import cli
 from experiments.verification import command
+from twolayer.activations import ACTIVATIONS
 
 FLAGS = flags.FLAGS
 
 # Each list repeats names of the library, so that --help needs no JAX; a test holds the two together.
 DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
 LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
-OUTPUTS = ["relu", "identity", "sigmoid"]
-ACTIVATIONS = ["relu", "sigmoid"]
 REDUCTIONS = ["mean", "sum"]
 CONVENTIONS = ["any", "0", "1/2", "1"]
 PRECISIONS = ["float64", "float32", "bfloat16"]
@@ -53,10 +54,16 @@ LONGEST = 1e6  # seconds
 
 flags.DEFINE_string("derivation", None, "The file with gradients(params, x, y) [the package's own].")
 flags.DEFINE_enum(
-    "loss", "cross_entropy", LOSSES, "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2."
+    "loss",
+    None,
+    [*LOSSES, "own"],
+    "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2; own: the file's own loss "
+    "[own, where the file defines one, else cross_entropy].",
 )
-flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output.")
-flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
+flags.DEFINE_enum("output", "relu", list(ACTIVATIONS), "Activation of the output.")
+flags.DEFINE_enum("activation", "relu", list(ACTIVATIONS), "Activation of the hidden layer.")
+flags.DEFINE_enum("biases", "yes", ["yes", "none"], "Whether the declared network has biases.")
+flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a number from 0 or 1, as in log(p + 1e-8).")
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("relu_at_zero", "any", CONVENTIONS, "ReLU'(0) to insist on; any names what it finds.")
 flags.DEFINE_list("precisions", PRECISIONS, f"Whose rounding is judged: some of {','.join(PRECISIONS)}.")

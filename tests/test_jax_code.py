@@ -53,6 +53,15 @@ ELEMENTWISE = {
     "sigmoids": lambda a, b: jax.nn.sigmoid(a) + jax.nn.softplus(b) + jax.nn.silu(a) + jax.nn.log_sigmoid(b),
     "gelu": lambda a, b: jax.nn.gelu(a, approximate=False) + jax.nn.gelu(b),
     "gamma": lambda a, b: special.gammaln(3 + abs(a)) + special.digamma(3 + abs(b)),
+    "special functions": lambda a, b: (
+        special.polygamma(2, 1 + abs(a))
+        + special.i0e(a)
+        + special.i1(b)
+        + special.gammainc(1 + abs(a), 1 + abs(b))
+        + special.gammaincc(2.0, abs(b))
+        + special.betainc(1 + abs(a), 2 + abs(b), 0.3)
+        + special.zeta(2 + abs(a), 1.0)
+    ),
     "powers": lambda a, b: (2.0 ** (0 * a)) + (1 + b) ** jnp.float64(2) + a**3.0 + abs(a) ** b + abs(a) ** 0.5,
     "relus": lambda a, b: jax.nn.relu(a) - jax.nn.leaky_relu(b, 0.1) + jax.nn.relu6(4 * a) + jax.nn.elu(b),
     "maximum": lambda a, b: jnp.maximum(a, b) + jnp.minimum(a, 0) + jnp.clip(b, -0.5, 0.5) + abs(a),

@@ -17,7 +17,7 @@ from experiments.verification.time_limit import time_limit
 
 if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
     from experiments.verification.batches import Batch
-    from twolayer.verification.verdict import Verdict
+    from twolayer.verifier.verdict import Verdict
 
 RIGHT, WRONG, OPEN, BAD_INPUT, FAULT, INTERRUPTED = 0, 1, 2, 3, 70, 130
 STATUS = {"right": RIGHT, "wrong": WRONG, "undecided": OPEN, "not_derived": OPEN}
@@ -28,10 +28,12 @@ class Options:
     """The flags of the script, by name."""
 
     derivation: str | None = None
-    loss: str = "cross_entropy"
+    loss: str | None = None
     output: str = "relu"
     reduction: str = "mean"
     activation: str = "relu"
+    biases: str = "yes"
+    allow_guards: bool = False
     json: str | None = None
     report: str | None = None
     time_limit: float = 60.0
@@ -73,11 +75,10 @@ def _run(options: Options) -> int:
     json = outputs.check("json", options.json, inputs)
     report = outputs.check("report", options.report, inputs + ([json] if json else []))
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
-    # Before the user's folder is on the path, where a file could hide a library that is not loaded yet.
-    from twolayer import verification
+    from twolayer.verifier.judge import verify
 
     batch = _batch(options)
-    verdict, derivation = _judge(verification.verify, file, options, batch)
+    verdict, derivation = _judge(verify, file, options, batch)
     _write(verdict, derivation, options, json, report)
     _show(verdict, derivation, options)
     return STATUS[verdict.verdict]
@@ -90,7 +91,8 @@ def _judge(
     path = file.path if file else None
     with Progress(sys.stderr, options.quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         erase = ERASE if progress.shown else ""
-        with time_limit(options.time_limit, path, BAD_INPUT, erase), _derivation(file, options) as derivation:
+        with time_limit(options.time_limit, path, BAD_INPUT, erase):
+            derivation = loading.derivation(file) if file else _closed_form(options)
             try:
                 with cli.bad_input(ValueError):
                     verdict = verify(
@@ -99,7 +101,8 @@ def _judge(
                         output=options.output,
                         reduction=options.reduction,
                         activation=options.activation,
-                        own_loss=derivation.loss,
+                        biases=options.biases == "yes",
+                        allow_guards=options.allow_guards,
                         batch=batch,
                         relu_at_zero=options.relu_at_zero,
                         precisions=options.precisions,
@@ -107,15 +110,11 @@ def _judge(
                     )
             except SystemExit as error:
                 raise cli.BadInput(f"the derivation ends the program: {lines.blame(error, path)}") from error
-    return dataclasses.replace(verdict, notes=(*verdict.notes, *derivation.notes)), derivation
+    return verdict, derivation
 
 
-def _derivation(file: loading.File | None, options: Options) -> contextlib.AbstractContextManager[Derivation]:
-    if file:
-        return loading.loaded(file)
-    return contextlib.nullcontext(
-        loading.closed_form(options.loss, options.output, options.reduction, options.activation)
-    )
+def _closed_form(options: Options) -> Derivation:
+    return loading.closed_form(options.loss or "cross_entropy", options.output, options.reduction, options.activation)
 
 
 def _batch(options: Options) -> "Batch | None":
@@ -124,10 +123,10 @@ def _batch(options: Options) -> "Batch | None":
     from experiments.verification import batches
 
     if options.batch:
-        return batches.from_file(options.batch, options.loss)
+        return batches.from_file(options.batch, options.loss or "cross_entropy")
     return batches.from_dataset(
         options.dataset,
-        options.loss,
+        options.loss or "cross_entropy",
         params=options.params,
         batch_size=options.batch_size or 32,
         hidden=options.hidden or 128,
@@ -153,6 +152,7 @@ def _write(
         return
     facts = provenance.provenance()
     question = {name: getattr(options, name) for name in ("loss", "output", "reduction", "activation")}
+    question["loss"] = question["loss"] or ("own" if verdict.standard else "cross_entropy")
     with cli.bad_input(OSError):
         if json:
             checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
@@ -169,7 +169,9 @@ def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
     from experiments.verification import screen
 
     hidden = f", hidden {options.activation}" if options.activation != "relu" else ""
-    name = f"{derivation.name}: {options.loss}, output {options.output}{hidden}, {options.reduction}"
+    name = f"{derivation.name}: {options.loss or 'cross_entropy'}, output {options.output}{hidden}, {options.reduction}"
+    if verdict.standard:
+        name = f"{derivation.name}: its own loss"
     text = screen.render(verdict, name, source=derivation.source, colour=screen.wants_colour(sys.stdout))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks

@@ -1,33 +1,11 @@
 """The network, the losses and the eight steps of back-propagation as LaTeX. Rows are examples; dA is dL/dA."""
 
-NETWORK = {
-    "relu": r"O_2 = \operatorname{ReLU}(Z_2)",
-    "identity": r"O_2 = Z_2",
-    "sigmoid": r"O_2 = \sigma(Z_2)",
-}
-HIDDEN = {
-    "relu": r"Z_1 = x W_1^\top + \mathbf{1}\, b_1^\top, \qquad O_1 = \operatorname{ReLU}(Z_1)",
-    "sigmoid": r"Z_1 = x W_1^\top + \mathbf{1}\, b_1^\top, \qquad O_1 = \sigma(Z_1)",
-}
-OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "
+from twolayer.activations import find
+from twolayer.verifier.problem import LOSSES
 
-VALUES = {
-    "cross_entropy": r"\Big(\log \sum_{j=1}^{C} e^{(O_2)_{ij}} - \sum_{k=1}^{C} y_{ik}\,(O_2)_{ik}\Big)",
-    "quadratic": r"\frac{1}{2} \sum_{k=1}^{C} \big((O_2)_{ik} - y_{ik}\big)^2",
-    "binary_cross_entropy": r"\sum_{k=1}^{C} \Big(\log \big(1 + e^{(O_2)_{ik}}\big) - y_{ik}\,(O_2)_{ik}\Big)",
-}
 SUMS = {"mean": r"\frac{1}{m} \sum_{i=1}^{m} ", "sum": r"\sum_{i=1}^{m} "}
-RESIDUALS = {
-    "cross_entropy": r"\operatorname{softmax}(O_2) - y",
-    "quadratic": "O_2 - y",
-    "binary_cross_entropy": r"\sigma(O_2) - y",
-}
-BACK = {
-    "relu": r"\mathrm{d}O_%d \odot \mathbf{1}[Z_%d > 0]",
-    "identity": r"\mathrm{d}O_%d",
-    "sigmoid": r"\mathrm{d}O_%d \odot O_%d \odot (1 - O_%d)",
-}
-
+OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "
+INNER = r"Z_1 = x W_1^\top + \mathbf{1}\, b_1^\top, \qquad "
 SHAPES = {
     "dO2": "(m, C)",
     "dZ2": "(m, C)",
@@ -41,28 +19,37 @@ SHAPES = {
 
 
 def network(output: str, hidden: str = "relu") -> list[str]:
-    """The forward pass, one equation a layer."""
-    return [HIDDEN[hidden], OUTER + NETWORK[output]]
+    """The forward pass, one equation a layer, then what f and g are."""
+    f, g = find("activation", hidden).latex, find("activation", output).latex
+    return [f"{INNER}O_1 = f(Z_1)", f"{OUTER}O_2 = g(Z_2)", rf"f(z) = {f}, \qquad g(z) = {g}"]
 
 
 def loss(loss: str, reduction: str) -> str:
-    """What the derivation is the gradient of."""
-    return "L = " + SUMS[reduction] + VALUES[loss]
+    """What the derivation is the gradient of; o and y are the outputs and the targets of example i."""
+    return "L = " + SUMS[reduction] + rf"\Big({LOSSES[loss].latex}\Big)" if loss in LOSSES else "L"
 
 
 def steps(loss: str, output: str, reduction: str, hidden: str = "relu") -> dict[str, str]:
     """The right equation of each of the eight steps, in the order of back-propagation."""
-    residual = RESIDUALS[loss]
+    residual = LOSSES[loss].latex_residual.replace("o", "O_2") if loss in LOSSES else r"\partial L / \partial O_2"
     return {
         "dO2": r"\mathrm{d}O_2 = " + (rf"\frac{{1}}{{m}} \big({residual}\big)" if reduction == "mean" else residual),
-        "dZ2": r"\mathrm{d}Z_2 = " + BACK[output].replace("%d", "2"),
+        "dZ2": rf"\mathrm{{d}}Z_2 = {_back('g', output, 2)}",
         "dW2": r"\mathrm{d}W_2 = \mathrm{d}Z_2^\top O_1",
         "db2": r"\mathrm{d}b_2 = \mathrm{d}Z_2^\top \mathbf{1}",
         "dO1": r"\mathrm{d}O_1 = \mathrm{d}Z_2\, W_2",
-        "dZ1": r"\mathrm{d}Z_1 = " + BACK[hidden].replace("%d", "1"),
+        "dZ1": rf"\mathrm{{d}}Z_1 = {_back('f', hidden, 1)}",
         "dW1": r"\mathrm{d}W_1 = \mathrm{d}Z_1^\top x",
         "db1": r"\mathrm{d}b_1 = \mathrm{d}Z_1^\top \mathbf{1}",
     }
+
+
+def _back(f: str, activation: str, layer: int) -> str:
+    """The cotangent of a pre-activation."""
+    slope = find("activation", activation).latex_derivative
+    if slope == "1":
+        return rf"\mathrm{{d}}O_{layer}"
+    return rf"\mathrm{{d}}O_{layer} \odot {f}'(Z_{layer}), \quad {f}'(z) = {slope}"
 
 
 def matrix(name: str, values: list) -> str:

@@ -77,6 +77,4 @@ def closed_form(loss: str, output: str, reduction: str, activation: str = "relu"
         _, grads = engine(Params(params.W1, params.b1, params.W2, params.b2), x, target)
         return {f"d{name}": grad for name, grad in grads._asdict().items()}
 
-    return Derivation(
-        "twolayer.gradients.closed_form", closed_form_gradients, inspect.getsource(gradients.closed_form)
-    )
+    return Derivation("twolayer.gradients.closed_form", closed_form_gradients, inspect.getsource(gradients.closed_form))

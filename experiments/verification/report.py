@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Iterable
 
-from experiments.verification import equations, lines, wording
-from twolayer.verification.verdict import STEPS, Cause, StepVerdict, Verdict
+from experiments.verification import equations, wording
+from twolayer.verifier.problem import STEPS
+from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
 
 NOT_SHOWN = StepVerdict("not_shown")
 
@@ -59,8 +60,11 @@ def _steps(verdict: Verdict, source: Source) -> list[str]:
     for name in STEPS:
         step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)
         judged = [_verdict(step.verdict), _verdict(leaf.verdict) if leaf else ""]
-        rows.append([name, f"${right[name]}$", equations.SHAPES[name], *judged, step.scale or "", step.where or ""])
-    header = ["step", "the right equation", "shape", "itself", "gradient", "carries", "seen as"]
+        yours = f"`{step.variable}`, line {step.line}" if step.variable and step.line else ""
+        rows.append(
+            [name, f"${right[name]}$", equations.SHAPES[name], *judged, step.scale or "", step.where or "", yours]
+        )
+    header = ["step", "the right equation", "shape", "itself", "gradient", "carries", "seen as", "yours"]
     told = [f"- {name}: {_escaped(why)}" for name, why in wording.reasons(verdict)]
     return ["## The eight steps", _table(header, rows), "\n".join(told)]
 
@@ -83,8 +87,8 @@ def _causes(verdict: Verdict, source: Source) -> list[str]:
 
 
 def _cause(cause: Cause, source: Source, label: str) -> str:
-    yours = lines.assigned(source.text, cause.leaf)
-    code = [f"{yours[1]}    # line {yours[0]}, as it is"] if yours else []
+    yours = source.text.splitlines()[cause.line - 1].strip() if cause.line else None
+    code = [f"{yours}    # line {cause.line}, as it is"] if yours else []
     code += [f"{cause.correction}    # as it should be"] if cause.correction else []
     said = f"{label}**At {cause.leaf}:** {_escaped(cause.text)} (`{cause.id}`)"
     return f"{said}\n\n{_fenced(chr(10).join(code))}" if code else said
@@ -112,12 +116,11 @@ def _proved(verdict: Verdict) -> list[str]:
         return []
     return [
         f"## Formula: {_verdict(part.verdict)}",
-        "The program is read as a formula and evaluated at random points of a prime field, where equality is exact: "
-        "no tolerance is involved. A real number beside each field element decides every ReLU, so each activation "
-        "pattern is a rational function of its own. Two different ones of this degree agree at a random point with at "
-        "most the probability below (Schwartz and Zippel).",
+        "The code is run as it stands on real numbers, each an interval of hundreds of bits that certainly holds it, "
+        "at random points of many scales, activation patterns and sizes, beside the right gradient. A difference is "
+        "proved: its interval excludes 0. Equality is agreement to 60 digits at every point: there both are analytic, "
+        "and two different functions agree on a set of measure zero only.",
         "\n".join(f"- {_escaped(line)}" for line in wording.formula(part)),
-        _table(["literal", "read as"], [list(pair) for pair in part.literals.items()]) if part.literals else "",
     ]
 
 

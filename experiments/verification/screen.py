@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Callable
 from typing import TextIO
 
-from experiments.verification import lines, wording
-from twolayer.verification.verdict import STEPS, Cause, StepVerdict, Verdict
+from experiments.verification import wording
+from twolayer.verifier.problem import STEPS
+from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
 
 HEIGHT, WIDTH, GUTTER = 40, 100, 9
 LEGEND = "itself: given the steps before it; gradient: as a whole; carries: a factor that is paid back later"
@@ -53,12 +54,13 @@ def _head(verdict: Verdict, name: str, paint: Paint) -> list[str]:
 
 
 def _table(verdict: Verdict, paint: Paint) -> list[str]:
-    shown = ["step   itself       gradient     carries     seen as"]
+    shown = ["step   itself       gradient     carries     seen as      yours"]
     for name in STEPS:
         step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)
         cells = [name.ljust(5), paint(step.verdict, _plain(step.verdict).ljust(11))]
         cells.append(paint(leaf.verdict, _plain(leaf.verdict).ljust(11)) if leaf else " " * 11)
-        cells += [(step.scale or "")[:10].ljust(10), (step.where or "")[:50]]
+        cells += [(step.scale or "")[:10].ljust(10), (step.where or "")[:11].ljust(11)]
+        cells.append(f"line {step.line}: {step.variable}"[:40] if step.variable and step.line else "")
         shown.append("  ".join(cells))
     return [*shown, LEGEND]
 
@@ -84,12 +86,11 @@ def _causes(verdict: Verdict, source: str | None) -> list[str]:
 
 
 def _cause(cause: Cause, source: str | None, label: str, say: bool) -> list[str]:
-    yours = source and lines.assigned(source, cause.leaf)
     shown = _wrapped(f"at {cause.leaf}: {cause.text}", label) if say else []
-    if yours and yours[1] == cause.correction:
-        return shown + _wrapped(f"line {yours[0]} reads right: {yours[1]}; what it uses is not", "  yours")
-    if yours:
-        shown += _wrapped(f"{yours[1]}   (line {yours[0]})", "  yours")
+    text = source.splitlines()[cause.line - 1].strip() if source and cause.line else None
+    if text:
+        before = f"between line {cause.since}, which is right, and here: " if cause.since else ""
+        shown += _wrapped(f"{before}{text}   (line {cause.line})", "  yours")
     return shown + (_wrapped(cause.correction, "  right") if cause.correction else [])
 
 
@@ -107,7 +108,7 @@ def _counterexample(verdict: Verdict) -> list[str]:
 
 def _facts(verdict: Verdict) -> list[str]:
     shown = []
-    if verdict.loss and not wording.is_said(verdict.loss, verdict):
+    if verdict.loss and not verdict.standard and not wording.is_said(verdict.loss, verdict):
         shown += _wrapped(verdict.loss, "LOSS")
     if verdict.formula:
         shown += _wrapped("; ".join([_plain(verdict.formula.verdict), *wording.formula(verdict.formula)]), "FORMULA")

@@ -3,18 +3,33 @@
 import math
 from collections.abc import Sequence
 
-from twolayer.verification.verdict import LEAVES, STEPS, Cause, Counterexample, Formula, Program, Verdict
+from twolayer.verifier.problem import LEAVES, STEPS
+from twolayer.verifier.verdict import Cause, Counterexample, Formula, Program, Verdict
 
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
-SHORT_LITERAL = 6  # characters; 0.1 is 1/10 to everyone, what 0.14285714285714285 was read as must be said
 
 
 def headline(verdict: Verdict) -> tuple[str, str]:
-    """The first line: `WRONG at dZ1`, and the sentence after its colon."""
+    """The first line: `WRONG at dZ1, line 14: delta1 should be dL/dZ1`, and the sentence after its last colon."""
     word = WORDS[verdict.verdict]
     if verdict.verdict == "wrong" and verdict.first_wrong_step:
         word += f" at {verdict.first_wrong_step}"
+        place = _place(verdict)
+        word += f", {place}" if place else ""
     return word, _SENTENCES[verdict.verdict](verdict).rstrip(".")
+
+
+def _place(verdict: Verdict) -> str | None:
+    """The user's line, and what the variable there should be."""
+    cause = next((cause for cause in verdict.causes if cause.explanation == 0 and cause.line is not None), None)
+    if cause is None:
+        return None
+    where = f"line {cause.line}"
+    if cause.since is not None:
+        where = f"between line {cause.since}, right, and line {cause.line}"
+    if cause.since is not None or not cause.variable or cause.leaf in ("forward", "loss"):
+        return where
+    return f"{where}: {cause.variable} should be dL/{cause.leaf}" if cause.leaf in STEPS else where
 
 
 def is_said(text: str, verdict: Verdict) -> bool:
@@ -54,20 +69,21 @@ def carried(verdict: Verdict) -> str | None:
 
 
 def formula(part: Formula) -> list[str]:
-    """What was established exactly, and at which odds."""
-    points = f"{_count(part.draws, 'draw')} in a prime field, {_count(part.patterns, 'activation pattern')}"
+    """What was established in real numbers, and where."""
+    points = (
+        f"{_count(part.points, 'point')}, {_count(part.patterns, 'activation pattern')}, {_count(part.sizes, 'size')}"
+    )
     if part.verdict == "right":
-        odds = f"a wrong formula (degree <= {part.degree}) would pass with probability {_below(part.error_probability)}"
-        found = [f"exact at {points}; {odds} for each pattern"]
+        found = [f"equal to {int(part.bits * 0.30103)} digits at {points}"]
     elif part.verdict == "wrong":
-        found = [f"refuted exactly: {points}"]
+        found = [f"proved different; tried at {points}"]
     else:
         found = [points]
     if part.left_out:
-        found.append(f"{_count(part.left_out, 'draw')} left out: a number of the derivation was not finite there")
-    long = {text: value for text, value in part.literals.items() if len(text.lstrip("-")) > SHORT_LITERAL}
-    if long:
-        found.append("read as rationals: " + ", ".join(f"{text} as {value}" for text, value in long.items()))
+        found.append(f"{_count(part.left_out, 'point')} left out: a number is not finite there, or cannot be followed")
+    if part.rounded:
+        found.append(f"up to the rounding of {', '.join(part.rounded[:4])}")
+    found += part.guards
     if part.exact_batch:
         found.append(f"on the given batch: {part.exact_batch}")
     return found
@@ -123,13 +139,15 @@ def array(values: object) -> str:
 
 
 def _right(verdict: Verdict) -> str:
+    if verdict.standard:
+        return f"{', '.join(LEAVES)} are the gradient of the loss of the file, which is {verdict.standard}"
     return f"{', '.join(LEAVES)} are the gradient of the loss"
 
 
 def _wrong(verdict: Verdict) -> str:
     found = explanations(verdict)
     if len(found) > 1:
-        return f"{len(found)} different causes explain it equally well"
+        return f"{found[0][0].text.rstrip('.')}; or another of {len(found)} causes, which explain it equally well"
     if found and len(found[0]) > 1:
         return f"{found[0][0].text.rstrip('.')}; the first of {len(found[0])} errors"
     if found:
@@ -162,13 +180,6 @@ _SENTENCES = {"right": _right, "wrong": _wrong, "undecided": _undecided, "not_de
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}" + ("" if n == 1 else "s")
-
-
-def _below(probability: float) -> str:
-    """The next larger power of ten, so that the sentence stays true."""
-    if not 0 < probability < 1:
-        return f"{probability:g}"
-    return f"below 1e{math.floor(math.log10(probability)) + 1}"
 
 
 def _up(value: float) -> str:

@@ -205,7 +205,8 @@ def _split(mine: np.ndarray, right: np.ndarray, parameter: np.ndarray) -> tuple[
     if c is not None:
         return c, Fraction(0)
     a, b, p = (array.ravel() for array in (mine, right, parameter))
-    for i, j in itertools.combinations(range(min(len(a), 4)), 2):
+    largest = sorted(range(len(b)), key=lambda i: -abs(float(b[i].v)))[:4]
+    for i, j in itertools.combinations(largest, 2):
         determinant = b[i] * p[j] - b[j] * p[i]
         if determinant.v.contains(0):
             continue

@@ -106,6 +106,12 @@ def _reduce_sum(call: Call, a: Value) -> Value:
     return call.system.sum(a, axes) if axes else a
 
 
+@rule("reduce_and", "reduce_or")
+def _reduce_logic(call: Call, a: Value) -> Value:
+    both = np.bitwise_and if call.eqn.primitive.name == "reduce_and" else np.bitwise_or
+    return both.reduce(a, axis=tuple(map(int, call.params["axes"])))
+
+
 @rule("reduce_prod")
 def _reduce_prod(call: Call, a: Value) -> Value:
     if plain(a):
@@ -135,7 +141,10 @@ def _convert(call: Call, a: Value) -> Value:
     return a if is_float(call.out) else call.system.integers(a, call.out.dtype)
 
 
-@rule("copy", "copy_p", "optimization_barrier", "stop_gradient", "name", "sharding_constraint", "reduce_precision")
+_SAME = "copy copy_p device_put optimization_barrier stop_gradient name reduce_precision sharding_constraint reshard"
+
+
+@rule(*_SAME.split(), "layout_constraint", "pvary")
 def _unchanged(call: Call, *inputs: Value) -> Any:
     return inputs if call.eqn.primitive.multiple_results else inputs[0]
 

@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import erf
 
 from twolayer.verifier.programs.interpreter import Call, System, is_float, plain
 from twolayer.verifier.rounding.lengths import Lengths
-from twolayer.verifier.rounding.units import NUMPY, TRUSTED, U64, Unit, operand_rounding, product_of, unit
+from twolayer.verifier.rounding.units import NUMPY, TRUSTED, U64, operand_rounding, product_of, unit
 
 Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars
 
@@ -54,6 +55,21 @@ def exactly(array: Any) -> Rounded:
     return Rounded(numbers, lost, abs(numbers))
 
 
+# Functions, and the most that their derivative on [low, high] can be in size (mean value theorem).
+SMOOTH: dict[str, tuple[Callable, Callable]] = {
+    "log": (np.log, lambda low, high: 1 / np.maximum(low, 0.0)),
+    "log1p": (np.log1p, lambda low, high: 1 / np.maximum(1 + low, 0.0)),
+    "expm1": (np.expm1, lambda low, high: np.exp(high)),
+    "tanh": (np.tanh, lambda low, high: 1.0),
+    "logistic": (lambda a: 1 / (1 + np.exp(-a)), lambda low, high: 0.25),
+    "sqrt": (np.sqrt, lambda low, high: 0.5 / np.sqrt(np.maximum(low, 0.0))),
+    "rsqrt": (lambda a: 1 / np.sqrt(a), lambda low, high: 0.5 * np.maximum(low, 0.0) ** -1.5),
+    "sin": (np.sin, lambda low, high: 1.0),
+    "cos": (np.cos, lambda low, high: 1.0),
+    "erf": (erf, lambda low, high: 2 / np.pi**0.5),
+}
+
+
 class Rounding(System):
     """Running error analysis of a program, each operation in the type that its jaxpr says.
 
@@ -62,11 +78,10 @@ class Rounding(System):
       overflow: the first operation whose exact result is beyond the largest number of its type, or None.
     """
 
-    def __init__(self, precision: str = "float32", platform: str | None = None, roundings: int = 1):
-        """`roundings` multiplies u: an analysis of all programs with so many roundings for each operation."""
+    def __init__(self, precision: str = "float32", platform: str | None = None):
         from twolayer.verifier.rounding.doubt import RULES
 
-        self.precision, self.platform, self.roundings = precision, platform or jax.default_backend(), roundings
+        self.precision, self.platform = precision, platform or jax.default_backend()
         self.unknown_at: str | None = None
         self.overflow: str | None = None
         self.rules = RULES
@@ -85,14 +100,9 @@ class Rounding(System):
     def _eqn(self) -> Any:
         return self._call.eqn
 
-    def unit(self, dtype: Any) -> Unit:
-        """The unit of a type, as this analysis counts it."""
-        u, tiny, largest = unit(dtype)
-        return Unit(product_of(self.roundings, u), self.roundings * tiny, largest)
-
     def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded:
         """The result of an elementwise operation: D = `moved`, k roundings, underflow times `spread`."""
-        u, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        u, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
             own = (k * u * (1 + k * u) + NUMPY * U64) * abs(numbers)
             bound = raised(moved * (1 + 2 * k * u) + own + tiny * spread)
@@ -154,7 +164,7 @@ class Rounding(System):
         return place(self._call, a, axis, sign)
 
     def add(self, a: Rounded, b: Rounded) -> Rounded:
-        u = self.unit(self._eqn.outvars[0].aval.dtype).u
+        u = unit(self._eqn.outvars[0].aval.dtype).u
         with np.errstate(all="ignore"):
             # (x + c) + c' may run as x + (c + c'): each constant then brings a rounding of its own size.
             constants = u * sum(abs(c.numbers) for c in (a, b) if _constant(c))
@@ -166,7 +176,7 @@ class Rounding(System):
         eqn = self._eqn
         if eqn.primitive.name not in ("add", "add_any", "sub"):
             return 0.0
-        u = self.unit(jnp.promote_types(eqn.outvars[0].aval.dtype, jnp.float32)).u  # that of the running sum
+        u = unit(jnp.promote_types(eqn.outvars[0].aval.dtype, jnp.float32)).u  # that of the running sum
         lengths = [self._lengths.of(atom) for atom in eqn.invars]
         return sum(product_of(n, u) * (abs(c.numbers) + c.bound) for n, c in zip(lengths, (b, a), strict=True) if n)
 
@@ -191,33 +201,6 @@ class Rounding(System):
             numbers, k = np.exp(a.numbers), TRUSTED["exp"] + np.where(np.isfinite(a.numbers), abs(a.numbers), 0.0)
             return self.rounded(numbers, _times(numbers, np.expm1(a.bound)), k)
 
-    def log(self, a: Rounded) -> Rounded:
-        return self._smooth("log", np.log, a, lambda low, high: 1 / np.maximum(low, 0.0))
-
-    def tanh(self, a: Rounded) -> Rounded:
-        return self._smooth("tanh", np.tanh, a, lambda low, high: 1.0)
-
-    def logistic(self, a: Rounded) -> Rounded:
-        return self._smooth("logistic", lambda a: 1 / (1 + np.exp(-a)), a, lambda low, high: 0.25)
-
-    def expm1(self, a: Rounded) -> Rounded:
-        return self._smooth("expm1", np.expm1, a, lambda low, high: np.exp(high))
-
-    def log1p(self, a: Rounded) -> Rounded:
-        return self._smooth("log1p", np.log1p, a, lambda low, high: 1 / np.maximum(1 + low, 0.0))
-
-    def sqrt(self, a: Rounded) -> Rounded:
-        return self._smooth("sqrt", np.sqrt, a, lambda low, high: 0.5 / np.sqrt(np.maximum(low, 0.0)))
-
-    def rsqrt(self, a: Rounded) -> Rounded:
-        return self._smooth("rsqrt", lambda a: 1 / np.sqrt(a), a, lambda low, high: 0.5 * np.maximum(low, 0.0) ** -1.5)
-
-    def sin(self, a: Rounded) -> Rounded:
-        return self._smooth("sin", np.sin, a, lambda low, high: 1.0)
-
-    def cos(self, a: Rounded) -> Rounded:
-        return self._smooth("cos", np.cos, a, lambda low, high: 1.0)
-
     def pow(self, a: Rounded, exponent: float) -> Rounded:
         """`a` to a constant power. Its slope is steepest at one of the ends."""
 
@@ -225,10 +208,13 @@ class Rounding(System):
             ends = np.maximum(np.maximum(low, 0.0) ** (exponent - 1), high ** (exponent - 1))
             return abs(exponent) * np.where(low > 0, ends, np.inf)
 
-        return self._smooth("pow", lambda a: a**exponent, a, slope)
+        return self._smooth("pow", lambda a: a**exponent, slope, a)
 
-    def _smooth(self, name: str, f: Callable, a: Rounded, slope: Callable) -> Rounded:
-        """A function whose derivative on [low, high] is at most slope(low, high) in size (mean value theorem)."""
+    def smooth(self, name: str, a: Rounded) -> Rounded:
+        """A function of the table SMOOTH."""
+        return self._smooth(name, *SMOOTH[name], a)
+
+    def _smooth(self, name: str, f: Callable, slope: Callable, a: Rounded) -> Rounded:
         with np.errstate(all="ignore"):
             steepest = slope(a.numbers - a.bound, a.numbers + a.bound)
             # 1 / (1 + exp(-a)) is lost once exp(-a) overflows: in float16 at 2^-16, its smallest number is 2^-24.
@@ -237,7 +223,7 @@ class Rounding(System):
 
     def sum(self, a: Rounded, axes: tuple[int, ...]) -> Rounded:
         n = int(np.prod([a.shape[axis] for axis in axes], dtype=int))
-        u, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        u, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
             size, moved, absolute = a.size.sum(axis=axes), a.bound.sum(axis=axes), abs(a.numbers).sum(axis=axes)
             adds = np.maximum(_present(a).sum(axis=axes) - 1, 0)
@@ -246,7 +232,7 @@ class Rounding(System):
 
     def matmul(self, a: Rounded, b: Rounded) -> Rounded:
         n, (v, u, last) = a.shape[-1], self._product()
-        _, tiny, largest = self.unit(self._eqn.outvars[0].aval.dtype)
+        _, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
             numbers, A, B = a.numbers @ b.numbers, abs(a.numbers), abs(b.numbers)
             absolute = A @ B
@@ -264,14 +250,14 @@ class Rounding(System):
     def _product(self) -> tuple[float, float, float]:
         """To what a product rounds its operands, its running sum, and its result once more."""
         eqn = self._eqn
-        out = self.unit(eqn.outvars[0].aval.dtype).u
+        out = unit(eqn.outvars[0].aval.dtype).u
         if eqn.primitive.name != "dot_general":  # cumsum, scatter-add: a sum of terms times 0 or 1
             return 0.0, out, 0.0
         types = [var.aval.dtype for var in (*eqn.invars, *eqn.outvars)]
-        u = self.unit(jnp.promote_types(jnp.result_type(*types), jnp.float32)).u
+        u = unit(jnp.promote_types(jnp.result_type(*types), jnp.float32)).u
         v = 0.0
         if any(np.dtype(dtype).name == "float32" for dtype in types[:2]):
-            v = self.roundings * operand_rounding(eqn.params["precision"], self.platform, self.precision)
+            v = operand_rounding(eqn.params["precision"], self.platform, self.precision)
         return v, u, out if out > u else 0.0
 
 

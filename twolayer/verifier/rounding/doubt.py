@@ -13,7 +13,8 @@ import numpy as np
 from twolayer.verifier.programs import positions
 from twolayer.verifier.programs.interpreter import Call, Rule, is_float, plain
 from twolayer.verifier.programs.primitives import choose, integers, move
-from twolayer.verifier.rounding.bounds import DecidedByRounding, Numbers, Rounded, raised
+from twolayer.verifier.rounding.bounds import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
+from twolayer.verifier.rounding.units import unit
 
 # Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.
 _HAND_ON = "transpose reshape squeeze expand_dims broadcast_in_dim rev slice copy stop_gradient name scan while".split()
@@ -204,8 +205,9 @@ def _step_function(name: str, f: Callable) -> None:
 
 for _name in ("sign", "floor", "ceil", "round"):
     _step_function(_name, getattr(np, _name))
-for _name in ("exp", "log", "log1p", "expm1", "tanh", "logistic", "sqrt", "rsqrt", "sin", "cos"):
-    _rule(_name)(_asks_for_plain(lambda call, a, name=_name: getattr(call.system, name)(a)))
+for _name in SMOOTH:
+    _rule(_name)(_asks_for_plain(lambda call, a, name=_name: call.system.smooth(name, a)))
+_rule("exp")(_asks_for_plain(lambda call, a: call.system.exp(a)))
 _rule("is_finite")(lambda call, a: np.isfinite(a.numbers))
 _rule("abs")(lambda call, a: choose(call.system, a.numbers < 0, a, call.system.neg(a)))
 
@@ -236,7 +238,7 @@ def _convert(call: Call, a: Any) -> Any:
     if not is_float(target):
         return _to_integers(a, target.dtype)
     if isinstance(a, Rounded):
-        new, old = call.system.unit(target.dtype), call.system.unit(source.dtype)
+        new, old = unit(target.dtype), unit(source.dtype)
         narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
         return call.system.rounded(a.numbers, a.bound, 1, a.size) if narrower else a
     value, doubt = _parts(a)

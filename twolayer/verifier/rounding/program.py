@@ -6,7 +6,8 @@ bound has room for it, and the verdict names it.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -40,7 +41,7 @@ LARGE, LARGE_FLOAT64 = 200.0, 2000.0
 
 
 def check_program(
-    gradients: Callable[..., Any] | JaxProgram,
+    gradients: Any,
     setting: Setting,
     precisions: Sequence[str] = PRECISIONS[:3],
     *,
@@ -52,7 +53,7 @@ def check_program(
     """Judge the rounding of a derivation in each precision.
 
     Args:
-      gradients: as in the contract of a derivation file, in JAX.
+      gradients: as in the contract of a derivation file, in JAX: a function or its program.
       setting: what it claims to differentiate; used to find its steps, not to judge its formula.
       precisions: some of PRECISIONS.
       call: how it is called.
@@ -63,23 +64,30 @@ def check_program(
     Raises:
       Refused, NotTraceable, NotJudged: the function cannot be judged; one line says why.
     """
-    gradients, call, found = as_program(gradients), call or Call(), []
-    for i, name in enumerate(precisions):
-        if call.one_by_one:
-            found.append(Program(name, "undecided", reason="the rounding of a function of one example is not judged"))
-            continue
-        program = instrument(gradients, setting, name, call, seed)
-        problems = [problem.floats for problem in _problems(setting, program.traced.sizes, seed)]
-        judged = _judge(gradients, program, setting, problems[0], batch)
-        if agreement and i == 0:
-            agreed = ways.agreement(gradients, program, setting.reduction, problems)
-            judged = dataclasses.replace(judged, agreement=agreed)
-        found.append(judged)
-    return tuple(found)
+    gradients, call = as_program(gradients), call or Call()
+    if call.one_by_one:
+        why = "the rounding of a function of one example is not judged"
+        return tuple(Program(name, "undecided", reason=why) for name in precisions)
+    programs = [instrument(gradients, setting, name, call, seed) for name in precisions]
+    problems = [[one.floats for one in _problems(setting, program.traced.sizes, seed)] for program in programs]
+    with ThreadPoolExecutor(2) as pool:  # XLA compiles outside of Python's lock
+        agreed = (
+            [pool.submit(ways.agreement, gradients, programs[0], setting.reduction, problems[0])]
+            if agreement and programs
+            else []
+        )
+        found = [
+            pool.submit(_judge, gradients, program, setting, some[0], batch)
+            for program, some in zip(programs, problems, strict=True)
+        ]
+    judged = [one.result() for one in found]
+    first = [dataclasses.replace(judged[0], agreement=agreed[0].result())] if agreed else judged[:1]
+    return (*first, *judged[1:])
 
 
-def as_program(gradients: Callable[..., Any] | JaxProgram) -> JaxProgram:
-    """A function of the user's as a program."""
+def as_program(gradients: Any) -> JaxProgram:
+    """A function of the user's as a program; of one that may also run as NumPy does, the JAX side."""
+    gradients = getattr(gradients, "_program", gradients)
     return gradients if isinstance(gradients, JaxProgram) else JaxProgram(gradients)
 
 
@@ -88,7 +96,7 @@ def _problems(setting: Setting, sizes: Sizes, seed: int) -> tuple[Point, ...]:
 
 
 def instrument(
-    gradients: Callable[..., Any] | JaxProgram,
+    gradients: Any,
     setting: Setting,
     precision: str,
     call: Call | None = None,
@@ -110,7 +118,7 @@ def instrument(
     return Instrumented(traced, places)
 
 
-def resized(program: Instrumented, gradients: Callable[..., Any] | JaxProgram, sizes: Sizes) -> Instrumented:
+def resized(program: Instrumented, gradients: Any, sizes: Sizes) -> Instrumented:
     """The same at other sizes. The steps stand where they stood, if the operations are the same there."""
     traced = trace(as_program(gradients), program.traced.call, sizes, program.precision)
     same = signature(traced.jaxpr) == signature(program.traced.jaxpr)
