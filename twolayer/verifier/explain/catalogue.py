@@ -91,7 +91,7 @@ def _activations(layer: int, setting: Setting) -> Iterator[Row]:
             by_name = derivative is g.derivative and "'" not in shown
             names = {"said": shown if by_name else "this", "other": g.a}
             yield Row(f"{g.name}_derivative", times("dO", derivative), said(text, names))
-    yield from wrong_activations.GENERAL
+    yield from wrong_activations.GENERAL if f.name != "identity" else ()
     yield from _edited(f.derivative, layer, wrong_activations.EDITED, "dO * ({})")
 
 
@@ -106,10 +106,15 @@ def _edited(formula: str, layer: int, table: dict[str, tuple[str, str]], pattern
 
 
 def _swaps(step: str, setting: Setting) -> Iterator[tuple[str, str]]:
-    """Each array of the right line exchanged for another of its shape, with the sentence."""
+    """Each array of the right line exchanged for another of its shape, with the sentence.
+
+    Another array for dO2, or in it, is a wrong loss: those have words of their own.
+    """
+    if step == "dO2":
+        return
     line = right_lines(setting)[step]
     known = (*INPUTS, *TRACE, *UPSTREAM[step])
-    for old in sorted(line.reads & set(LETTERS)):
+    for old in sorted(line.reads & set(LETTERS) - ({"dO2"} if step == "dZ2" else set())):
         for new in known:
             if new != old and LETTERS[new] == LETTERS[old]:
                 yield renamed(line.formula, {old: new}), f"{new} stands where {old} belongs"

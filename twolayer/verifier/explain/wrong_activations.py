@@ -149,12 +149,6 @@ GENERAL = (
         "the derivative is averaged over the examples; each example has its own"),
     Row("derivative_averaged", "dO * slope(Z).mean(axis=1, keepdims=True)",
         "the derivative is averaged over the units; each unit has its own"),
-    Row("derivative_averaged", "dO.mean(axis=0) * slope(Z)",
-        "the gradient {dO} is averaged over the examples; each example has its own"),
-    Row("derivative_averaged", "dO.mean(axis=1, keepdims=True) * slope(Z)",
-        "the gradient {dO} is averaged over the units; each unit has its own"),
-    Row("absolute_value", "abs(dO) * slope(Z)",
-        "the absolute value of {dO} is taken; its sign belongs to the gradient"),
     Row("threshold", "clip(dO * slope(Z), -t, t)", "{dZ} is clipped at {t}", True),
     Row("derivative_epsilon", "dO * (slope(Z) + t)", "{t} is added to the derivative of {f}", True, True),
 )  # fmt: skip
