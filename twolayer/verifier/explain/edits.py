@@ -36,7 +36,9 @@ def edits(formula: str) -> Iterator[Edit]:
             if count <= MOST or kind == "constant":
                 yield Edit(kind, _with(formula, at, change), ast.unparse(node), ast.unparse(change()))
     for constant in constants(formula):
-        yield Edit("constant", with_constant(formula, constant), constant, "t")
+        everywhere = with_constant(formula, constant)
+        if len(re.findall(r"\bt\b", everywhere)) > 1:
+            yield Edit("constant", everywhere, constant, "t")
 
 
 def constants(formula: str) -> list[str]:
