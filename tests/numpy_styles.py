@@ -317,8 +317,8 @@ def gradients(params, x, y):
     p = np.apply_along_axis(softmax, 1, h @ params.W2.T + params.b2)
     d2 = (p - y) / y.shape[0]
     d1 = d2 @ params.W2 * step(z1)
-    return {"dW1": np.einsum("nk,nd->kd", d1, x), "db1": np.einsum("nk->k", d1), "dW2": np.tensordot(d2, h, axes=(0, 0)),
-            "db2": np.add.reduce(d2)}
+    return {"dW1": np.einsum("nk,nd->kd", d1, x), "db1": np.einsum("nk->k", d1),
+            "dW2": np.tensordot(d2, h, axes=(0, 0)), "db2": np.add.reduce(d2)}
 ''',
     "dataclass_layers": '''
 from __future__ import annotations
@@ -603,12 +603,13 @@ def gradients(params, x, y):
     "old_numpy_names": '''
 import numpy as np
 def gradients(params, x, y):
-    h = np.asarray(np.maximum(x @ params.W1.T + params.b1, 0), dtype=np.float64)
-    mask = np.zeros(h.shape, dtype=np.bool_)
+    h = np.asarray(np.maximum(x @ params.W1.T + params.b1, 0), dtype=np.float)
+    mask = np.zeros(h.shape, dtype=np.bool)
     mask[h > 0] = True
-    e = np.subtract(np.matmul(h, np.transpose(params.W2)) + params.b2, y).astype(np.float64)
-    d1 = np.multiply(np.matmul(e, params.W2), mask.astype(np.int64))
-    return {"dW1": np.matmul(d1.T, x), "db1": np.sum(d1, axis=0).reshape(-1), "dW2": np.matmul(e.T, h), "db2": e.sum(0).flatten()}
+    e = np.subtract(np.matmul(h, np.transpose(params.W2)) + params.b2, y).astype(np.float_)
+    d1 = np.multiply(np.matmul(e, params.W2), mask.astype(np.int)) * np.product([0.5, 2])
+    return {"dW1": np.matmul(d1.T, x), "db1": np.sum(d1, axis=0).reshape(-1), "dW2": np.matmul(e.T, h),
+            "db2": e.sum(0).flatten()}
 ''',
     "adam_beside_the_gradient": '''
 import numpy as np
@@ -701,7 +702,7 @@ def gradients(params, x, y):
     e = h @ params.W2.T + params.b2 - y
     loss = (e ** 2).sum() / 2
     fmt = "epoch %d: loss %.4f"
-    print(fmt % (3, loss), "%s" % h, "{:.2e}".format(loss), f"{loss:>10.4f} {loss!r} {e.shape}", str(loss), sep="\\n", end="")
+    print(fmt % (3, loss), "%s" % h, "{:.2e}".format(loss), f"{loss:>10.4f} {loss!r} {e.shape}", sep="\\n", end="")
     name = input("Press enter")
     d1 = e @ params.W2 * (1 - h * h)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}

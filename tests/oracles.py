@@ -72,12 +72,17 @@ def forward(params, x, output, hidden="relu"):
     return Z1, O1, Z2, O2
 
 
+def bit(y, k):
+    """The target of output k: of a label, or of a row of zeros and ones."""
+    return float(y[k]) if np.ndim(y) else float(k == y)
+
+
 def value(O2, y, loss):
     """The loss of one example: prediction O2 (C,), and a label or a target (C,)."""
     if loss == "cross_entropy":
         return math.log(sum(math.exp(o - O2[y]) for o in O2))
     if loss == "binary_cross_entropy":
-        return -sum(math.log(sigmoid(o) if k == y else sigmoid(-o)) for k, o in enumerate(O2))
+        return -sum(math.log(sigmoid(o) if bit(y, k) else sigmoid(-o)) for k, o in enumerate(O2))
     return 0.5 * sum((o - t) ** 2 for o, t in zip(O2, y, strict=True))
 
 
@@ -87,7 +92,7 @@ def residual(O2, y, loss):
         total = sum(math.exp(o) for o in O2)
         return [math.exp(o) / total - (k == y) for k, o in enumerate(O2)]
     if loss == "binary_cross_entropy":
-        return [sigmoid(o) - (k == y) for k, o in enumerate(O2)]
+        return [sigmoid(o) - bit(y, k) for k, o in enumerate(O2)]
     return [o - t for o, t in zip(O2, y, strict=True)]
 
 

@@ -18,10 +18,10 @@ def start(script, *arguments, environment=(), **options):
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes, **options)
 
 
-def run(script, *arguments, **environment):
+def run(script, *arguments, seconds=300, **environment):
     """Run a script to its end; returns (exit status, stdout, stderr)."""
     process = start(script, *arguments, environment=environment)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
 
 

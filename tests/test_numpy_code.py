@@ -1,9 +1,11 @@
 """People's NumPy over balls: each function agrees with NumPy's own, and code in any style runs as it stands."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.numpy_expressions import EXPRESSIONS, NOT_JUDGED, STATEMENTS
+from tests.numpy_expressions import EXPRESSIONS, JAX_EXPRESSIONS, JAX_NOT_JUDGED, NOT_JUDGED, STATEMENTS
 from tests.numpy_styles import STYLES
 from twolayer.verifier.numbers.balls import Ball, balls, precision
 from twolayer.verifier.programs import NotJudged
@@ -40,6 +42,8 @@ def leaves(value):
         return [leaf for k, v in value.items() for leaf in (k, *leaves(v))]
     if isinstance(value, (list, tuple)) or hasattr(value, "__next__"):
         return [leaf for v in value for leaf in leaves(v)]
+    if isinstance(value, jax.Array):
+        return leaves(np.asarray(value)) if value.ndim else leaves(value.item())
     if isinstance(value, Ball):
         return [float(value.v)]
     return [value.item() if isinstance(value, np.generic) else value]
@@ -57,51 +61,73 @@ def agree(mine, real):
     return True
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("people") / "expressions.py"
-    functions = (f"def f{i}(A, B, P, Q, u, v, s, n):\n    return {text}\n" for i, text in enumerate(EXPRESSIONS))
-    names = ", ".join(f"f{i}" for i in range(len(EXPRESSIONS)))
-    path.write_text(HEAD + "\n\n" + "\n\n".join(functions) + f"\n\nFUNCTIONS = [{names}]\n")
-    return File(path)
+AT_ONCE = 40  # lines in one test, so that a thousand of them do not take minutes
 
 
-@pytest.mark.parametrize("i", range(len(EXPRESSIONS)), ids=lambda i: EXPRESSIONS[i])
-@pytest.mark.filterwarnings("ignore")
-def test_a_function_over_balls_agrees_with_numpy(file, i):
-    """Or it is known not to be judged; it never gives another number."""
-    real = leaves(file.get("FUNCTIONS", exact=False)[i](*numbers()))
-    program = NumpyProgram(file.get("FUNCTIONS")[i], file.source, f"f{i}")
-    with precision(256):
-        if EXPRESSIONS[i] in NOT_JUDGED:
-            with pytest.raises(NotJudged, match=r" at .*expressions.py:\d+"):
-                program.run(*map(as_balls, numbers()))
-            return
-        mine = leaves(program.run(*map(as_balls, numbers())).result)
-    assert agree(mine, real), f"{mine} is not {real}"
+def disagreements(path, head, bodies, arguments=numbers):
+    """The lines whose numbers over balls are others than as the file stands, with both."""
+    functions = "\n\n".join(f"def f{i}(A, B, P, Q, u, v, s, n):\n    {body}" for i, body in enumerate(bodies))
+    names = ", ".join(f"f{i}" for i in range(len(bodies)))
+    path.write_text(f"{head}\n\n{functions}\n\nFUNCTIONS = [{names}]\n")
+    file, found = File(path), []
+    for body, over_balls, as_it_stands in zip(
+        bodies, file.get("FUNCTIONS"), file.get("FUNCTIONS", exact=False), strict=True
+    ):
+        real = leaves(as_it_stands(*arguments()))
+        try:
+            with precision(256):
+                mine = leaves(NumpyProgram(over_balls, file.source, "FUNCTIONS").run(*map(as_balls, numbers())).result)
+        except NotJudged as e:
+            mine = e
+        if isinstance(mine, NotJudged) or not agree(mine, real):
+            found.append((body, mine, real))
+    return found
 
 
-@pytest.fixture(scope="module")
-def changes(tmp_path_factory):
-    path = tmp_path_factory.mktemp("people") / "statements.py"
-    bodies = (
-        f"def f{i}(A, B, P, Q, u, v, s, n):\n    {line}\n    return A, B, P, Q, u, v, s"
-        for i, line in enumerate(STATEMENTS)
+def parts(lines):
+    return pytest.mark.parametrize(
+        "lines", [lines[i : i + AT_ONCE] for i in range(0, len(lines), AT_ONCE)], ids=lambda v: v[0]
     )
-    names = ", ".join(f"f{i}" for i in range(len(STATEMENTS)))
-    path.write_text(HEAD + "import random\n\n" + "\n\n".join(bodies) + f"\n\nFUNCTIONS = [{names}]\n")
-    return File(path)
 
 
-@pytest.mark.parametrize("i", range(len(STATEMENTS)), ids=lambda i: STATEMENTS[i])
+@parts(EXPRESSIONS)
 @pytest.mark.filterwarnings("ignore")
-def test_a_statement_changes_balls_as_it_changes_numpys_arrays(changes, i):
-    real = leaves(changes.get("FUNCTIONS", exact=False)[i](*numbers()))
-    with precision(256):
-        mine = leaves(
-            NumpyProgram(changes.get("FUNCTIONS")[i], changes.source, f"f{i}").run(*map(as_balls, numbers())).result
-        )
-    assert agree(mine, real), f"{mine} is not {real}"
+def test_a_function_over_balls_agrees_with_numpy(tmp_path, lines):
+    assert not disagreements(tmp_path / "people.py", HEAD, [f"return {line}" for line in lines])
+
+
+@parts(NOT_JUDGED)
+@pytest.mark.filterwarnings("ignore")
+def test_a_function_that_is_not_judged_is_named_with_its_line(tmp_path, lines):
+    found = disagreements(tmp_path / "people.py", HEAD, [f"return {line}" for line in lines])
+    assert [body for body, _, _ in found] == [f"return {line}" for line in lines]
+    for i, (_, error, _) in enumerate(found):
+        line = HEAD.count("\n") + 4 + 3 * i
+        assert isinstance(error, NotJudged) and f" at {tmp_path / 'people.py'}:{line}" in str(error)
+
+
+@parts(STATEMENTS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_statement_changes_balls_as_it_changes_numpys_arrays(tmp_path, lines):
+    bodies = [f"{line}\n    return A, B, P, Q, u, v, s" for line in lines]
+    assert not disagreements(tmp_path / "people.py", HEAD + "import random", bodies)
+
+
+@parts(JAX_EXPRESSIONS)
+def test_a_function_of_jax_over_balls_agrees_with_jax(tmp_path, lines):
+    """An array without axes is a ball here."""
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"):
+        bodies = [f"return jax.tree.map(lambda a: a if jnp.ndim(a) else a * 1.0, {line})" for line in lines]
+        head = "import jax\nimport jax.numpy as jnp\nimport jax.scipy.special"
+        assert not disagreements(tmp_path / "people.py", head, bodies, lambda: map(jnp.asarray, numbers()))
+
+
+@pytest.mark.parametrize("line", JAX_NOT_JUDGED)
+def test_what_is_not_known_of_jax_is_named(tmp_path, line):
+    path = tmp_path / "people.py"
+    path.write_text(f"import jax\nimport jax.numpy as jnp\ndef f(A):\n    return {line}\n")
+    with pytest.raises(NotJudged, match=r" at .*people.py:4$"):
+        File(path).program("f").run(balls(numbers()[0]))
 
 
 def test_the_comparison_of_numbers_tells_them_apart():

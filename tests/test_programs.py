@@ -70,7 +70,7 @@ def test_a_file_that_is_needed_and_missing_is_one_line(write):
 
 
 def test_training_at_the_top_level_that_is_needed_is_stopped(write, monkeypatch):
-    monkeypatch.setattr("twolayer.verifier.programs.source.TOP_LEVEL_SECONDS", 0.2)
+    monkeypatch.setattr("twolayer.verifier.programs.execution.TOP_LEVEL_SECONDS", 0.2)
     file = write("""
         W = 1.0
         while True:
@@ -96,6 +96,46 @@ def test_a_notebook_is_its_code_cells_in_order(tmp_path):
     path = tmp_path / "homework.ipynb"
     path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
     assert floats(run(File(path), balls([-1.0, 3.0])).result).tolist() == [0, 1.5]
+    with pytest.raises(RaisedInside, match=r"homework.ipynb, code cell 2, line 4: `return np.maximum\(z, 0\)` raised"):
+        run(File(path), np.array(["a"]))
+
+
+def test_pasted_text_is_python_too(tmp_path):
+    (tmp_path / "indented.txt").write_bytes(b"  import numpy as np\r\n  def f(t): return t * 2 # \xe9\r\n")
+    (tmp_path / "prompts.txt").write_text(">>> import numpy as np\n>>> def f(t):\n...     return t * 2\n")
+    for name in ("indented.txt", "prompts.txt"):
+        assert floats(run(File(tmp_path / name), Ball(3)).result) == 6
+
+
+def test_an_except_clause_hides_nothing(write):
+    file = write("""
+        import numpy as np
+        def f(t):
+            try:
+                return np.fft.fft(t)
+            except Exception:
+                return t
+        def g(t):
+            try:
+                return t if t * 3 / 3 > t else 0
+            except:
+                return t
+        try:
+            import cupy as xp
+        except ImportError:
+            import numpy as xp
+        def h(t): return xp.exp(t)
+    """)
+    with pytest.raises(NotJudged, match="hides"):
+        run(file, balls([1.0]))
+    with pytest.raises(Undecided, match="hides"):
+        run(file, Ball(1) / 7, name="g")
+    assert abs(floats(run(file, Ball(1), name="h").result) - math.e) < 1e-15
+
+
+def test_numbers_are_keys_as_floats_are(write):
+    file = write("def f(y): return len(set(y)), {0.5: 1, 2: 3}[y[0]], {v: i for i, v in enumerate(y)}[2.0]\n")
+    assert run(file, balls([0.5, 2.0, 2.0, 0.5])).result == (2, 1, 2)
 
 
 def test_a_broken_notebook_or_file_is_refused_in_one_line(tmp_path, write):

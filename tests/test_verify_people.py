@@ -99,7 +99,7 @@ def test_a_file_that_is_too_slow_is_refused(tmp_path):
     path.write_text("while True:\n    pass\n")
     row = {"verdict": "right", "loss": "quadratic", "output": "identity", "reduction": "sum", "hidden": "relu"}
     found = verify_people.judge(path, row, 1.0, "verification")
-    assert found["verdict"] == "refused" and "time limit" in found["said"]
+    assert found["verdict"] == "refused" and "time limit" in found["said"][0]
 
 
 @pytest.mark.parametrize(

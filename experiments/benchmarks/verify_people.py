@@ -107,11 +107,12 @@ def judge(path: pathlib.Path, row: dict, limit: float, verifier: str = "verifier
     try:
         verdict = verify(path, row, verifier)
     except (ValueError, cli.BadInput, TimeoutError) as error:
-        found |= {"verdict": "refused", "said": " ".join(str(error).split())}
+        found |= {"verdict": "refused", "said": [" ".join(str(error).split())]}
     except Exception as error:  # a fault of the verifier, and to be counted as one
-        found |= {"verdict": "fault", "said": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        found |= {"verdict": "fault", "said": [f"{type(error).__name__}: {' '.join(str(error).split())}"]}
     else:
-        found |= {"verdict": verdict.verdict, "causes": _causes(verdict)}
+        found |= {"verdict": verdict.verdict, "causes": _causes(verdict), "said": _said(verdict)}
+        found["wrong"] = [leaf for leaf, one in verdict.leaves.items() if one.verdict == "wrong"]
         if row["verdict"] == "wrong" == verdict.verdict:
             found |= compare(verdict, row)
     finally:
@@ -159,6 +160,12 @@ def _causes(verdict: Any) -> list[str]:
     return [f"{cause.explanation}: {cause.id} at {cause.leaf}" for cause in verdict.causes]
 
 
+def _said(verdict: Any) -> list[str]:
+    """What stands beside the verdict: notes, guards, and what the file's own loss is."""
+    guards = getattr(verdict.formula, "guards", ())
+    return [*verdict.notes, *(f"guard: {guard}" for guard in guards), *([verdict.loss] if verdict.loss else [])]
+
+
 def summarise(rows: list[dict]) -> dict[str, Any]:
     """The counts, and the files behind those that are not as they should be."""
     right = [row for row in rows if row["expected"] == "right"]
@@ -180,7 +187,7 @@ def summarise(rows: list[dict]) -> dict[str, Any]:
         "cause_right": causes["named"] + causes["honest"],
         "causes": {name: causes[name] for name in ("named", "candidate", "honest", "unknown", "false")},
         "false_causes": [row["file"] for row in shown if row["cause"] == "false"],
-        "other_as_expected": sum(row["verdict"] == row["expected"] for row in other),
+        "other_as_expected": sum(row["verdict"] in ("undecided", "refused") for row in other),
         "other": len(other),
         "faults": [row["file"] for row in rows if row["verdict"] == "fault"],
         "seconds_median": seconds[len(seconds) // 2] if seconds else None,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 ORDER = ("wrong", "undecided", "not_derived", "right")
 
@@ -151,3 +152,47 @@ def worst(verdicts: Iterable[str]) -> str:
     """The verdict of the whole, from those of its parts."""
     found = set(verdicts)
     return next((verdict for verdict in ORDER if verdict in found), "right")
+
+
+class Reason(NamedTuple):
+    """Why an output of any function is wrong: an id, one sentence, and the text of the line."""
+
+    id: str
+    text: str
+    line: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The outcome for any derivative.
+
+    verdict: "right", "wrong", "undecided" or "not_derived".
+    outputs: name -> {"verdict": ..., "reason": ...}.
+    causes: the explanations with the fewest changes; those that tie stand together.
+    line, line_number: the first wrong line of the user's file, stripped, and its number; None where they are not known.
+    branches: for each place where the code compares numbers, "both", "only true" or "only false".
+    text: what the terminal shows.
+    """
+
+    verdict: str
+    outputs: dict[str, dict[str, str | None]]
+    causes: tuple[Reason, ...] = ()
+    line: str | None = None
+    line_number: int | None = None
+    branches: dict[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    text: str = ""
+    seconds: float = 0.0
+
+    def json(self) -> dict:
+        """The same as plain dicts, lists, strings and numbers."""
+        return dataclasses.asdict(self) | {"causes": [reason._asdict() for reason in self.causes]}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def assert_right(verdict: Judgement) -> None:
+    """Raise AssertionError with what the terminal would show, unless the verdict is "right"; for tests."""
+    if verdict.verdict != "right":
+        raise AssertionError(f"\n{verdict.text}")

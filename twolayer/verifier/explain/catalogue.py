@@ -38,6 +38,7 @@ from twolayer.verifier.problem import (
 )
 
 ROUNDING, TRIES = 1e-13, 500
+CONSTANTS = (0.0037, 0.37, 3.7)  # at which lines with a constant t are compared
 PRIME, SQUARE = Sizes(3, 11, 5, 7), Sizes(5, 5, 5, 5)
 
 
@@ -73,7 +74,7 @@ def _losses(setting: Setting) -> Iterator[Row]:
         text = said(wrong_losses.OTHER_LOSS[1], {"residual": readable(other.residual), "other": other.said})
         yield Row(wrong_losses.OTHER_LOSS[0], other.residual, text)
     yield from wrong_losses.GENERAL
-    yield from _edited(loss.residual, wrong_losses.EDITED, "{}")
+    yield from _edited(loss.residual, 2, wrong_losses.EDITED, "{}")
 
 
 def _activations(layer: int, setting: Setting) -> Iterator[Row]:
@@ -83,20 +84,20 @@ def _activations(layer: int, setting: Setting) -> Iterator[Row]:
     named |= {"tanh": wrong_activations.TANH, "identity": wrong_activations.IDENTITY}
     yield from named.get(f.name, ())
     yield from wrong_activations.KINKED if f.kink else ()
-    for g in others(f.name):
+    for g in (g for g in others(f.name) if g.name != "identity"):  # that is the derivative missing
         for derivative in (g.derivative, slope_at(g)("(Z)")):
             shown = readable(of_layer(g.derivative, layer)) if derivative is g.derivative else "this"
             names = {"said": shown if len(shown) <= LONGEST else "this", "other": g.a}
             yield Row(f"{g.name}_derivative", times("dO", derivative), said(wrong_activations.OTHERS, names))
     yield from wrong_activations.GENERAL
-    yield from _edited(f.derivative, wrong_activations.EDITED, "dO * ({})")
+    yield from _edited(f.derivative, layer, wrong_activations.EDITED, "dO * ({})")
 
 
-def _edited(formula: str, table: dict[str, tuple[str, str]], pattern: str) -> Iterator[Row]:
+def _edited(formula: str, layer: int, table: dict[str, tuple[str, str]], pattern: str) -> Iterator[Row]:
     """The edits of a formula as rows."""
     for kind, edited in edits(formula):
         id, text = table[kind]
-        shown = readable(edited)
+        shown = readable(of_layer(edited, layer))
         names = {"edited": shown if len(shown) <= LONGEST else "another formula"}
         yield Row(id, pattern.format(edited), said(text, names), literal=kind == "constant")
 
@@ -112,29 +113,25 @@ def _swaps(step: str, setting: Setting) -> Iterator[tuple[str, str]]:
 
 
 class _Signature(NamedTuple):
-    """What a line computes at random numbers: where it fits, its size, and random sums of its entries."""
+    """What a line computes at random numbers, for each constant t: its size, and two random sums of its entries."""
 
     square: bool
-    size: float
+    sizes: np.ndarray
     sums: np.ndarray
 
 
 def _distinct(lines: Iterable[Line], right_line: Line, setting: Setting) -> Iterator[Line]:
-    """The lines that are finite, no multiple of the right one, and not the same as one before.
-
-    Those with a constant t are compared with one another, at two values of it.
-    """
+    """The lines that are finite, no multiple of the right one, and not the same as one before."""
     seen: dict[bool, list[_Signature]] = {False: [], True: []}
     true = {square: _signature(right_line, setting, square) for square in (False, True)}
     for line in lines:
         found = _signature(line, setting, False) or _signature(line, setting, True)
-        if found is None or not np.isfinite(found.sums).all() or (not found.size and line.id != "zero"):
+        if found is None or not np.isfinite(found.sums).all() or (not found.sizes.any() and line.id != "zero"):
             continue
-        if not line.literal and _same(found, true[found.square], scaled=True):
+        if _is_multiple(found, true[found.square]) or any(_same(found, other) for other in seen[line.literal]):
             continue
-        if not any(_same(found, other, scaled=False) for other in seen[line.literal]):
-            seen[line.literal].append(found)
-            yield line
+        seen[line.literal].append(found)
+        yield line
 
 
 def _signature(line: Line, setting: Setting, square: bool) -> _Signature | None:
@@ -142,32 +139,31 @@ def _signature(line: Line, setting: Setting, square: bool) -> _Signature | None:
     known = random_scope(setting, square)
     scope = {name: known[name] for name in (*INPUTS, "w", *TRACE, *UPSTREAM[line.step])}
     try:
-        values = [line.compute(scope, t).ravel() for t in ((0.37, 3.7) if line.literal else (None,))]
+        values = np.array([line.compute(scope, t).ravel() for t in (CONSTANTS if line.literal else (None,))])
     except (Misfit, NameError):
         return None
-    value = np.concatenate(values)
-    size = float(np.abs(value).max(initial=0))
-    if 0 < size < ROUNDING:  # a sum that cancels: all of these are the same, and not the same as "zero"
-        return _Signature(square, ROUNDING, np.zeros(2))
+    sizes = np.abs(values).max(axis=1)
+    if not line.literal and 0 < sizes[0] < ROUNDING:  # a sum that cancels: all such are one, and not the zero in code
+        return _Signature(square, np.array([ROUNDING]), np.zeros((1, 2)))
     with np.errstate(invalid="ignore"):
-        return _Signature(square, size, _WEIGHTS[:, : value.size] @ value / (size or 1))
+        return _Signature(square, sizes, values / np.where(sizes, sizes, 1)[:, None] @ _WEIGHTS[: values.shape[1]])
 
 
-_WEIGHTS = np.random.default_rng(1).normal(size=(2, 2 * 7 * 13))
+_WEIGHTS = np.random.default_rng(1).normal(size=(PRIME.m * PRIME.K, 2))
 
 
-def _same(a: _Signature, b: _Signature, scaled: bool) -> bool:
-    if a.square != b.square:
+def _same(a: _Signature, b: _Signature) -> bool:
+    if a.square != b.square or not _close(a.sums, b.sums):
         return False
-    if not a.size or not b.size:
-        return a.size == b.size
-    if not scaled:
-        return _close(a.sums * a.size, b.sums * b.size)
-    return _close(a.sums, b.sums) or _close(a.sums, -b.sums)
+    return _close(a.sizes / np.where(b.sizes, b.sizes, 1), b.sizes > 0)
+
+
+def _is_multiple(a: _Signature, right_one: _Signature) -> bool:
+    return bool(a.sizes.all()) and all(_close(row, right_one.sums) or _close(-row, right_one.sums) for row in a.sums)
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((abs(a - b) <= 1e-9 * abs(b)).all())
+    return bool(np.abs(a - b).max() <= 1e-9)
 
 
 @functools.lru_cache(maxsize=64)

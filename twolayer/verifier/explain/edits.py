@@ -115,4 +115,4 @@ def tidy(formula: str) -> str:
 
 def readable(formula: str) -> str:
     """A formula as it stands in a sentence."""
-    return formula.replace("np.", "").replace("**", "^")
+    return formula.replace("np.", "").replace(" ** ", "^").replace("**", "^")

@@ -4,6 +4,7 @@ The code is text, "dZ1 = dO1 * (Z1 > 0)", and runs as it stands, in float64 for 
 a reader sees is what is tried.
 """
 
+import collections
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
@@ -88,11 +89,9 @@ def compute(
     (K, d), (C, _), m = scope["W1"].shape, scope["W2"].shape, len(scope["x"])
     sizes = {"d": d, "K": K, "C": C, "m": m}
     wanted = tuple(sizes[letter] for letter in letters)
-    names = dict(scope) | sizes | {"i": np.arange(m)[:, None]}
-    if t is not None:
-        names["t"] = t
+    more = sizes | ({} if t is None else {"t": t}) | ({"i": np.arange(m)[:, None]} if "i" in reads(formula) else {})
     try:
-        value = evaluate(formula, names)
+        value = evaluate(formula, collections.ChainMap(more, scope))
         return value if value.shape == wanted else np.broadcast_to(value, wanted)
     except (ValueError, IndexError) as error:
         raise Misfit(f"{formula}: {error}") from error

@@ -26,6 +26,7 @@ from twolayer.verifier.numbers.balls import Ball, arb, floats
 from twolayer.verifier.numbers.factors import CLOSE, ratio
 from twolayer.verifier.numbers.recorded import Node, Recorded, reached
 
+CHAIN = 5  # operations between two arrays that a derivative may stand for
 MOST = 6000  # mutants in one pass
 
 
@@ -123,7 +124,7 @@ class Graph:
         return out
 
     def run(self, mutants: Sequence[Mutant]) -> np.ndarray:
-        """The gradients by all inputs, one after the other, as (numbers, 1 + mutants); the first column is right."""
+        """The cotangents of all numbers, (numbers, 1 + mutants); the first column is right."""
         width = len(mutants) + 1
         zero = flint.arb(0) if self.exact else 0.0
         adjoint = np.full((len(self.numbers), width), zero, object if self.exact else np.float64)
@@ -138,11 +139,16 @@ class Graph:
                 for columns, slopes, source in changes.get(e, ()):
                     flow[columns] = adjoint[i if source < 0 else source, columns] * slopes
                 adjoint[edge.parent] = adjoint[edge.parent] + flow
-        rows = [
-            self.place.get(_order(v), -1) for array in self.inputs for v in np.asarray(array, object).ravel().tolist()
-        ]
-        nothing = np.full(width, zero, adjoint.dtype)
-        return np.array([adjoint[row] if row >= 0 else nothing for row in rows])
+        return adjoint
+
+    def of(self, arrays: Sequence[np.ndarray], adjoint: np.ndarray) -> np.ndarray:
+        """The cotangents of the numbers of some arrays, one after the other, (numbers, mutants)."""
+        rows = [self.place.get(_order(v), -1) for a in arrays for v in np.asarray(a, object).ravel().tolist()]
+        found = np.full((len(rows), adjoint.shape[1]), flint.arb(0) if self.exact else 0.0, adjoint.dtype)
+        for i, row in enumerate(rows):
+            if row >= 0:
+                found[i] = adjoint[row]
+        return found
 
     def _changes(self, mutants: Sequence[Mutant]) -> tuple[dict[int, list], dict[int, list]]:
         """Edges with another slope or another cotangent, and numbers whose cotangent is set, each with its columns."""
@@ -171,7 +177,7 @@ class Graph:
         return packed, bridges
 
     def _changed(self, mutant: Mutant, edge: Edge) -> tuple[Any, int] | None:
-        """The slope in place of an edge's own, and the number whose cotangent it takes (-1: its own); None: no change."""
+        """The slope in place of an edge's own, and whose cotangent it takes (-1: its own); None: no change."""
         zero = 0 * edge.slope
         if mutant.kind == "cut":
             return zero, -1
@@ -215,8 +221,8 @@ class Graph:
         groups = sorted({(edge.node, edge.operand) for edge in self.edges if edge.operand >= 0})
         yield from (Mutant("cut", *group) for group in groups)
         for node, operand in groups:
-            for which, array in (("own", self.nodes[node].operands[operand]), ("other", _other(self.nodes[node], operand)),
-                                 ("out", self.nodes[node].output)):  # fmt: skip
+            own, other = self.nodes[node].operands[operand], _other(self.nodes[node], operand)
+            for which, array in (("own", own), ("other", other), ("out", self.nodes[node].output)):
                 for axis in range(array.ndim if array is not None else 0):
                     if array.shape[axis] > 1:
                         for part in ("last", "first", "without last", "without first"):
@@ -246,12 +252,22 @@ class Graph:
         for same in by_shape.values():
             born = {i: max(map(_order, self.arrays[i].ravel().tolist())) for i in same}
             for below, above in itertools.permutations(same, 2):
-                if born[below] < born[above]:
+                if born[below] < born[above] and self._near(below, above):
                     yield Mutant("bridge", -1, -1, (below, above, below, "1"))
                     for index in same:
                         for name in BRIDGES:
                             if name != "1":
                                 yield Mutant("bridge", -1, -1, (below, above, index, name))
+
+    def _near(self, below: int, above: int) -> bool:
+        """Whether an array is made of another in a few operations on single numbers, as a sigmoid is."""
+        target = {_order(v) for v in self.arrays[below].ravel().tolist()}
+        level = {v.order: v for v in self.arrays[above].ravel().tolist()[:1] if isinstance(v, Recorded)}
+        for _ in range(CHAIN):
+            level = {o.order: o for v in level.values() for o in v.operands if isinstance(o, Recorded)}
+            if target & set(level):
+                return True
+        return False
 
 
 def _mask(a: np.ndarray, keep: Callable) -> np.ndarray:
@@ -280,7 +296,7 @@ def fitting(graphs: Sequence[Graph], mine: Sequence[np.ndarray]) -> list[tuple[M
       mine: for each point all gradients as one row of numbers.
     """
     mutants = list(itertools.islice(graphs[0].mutants(), MOST))
-    columns = [graph.run(mutants) for graph in graphs]
+    columns = [graph.of(graph.inputs, graph.run(mutants)) for graph in graphs]
     found = []
     for j, mutant in enumerate(mutants, 1):
         if mutant.kind == "cut":

@@ -131,9 +131,9 @@ def place(
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
 
-    Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last variable
-    that has it before it is used is the one that should have been another. Where no variable has it, the place is
-    between the last right line and the first wrong one.
+    Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
+    variable that has it before it is used is the one that should have been another. Where no variable has it, the place
+    is between the last right line and the first wrong one.
     """
     own = seen(locals_, {step: wrong[step]})
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
@@ -166,7 +166,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 def between(
     locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
 ) -> Place | None:
-    """Where no explanation is known: the first variable that becomes a wrong leaf, and the last right line before it."""
+    """Where no explanation is known: the first variable that is a wrong leaf, and the last right line before it."""
     good = seen(locals_, {name: right[name] for name in NAMED})
     bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})
     first = min(bad, key=lambda one: one.order, default=None)

@@ -22,6 +22,16 @@ SHORT = 10**9  # numerator and denominator of a constant that somebody wrote
 _NOTHING = flint.arb(2) ** -150  # what is left of terms that cancel
 CLOSE = 1e-9  # of float64 numbers that are computed in two ways
 
+# Constants that are no fractions, and where they come from.
+NAMED = {
+    "1/log(2)": (1 / math.log(2), "a factor 1/log(2) too many: the loss has a logarithm to the base 2"),
+    "log(2)": (math.log(2), "a factor log(2) too many: the loss has a logarithm to the base 2"),
+    "1/log(10)": (1 / math.log(10), "a factor 1/log(10) too many: the loss has a logarithm to the base 10"),
+    "log(10)": (math.log(10), "a factor log(10) too many: the loss has a logarithm to the base 10"),
+    "sqrt(2)": (math.sqrt(2), "a factor sqrt(2) too many"),
+    "1/sqrt(2)": (1 / math.sqrt(2), "a factor 1/sqrt(2) too many"),
+}
+
 
 class Factor(NamedTuple):
     """A wrong constant: an id of the catalogue, the factor as text, and what to say about it."""
@@ -118,6 +128,9 @@ def factors(constants: list[tuple[Fraction, Any]]) -> list[Factor]:
         if len(numbers) == 1 and short(next(iter(numbers))) and (len(constants) > 1 or _simple(next(iter(numbers)))):
             return _split(numbers.pop(), exponents)
     value, sizes = constants[0]
+    for text, (number, sentence) in NAMED.items():
+        if all(abs(float(each) - number) <= 1e-14 * number for each, _ in constants):
+            return [Factor("scale", text, sentence)]
     if len({value for value, _ in constants}) == 1:
         return [Factor("scale", f"{float(value):.16g}", f"a constant factor of about {_short(float(value))} is wrong")]
     said = str(value) if short(value) else f"about {_short(float(value))}"

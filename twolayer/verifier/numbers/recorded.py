@@ -91,6 +91,18 @@ def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
         record.nodes.append(Node(op, arrays, np.asarray(output, object), record.line, start, clock()))
 
 
+def chosen(result: Any, operands: Sequence[Any]) -> Any:
+    """The entries of a maximum as numbers of their own: slope 1 by the operand that each is, 0 by the other."""
+    arrays = np.broadcast_arrays(*(np.asarray(operand, object) for operand in operands))
+    flat = np.asarray(result, object).ravel().tolist()
+    out = np.empty(len(flat), object)
+    for i, (v, *pair) in enumerate(zip(flat, *(a.ravel().tolist() for a in arrays), strict=True)):
+        slopes = tuple(flint.arb(1 if operand is v else 0) for operand in pair)
+        out[i] = Recorded.made(v.v, tuple(pair), lambda slopes=slopes: slopes) if isinstance(v, Ball) else v
+    out = out.reshape(np.shape(result))
+    return out if out.ndim else out.item()
+
+
 def reached(output: Ball) -> list[Recorded]:
     """All recorded numbers that a number was made of, the latest first."""
     found: dict[int, Recorded] = {}

@@ -134,8 +134,8 @@ def run_floats(function: Callable, arguments: tuple, dtype: str) -> Any:
 
     arguments: nested structures; balls and floats in them become the nearest floats, integers stay.
     """
+    from twolayer.verifier.programs.execution import quiet
     from twolayer.verifier.programs.numpy_code import mapped
-    from twolayer.verifier.programs.source import quiet
 
     def leaf(value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind in "Of":

@@ -86,6 +86,7 @@ def compiled(text: str) -> CodeType:
     return compile(text, "formula", "eval")
 
 
+@functools.cache
 def reads(text: str) -> frozenset[str]:
     """The names in a formula: arrays, sizes and functions."""
     return frozenset(compiled(text).co_names)
@@ -98,12 +99,15 @@ def evaluate(text: str, scope: Mapping[str, Any]) -> Any:
       NameError: it reads an array that the scope lacks.
       ValueError, TypeError, IndexError: the arrays' shapes do not fit.
     """
-    exact = any(isinstance(v, Ball) or (isinstance(v, np.ndarray) and v.dtype == object) for v in scope.values())
-    names = dict(scope)
-    if "t" in names:
-        names["t"] = Ball(names["t"]) if exact else float(names["t"])
+    read = reads(text)
+    names = {name: scope[name] for name in read if name in scope}  # a few of many
+    t = names.pop("t", None)
+    exact = any(isinstance(v, Ball) or (isinstance(v, np.ndarray) and v.dtype == object) for v in names.values())
+    if t is not None:
+        names["t"] = Ball(t) if exact else float(t)
     if not exact:
         with np.errstate(all="ignore"):
             return np.asarray(eval(compiled(text), _FLOATS, names), np.float64)
-    _BALLS["pi"] = Ball.made(arb(0).pi())  # at today's precision
+    if "pi" in read:
+        _BALLS["pi"] = Ball.made(arb(0).pi())  # at today's precision
     return balls(eval(compiled(text), _BALLS, names))

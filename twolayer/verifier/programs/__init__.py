@@ -16,10 +16,14 @@ class RaisedInside(Refused):
 class NotJudged(Exception):
     """An operation whose meaning over the reals is not known here, with its line: 'np.fft.fft at file.py:12'.
 
-    operation: the name alone. line: 1-based, None where it is not known.
+    operation: the name alone. line: 1-based, None where it is not known. raised: how many there have been, so that
+      whoever runs code that catches all exceptions can tell.
     """
 
+    raised = 0
+
     def __init__(self, operation: str, place: str = "", line: int | None = None):
+        NotJudged.raised += 1
         super().__init__(f"{operation} at {place}" if place else operation)
         self.operation, self.line = operation, line
 

@@ -6,25 +6,19 @@ to names that are read. So a script that loads its data and trains its network b
 
 import ast
 import contextlib
-import copy
 import dataclasses
 import dis
 import functools
-import io
 import json
 import pathlib
 import re
-import sys
-import time
+import textwrap
 import types
-import warnings
 from collections.abc import Iterator
-from typing import Any
 
-from twolayer.verifier.numbers.balls import Ball, Undecided
-from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
+from twolayer.verifier.programs import Refused
 
-TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
+QUOTED = 120  # characters of a statement in an error
 _MAGIC = re.compile(r"^\s*([%!?]|\w+\s*=\s*[%!])|^\s*[\w.]+\?{1,2}\s*$")
 
 
@@ -36,9 +30,14 @@ def read(path: str | pathlib.Path) -> str:
     """
     path = pathlib.Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise Refused(f"{path}: {getattr(e, 'strerror', None) or 'it is no text'}") from None
+        written = path.read_bytes()
+    except OSError as e:
+        raise Refused(f"{path}: {e.strerror}") from None
+    try:
+        text = written.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = written.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if path.suffix == ".ipynb" or text.lstrip().startswith('{"cells"') or text.lstrip().startswith('{\n "cells"'):
         text = _code_of_notebook(text, path)
     return without_magic(text)
@@ -50,22 +49,21 @@ def _code_of_notebook(text: str, path: pathlib.Path) -> str:
         sources = [c["source"] for c in cells if c["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError):
         raise Refused(f"{path}: it is no notebook of version 4; save it anew, or export it as .py") from None
-    joined = ["".join(s) for s in sources]
-    return (
-        "\n".join("\n" * s.count("\n") if s.lstrip().startswith("%%") and not _is_python(s) else s for s in joined)
-        + "\n"
-    )
+    return "".join(f"# In [{i}]:\n{_code_of_cell(''.join(s))}\n" for i, s in enumerate(sources, 1))
 
 
-def _is_python(cell: str) -> bool:
-    return cell.lstrip().startswith(("%%time", "%%timeit", "%%capture"))
+def _code_of_cell(text: str) -> str:
+    """The Python of a cell: none where it is in another language (%%bash)."""
+    python = not text.lstrip().startswith("%%") or text.lstrip().startswith(("%%time", "%%timeit", "%%capture"))
+    return text if python else "\n" * text.count("\n")
 
 
 def without_magic(text: str) -> str:
     """The text with lines that only a notebook understands (%matplotlib, !pip) emptied, or `pass` where they indent."""
-    with contextlib.suppress(SyntaxError, ValueError):
-        ast.parse(text)
-        return text
+    for candidate in (text, textwrap.dedent(text)):
+        with contextlib.suppress(SyntaxError, ValueError):
+            ast.parse(candidate)
+            return candidate
     lines = text.expandtabs(8).split("\n") if "\t" in text and "inconsistent" in _fault(text) else text.split("\n")
     return "\n".join(
         re.sub(r"\S.*", "pass", line) if _MAGIC.match(line) else re.sub(r"^(>>>|\.\.\.) ?", "", line) for line in lines
@@ -80,37 +78,9 @@ def _fault(text: str) -> str:
     return ""
 
 
-class _Exact(ast.NodeTransformer):
-    """Division of integers gives balls, and text is formatted with balls: `1 / 3`, `"%.3f" % loss`."""
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        helper = {ast.Div: "__divide__", ast.Mod: "__percent__"}.get(type(node.op))
-        if helper is None:
-            return node
-        call = ast.Call(ast.Name(helper, ast.Load()), [node.left, node.right], [])
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-
-
-def divide(a: Any, b: Any) -> Any:
-    """Divide a by b; integers exactly."""
-    return Ball(a) / b if isinstance(a, int) and isinstance(b, int) and b and a % b else a / b
-
-
-def percent(a: Any, b: Any) -> Any:
-    """The remainder a % b; or a may be a text with places for numbers."""
-    if not isinstance(a, (str, bytes)):
-        return a % b
-    shown = lambda v: float(v.v) if isinstance(v, Ball) else v  # noqa: E731
-    return a % (tuple(map(shown, b)) if isinstance(b, tuple) else shown(b))
-
-
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The text of a file, its statements and what they need.
-
-    filename: as people shall read it. label: of a line of a notebook, none yet.
-    """
+    """The text of a file, under the name that people shall read, its statements and what they need."""
 
     filename: str
     text: str
@@ -123,7 +93,7 @@ class Source:
         except (SyntaxError, ValueError) as e:
             hint = "; it is Python 2" if "print" in str(e) else ""
             line = getattr(e, "lineno", None)
-            place = f"{self.filename}:{line}" if line else self.filename
+            place = self.place(line) if line else self.filename
             raise Refused(f"{place}: {getattr(e, 'msg', None) or e}{hint}") from None
 
     @functools.cached_property
@@ -175,11 +145,24 @@ class Source:
             line: s for s in sorted(self.spans, key=lambda s: (s[0] - s[1], s[0])) for line in range(s[0], s[1] + 1)
         }
 
+    def place(self, line: int) -> str:
+        """Where a line is: "homework.py:12", or "homework.ipynb, code cell 3, line 4"."""
+        above = self.text.split("\n")[:line]
+        heads = [i for i, text in enumerate(above) if re.fullmatch(r"# In \[\d+\]:", text)]
+        if not self.filename.endswith(".ipynb") or not heads:
+            return f"{self.filename}:{line}"
+        return f"{self.filename}, code cell {len(heads)}, line {line - heads[-1] - 1}"
+
     def statement(self, line: int) -> str:
         """The statement at a line, on one line."""
         first, last = self.span(line)
         lines = self.text.split("\n")[first - 1 : last]
         return " ".join(part.strip() for part in lines if part.strip())
+
+    def quoted(self, line: int) -> str:
+        """The statement at a line as an error quotes it."""
+        text = self.statement(line)
+        return f"`{text if len(text) <= QUOTED else text[: QUOTED - 3] + '...'}`"
 
     def entry(self, line: int, key: str | None) -> tuple[int, str]:
         """The statement at a line, or of a dict that is written over several lines the entry `key`: line and text."""
@@ -304,99 +287,3 @@ def _root(node: ast.AST) -> set[str]:
     while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
         node = node.func if isinstance(node, ast.Call) else node.value
     return {node.id} if isinstance(node, ast.Name) else set()
-
-
-def execute(source: Source, wanted: set[str], builtins: dict, exact: bool = True) -> dict[str, Any]:
-    """Run what the wanted names need, statement by statement, and give the names of the top level.
-
-    Raises:
-      RaisedInside, Refused, NotJudged: a statement raised, or takes too long.
-    """
-    name = pathlib.Path(source.filename).stem
-    module = types.ModuleType(name)
-    space = module.__dict__
-    space.update(__file__=source.filename, __builtins__=builtins | {"__divide__": divide, "__percent__": percent})
-    sys.modules.setdefault(f"__derivation__.{name}", module)  # dataclasses look their module up
-    space["__name__"] = f"__derivation__.{name}"
-    deadline = time.monotonic() + TOP_LEVEL_SECONDS
-    for statement in source.needed(wanted):
-        tree = ast.Module([statement], [])
-        tree = _Exact().visit(copy.deepcopy(tree)) if exact else tree
-        with explained(source), _until(deadline, source, statement), quiet():
-            exec(compile(tree, source.filename, "exec"), space)
-    return space
-
-
-@contextlib.contextmanager
-def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[None]:
-    """Stop a statement of the top level that runs on and on, as training does."""
-
-    def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
-        if time.monotonic() > deadline:
-            place = f"{source.filename}:{statement.lineno}"
-            text = source.statement(statement.lineno)
-            raise Refused(
-                f"{place}: `{text}` takes more than {TOP_LEVEL_SECONDS:.0f} s; put it under if __name__ == '__main__':"
-            )
-        return trace
-
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
-        yield
-        return
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing that the code writes reaches the screen."""
-    sink = io.StringIO()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
-def explained(source: Source) -> Iterator[None]:
-    """Turn what the user's code raises into one line with its place."""
-    try:
-        yield
-    except (Undecided, RaisedInside, MemoryError):
-        raise
-    except NotJudged as e:
-        line = _line_of(e, source) or e.line
-        raise NotJudged(e.operation, f"{source.filename}:{line}" if line else "", line) from e
-    except Refused:
-        raise
-    except (Exception, SystemExit) as e:
-        line = _line_of(e, source)
-        if _is_ours(e):
-            text = source.statement(line) if line else ""
-            raise NotJudged(f"`{text}` ({_short(e)})", f"{source.filename}:{line}", line) from e
-        place = (
-            f"{source.filename}:{line}: `{source.statement(line)}` raised " if line else f"{source.filename}: raised "
-        )
-        raise RaisedInside(f"{place}{_short(e)}") from e
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether the code failed because it met a ball where it would have a float."""
-    return bool(re.search(r"Ball|dtype\('O'\)|object array|Nothing|not a float|must be real number", str(error)))
-
-
-def _line_of(error: BaseException, source: Source) -> int | None:
-    """The innermost line of the file in an error's traceback."""
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == source.filename:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

@@ -23,8 +23,8 @@ class Watch:
     """Follows the frames of a file. `settings()` gives what was set, in order.
 
     Contents are told apart by the identity of their numbers: an assignment in place puts other balls into an array.
-    Another kind of number needs `array`, what a variable holds if it is one; `stamp`, what that is by identity, and what
-    must stay alive for it; and `entry`, what is kept of a setting.
+    Another kind of number needs `array`, what a variable holds if it is one; `stamp`, what that is by identity, and
+    what must stay alive for it; and `entry`, what is kept of a setting.
     """
 
     def __init__(self, source: Source):

@@ -12,12 +12,14 @@ from typing import Any
 import flint
 import numpy as np
 
+from twolayer.verifier.numbers import recorded
 from twolayer.verifier.numbers.balls import Ball
 from twolayer.verifier.programs import NotJudged
 
 NUMBER: contextvars.ContextVar[type[Ball]] = contextvars.ContextVar("NUMBER", default=Ball)  # what constants become
 _true_dtype = np.ndarray.dtype.__get__
 FLOAT = np.dtype(np.float64)
+LARGEST = 1_000_000  # entries; a data set stays in floats, and becomes balls where it is computed with
 
 
 def ball(value: Any) -> Ball:
@@ -74,7 +76,8 @@ def wrap(value: Any) -> Any:
     """What NumPy gave, as people's code shall see it: arrays as Array, floats as balls."""
     if isinstance(value, np.ndarray):
         value = np.asarray(value)
-        if value.dtype.kind == "f" or (value.dtype == object and all_numbers(value)):
+        small = value.dtype.kind == "f" and value.size <= LARGEST
+        if small or (value.dtype == object and all_numbers(value)):
             value = as_balls(value)
         return value.view(Array)
     if isinstance(value, (float, np.floating)):
@@ -158,6 +161,7 @@ OURS: dict[str, Callable] = {
 OURS |= {"radians": OURS["deg2rad"], "degrees": OURS["rad2deg"]}
 OF_TRUTH = {"isnan", "isinf", "isfinite", "signbit"}
 _COMPILED = {name: np.frompyfunc(f, len(inspect.signature(f).parameters), 1) for name, f in OURS.items()}
+COMPARES = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
 NATIVE = set(
     "add subtract multiply divide true_divide power negative positive absolute reciprocal exp exp2 expm1 log log2 log10"
@@ -211,7 +215,12 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
         options = options | {"initial": ball(options["initial"])}
     if isinstance(options.get("where"), np.ndarray):
         options = options | {"where": np.asarray(options["where"])}
+    start = recorded.clock() if recorded.active() else 0
     result = getattr(_COMPILED.get(name, ufunc), method)(*values, **options, **({} if into is None else {"out": into}))
+    if recorded.active() and name not in COMPARES:
+        if name in ("maximum", "minimum", "fmax", "fmin") and method == "__call__" and into is None:
+            result = recorded.chosen(result, values)
+        recorded.note(name if method == "__call__" else f"{name}.{method}", values[: ufunc.nin], result, start)
     if name in OF_TRUTH:
         result = result.astype(bool) if isinstance(result, np.ndarray) else bool(result)
     if type(result) in (int, float):  # a sum of nothing

@@ -66,6 +66,9 @@ class _At:
     def get(self, **options: Any) -> Any:
         return self.values[self.key]
 
+    def __getattr__(self, name: str) -> Any:
+        raise NotJudged(f"x.at[...].{name}")
+
     add = functools.partialmethod(_by, np.add)
     subtract = functools.partialmethod(_by, np.subtract)
     multiply = mul = functools.partialmethod(_by, np.multiply)

@@ -23,7 +23,7 @@ from twolayer.verifier.programs.stand_ins.numpy_functions import where
 from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY, Float, Module
 from twolayer.verifier.programs.stand_ins.randomness import PythonRandom
 
-numbers.Real.register(Ball)
+numbers.Real.register(Ball)  # isinstance(value, numbers.Number)
 
 
 def _one(value: Any) -> Ball:
@@ -81,6 +81,9 @@ MATH.__dict__.update(
     ),
     __all__=[name for name in dir(math) if not name.startswith("_")],
 )  # fmt: skip
+
+
+NUMPY.math = MATH  # as old NumPy had it
 
 
 def _each(name: str) -> Callable:
@@ -232,6 +235,10 @@ LEARNERS = {
 }  # fmt: skip
 
 
+class NotHere(Refused, ImportError):
+    """A library that is not stood in for; code that can do without it catches an ImportError."""
+
+
 def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     """The module of this dotted name, and ImportError as Python has it."""
     top = name.split(".")[0]
@@ -246,7 +253,7 @@ def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     if top in PLOTS or top in TABLES or top == "scipy":
         return Nothing(name, top in PLOTS)
     if top in LEARNERS:
-        raise Refused(
+        raise NotHere(
             f"code that uses {LEARNERS[top]} is not judged here: write the derivation with NumPy or jax.numpy"
         )
     file = None if folder is None else folder / (name.replace(".", "/") + ".py")

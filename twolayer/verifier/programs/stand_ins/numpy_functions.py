@@ -318,6 +318,7 @@ OURS |= {
     "fix": lambda a: apply(np.trunc, "__call__", (a,)), "copy": lambda a, *rest, **options: array(a),
     "asscalar": lambda a: np.asarray(a).item(), "in1d": lambda a, b, **options: wrap(np.isin(plain(a), plain(b))),
 }  # fmt: skip
+OURS |= {"alltrue": OURS["all"], "sometrue": OURS["any"], "cumproduct": OURS["cumprod"]}  # as old NumPy had them
 OURS |= dict.fromkeys("asanyarray ascontiguousarray asfortranarray asfarray require asarray_chkfinite".split(), asarray)
 OURS |= dict.fromkeys("save savez savez_compressed savetxt".split(), lambda *args, **options: None)
 OURS |= {f"linalg.{name}": f for name, f in linalg.FUNCTIONS.items()}

@@ -125,8 +125,13 @@ LOOKS = set(
     " triu_indices triu_indices_from typing uint uint16 uint32 uint64 uint8 unravel_index unsignedinteger".split()
 )
 REFUSED = {"matrix", "mat", "asmatrix", "bmat"}  # whose product is another
-OLD_NAMES = {"float": Float, "int": int, "object": object, "str": str, "math": None, "Inf": math.inf, "infty": math.inf,
-             "NaN": math.nan, "NAN": math.nan, "float_": FLOATS["float64"], "row_stack": np.vstack}  # fmt: skip
+_OLD = {
+    "int": int, "bool": bool, "bool8": bool, "object": object, "str": str, "Inf": math.inf, "infty": math.inf,
+    "NaN": math.nan, "NAN": math.nan, "row_stack": np.vstack, "product": np.prod, "cumproduct": np.cumprod,
+    "alltrue": np.all, "sometrue": np.any, "trapz": np.trapezoid, "in1d": np.isin, "float": float, "float_": np.float64,
+    "math": math, "asscalar": lambda a: np.asarray(a).item(), "round_": np.round, "asfarray": np.asarray,
+}  # fmt: skip
+OLD_NAMES = {name: value for name, value in _OLD.items() if name not in np.__dict__}  # that NumPy 2 has no more
 
 
 def _not_judged(name: str) -> None:
@@ -189,8 +194,8 @@ def find(name: str) -> Any:
     """What `np.name` is."""
     if name in ("pi", "e", "euler_gamma"):
         return pi() if name == "pi" else ball(1).exp() if name == "e" else ball(flint.arb.const_euler())
-    if name in FLOATS:
-        return FLOATS[name]
+    if name in FLOATS or name == "float":
+        return FLOATS.get(name, Float)
     if name in OURS:
         return OURS[name]
     if name in REFUSED:

@@ -1,0 +1,147 @@
+"""The right derivative of any function: what a derivation is held against.
+
+Of JAX code it is jax.vjp of the plain program, every custom rule in it taken out; of all else the record of its
+operations (numbers/recorded.py). Both are held against the central difference, which shares nothing with either.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from twolayer.verifier.evidence.shapes import Arguments, Nested
+from twolayer.verifier.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verifier.numbers.differences import central
+from twolayer.verifier.numbers.recorded import Recorded, gradient
+from twolayer.verifier.programs import Program, Refused
+
+Values = Mapping[str, np.ndarray]
+DIFFER = 2.0**-100  # of the two oracles, relative
+
+
+class OraclesDisagree(RuntimeError):
+    """The derivative and the difference quotient of a function differ: a mistake of this package, or a kink."""
+
+
+def leaves(value: Any, path: str = "") -> dict[str, np.ndarray]:
+    """The arrays and numbers of a result by their paths: {"": array} of one array, {"[0]": ...} of a tuple."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return {
+            p: a for key, part in value.items() for p, a in leaves(part, f"{path}.{key}" if path else str(key)).items()
+        }
+    if hasattr(value, "_asdict"):
+        return leaves(value._asdict(), path)
+    if isinstance(value, (tuple, list)) and any(
+        isinstance(part, (np.ndarray, Ball, tuple, list, Mapping)) for part in value
+    ):
+        return {p: a for i, part in enumerate(value) for p, a in leaves(part, f"{path}[{i}]").items()}
+    return {path: np.asarray(value, object)}
+
+
+def is_real(array: np.ndarray) -> bool:
+    """Whether an array holds real numbers, not integers or truth values alone."""
+    flat = np.asarray(array, object).ravel().tolist()
+    return any(isinstance(v, (Ball, float, np.floating)) for v in flat) or not flat
+
+
+class Reference:
+    """A function with its right derivative.
+
+    Args:
+      program: the function.
+      arguments: what it takes.
+    """
+
+    def __init__(self, program: Program, arguments: Arguments):
+        self.program, self.arguments = program, arguments
+        self.jax = hasattr(program, "trace")
+        self._pullbacks: dict[bool, Any] = {}
+
+    def value(self, values: Values) -> dict[str, np.ndarray]:
+        """Its outputs by path, those that are real."""
+        found = leaves(self.program.run(*self.arguments.built(values)).result)
+        return {path: array for path, array in found.items() if is_real(array)}
+
+    def cotangents(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        """The derivative of sum(outer * outputs) by every floating argument, by path."""
+        if self.jax:
+            return self._by_jax(values, outer)
+        given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
+        inputs = {path: given[path].copy() for path in self.arguments.floating}
+        found = gradient(weighted(self.value(given), outer), list(inputs.values()))
+        return dict(zip(inputs, found, strict=True))
+
+    def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        from twolayer.verifier.programs.rules import pullback
+
+        if not self._pullbacks:
+            self._pullbacks[True] = pullback(self.program, plain=True)
+        result = self._pullbacks[True].run(self.arguments.built(values), list(outer.values())).result
+        found: dict[str, np.ndarray] = {}
+        for name, part in zip(self.arguments.parts, result, strict=True):
+            found |= leaves(part, name)
+        return {path: found[path] for path in self.arguments.floating}
+
+    def check(self, values: Values, outer: Values) -> None:
+        """Hold the derivative against the central difference along a random direction of every argument.
+
+        Raises:
+          OraclesDisagree: they differ.
+        """
+        with precision(BITS):
+            found = self.cotangents(values, outer)
+        rng = np.random.default_rng(0)
+        for path in self.arguments.floating:
+            direction = rng.integers(-8, 9, values[path].shape)
+
+            def along(array: np.ndarray, path: str = path) -> Ball:
+                return weighted(self.value(dict(values) | {path: array}), outer)
+
+            slope = central(along, np.asarray(values[path], object), direction)
+            with precision(BITS):
+                mine = arb((found[path] * direction).sum()) if direction.size else arb(0)
+            if not abs(slope.v - mine).upper() <= DIFFER * (1 + abs(mine).upper()):
+                raise OraclesDisagree(
+                    f"the derivative by {path} and the difference quotient disagree: is there a kink?"
+                )
+
+
+def weighted(outputs: Values, outer: Values) -> Ball:
+    """The sum of all outputs times their cotangents."""
+    total: Any = Ball(0)
+    for path, array in outputs.items():
+        if np.shape(array) != np.shape(outer[path]):
+            raise Refused(
+                f"an output has shape {np.shape(array)} at some numbers and {np.shape(outer[path])} at others"
+            )
+        total = total + (array * outer[path]).sum() if array.ndim else total + array.item() * outer[path].item()
+    return total
+
+
+def nested(arguments: Arguments, found: Values) -> list[Any]:
+    """Values by path in the structure of the arguments."""
+    return arguments.built(found)
+
+
+def names(arguments: Arguments, argnums: int | Sequence[int] | None) -> list[str]:
+    """The paths of the floating arguments that are judged.
+
+    Raises:
+      Refused: there is no such argument, or it is none of floats.
+    """
+    if argnums is None:
+        return arguments.floating
+    parts, found = list(arguments.parts), []
+    for i in (argnums,) if isinstance(argnums, int) else argnums:
+        if not -len(parts) <= i < len(parts):
+            raise Refused(f"argnums names argument {i}, and there are {len(parts)}")
+        own = [p for p in arguments.floating if p == parts[i] or p.startswith(f"{parts[i]}.")]
+        if not own:
+            raise Refused(f"argnums names {parts[i]}, which holds no floats")
+        found += own
+    return found
+
+
+__all__ = ["Nested", "OraclesDisagree", "Reference", "is_real", "leaves", "names", "nested", "weighted"]
