@@ -52,10 +52,13 @@ class Reference:
     Args:
       program: the function.
       arguments: what it takes.
+
+    Attributes:
+      function: as it was given, for a run that records.
     """
 
     def __init__(self, program: Program, arguments: Arguments):
-        self.program, self.arguments = program, arguments
+        self.program, self.arguments, self.function = program, arguments, program.function
         self.jax = hasattr(program, "trace")
         self._pullbacks: dict[bool, Any] = {}
 

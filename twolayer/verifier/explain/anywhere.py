@@ -13,7 +13,7 @@ import numpy as np
 
 from twolayer.verifier.evidence.cases import DIFFERENT, EQUAL, compare
 from twolayer.verifier.explain import where
-from twolayer.verifier.explain.mutants import Graph, Mutant, fitting
+from twolayer.verifier.explain.mutants import BRIDGES, Graph, Mutant, fitting
 from twolayer.verifier.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verifier.numbers.factors import decimal, ratio, short
 from twolayer.verifier.numbers.recorded import Recorded, recording
@@ -83,7 +83,7 @@ def _watched(question: Any, case: Any) -> tuple[Local, ...]:
 def _recorded(question: Any, case: Any) -> Recording | None:
     """The reference as it stands on recorded numbers; None where it cannot be run so."""
     reference, spec = question.reference, question.arguments
-    program = reference.program if not reference.jax else _stand_in(reference.program)
+    program = reference.program if not reference.jax else _stand_in(reference.function)
     if program is None:
         return None
     try:
@@ -105,9 +105,9 @@ def _recorded(question: Any, case: Any) -> Recording | None:
     return Recording(Graph(total, record.nodes, inputs), paths, names, program.source, case.at.sizes)
 
 
-def _stand_in(program: Any) -> Any:
+def _stand_in(function: Any) -> Any:
     try:
-        return from_function(program.function)
+        return from_function(getattr(function, "fun", function))
     except Refused:
         return None
 
@@ -131,6 +131,10 @@ def _explained(question: Any, recordings: Sequence[Recording], cases: Sequence[A
     confirmed = [one for one in found if _holds(question, one, recordings[0], cases[0])]
     kinds = [kind for kind in KINDS if any(mutant.kind == kind for mutant, _ in confirmed)]
     best = [one for one in confirmed if one[0].kind == kinds[0]] if kinds else []
+    if kinds and kinds[0] == "bridge":  # what is simplest to say
+        patterns = list(BRIDGES)
+        least = min(patterns.index(mutant.detail[3]) for mutant, _ in best)
+        best = [one for one in best if patterns.index(one[0].detail[3]) == least]
     return sorted(best, key=lambda one: (not _plain(one[1]), one[0].node))[:6]
 
 

@@ -29,6 +29,8 @@ class Copies:
         return self.made[id(value)]
 
     def _copied(self, value: Any) -> Any:
+        if type(value).__name__ in ("custom_vjp", "custom_jvp") and hasattr(value, "fun"):
+            return self.of(value.fun)  # a JAX function with a rule of its own: what it computes
         stand_in = _stand_in_for(value)
         if stand_in is not None:
             return stand_in
