@@ -29,6 +29,9 @@ point. PROGRAM: its rounding in floats, against bounds that follow from the oper
 checked on numbers of yours too: --batch=FILE.npz holds W1, b1, W2, b2, x and y; --dataset takes the first examples of a
 data set, with --params=RUN/params.npz of a training run or else the parameters it starts from.
 
+Any other function: a file that defines SHAPES = {"W": "k d", "x": "m d", ...} with loss and gradients of those arguments
+is judged whatever it computes; and --rule=FILE.py:NAME holds a custom rule against its own plain program.
+
 The file is your own code and is RUN as such, with all your rights, as by `python homework.py`: run none that you do not
 trust. Exit status: 0 right, 1 wrong, 2 undecided or not fully derived, 3 bad input (a file that fails or does not end,
 a bad flag), 70 a fault of this program, 130 interrupted.
@@ -67,6 +70,10 @@ flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a num
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("relu_at_zero", "any", CONVENTIONS, "ReLU'(0) to insist on; any names what it finds.")
 flags.DEFINE_list("precisions", PRECISIONS, f"Whose rounding is judged: some of {','.join(PRECISIONS)}.")
+flags.DEFINE_string("rule", None, "FILE.py:NAME, a function with a custom rule of JAX, or with such inside it.")
+flags.DEFINE_string("reference", None, "With --rule: FILE.py:NAME, whose value and derivative it must have.")
+flags.DEFINE_string("shapes", None, "With --rule: the arguments' shapes, as 'q: m d, k: n d' [SHAPES of the file].")
+flags.DEFINE_bool("strict", False, "Of any function: right only where every branch was entered on both sides.")
 flags.DEFINE_string("json", None, "Write the verdict here as JSON.")
 flags.DEFINE_string("report", None, "Write a report here as Markdown with LaTeX equations.")
 flags.DEFINE_float("time_limit", 60.0, "Seconds that the file and its verification may take.")

@@ -34,6 +34,10 @@ class Options:
     activation: str = "relu"
     biases: str = "yes"
     allow_guards: bool = False
+    rule: str | None = None
+    reference: str | None = None
+    shapes: str | None = None
+    strict: bool = False
     json: str | None = None
     report: str | None = None
     time_limit: float = 60.0
@@ -70,6 +74,10 @@ def run(options: Options) -> int:
 
 def _run(options: Options) -> int:
     _check_combination(options)
+    if options.rule or _has_shapes(options.derivation):
+        from experiments.verification import anything
+
+        return anything.run(options)
     file = loading.read(options.derivation) if options.derivation is not None else None
     inputs = [Path(name) for name in (options.derivation, options.batch, options.params) if name]
     json = outputs.check("json", options.json, inputs)
@@ -82,6 +90,11 @@ def _run(options: Options) -> int:
     _write(verdict, derivation, options, json, report)
     _show(verdict, derivation, options)
     return STATUS[verdict.verdict]
+
+
+def _has_shapes(name: str | None) -> bool:
+    """Whether a file says the shapes of its arguments: then it is a derivative of any function."""
+    return name is not None and os.path.isfile(name) and "SHAPES" in Path(name).read_text(errors="replace")
 
 
 def _judge(
@@ -141,6 +154,9 @@ def _check_combination(options: Options) -> None:
     for flag in ("hidden", "batch_size"):
         if getattr(options, flag) is not None and not options.dataset:
             raise cli.BadInput(f"--{flag} goes with --dataset; a derivation is judged at sizes of its own choice")
+    for flag in ("reference", "shapes"):
+        if getattr(options, flag) and not options.rule:
+            raise cli.BadInput(f"--{flag} goes with --rule=FILE.py:NAME")
     if options.params and not options.dataset:
         raise cli.BadInput("--params goes with --dataset; a file for --batch holds its own parameters")
 

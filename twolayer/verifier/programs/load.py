@@ -69,6 +69,10 @@ class Loaded:
         """Whether the top level defines a name."""
         return name in self.file.names()
 
+    def plain(self, name: str) -> Any:
+        """The value of a name as the file stands, with the real modules."""
+        return self.file.get(name, exact=False)
+
     def program(self, name: str) -> Program:
         """A function of the file; JAX code that JAX cannot trace, since it mixes in NumPy, runs as NumPy does.
 
