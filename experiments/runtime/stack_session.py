@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from experiments.runtime import checkpoints, processes
+from experiments.runtime import checkpoints, processes, sweep_tables
 from experiments.runtime.cli import BadInput, Interrupts
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.session import LONGEST_SEGMENT, Pace, compiled, host_copy, leave, restored, save
-from experiments.runtime.sweeps import tables
-from experiments.runtime.sweeps.jobs import Part, Plan, StackJob, prepare
+from experiments.runtime.session import LONGEST_SEGMENT, Loop, compiled, leave, restored
+from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps
 from twolayer.evaluation import Evaluation, evaluate
 from twolayer.network import Params
@@ -64,7 +63,7 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
 def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bool) -> Programs:
     """All parts that are not on disk yet, each to its end or to a signal."""
     programs = Programs(shared)
-    done = processes.firsts(np.array([tables.is_done(run, part.index) for part in plan.parts]))
+    done = processes.firsts(np.array([sweep_tables.is_done(run, part.index) for part in plan.parts]))
     todo = [part for part, there in zip(plan.parts, done, strict=True) if not there]
     total, left = (sum(part.real * part.flags["epochs"] for part in some) for some in (plan.parts, todo))
     with tqdm(total=total, initial=total - left, unit="network-epoch", disable=quiet) as progress:
@@ -80,42 +79,47 @@ def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bo
 def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: tqdm) -> bool:
     """Whether the part was finished; if not, it is saved."""
     job = prepare(part, plan, programs.shared)
-    epochs, pace = job.choices.epochs, Pace()
     both = interrupts.during(lambda: programs.of(part, job))
     if both is None:
         leave(run, interrupts)
     segment, score = both
-    state, history, epoch, seconds = _resumed(run, part, job)
-    progress.update(part.real * epoch)
+    state, history, begun, spent = _resumed(run, part, job)
+    progress.update(part.real * begun)
     saved = time.monotonic()
-    while epoch < epochs and (processes.fetch(state.status) == segments.RUNNING).any():
-        began = time.perf_counter()
-        until = min(epoch + pace.epochs(), epochs)
-        arguments = (state, jnp.int32(epoch), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
-        whole = (np.int32(epoch), np.float64(seconds), host_copy(state), history) if pace.slow() else None
-        done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
-        if done is None:
-            leave(run, interrupts, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
-        state, metrics = done
-        new = until - epoch
+
+    def program(state: segments.State, first: int, until: int) -> tuple[segments.State, segments.Metrics]:
+        return segment(state, jnp.int32(first), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
+
+    def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
+        nonlocal spent
+        spent += seconds
         for column, values in zip(history, processes.fetch(metrics), strict=True):
-            column[epoch:until] = values[:new]
-        epoch = until
-        pace.epoch_seconds = (time.perf_counter() - began) / new
-        seconds += pace.epoch_seconds * new
-        progress.update(part.real * new)
-        _show(progress, part, history.valid_loss[epoch - 1])
-        stop = processes.any_of(interrupts.received is not None)
-        due = processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS)
-        if epoch < epochs and (stop or due):
-            whole = np.int32(epoch), np.float64(seconds), processes.fetch(state), history
-            save(run, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
-            saved = time.monotonic()
-            if stop:
-                return False
-    rows = _rows(part, job, state, history, score, seconds, _engine(part, programs.shared))
+            column[first:until] = values[: until - first]
+        progress.update(part.real * (until - first))
+        _show(progress, part, history.valid_loss[until - 1])
+        return until
+
+    def held(state: segments.State, epoch: int) -> tuple:
+        nonlocal saved
+        saved = time.monotonic()
+        return np.int32(epoch), np.float64(spent), state, history
+
+    loop = Loop(
+        run,
+        interrupts,
+        program,
+        log,
+        held,
+        due=lambda _: processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS),
+        latest=lambda _: job.choices.epochs,
+        prefix=f"{part.index:05d}-",
+    )
+    state, ended = loop.carry_on(state, begun, job.choices.epochs)
+    if not ended:
+        return False
+    rows = _rows(part, job, state, history, score, spent, _engine(part, programs.shared))
     if processes.first():
-        tables.write_part(run, part.index, *rows)
+        sweep_tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True
 
