@@ -12,6 +12,7 @@ Exit status: 0 done, 1 bad input, 3 diverged, 75 interrupted and saved.
 import pathlib
 import sys
 import time
+from typing import Any
 
 from absl import flags
 
@@ -31,7 +32,7 @@ def main() -> int:
     return supervision.supervised(lambda: _train(values), values)
 
 
-def _train(values: dict[str, object]) -> int:
+def _train(values: dict[str, Any]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
     from experiments.runtime import records, runs, supervision

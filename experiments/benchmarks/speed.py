@@ -26,6 +26,7 @@ import datetime
 import importlib.metadata
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -79,7 +80,7 @@ def main() -> int:
     return cli.DONE if right else 1
 
 
-def _case(dataset, hidden: int) -> dict[str, object]:
+def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
     from experiments.benchmarks.peers import problem, rounds, summary
     from experiments.benchmarks.peers.worker import threads
@@ -126,7 +127,7 @@ def _hidden() -> list[int]:
     return sizes
 
 
-def _facts(dataset) -> dict[str, object]:
+def _facts(dataset) -> dict[str, Any]:
     """Where the numbers come from."""
     from experiments.benchmarks.peers.worker import threads
     from experiments.runtime.provenance import provenance

@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,10 +48,10 @@ class Job:
     numbers: training.Numbers
     order_key: Key[Array, ""]
     state: segments.State
-    facts: dict[str, object]  # for the manifest
+    facts: dict[str, Any]  # for the manifest
 
 
-def prepare(flags: Mapping[str, object]) -> Job:
+def prepare(flags: Mapping[str, Any]) -> Job:
     """Check the flags against the data and put everything in place. Writes nothing but the cache of prepared data.
 
     Sets the precision of the process, as `configure`.
@@ -109,7 +110,7 @@ def earlier_params(path: str | None, dtype: str) -> network.Params | None:
     return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
 
 
-def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
+def mesh_of(flags: Mapping[str, Any], spread_over: str) -> Mesh:
     """The mesh that --mesh describes: one device if it is not given, all devices of several processes.
 
     Args:
@@ -138,7 +139,7 @@ def configure(precision: str) -> tuple[str, str, str]:
     return parameters, compute, matmul
 
 
-def load(flags: Mapping[str, object]) -> datasets.Dataset:
+def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     """The data set of a run.
 
     Raises:
@@ -162,7 +163,7 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
     return data
 
 
-def check_used(flags: Mapping[str, object]) -> None:
+def check_used(flags: Mapping[str, Any]) -> None:
     """Raise BadInput if a flag has been changed that has no effect beside the others."""
     default = absl_flags.FLAGS
     if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
@@ -177,7 +178,7 @@ def check_targets(data: datasets.Dataset, loss: str) -> None:
         raise BadInput(f"--dataset={data.name} has real targets, {loss} needs classes; add --loss=quadratic")
 
 
-def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:
+def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, Any]:
     """What a manifest says of the machine and the data."""
     return {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
@@ -193,7 +194,7 @@ def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], K
     return first, order if order_seed is None else keys_of(order_seed)[1]
 
 
-def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
     """What the program of a run is compiled for.
 
     Raises:
@@ -211,7 +212,7 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
     return training.Choices(**same_name | own)
 
 
-def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distortion | None:
+def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortion | None:
     """How training images are distorted; None if they are not. A flag that is not there is at its default.
 
     Raises:
@@ -234,7 +235,7 @@ def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
     return choices.distortion is None and not np.any(numbers.weight_decay)
 
 
-def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:
     """The numbers of a run that may vary without compiling again."""
     own = OPTIMIZERS[flags["optimizer"]]
     given = {name: flags[name] for name in training.Numbers._fields if name in flags}

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ def share(count: int, n: int) -> dict | None:
     return {"count": count, "n": n, "share": count / n, "interval": [float(low), float(high)]}
 
 
-def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, object]) -> list[dict]:
+def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:
     """Of each initialisation and width: how many networks have a dead output on the test images before any step.
 
     Args:

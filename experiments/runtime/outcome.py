@@ -1,6 +1,7 @@
 """The end of a run: the test set scored once, parameters, figures and summary written."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from twolayer.evaluation import hits, predict, targets
 from twolayer.losses import LOSSES
 
 
-def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, object]:
+def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
     """Score the parameters that the run hands over and write everything but the status of the run.
 
     Returns the summary without its `seconds`.
@@ -41,7 +42,7 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     return summary
 
 
-def diagnose(job: Job, state: segments.State) -> dict[str, object] | None:
+def diagnose(job: Job, state: segments.State) -> dict[str, Any] | None:
     """Epoch, step and name of the first number of a diverged run that is not finite."""
     found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
     return found and found._asdict()
@@ -58,7 +59,7 @@ def _score(job: Job) -> jax.stages.Wrapped:
     return jax.jit(score)
 
 
-def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
+def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
     """The metrics at the end of `epoch`; nulls where not one epoch was finite, or another process has them."""
     names = (
         "train_loss",

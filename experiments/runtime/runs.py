@@ -23,6 +23,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -143,13 +144,13 @@ class Run:
                 "use the same --data_dir, or choose another --run_dir"
             )
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
         write_json(self.path / runs.MANIFEST, self.manifest)
 
-    def begin(self, facts: Mapping[str, object], **where: object) -> None:
+    def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
 
         Args:
@@ -164,7 +165,7 @@ class Run:
         """The epochs logged so far."""
         return records.read_metrics(self.path)
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append epochs to the metrics: all of them, or none if they cannot be written."""
         self._check_present()
         records.append_metrics(self.path, rows)
@@ -178,7 +179,7 @@ class Run:
         self._check_present()
         return save_params(self.path, params)
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
         self._check_present()
         write_json(self.path / "summary.json", summary)
@@ -190,7 +191,7 @@ class Follower(Run):
     def create(self, again: bool = False) -> None:
         """Nothing."""
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Keep them in memory."""
         self.manifest |= {**facts, "status": status}
 
@@ -198,7 +199,7 @@ class Follower(Run):
         """None."""
         return []
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Nothing."""
 
     def keep_metrics(self, epochs: int) -> list[dict]:
@@ -209,11 +210,11 @@ class Follower(Run):
         """Nothing."""
         return ""
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Nothing."""
 
 
-def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
+def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
     """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
 
     Args:
@@ -242,7 +243,7 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
-def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pathlib.Path:
+def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = ()) -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory."""
     relevant = {name: value for name, value in flags.items() if name not in ignore}
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
@@ -272,7 +273,7 @@ def read_manifest(run_dir: pathlib.Path) -> dict:
     return manifest
 
 
-def check_flags(manifest: Mapping, flags: Mapping[str, object], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
+def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
     """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`."""
     theirs = manifest["flags"]
     differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]

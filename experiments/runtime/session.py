@@ -10,6 +10,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +40,8 @@ class Pace:
 
     def epochs(self) -> int:
         """Of the next segment, the same in all processes."""
-        known = self.epoch_seconds is not None
-        own = np.int32(np.clip(self.seconds / max(self.epoch_seconds, 1e-9), 1, LONGEST_SEGMENT) if known else 1)
+        known = self.epoch_seconds
+        own = np.int32(1 if known is None else np.clip(self.seconds / max(known, 1e-9), 1, LONGEST_SEGMENT))
         return int(processes.firsts(own))
 
     def slow(self) -> bool:
@@ -211,7 +212,7 @@ def host_copy(state: PyTree) -> PyTree:
     return jax.tree.map(np.array, processes.fetch(state))
 
 
-def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> None:
+def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> NoReturn:
     """End this process in the midst of a program; `state`, from before it, is saved if there is one."""
     if state is not None:
         save(run, name, state, kept)

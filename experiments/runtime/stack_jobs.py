@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,9 +40,9 @@ class Part:
 
     index: int
     group: int
-    flags: Mapping[str, object]
+    flags: Mapping[str, Any]
     networks: tuple[int, ...]
-    points: tuple[Mapping[str, object], ...]
+    points: tuple[Mapping[str, Any], ...]
     real: int
 
 
@@ -59,7 +60,7 @@ class StackJob:
     state: segments.State
 
 
-def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
+def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Points with each value as its flag reads it.
 
     Raises:
@@ -89,8 +90,8 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
 
 
 def parts(
-    flags: Mapping[str, object],
-    points: Sequence[Mapping[str, object]],
+    flags: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
     inputs: int,
     multiple: int = 1,
     most: int | None = None,
@@ -135,16 +136,16 @@ class Plan:
     data: datasets.Dataset
     noise: Sequence[np.ndarray | None]  # of deviation 1, to add to the targets of each split, if it is swept
     mesh: Mesh
-    facts: Mapping[str, object]
+    facts: Mapping[str, Any]
     networks: int
     skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
 
 
 def plan(
-    flags: Mapping[str, object],
+    flags: Mapping[str, Any],
     texts: Sequence[Mapping[str, str]],
     most: int | None = None,
-    manifest: Mapping[str, object] | None = None,
+    manifest: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Read the points, load the data, and check each group of choices, before anything is written.
 
@@ -186,7 +187,7 @@ def _skip_idle(cut: Sequence[Part], data: datasets.Dataset) -> dict[int, bool]:
 
 
 def _load(
-    flags: Mapping[str, object], points: Sequence[Mapping[str, object]]
+    flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]]
 ) -> tuple[datasets.Dataset, list[np.ndarray | None]]:
     """The data; if the noise of a teacher's targets is swept, without noise, and the noise by itself."""
     if "teacher_noise" not in points[0]:
@@ -271,7 +272,7 @@ def _start(scheme: str, sizes: tuple[int, int, int, int], choices: training.Choi
     return start
 
 
-def _numbers(flags: Mapping[str, object], plan: Plan, dtype: str) -> training.Numbers:
+def _numbers(flags: Mapping[str, Any], plan: Plan, dtype: str) -> training.Numbers:
     numbers = jobs.numbers_of(flags, dtype)
     swept = plan.noise[0] is not None
     return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ class Programs:
     def __init__(self, shared: bool):
         self.shared, self.compilations, self._known = shared, 0, {}
 
-    def of(self, part: Part, job: StackJob) -> tuple[Callable, Callable]:
+    def of(self, part: Part, job: StackJob) -> tuple[jax.stages.Compiled, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
         if part.group not in self._known:
             segment = sweeps.make_segment(job.choices, LONGEST_SEGMENT, shared=self.shared)
@@ -129,7 +130,7 @@ def _engine(part: Part, shared: bool) -> str:
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 
 
-def _show(progress: tqdm, part: Part, losses: np.ndarray) -> None:
+def _show(progress: tqdm, part: Part, losses: Any) -> None:
     finite = losses[np.isfinite(losses)]
     progress.set_postfix({"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"})
 
@@ -137,12 +138,13 @@ def _show(progress: tqdm, part: Part, losses: np.ndarray) -> None:
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
     """State, metrics, epoch and training time of this part's checkpoint, if there is one; else the start."""
     shape = (job.choices.epochs, len(part.networks))
-    kinds = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
-    dtype = np.dtype(job.numbers.learning_rate.dtype)
-    history = segments.Metrics(*(np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields))
+    kinds: dict[str, Any] = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
+    dtype = np.asarray(job.numbers.learning_rate).dtype
+    columns: Any = (np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields)  # NumPy's: written to
+    history = segments.Metrics(*columns)
     like = np.int32(0), np.float64(0), job.state, history
     epoch, seconds, state, kept = restored(run, like, f"{part.index:05d}-")
-    return state, segments.Metrics(*(np.array(column) for column in kept)), int(epoch), float(seconds)
+    return state, jax.tree.map(np.array, kept), int(epoch), float(seconds)
 
 
 def _score(job: StackJob) -> Callable:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from experiments.benchmarks.peers import Competitor
 
@@ -42,6 +43,8 @@ class Process:
             env=environment(),
             text=True,
         )
+        assert self._process.stdin and self._process.stdout
+        self._to, self._from = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> "Process":
         return self
@@ -49,7 +52,7 @@ class Process:
     def __exit__(self, *exception: object) -> None:
         self._process.kill()
         self._process.wait()
-        for file in (self._process.stdin, self._process.stdout, self._errors):
+        for file in (self._to, self._from, self._errors):
             try:
                 file.close()
             except BrokenPipeError:
@@ -59,19 +62,19 @@ class Process:
         """Until its library is imported and its data are in place. Raises Failed."""
         self._answer()
 
-    def ask(self, **command: object) -> dict:
+    def ask(self, **command: Any) -> dict:
         """Its answer to one command. Raises Failed."""
         try:
-            print(json.dumps(command), file=self._process.stdin, flush=True)
+            print(json.dumps(command), file=self._to, flush=True)
         except BrokenPipeError:
             pass  # it is gone; reading says why
         return self._answer()
 
     def _answer(self) -> dict:
         # An answer is one short line, written at once: when there is something to read, there is a line.
-        if not select.select([self._process.stdout], [], [], self.timeout)[0]:
+        if not select.select([self._from], [], [], self.timeout)[0]:
             raise Failed(f"no answer in {self.timeout:g} s")
-        line = self._process.stdout.readline()
+        line = self._from.readline()
         if not line:
             raise Failed(f"crashed with status {self._process.wait()}: {self._last_words()}")
         answer = json.loads(line)
@@ -117,7 +120,7 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def say(**answer: object) -> None:
+    def say(**answer: Any) -> None:
         print(json.dumps(answer), file=channel, flush=True)
 
     try:
@@ -139,7 +142,7 @@ def _create(target: str, path: pathlib.Path):
     return getattr(importlib.import_module(module), name)(problem.load(path))
 
 
-def _answer(peer, command: dict) -> dict[str, object]:
+def _answer(peer, command: dict) -> dict[str, Any]:
     if "save" in command:
         import numpy as np
 
