@@ -22,6 +22,7 @@ from experiments.runtime.sinks import Sink
 from twolayer import devices, segments
 
 LONGEST_SEGMENT = 100  # epochs
+OFTEN, SELDOM = 10, 2.0  # epochs between checkpoints if nobody says, and the least seconds
 
 
 @dataclasses.dataclass
@@ -43,12 +44,40 @@ class Pace:
         return processes.any_of(long)
 
 
+@dataclasses.dataclass
+class Timetable:
+    """When checkpoints are due: every `given` epochs; of None every OFTEN, but SELDOM seconds apart at least."""
+
+    given: int | None
+    last: float = dataclasses.field(default_factory=time.perf_counter)
+
+    @property
+    def every(self) -> int:
+        return self.given or OFTEN
+
+    def due(self, epoch: int) -> bool:
+        """Whether one is due after `epoch`, the same in all processes; it counts as saved then."""
+        if epoch % self.every:
+            return False
+        now = time.perf_counter()
+        due = processes.any_of(self.given is not None or now - self.last > SELDOM)
+        self.last = now if due else self.last
+        return due
+
+
 def train(
-    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, kept: int, quiet: bool, sinks: list[Sink]
+    job: Job,
+    run: Run,
+    interrupts: Interrupts,
+    *,
+    checkpoint_every: int | None,
+    kept: int,
+    quiet: bool,
+    sinks: list[Sink],
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
-    The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
+    The metrics are on disk after every segment, the state by a Timetable(checkpoint_every) and at a signal.
 
     Raises:
       BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
@@ -65,7 +94,7 @@ def train(
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    pace = Pace()
+    pace, timetable = Pace(), Timetable(checkpoint_every)
     with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
         while epoch < epochs and int(state.status) == segments.RUNNING:
             if processes.any_of(interrupts.received is not None):
@@ -73,7 +102,7 @@ def train(
                 run.set_status("interrupted")
                 break
             began, last = time.perf_counter(), epoch
-            until = min(epoch + pace.epochs(), (epoch // checkpoint_every + 1) * checkpoint_every, epochs)
+            until = min(epoch + pace.epochs(), (epoch // timetable.every + 1) * timetable.every, epochs)
             arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
             copy = host_copy(state) if pace.slow() else None
             done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
@@ -88,7 +117,7 @@ def train(
             for sink in sinks:
                 sink(rows)
             _show(progress, rows)
-            if epoch % checkpoint_every == 0 and last < epoch < epochs:
+            if last < epoch < epochs and timetable.due(epoch):
                 save(run, f"{epoch:08d}", processes.fetch(state), kept)
     return state
 

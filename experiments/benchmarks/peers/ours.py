@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.peers.problem import Problem
+from experiments.runtime.jobs import configure
 from twolayer import segments, training
 from twolayer.network import Params
 
@@ -22,7 +23,8 @@ class ClosedForm:
     skip_idle = True
 
     def __init__(self, problem: Problem) -> None:
-        choices = training.Choices(
+        _, compute, _ = configure(problem.precision)
+        self.choices = training.Choices(
             loss="cross_entropy",
             output=problem.output,
             gradient=self.gradient,
@@ -30,10 +32,11 @@ class ClosedForm:
             schedule="constant",
             batch_size=problem.batch_size,
             scale=problem.scale,
+            compute=compute,
         )
         self.train = training.place(problem.x, problem.y, skip_idle=self.skip_idle)
         self.key = jax.random.key(problem.seed)
-        epoch, self.numbers, state = self.begin(problem, choices)
+        epoch, self.numbers, state = self.begin(problem, self.choices)
         self.params, self.moments = state.params, state.moments
         self.run = jax.jit(epoch, donate_argnums=(0, 1))
 

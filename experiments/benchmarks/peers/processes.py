@@ -1,15 +1,16 @@
 """The parent's side: start a competitor's process, ask it, give up on it in time, and never leave it behind."""
 
+import contextlib
 import json
 import os
 import pathlib
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-
-from experiments.benchmarks.peers import Competitor
+from collections.abc import Mapping, Sequence
 
 # XLA, OpenMP and OpenBLAS threads spin for a while after their last task. They must sleep before the next one's turn.
 PAUSE = 0.1
@@ -20,26 +21,47 @@ class Failed(Exception):
 
 
 class Process:
-    """One competitor's process. A context manager: leaving it ends the process, however it was left."""
+    """A worker's process. A context manager: leaving it ends the process, however it was left.
 
-    def __init__(self, competitor: Competitor, path: pathlib.Path, timeout: float) -> None:
-        self.competitor, self.timeout = competitor, timeout
+    Attributes:
+      timeout: seconds that an answer may take.
+      ready: whether it has said that it is.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        timeout: float,
+        *,
+        install: str = "pip install -e .",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+          arguments: those of worker.py.
+          install: what to do where its library is missing.
+          variables: its environment; None is `environment()`.
+        """
+        self.install, self.timeout, self.ready = install, timeout, False
         self.started = time.perf_counter()
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.benchmarks.peers.worker", competitor.target, str(path)],
+            [sys.executable, "-m", "experiments.benchmarks.peers.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment(),
+            env=environment() if variables is None else variables,
             text=True,
+            start_new_session=True,  # so that what it starts ends with it
         )
 
     def __enter__(self) -> "Process":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for file in (self._process.stdin, self._process.stdout, self._errors):
             try:
@@ -50,6 +72,7 @@ class Process:
     def wait_until_ready(self) -> None:
         """Until its library is imported and its data are in place. Raises Failed."""
         self._answer()
+        self.ready = True
 
     def ask(self, **command: object) -> dict:
         """Its answer to one command. Raises Failed."""
@@ -68,7 +91,7 @@ class Process:
             raise Failed(f"crashed with status {self._process.wait()}: {self._last_words()}")
         answer = json.loads(line)
         if "missing" in answer:
-            raise Failed(f"missing: {answer['missing']} is not installed; {self.competitor.install}")
+            raise Failed(f"missing: {answer['missing']} is not installed; {self.install}")
         if "error" in answer:
             raise Failed(f"failed: {answer['error']}")
         return answer

@@ -2,13 +2,13 @@
 
 Of the forms tried this one is the fastest. Compiling only the model or the loss, with autograd and the optimiser
 outside, is slower than eager here; gathering the batch inside the compiled step is slower too; a C++ wrapper
-(`cpp_wrapper`) gains nothing. Needs a C++ compiler.
+(`cpp_wrapper`) gains nothing. Needs a C++ compiler. On a GPU "max-autotune" would take minutes for each size.
 """
 
 import torch
 
 from experiments.benchmarks.peers.problem import Problem
-from experiments.benchmarks.peers.torch_eager import Eager, loss
+from experiments.benchmarks.peers.torch_eager import DEVICE, Eager, loss
 
 
 class Compiled(Eager):
@@ -17,7 +17,8 @@ class Compiled(Eager):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.params = [parameter.detach() for parameter in self.params]
-        self.compiled = torch.compile(self._update, mode="max-autotune", dynamic=False, fullgraph=True)
+        mode = "max-autotune" if DEVICE == "cpu" else "default"
+        self.compiled = torch.compile(self._update, mode=mode, dynamic=False, fullgraph=True)
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         with torch.no_grad():

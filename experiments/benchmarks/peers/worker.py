@@ -2,6 +2,7 @@
 
 Commands come as JSON lines on stdin, answers go as JSON lines to stdout: {"ready": true} or {"missing": ...} first,
 then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how often}, and {"saved": true} for {"save": path}.
+Without arguments it is nobody's: it answers {"value": ...} to {"call": "module:function", "arguments": {...}}.
 An exception is an answer too, {"error": ...}, and the last one. The process ends with its stdin.
 """
 
@@ -15,7 +16,6 @@ import time
 
 def main() -> None:
     """Answer commands until stdin ends."""
-    target, path = sys.argv[1:]
     # Libraries print too. What they print goes to stderr; the channel keeps stdout to itself.
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -24,7 +24,7 @@ def main() -> None:
         print(json.dumps(answer), file=channel, flush=True)
 
     try:
-        peer = _create(target, pathlib.Path(path))
+        peer = _create(*sys.argv[1:]) if sys.argv[1:] else None
         say(ready=True)
         for line in sys.stdin:
             say(**_answer(peer, json.loads(line)))
@@ -35,14 +35,21 @@ def main() -> None:
         say(error=text.splitlines()[0][:300])
 
 
-def _create(target: str, path: pathlib.Path):
+def named(target: str):
+    """What `module:name` names."""
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _create(target: str, path: str):
     from experiments.benchmarks.peers import problem
 
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)(problem.load(path))
+    return named(target)(problem.load(pathlib.Path(path)))
 
 
 def _answer(peer, command: dict) -> dict[str, object]:
+    if "call" in command:
+        return {"value": named(command["call"])(**command["arguments"])}
     if "save" in command:
         import numpy as np
 
