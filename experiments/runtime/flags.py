@@ -105,7 +105,8 @@ flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is n
 
 # Run
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
-flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
+_EVERY = "Epochs between checkpoints; a signal saves one too [10, or more if they take less than two seconds]."
+flags.DEFINE_integer("checkpoint_every", None, _EVERY, lower_bound=1)
 flags.DEFINE_integer("checkpoints_kept", 2, "How many; of a damaged one the one before is used.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")

@@ -1,5 +1,8 @@
 """The end of a run: the test set scored once, parameters, figures and summary written."""
 
+import contextlib
+import importlib
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +45,16 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     return summary
 
 
+def import_figures() -> None:
+    """Begin to import what draws, a third of a second, while programs compile, which leaves Python idle."""
+
+    def work() -> None:
+        with contextlib.suppress(ImportError):  # said when it is needed
+            importlib.import_module("experiments.runtime.figures")
+
+    threading.Thread(target=work).start()
+
+
 def diagnose(job: Job, state: segments.State) -> dict[str, Any] | None:
     """Epoch, step and name of the first number of a diverged run that is not finite."""
     found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
@@ -76,7 +89,7 @@ def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
 def _draw(
     job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
 ) -> None:
-    from experiments.runtime import figures  # matplotlib takes half a second to import
+    from experiments.runtime import figures
 
     data, folder = job.data, run.figures
     if rows:

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from experiments.runtime import checkpoints, processes, sweep_tables
 from experiments.runtime.cli import BadInput, Interrupts
+from experiments.runtime.loop import LONGEST_SEGMENT, Loop, compiled, leave, restored
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.session import LONGEST_SEGMENT, Loop, compiled, leave, restored
 from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps
 from twolayer.evaluation import Evaluation, evaluate
