@@ -98,10 +98,10 @@ GRAPHED = "--xla_gpu_enable_command_buffer=+WHILE"
 OURS = "ours"
 COMPETITORS = {
     OURS: Competitor("twolayer", f"{PEERS}.ours:ClosedForm", "jax"),
-    "graph": Competitor("PyTorch, a step as a CUDA graph", f"{PEERS}.torch_graph:Graph", cuda=True),
-    "eager": Competitor("PyTorch eager", f"{PEERS}.torch_eager:Eager"),
-    "compiled": Competitor("torch.compile", f"{PEERS}.torch_compile:Compiled", limit=90),
-    "compiled_graph": Competitor("torch.compile as a CUDA graph", f"{PEERS}.torch_graph:CompiledGraph", "torch", True),
+    "graph": Competitor("PyTorch, a step as a CUDA graph", f"{PEERS}.torch_forms:Graph", cuda=True),
+    "eager": Competitor("PyTorch eager", f"{PEERS}.torch_forms:Eager"),
+    "compiled": Competitor("torch.compile", f"{PEERS}.torch_forms:Compiled", limit=90),
+    "compiled_graph": Competitor("torch.compile as a CUDA graph", f"{PEERS}.torch_forms:CompiledGraph", "torch", True),
     "loop": Competitor("twolayer, its loop as a CUDA graph", f"{PEERS}.ours:ClosedForm", "jax", True, GRAPHED),
     "unrolled": Competitor(
         "twolayer, its loop unrolled into a CUDA graph",
@@ -110,8 +110,8 @@ COMPETITORS = {
     ),
 }
 MANY = {
-    OURS: Competitor("twolayer", f"{PEERS}.stacks:Stack", "jax", limit=60),
-    "vmap": Competitor("torch.func.vmap", f"{PEERS}.torch_vmap:Vmap", limit=60),
+    OURS: Competitor("twolayer", f"{PEERS}.ours:Stack", "jax", limit=60),
+    "vmap": Competitor("torch.func.vmap", f"{PEERS}.torch_forms:Vmap", limit=60),
 }
 
 
