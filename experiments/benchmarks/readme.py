@@ -19,6 +19,7 @@ flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
 ROOT = pathlib.Path(__file__).parents[2]
 TABLES = {
+    "results": pages.results,
     "training": pages.training,
     "endurance": pages.endurance,
     "output_relu": pages.output_relu,
@@ -32,7 +33,7 @@ TABLES = {
     "verification": pages.verification,
     **listing.TABLES,
 }
-PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("verify", "training", "sweeps", "speed", "scaling", "results")))
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

