@@ -72,7 +72,7 @@ def _study() -> int:
 
     from experiments.runtime import processes, runs, supervision
     from experiments.runtime.sweeps import axes, jobs, session
-    from twolayer.optimizers import OPTIMIZERS
+    from twolayer.updates import OPTIMIZERS
 
     own = OPTIMIZERS[FLAGS.optimizer].learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]

@@ -48,7 +48,7 @@ def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, activations,
 @pytest.mark.parametrize("loss", LOSSES)
 def test_scores_follow_the_loss_and_the_activations(loss, output, hidden):
     case = with_dead_units(problem(loss))
-    scores = evaluate(*on_device(case), loss=loss, output=output, hidden=hidden)
+    scores = evaluate(*on_device(case), loss=loss, output=output, hidden_activation=hidden)
     expected = in_one_go(case, loss, output, hidden)
     assert_close(scores._replace(accuracy=scores.loss), expected._replace(accuracy=expected.loss))
     np.testing.assert_allclose(scores.accuracy, expected.accuracy, rtol=1e-6)  # NaN for real targets

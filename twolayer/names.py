@@ -1,7 +1,10 @@
-"""Checks of names and sizes, for the tables that import no JAX: --help and bad flags are answered without it."""
+"""Checks of names and sizes, and short lists of names, without JAX: --help and bad flags are answered at once."""
 
 import operator
 from collections.abc import Iterable
+
+GRADIENTS = ("closed_form", "autodiff")  # the two engines
+NORMS = ("unit", "none")  # of an elastic field; see distortions.py
 
 
 def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
