@@ -5,6 +5,7 @@ else of a loss, so one closed form serves them all. formulas.py has the table; h
 is written there.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -102,7 +103,8 @@ def _at_least_float32(a: Float[Array, "..."]) -> Float[Array, "..."]:
     return a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
 
 
-class Function(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Function:
     """A loss as training calls it: (O2, y) -> Loss, with labels (m,) or real targets (m, C) as `labels` says.
 
     This is also the form of a loss of one's own that is written as a function.

@@ -3,6 +3,8 @@
 import operator
 from collections.abc import Iterable
 
+MNIST_FAMILY = ("mnist", "fashion_mnist", "kmnist")
+DATASETS = ("digits", *MNIST_FAMILY, "teacher")
 GRADIENTS = ("closed_form", "autodiff")  # the two engines
 NORMS = ("unit", "none")  # of an elastic field; see distortions.py
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from twolayer.activations import ACTIVATIONS
-from twolayer.datasets import NAMES as DATASETS
 from twolayer.formulas import FORMULAS, REDUCTIONS
-from twolayer.names import GRADIENTS, NORMS
+from twolayer.names import DATASETS, GRADIENTS, NORMS
 from twolayer.precisions import PRECISIONS
 from twolayer.starts import SCHEMES
 from twolayer.updates import OPTIMIZERS, SCHEDULES
