@@ -71,7 +71,7 @@ def _study() -> int:
     json = writable(FLAGS.json) if FLAGS.json else None
 
     from experiments.runtime import axes, processes, runs, stack_jobs, stack_session, supervision
-    from twolayer.optimizers import OPTIMIZERS
+    from twolayer.updates import OPTIMIZERS
 
     own = OPTIMIZERS[FLAGS.optimizer].learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]

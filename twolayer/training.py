@@ -15,15 +15,19 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
-from twolayer.checks import check_choice, check_positive
+from twolayer.activations import Activation
 from twolayer.devices import put
 from twolayer.distortions import Distortion, distort, example_keys
 from twolayer.evaluation import features, hits, targets
+from twolayer.formulas import Formula
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
+from twolayer.losses import Function
+from twolayer.names import check_choice, check_positive
 from twolayer.network import Params
 from twolayer.optimizers import Scalar, averaged, make_optimizer, make_schedule
 from twolayer.shuffling import batches
+from twolayer.updates import Direction
 
 
 class Examples(NamedTuple):
@@ -63,12 +67,12 @@ def place(
 class Choices:
     """What a training program is compiled for. Every field is a Python value."""
 
-    loss: str = "cross_entropy"
-    output: str = "relu"
-    activation: str = "relu"  # of the hidden layer
+    loss: str | Formula | Function = "cross_entropy"
+    output: str | Activation = "relu"
+    hidden_activation: str | Activation = "relu"
     reduction: str = "mean"
     gradient: str = "closed_form"
-    optimizer: str = "adam"
+    optimizer: str | Direction = "adam"
     schedule: str = "cosine"
     batch_size: int = 128
     epochs: int = 10
@@ -84,7 +88,8 @@ class Choices:
     @property
     def scoring(self) -> dict[str, object]:
         """What `evaluation.evaluate` takes of them, by name."""
-        return {"loss": self.loss, "output": self.output, "hidden": self.activation, "scale": self.scale}
+        names = ("loss", "output", "hidden_activation", "scale")
+        return {name: getattr(self, name) for name in names}
 
 
 class Numbers(NamedTuple):
@@ -131,7 +136,8 @@ def make_step(choices: Choices, networks: Networks = ONE) -> Callable:
     """
     check_choice("gradient", choices.gradient, networks.engines)
     engine = networks.engines[choices.gradient]
-    gradient = engine(choices.loss, choices.output, choices.reduction, hidden=choices.activation, predict=True)
+    names = choices.loss, choices.output, choices.reduction
+    gradient = engine(*names, hidden_activation=choices.hidden_activation, predict=True)
     compute = jnp.dtype(choices.compute)
 
     def step(

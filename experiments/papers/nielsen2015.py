@@ -199,8 +199,11 @@ def _train(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     with cli.bad_input(datasets.DataError):
         data = datasets.load(FLAGS.dataset, data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
     data = datasets.first(data, min(recipe.examples, len(data.train.x)))
-    names = {field.name for field in dataclasses.fields(training.Choices)}
-    choices = training.Choices(**{flag: value for flag, value in given.items() if flag in names}, scale=data.scale)
+    names = {field.name: field.name for field in dataclasses.fields(training.Choices)} | {
+        "activation": "hidden_activation"
+    }
+    own = {names[flag]: value for flag, value in given.items() if flag in names}
+    choices = training.Choices(**own, scale=data.scale)
     numbers = training.Numbers(given["learning_rate"], given["weight_decay"])
     return seeds.train(data, choices, numbers, hidden=recipe.hidden, scheme=recipe.init, seeds=range(FLAGS.seeds))
 

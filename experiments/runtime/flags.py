@@ -6,18 +6,12 @@ from typing import Any
 
 from absl import flags
 
-# Each list repeats the keys of a table in the library, so that --help needs no JAX; a test holds the two together.
-DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
-LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
-REDUCTIONS = ["mean", "sum"]
-OUTPUTS = ["relu", "identity", "sigmoid"]
-ACTIVATIONS = ["relu", "sigmoid"]
-GRADIENTS = ["closed_form", "autodiff"]
-SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field", "nielsen_large", "nielsen"]
-OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
-SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
-NORMS = ["unit", "none"]
-PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
+from twolayer.activations import ACTIVATIONS
+from twolayer.formulas import FORMULAS, REDUCTIONS
+from twolayer.names import DATASETS, GRADIENTS, NORMS
+from twolayer.precisions import PRECISIONS
+from twolayer.starts import SCHEMES
+from twolayer.updates import OPTIMIZERS, SCHEDULES
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
 PLACES = (
@@ -69,7 +63,7 @@ flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bo
 
 # Network
 flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
-flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
+flags.DEFINE_enum("output", "relu", ACTIVATIONS, "Activation of the output: relu is the author's equation.")
 flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
 flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
 flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
@@ -78,7 +72,7 @@ flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for ali
 
 # Loss and gradient
 LOSS_HELP = "quadratic: 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids, on identity."
-flags.DEFINE_enum("loss", "cross_entropy", LOSSES, LOSS_HELP)
+flags.DEFINE_enum("loss", "cross_entropy", FORMULAS, LOSS_HELP)
 flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by hand, or by jax.grad.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")

@@ -14,26 +14,17 @@ from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
-from experiments.runtime import jobs
 from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.records import load_params
 from twolayer import datasets, devices, network, segments, training
 from twolayer.distortions import Distortion
 from twolayer.losses import OF_LABELS
-from twolayer.optimizers import OPTIMIZERS
+from twolayer.precisions import PRECISIONS, PRNG
+from twolayer.updates import OPTIMIZERS
 
-# --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
-# On a GPU "float32" means float32: JAX's own default there is TensorFloat-32, which has its own name here.
-PRECISIONS = {
-    "float32": ("float32", "float32", "highest"),
-    "tensorfloat32": ("float32", "float32", "tensorfloat32"),
-    "bfloat16": ("float32", "bfloat16", "highest"),
-    "float64": ("float64", "float64", "highest"),
-}
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
 FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
-PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +82,8 @@ def prepare(flags: Mapping[str, Any]) -> Job:
     with bad_input(ValueError):
         shapes = jax.eval_shape(start, init_key, numbers, earlier)
         places = devices.spread(shapes, mesh)
-        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
-        jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=flags["hidden"])
+        check_fits(bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
     valid = training.place(*data.valid, where=everywhere)
@@ -145,14 +136,15 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     Raises:
       BadInput: it cannot be had.
     """
-    names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
+    names = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
+    names["hidden_size"] = "teacher_hidden"
     with bad_input(datasets.DataError, MemoryError):
         data = datasets.load(
             flags["dataset"],
             data_dir=flags["data_dir"],
             source_dir=flags["source_dir"],
             seed=flags["teacher_seed"],
-            teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
+            teacher=datasets.TeacherOptions(**{name: flags[flag] for name, flag in names.items()}),
         )
     with bad_input(datasets.DataError):
         for part in ("train", "valid"):
@@ -212,7 +204,13 @@ def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -
         warmup = min(1.0, flags["epochs"] / 10)
     fields = (field.name for field in dataclasses.fields(training.Choices))
     same_name = {name: flags[name] for name in fields if name in flags}
-    own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
+    own = {
+        "hidden_activation": flags["activation"],
+        "warmup_epochs": warmup,
+        "patience": flags["early_stopping"],
+        "compute": compute,
+        "scale": data.scale,
+    }
     own["distortion"] = distortion_of(flags, data)
     return training.Choices(**same_name | own)
 

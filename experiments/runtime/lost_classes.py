@@ -56,7 +56,9 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
         @jax.jit
         def dead(key: jax.Array, scheme: str = scheme, hidden: int = hidden) -> jax.Array:
             params = network.init(key, data.inputs, hidden, data.outputs, scheme, **own)
-            return evaluate(params, test.x, test.y, scale=data.scale, hidden=flags["activation"]).dead_outputs
+            return evaluate(
+                params, test.x, test.y, scale=data.scale, hidden_activation=flags["activation"]
+            ).dead_outputs
 
         counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]
         result.append({"init": scheme, "hidden": hidden, "dead_output": share(sum(c > 0 for c in counts), seeds)})

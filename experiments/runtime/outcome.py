@@ -12,10 +12,9 @@ import numpy as np
 from experiments.runtime import processes
 from experiments.runtime.jobs import Job
 from experiments.runtime.runs import Run
-from twolayer import devices, segments
+from twolayer import devices, losses, segments
 from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
-from twolayer.losses import LOSSES
 
 
 def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
@@ -65,8 +64,8 @@ def _score(job: Job) -> jax.stages.Wrapped:
     choices = job.choices
 
     def score(params, x, y):
-        O2 = predict(params, x, scale=choices.scale, output=choices.output, hidden=choices.activation)
-        value = LOSSES[choices.loss](O2, targets(y, choices.loss, job.data.outputs, O2.dtype)).value
+        O2 = predict(params, x, scale=choices.scale, output=choices.output, hidden_activation=choices.hidden_activation)
+        value = losses.find("loss", choices.loss)(O2, targets(y, choices.loss, job.data.outputs, O2.dtype)).value
         return O2, value, hits(O2, y)
 
     return jax.jit(score)

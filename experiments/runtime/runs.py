@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.runtime import records, runs
+from experiments.runtime import records
 from experiments.runtime.cli import BadInput
 from experiments.runtime.files import LOCK, UNFINISHED, Lock, atomic, write_json
 from experiments.runtime.records import save_params
@@ -77,8 +77,8 @@ class Run:
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
-            if not (self.path / runs.MANIFEST).exists():  # first of all: without it nobody knows that this is a run
-                write_json(self.path / runs.MANIFEST, self.manifest)
+            if not (self.path / MANIFEST).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / MANIFEST, self.manifest)
             if self.flagfile and not (self.path / "flags.txt").exists():
                 with atomic(self.path / "flags.txt") as file:
                     file.write(self.flagfile)
@@ -110,7 +110,7 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        return not self._lock.taken or (self._lock.in_place() and (self.path / runs.MANIFEST).exists())
+        return not self._lock.taken or (self._lock.in_place() and (self.path / MANIFEST).exists())
 
     def _check_present(self) -> None:
         if not self._present():
@@ -127,12 +127,12 @@ class Run:
             self._lock.take()
         except BlockingIOError:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        if not (self.path / runs.MANIFEST).exists():
+        if not (self.path / MANIFEST).exists():
             return
-        manifest = runs.read_manifest(self.path)
+        manifest = read_manifest(self.path)
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
-        runs.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
         self.manifest = manifest
 
     def check_data(self, sha256: str) -> None:
@@ -148,7 +148,7 @@ class Run:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
-        write_json(self.path / runs.MANIFEST, self.manifest)
+        write_json(self.path / MANIFEST, self.manifest)
 
     def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
@@ -226,15 +226,15 @@ def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str]
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / runs.MANIFEST).exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / MANIFEST).exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
-    manifest = runs.read_manifest(path)
-    runs.check_flags(manifest, flags, ignore, path)
+    manifest = read_manifest(path)
+    check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
 
 

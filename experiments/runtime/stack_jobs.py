@@ -208,7 +208,7 @@ def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
         training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
-        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=part.flags["hidden"])
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=part.flags["hidden"])
     if len(part.networks) % mesh.shape["nets"]:
         raise BadInput(
             f"this sweep was begun with parts of {len(part.networks)} networks, which cannot be split evenly over "

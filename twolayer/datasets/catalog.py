@@ -7,8 +7,7 @@ from twolayer.datasets import digits, mnist_family
 from twolayer.datasets.cache import data_folder, read_or_prepare
 from twolayer.datasets.dataset import DataError, Dataset
 from twolayer.datasets.teacher import TeacherOptions, teacher_student
-
-NAMES = ("digits", *mnist_family.NAMES, "teacher")
+from twolayer.names import DATASETS as NAMES
 
 
 def load(
