@@ -9,7 +9,7 @@ import re
 
 from absl import flags
 
-from experiments.benchmarks.tables import speed, training, verdicts
+from experiments.benchmarks.tables import accelerator, speed, training, verdicts
 from experiments.papers import tables as papers
 from experiments.runtime import cli
 from experiments.runtime.files import atomic
@@ -24,15 +24,19 @@ TABLES = {
     "output_relu": training.output_relu,
     "benchmark": speed.benchmark,
     "networks": speed.networks,
+    "against": speed.against,
+    "startup": speed.startup,
+    "limits": speed.limits,
     "scaling_width": speed.scaling_width,
     "scaling_networks": speed.scaling_networks,
     "scaling_devices": speed.scaling_devices,
     "example": verdicts.example,
     "catalogue": verdicts.catalogue,
     "verification": verdicts.verification,
+    **accelerator.TABLES,
     **papers.TABLES,
 }
-PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
+PAGES = ("README.md", "docs/scaling.md", "docs/speed.md", "docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

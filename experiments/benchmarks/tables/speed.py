@@ -1,6 +1,6 @@
 """Times side by side: the benchmark and the scaling of a step."""
 
-from experiments.benchmarks.tables.pages import machine, markdown, read
+from experiments.benchmarks.tables.pages import RESULTS, machine, markdown, read
 
 # What was wanted of the benchmark, by hidden units: times our epoch, and percent of the limit.
 RATIOS, SHARES = {32: 3.0, 128: 2.0, 800: 1.5}, {128: 80.0, 800: 80.0}
@@ -99,3 +99,64 @@ def scaling_devices() -> str:
 
 def _scaling(kind: str) -> list[dict]:
     return [row for row in read("scaling")["rows"] if row["kind"] == kind]
+
+
+def against() -> str:
+    """This code beside an older commit, in one run, from docs/results/against.json."""
+    if not (RESULTS / "against.json").exists():
+        return "Not measured yet.\n"
+    result = read("against")
+    rows = [_beside(row["name"], row) for row in result["rows"]]
+    rows += [_beside(f"{row['name']}, seconds of the CPU", row["cpu"]) for row in result["rows"] if "cpu" in row]
+    other = result["other"][:7]
+    header = ("least of the rounds", "now", f"commit {other}", "median ratio", "from", "to")
+    load = ", ".join(f"{number:.1f}" for number in result["load_average"][:1])
+    return markdown(header, rows) + machine(result) + f"Load average at the start: {load}.\n"
+
+
+def _beside(name: str, row: dict) -> tuple[str, ...]:
+    ratios = (f"{row['ratio'][which]:.2f}" for which in ("median", "min", "max"))
+    return name, *(f"{row[side]['min']:.3f} s" for side in ("here_s", "there_s")), *ratios
+
+
+def startup() -> str:
+    """The README's first command taken apart, from docs/results/startup.json."""
+    if not (RESULTS / "startup.json").exists():
+        return "Not measured yet.\n"
+    result = read("startup")
+    whole = ("from start to exit", "seconds"), ("of the CPU", "cpu_seconds")
+    rows = [(words, f"{min(result[name]):.2f} s") for words, name in whole]
+    rows += [(row["part"], f"{row['seconds']:.2f} s") for row in result["parts"] if row["seconds"] >= 0.005]
+    load = f"Least of {result['rounds']} runs; load average at the start {result['load_average'][0]:.1f}.\n"
+    return markdown(("", "seconds"), rows) + machine(result) + load
+
+
+def limits() -> str:
+    """Each CPU row beside the time in which this machine could do its matrix products, at the best rate seen on it."""
+    cases, together = read("benchmark_cpu")["cases"], read("benchmark_networks")["cases"]
+    rate = max(_rates(case) for case in cases)
+    rows = []
+    for case, name, networks in (*((c, "ours", 1) for c in cases), *((c, "stack", 64) for c in together)):
+        epoch = next(row for row in case["rows"] if row["name"] == name)["epoch_s"]["median"]
+        least = _flops(case) * case["examples"] / rate
+        own = case.get("limit", {}).get("epoch_s", {}).get("median")
+        words = f"K = {case['hidden']}, " + ("one network" if networks == 1 else f"{networks} together")
+        rest = (f"{own:.3f} s", f"{epoch - own:.3f} s") if own and networks == 1 else ("", "")
+        rows.append((words, f"{epoch:.3f} s", f"{least:.3f} s", f"{100 * least / epoch:.0f} %", *rest))
+    limit = ("all products at the best rate", "reached", "these products alone", "the rest of the step")
+    header = ("an epoch and network", "measured", *limit)
+    best = f"{rate / 1e9:.0f} GFLOP/s, of one of the products at K = {max(cases, key=_rates)['hidden']}"
+    note = f"\nThe best rate is {best}.\n"
+    return markdown(header, rows) + note + machine(read("benchmark_cpu"))
+
+
+def _flops(case: dict) -> float:
+    """Operations of an example in one step, of the live inputs."""
+    return 2 * (2 * case["live_inputs"] * case["hidden"] + 3 * case["hidden"] * 10)
+
+
+def _rates(case: dict) -> float:
+    """The best rate of the two large products, in operations a second."""
+    products, batch = case["limit"]["products_s"], read("benchmark_cpu")["flags"]["batch_size"]
+    least = min(min(products[name].values()) for name in ("Z1", "dW1"))
+    return 2 * batch * case["live_inputs"] * case["hidden"] / least
