@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.benchmarks import accelerator
-from experiments.benchmarks.device import checks, correctness, inside, runs, steps
+from experiments.benchmarks.device import checks, correctness, inside, rows, runs, steps
 from experiments.benchmarks.device.checks import Case
 from twolayer import gradients
 from twolayer.network import Params
@@ -55,27 +54,27 @@ def report(tmp_path_factory):
 
 def test_every_check_is_a_row_with_its_numbers(report):
     out, _, written = report
-    rows = {(row["check"], row["name"]): row for row in written["rows"]}
-    assert {check for check, _ in rows} == set("abcdefl")
-    for row in rows.values():
+    found = {(row["check"], row["name"]): row for row in written["rows"]}
+    assert {check for check, _ in found} == set("abcdefl")
+    for row in found.values():
         assert row["status"] == "measured", row
         assert f"{row['check']}  {row['name']}: " in out
-    right = rows["a", "gradients, float64"]
+    right = found["a", "gradients, float64"]
     networks = 2 * (2 + 2 * correctness.NETWORKS)  # losses, engines, stacks of both
     assert right["beyond"] == 0 and right["entries"] == networks * (784 * 16 + 16 + 160 + 10) and 0 < right["worst"] < 1
-    step = rows["b", "twolayer, K = 16, batch 32, float32"]
+    step = found["b", "twolayer, K = 16, batch 32, float32"]
     assert step["flops"] == 2 * 32 * (2 * 784 * 16 + 3 * 16 * 10) and step["who"] == "ours"
     assert step["spread_us"][0] <= step["step_us"] <= step["spread_us"][1]
     assert step["flops_per_second"] == pytest.approx(step["flops"] / (step["step_us"] * 1e-6))
     assert step["gate_error"] < 1e-2 and step["compile_s"] > 0
-    many = rows["c", "twolayer, 3 networks, K = 16, batch 32, float32"]
+    many = found["c", "twolayer, 3 networks, K = 16, batch 32, float32"]
     assert many["flops"] == 3 * step["flops"] and many["networks"] == 3
-    wide = rows["d", "K = 2000, bfloat16, sgd"]
+    wide = found["d", "K = 2000, bfloat16, sgd"]
     assert wide["finite"] and wide["measured_bytes"] > wide["estimate_bytes"] > 2 * 4 * 784 * 2000
-    profile = rows["f", "twolayer, K = 16, batch 32, float32"]
+    profile = found["f", "twolayer, K = 16, batch 32, float32"]
     assert len(profile["slowest"]) == 5 and 0.3 < sum(one["share"] for one in profile["slowest"]) <= 1
     assert any("dot_general" in one["of"] and "[" in one["of"] for one in profile["slowest"])
-    path = rows["e", "K = 16, batch 32, float32"]
+    path = found["e", "K = 16, batch 32, float32"]
     assert path["share"] == pytest.approx((path["order_s"] + path["gather_s"]) / path["epoch_s"])
 
 
@@ -109,10 +108,10 @@ def carry_out(tmp_path, monkeypatch):
 
     def carry_out(wanted, seconds=60.0):
         result, path = {"rows": []}, tmp_path / "rows.json"
-        with accelerator.Workers() as workers:
-            left = accelerator._carry_out(wanted, workers, result, path, time.monotonic() + seconds)
-        rows = json.loads(path.read_text())["rows"] if path.exists() else []
-        return {row["name"]: (row["status"], row["note"]) for row in rows}, left
+        with rows.Workers() as workers:
+            left = rows.carry_out(wanted, workers, result, path, time.monotonic() + seconds)
+        written = json.loads(path.read_text())["rows"] if path.exists() else []
+        return {row["name"]: (row["status"], row["note"]) for row in written}, left
 
     return carry_out
 

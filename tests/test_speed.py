@@ -6,7 +6,6 @@ import pathlib
 import pytest
 import scripts
 
-from experiments.benchmarks import startup
 from experiments.benchmarks.device import paper
 from experiments.benchmarks.device.checks import FULL, cases
 from experiments.benchmarks.tables import accelerator as tables
@@ -43,22 +42,6 @@ def test_the_first_command_is_taken_apart(tmp_path):
     assert {"import jax", "import matplotlib", "compile training and validation", "train 30 epochs"} <= set(parts)
     assert not {"import orbax", "import sklearn", "import tensorflow_datasets"} & set(parts), "none is needed"
     assert all(seconds > 0 for seconds in parts.values()) and f"{result['seconds'][0]:.2f} s from start" in out
-
-
-def test_imports_and_programs_are_read_from_what_python_and_jax_say():
-    said = """import time: self [us] | cumulative | imported package
-import time:       200 |       1200 |     jaxlib.xla_client
-import time:       300 |       300 | jax
-WARNING:2026:jax._src.dispatch:186: Finished tracing segment for jit in 0.25 sec
-WARNING:2026:jax._src.dispatch:186: Finished jaxpr to MLIR module conversion jit(segment) in 1.5e-01 sec
-WARNING:2026:jax._src.dispatch:186: Finished XLA compilation of jit(segment) in 2.0 sec
-"""
-    assert startup.IMPORTED.findall(said) == [("200", "jaxlib.xla_client"), ("300", "jax")]
-    assert startup.COMPILED.findall(said) == [
-        ("tracing", "segment", "0.25"),
-        ("jaxpr to MLIR", "segment", "1.5e-01"),
-        ("XLA compilation", "segment", "2.0"),
-    ]
 
 
 def test_the_limit_is_that_of_operations_or_of_memory():
