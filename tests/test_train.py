@@ -209,6 +209,9 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     total, data, state, rest = (float(number) for number in re.search(MEMORY, out).groups())
     assert data > 1.2 * 64 and state > 3 * 4 * 1.2 and total == pytest.approx(data + state + rest, rel=0.02)
     assert rest > 4 * 0.3 * 16, "the activations of the validation set lie in it"
+    assert "bfloat16" not in out
+    status, out, _ = train("--dry_run", "--precision=bfloat16", f"--run_dir={tmp_path / 'run'}", JAX_PLATFORMS="cpu")
+    assert status == 0 and "half as fast as float32" in out.splitlines()[-1]
 
 
 def test_a_name_too_long_for_a_folder_is_refused():
