@@ -12,7 +12,7 @@ import pytest
 import scripts
 from scripts import assert_refused, read, without_seconds
 
-from experiments.runtime.locks import LOCK
+from experiments.runtime.files import LOCK
 from twolayer import datasets
 from twolayer.datasets import mnist_family
 

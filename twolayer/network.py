@@ -98,11 +98,15 @@ def init(
     def normal(key: Key[Array, ""], shape: tuple[int, ...], variance: float) -> Float[Array, "..."]:
         return variance**0.5 * jax.random.normal(key, shape, dtype)
 
+    def bias(key: Key[Array, ""], size: int) -> Float[Array, " size"]:
+        # Most schemes have none, and what draws one takes as long to compile as what draws W1.
+        return normal(key, (size,), rule.bias) if rule.bias else jnp.zeros(size, dtype)
+
     return Params(
         W1=scale * normal(keys[0], (hidden_size, inputs), rule.W1(inputs, hidden_size)),
-        b1=normal(keys[1], (hidden_size,), rule.bias),
+        b1=bias(keys[1], hidden_size),
         W2=scale * normal(keys[2], (outputs, hidden_size), rule.W2(hidden_size, outputs)),
-        b2=normal(keys[3], (outputs,), rule.bias) + shift,
+        b2=bias(keys[3], outputs) + shift,
     )
 
 

@@ -5,9 +5,9 @@ import math
 import jax
 from jaxtyping import PyTree
 
-from experiments.runtime import memory
+from experiments.runtime import jobs
 from experiments.runtime.jobs import Job
-from experiments.runtime.sweeps.jobs import StackJob
+from experiments.runtime.stack_jobs import StackJob
 
 
 def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = True) -> str:
@@ -24,7 +24,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data, state = _bytes((job.train, job.valid)), _bytes(job.state)
-    total = max(memory.of_program(program), data + state)
+    total = max(jobs.bytes_of_program(program), data + state)
     train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
@@ -59,7 +59,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 def _bytes(tree: PyTree) -> int:
     """On one device."""
-    return memory.of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
+    return jobs.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 
 def _size(number: float) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -92,13 +93,14 @@ flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.99
 flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
 flags.DEFINE_integer("early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", 0, 2**31 - 1)
-SEEDS = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
+SEEDS: dict[str, Any] = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
 flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", **SEEDS)
 flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
 
 # Run
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
-flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
+_EVERY = "Epochs between checkpoints; a signal saves one too [10, or more if they take less than two seconds]."
+flags.DEFINE_integer("checkpoint_every", None, _EVERY, lower_bound=1)
 flags.DEFINE_integer("checkpoints_kept", 2, "How many; of a damaged one the one before is used.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
@@ -129,7 +131,7 @@ def names() -> list[str]:
     return sorted(flag.name for flag in flags.FLAGS.flags_by_module_dict()[__name__])
 
 
-def values() -> dict[str, object]:
+def values() -> dict[str, Any]:
     """Every flag defined here with its value: all that a run is a function of, besides code and machine."""
     return {name: flags.FLAGS[name].value for name in names()}
 

@@ -1,6 +1,10 @@
 """The end of a run: the test set scored once, parameters, figures and summary written."""
 
+import contextlib
+import importlib
+import threading
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +17,7 @@ from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
 
 
-def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, object]:
+def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
     """Score the parameters that the run hands over and write everything but the status of the run.
 
     Returns the summary without its `seconds`.
@@ -40,7 +44,17 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     return summary
 
 
-def diagnose(job: Job, state: segments.State) -> dict[str, object] | None:
+def import_figures() -> None:
+    """Begin to import what draws, a third of a second, while programs compile, which leaves Python idle."""
+
+    def work() -> None:
+        with contextlib.suppress(ImportError):  # said when it is needed
+            importlib.import_module("experiments.runtime.figures")
+
+    threading.Thread(target=work).start()
+
+
+def diagnose(job: Job, state: segments.State) -> dict[str, Any] | None:
     """Epoch, step and name of the first number of a diverged run that is not finite."""
     found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
     return found and found._asdict()
@@ -57,7 +71,7 @@ def _score(job: Job) -> jax.stages.Wrapped:
     return jax.jit(score)
 
 
-def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
+def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
     """The metrics at the end of `epoch`; nulls where not one epoch was finite, or another process has them."""
     names = (
         "train_loss",
@@ -74,7 +88,7 @@ def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, object]:
 def _draw(
     job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
 ) -> None:
-    from experiments.runtime import figures  # matplotlib takes half a second to import
+    from experiments.runtime import figures
 
     data, folder = job.data, run.figures
     if rows:

@@ -1,0 +1,230 @@
+"""What does an accelerator make of this code, and what keeps it from more? Everything that needs a device, in minutes.
+
+  pip install -e . 'jax[cuda12]' torch==2.13.0     before, on a machine with an NVIDIA GPU; this script installs nothing
+  python -m experiments.benchmarks.accelerator --budget=480 --json=docs/results/accelerator.json
+
+Checks are done in order of worth, each in a process that can fail or be ended without the others: is the device right,
+how long a step takes, beside PyTorch, beside the data sheet and the matrix products alone, what a million hidden units
+need, where the time goes. --list shows them. --json is written after each one: a run that is cut off leaves what it has
+measured, and the same command goes on from there, with what failed at the end. On a CPU all sizes are small, and the
+numbers mean nothing: that is the test of this script.
+
+Wanted of an H200: 75 % of its bfloat16 operations at K = 32768, batch 8192; 6 microseconds a step at K = 128, batch
+128; 1,000 networks of K = 128 in 0.12 s an epoch. Not measured yet; docs/speed.md has what was.
+Exit status: 0 done, 1 bad input or something is computed wrong, 75 the budget was used up or a signal came.
+"""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import shutil
+import sys
+import time
+
+from absl import flags
+
+from experiments.benchmarks.device.checks import FULL, LETTERS, ROOT, SMALL, Case, cases
+from experiments.benchmarks.peers import BENCH
+from experiments.benchmarks.peers.worker import Failed, Process
+from experiments.runtime import cli
+from experiments.runtime.files import read_json, writable, write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_float("budget", 480, "Seconds for all of it; a check that would not end in time is left out.", 1)
+flags.DEFINE_list("only", [], f"Checks to do: letters of {LETTERS}, or parts of names [all].")
+flags.DEFINE_enum("sizes", "auto", ["auto", "full", "small"], "auto is small on a CPU, else full.")
+flags.DEFINE_bool("list", False, "Say what would be done on a GPU, in order, and stop.")
+flags.DEFINE_string("json", "runs/accelerator.json", "Where the numbers go, and what a repetition goes on from.")
+
+MEASURED, WRONG, FAILED, LATE, ABSENT = "measured", "wrong", "failed", "out of time", "not installed"
+SHORTEST = 5.0  # seconds that a check needs at least
+START = 90.0  # seconds that the device may take to be found
+PACKAGES = ("torch", "jax-cuda12-plugin", "nvidia-cublas-cu12", "nvidia-cuda-runtime-cu12")
+
+
+def main() -> int:
+    """Flags to a file; returns the exit status."""
+    end = time.monotonic() + FLAGS.budget
+    if FLAGS.list:
+        for case in _chosen(cases(FULL, "gpu")):
+            print(f"{case.check}  {case.name}  (at most {case.limit:.0f} s)")
+        return cli.DONE
+    path = writable(FLAGS.json)
+    with Workers() as workers:
+        try:
+            device = workers.call(Case("", "", f"{ROOT}.limits:facts", {}), min(START, FLAGS.budget))
+        except Failed as error:
+            raise cli.BadInput(f"JAX finds no device: {error}") from error
+        if device["platform"] == "cpu" and "JAX_PLATFORMS" not in os.environ and shutil.which("nvidia-smi"):
+            raise cli.BadInput(
+                "JAX does not see this machine's GPU; pip install 'jax[cuda12]', or set JAX_PLATFORMS=cpu"
+            )
+        small = FLAGS.sizes == "small" or (FLAGS.sizes == "auto" and device["platform"] == "cpu")
+        result = _begin(path, device, "small" if small else "full")
+        wanted = _chosen(cases(SMALL if small else FULL, device["platform"]))
+        print(f"{device['kind']}, {result['sizes']} sizes", flush=True)
+        left = _carry_out(wanted, workers, result, path, end)
+    wrong = [row["name"] for row in result["rows"] if row["status"] == WRONG]
+    if wrong:
+        print(f"computed wrong: {'; '.join(wrong)}", file=sys.stderr)
+    if left:
+        print(f"--budget is used up, {left} checks are left; the same command goes on from there", file=sys.stderr)
+    return 1 if wrong else cli.INTERRUPTED if left else cli.DONE
+
+
+def _carry_out(wanted: list[Case], workers: "Workers", result: dict, path: pathlib.Path, end: float) -> int:
+    """Fill result["rows"] until the end, writing after each one; returns how many are left."""
+    rows = {(row["check"], row["name"]): row for row in result["rows"]}
+    wanted = [case for case in wanted if rows.get((case.check, case.name), {}).get("status") not in (MEASURED, WRONG)]
+    wanted.sort(key=lambda case: (case.check, case.name) in rows)  # those that failed before come last
+    for number, case in enumerate(wanted):
+        left = end - time.monotonic()
+        if left < SHORTEST:
+            return len(wanted) - number
+        row = _row(case, workers, min(case.limit, left))
+        if row["status"] == LATE and left < case.limit:
+            return len(wanted) - number  # it was the budget that ended it, not its own limit
+        rows[case.check, case.name] = row
+        result["rows"] = list(rows.values())
+        write_json(path, result)
+        print(brief(row), flush=True)
+    return 0
+
+
+def _row(case: Case, workers: "Workers", limit: float) -> dict[str, object]:
+    """One check, whatever becomes of it."""
+    began, status, note, found = time.monotonic(), MEASURED, "", {}
+    try:
+        found = workers.call(case, limit)
+        if found.get("wrong"):
+            status, note = WRONG, "; ".join(found["wrong"])
+    except Failed as error:
+        note = str(error)
+        kinds = {"no answer": LATE, "missing": ABSENT, "failed: ArithmeticError: wrong": WRONG}
+        status = next((kind for start, kind in kinds.items() if note.startswith(start)), FAILED)
+    took = {"took_s": time.monotonic() - began}
+    given = {name: value for name, value in case.arguments.items() if name not in ("target", "flags", "seconds")}
+    return {"check": case.check, "name": case.name, "status": status, "note": note} | case.facts | given | found | took
+
+
+class Workers:
+    """A process for each library, started when it is first needed and again after it has failed."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, Process] = {}
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self._processes.values():
+            process.__exit__()
+
+    def call(self, case: Case, limit: float) -> dict[str, object]:
+        """What the function of a case returns. Raises Failed."""
+        if case.alone:
+            with _start(case.library, case.flags) as process:
+                return _ask(process, case, limit)
+        if case.library not in self._processes:
+            self._processes[case.library] = _start(case.library)
+        try:
+            return _ask(self._processes[case.library], case, limit)
+        except Failed:
+            self._processes.pop(case.library).__exit__()
+            raise
+
+
+def _start(library: str, flags: str = "") -> Process:
+    variables = {name: value for name, value in os.environ.items() if name not in _DROPPED} | _ADDED
+    if library == "torch":
+        variables["JAX_PLATFORMS"] = "cpu"  # it draws the problem only
+    if flags:
+        variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} {flags}".strip()
+    install = BENCH if library == "torch" else "pip install -e . 'jax[cuda12]'"
+    return Process((), START, install=install, variables=variables)
+
+
+# Compiling counts, so nothing may come from a cache; and two libraries share the memory of one device.
+_DROPPED = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
+_ADDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+
+
+def _ask(process: Process, case: Case, limit: float) -> dict[str, object]:
+    end = time.monotonic() + limit
+    process.timeout = limit
+    if not process.ready:
+        process.wait_until_ready()
+    process.timeout = max(0.0, end - time.monotonic())
+    return process.ask(call=case.call, arguments=case.arguments)["value"]
+
+
+def _begin(path: pathlib.Path, device: dict[str, object], sizes: str) -> dict[str, object]:
+    """The result so far: what the file has, or nothing.
+
+    Raises:
+      BadInput: the file has rows of another device, commit or version.
+    """
+    from experiments.runtime.provenance import provenance
+
+    facts = provenance()
+    facts["versions"] |= {name: _version(name) for name in PACKAGES}
+    result = {"rows": [], "device": device, "sizes": sizes, "date": _now()} | facts
+    if path.exists():
+        earlier = read_json(path, "rows", "device", "versions")
+        for name in ("device", "sizes", "versions", "git"):
+            if earlier.get(name) != result[name]:
+                raise cli.BadInput(f"{path} has rows of another {name}; remove it, or choose another --json")
+        result["rows"] = earlier["rows"]
+    return result
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _chosen(found: list[Case]) -> list[Case]:
+    """Those that --only names.
+
+    Raises:
+      BadInput: it names none.
+    """
+    if not FLAGS.only:
+        return found
+    some = [c for c in found if any(c.check == part if part in [*LETTERS] else part in c.name for part in FLAGS.only)]
+    if not some:
+        raise cli.BadInput(f"--only={','.join(FLAGS.only)}: no check has such a letter or name; --list shows them")
+    return some
+
+
+def brief(row: dict[str, object]) -> str:
+    """A row in one line."""
+    said = []
+    if row["status"] != MEASURED:
+        said.append(f"{row['status']}: {row['note']}")
+    if "step_us" in row:
+        said.append(f"{row['step_us']:.1f} us a step")
+    if "flops_per_second" in row:
+        said.append(f"{row['flops_per_second'] / 1e12:.3g} TFLOP/s")
+    if "beyond" in row:
+        said.append(f"{row['beyond']} beyond their bound, the worst {row['worst']:.2g} of it")
+    if "measured_bytes" in row:
+        said.append(f"{row['measured_bytes'] / 1e9:.3g} GB, estimated {row['estimate_bytes'] / 1e9:.3g}")
+    if "apart" in row:
+        said.append(f"{row['apart']:.1e} apart")
+    if "slowest" in row:
+        said.append(", ".join(f"{one['name']} {100 * one['share']:.0f} %" for one in row["slowest"]))
+    elif "share" in row:
+        said.append(f"{100 * row['share']:.0f} % of an epoch")
+    return f"{row['check']}  {row['name']}: {'; '.join(said)}"
+
+
+if __name__ == "__main__":
+    cli.run(main)
