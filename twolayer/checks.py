@@ -47,6 +47,19 @@ def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
         raise ValueError(f"y of shape {y.shape} holds a NaN")
 
 
+def check_examples(x: Shaped[np.ndarray, "n d"], y: Shaped[np.ndarray, "n *C"], outputs: int | None = None) -> None:
+    """Raise ValueError unless stored examples are finite and their labels in 0..C-1, where there are `outputs` = C."""
+    if x.ndim != 2 or len(x) != len(y):
+        raise ValueError(f"x must be (n, d) and y have n rows: x has shape {x.shape}, y has shape {y.shape}")
+    for name, a in (("x", x), ("y", y)):
+        if np.issubdtype(a.dtype, np.floating) and not np.isfinite(a).all():
+            row = int(np.argwhere(~np.isfinite(a))[0, 0])
+            raise ValueError(f"{name} of shape {a.shape} has a value that is not finite in row {row}")
+    if np.issubdtype(y.dtype, np.integer) and len(y) and (y.min() < 0 or (outputs and y.max() >= outputs)):
+        most = f"0..{outputs - 1}" if outputs else "0, 1, ..."
+        raise ValueError(f"y holds a label outside {most}: y in {y.min()}..{y.max()}")
+
+
 def _any(array: Shaped[Array, "..."], test: Callable) -> bool:
     """Whether `test` holds of an entry, where entries are known."""
     if isinstance(array, jax.core.Tracer):

@@ -89,6 +89,7 @@ def evaluate(
       x: stored examples; the network sees x * scale.
       y: (n,) class labels or (n, C) real targets.
     """
+    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
     first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
     cost, outputs, n = losses.find("loss", loss), params.b2.shape[0], len(x)
 
@@ -123,7 +124,8 @@ def predict(
     output: str | Activation = "relu",
     hidden_activation: str | Activation = "relu",
 ) -> Float[Array, "n C"]:
-    """O2 for all n stored examples, in chunks."""
+    """O2 for all n stored examples, in chunks. NumPy arrays will do, as for `evaluate`."""
+    params, x = jax.tree.map(jnp.asarray, (params, x))
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden_activation).O2,
         jnp.minimum(_chunks(len(x), len(params.b1)), len(x) - 1),

@@ -15,6 +15,7 @@ from twolayer import activations, starts
 from twolayer.activations import Activation
 from twolayer.checks import check_features
 from twolayer.names import check_positive
+from twolayer.settings import DEFAULT
 from twolayer.starts import Scheme
 
 
@@ -70,7 +71,7 @@ def init(
     inputs: int,
     hidden_size: int,
     outputs: int,
-    scheme: str | Scheme = "he",
+    scheme: str | Scheme = DEFAULT.init,
     *,
     output_bias: float | Float[Array, ""] | None = None,
     scale: float | Float[Array, ""] = 1.0,

@@ -67,7 +67,7 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
             judged, metrics = judge_all(state, trained, numbers, valid)
             return jax.vmap(segments.where)(state.status == RUNNING, judged, state), metrics
 
-        filler = segments.zeros(jax.eval_shape(advance, state, first)[1])
+        filler = segments.filler_of(jax.eval_shape(advance, state, first)[1])
 
         def body(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             wanted = index < jnp.minimum(until, choices.epochs)
