@@ -139,7 +139,8 @@ def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segme
     """State, metrics, epoch and training time of this part's checkpoint, if there is one; else the start."""
     shape = (job.choices.epochs, len(part.networks))
     kinds: dict[str, Any] = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
-    dtype = np.asarray(job.numbers.learning_rate).dtype
+    numbers: Any = job.numbers  # arrays of all processes, of which only the type may be asked
+    dtype = np.dtype(numbers.learning_rate.dtype)
     columns: Any = (np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields)  # NumPy's: written to
     history = segments.Metrics(*columns)
     like = np.int32(0), np.float64(0), job.state, history
