@@ -1,10 +1,10 @@
 """Mathematics of one's own from a file, FILE.py:NAME, in the form of the entries of the built-in tables.
 
-    loss        a Formula (formulas.py), or a function (O2 (m, C), y) -> (value (m,), residual (m, C)), where y is
-                (m, C), one-hot for classes; with `labels = True` on the function y is (m,) whole numbers
-    output, activation   an Activation (activations.py)
-    init        a Scheme (starts.py)
-    optimizer   a Direction (updates.py), or an optax transformation that leaves the gradient's sign
+loss        a Formula (formulas.py), or a function (O2 (m, C), y) -> (value (m,), residual (m, C)), where y is
+            (m, C), one-hot for classes; with `labels = True` on the function y is (m,) whole numbers
+output, activation   an Activation (activations.py)
+init        a Scheme (starts.py)
+optimizer   a Direction (updates.py), or an optax transformation that leaves the gradient's sign
 """
 
 import hashlib
