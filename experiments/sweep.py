@@ -73,10 +73,13 @@ def _sweep() -> int:
         print(f"{run.path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
-    from experiments.runtime import processes, stack_jobs, stack_session
+    from experiments.runtime import own_things, processes, stack_jobs, stack_session
 
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest)
     run.check_data(plan.data.sha256)
+    own_things.check_same(run.manifest, plan.facts["own"], run.path)
+    if processes.first() and (told := own_things.told(plan.data, plan.facts["own"])):
+        print(told, flush=True)
     if FLAGS.dry_run:
         print(_outlook(plan))
         return cli.DONE

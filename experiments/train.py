@@ -51,13 +51,16 @@ def _train(values: dict[str, Any]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments.runtime import jobs, outcome, processes, session
+    from experiments.runtime import jobs, outcome, own_things, processes, session
 
     session.use_compile_cache(FLAGS.compile_cache)
     if FLAGS.figures and not FLAGS.dry_run and processes.first():
         outcome.import_figures()
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
+    own_things.check_same(run.manifest, job.facts["own"], run.path)
+    if processes.first() and (told := own_things.told(job.data, job.facts["own"])):
+        print(told, flush=True)
     if FLAGS.dry_run:
         from experiments.runtime import dry_run
 

@@ -47,17 +47,18 @@ def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
         raise ValueError(f"y of shape {y.shape} holds a NaN")
 
 
-def check_examples(x: Shaped[np.ndarray, "n d"], y: Shaped[np.ndarray, "n *C"], outputs: int | None = None) -> None:
-    """Raise ValueError unless stored examples are finite and their labels in 0..C-1, where there are `outputs` = C."""
-    if x.ndim != 2 or len(x) != len(y):
-        raise ValueError(f"x must be (n, d) and y have n rows: x has shape {x.shape}, y has shape {y.shape}")
-    for name, a in (("x", x), ("y", y)):
-        if np.issubdtype(a.dtype, np.floating) and not np.isfinite(a).all():
-            row = int(np.argwhere(~np.isfinite(a))[0, 0])
-            raise ValueError(f"{name} of shape {a.shape} has a value that is not finite in row {row}")
-    if np.issubdtype(y.dtype, np.integer) and len(y) and (y.min() < 0 or (outputs and y.max() >= outputs)):
-        most = f"0..{outputs - 1}" if outputs else "0, 1, ..."
-        raise ValueError(f"y holds a label outside {most}: y in {y.min()}..{y.max()}")
+def check_examples(x: Shaped[np.ndarray, "..."], y: Shaped[np.ndarray, "..."], outputs: int | None) -> None:
+    """Raise ValueError unless x and real targets are finite, and labels are classes of a network with `outputs`."""
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} examples and y has {len(y)}")
+    for name, array in (("x", x), ("y", y)):
+        broken = ~np.isfinite(array) if jnp.issubdtype(array.dtype, jnp.inexact) else np.zeros(0, bool)
+        if broken.any():
+            row = int(np.argwhere(broken)[0, 0])
+            raise ValueError(f"{name} has a value that is not finite in row {row}, counted from 0")
+    if y.ndim == 1 and len(y) and (y.min() < 0 or y.max() >= (np.inf if outputs is None else outputs)):
+        classes = "from 0 on" if outputs is None else f"0..{outputs - 1}"
+        raise ValueError(f"y holds labels {y.min()}..{y.max()}, and the classes are {classes}; number them from 0")
 
 
 def _any(array: Shaped[Array, "..."], test: Callable) -> bool:

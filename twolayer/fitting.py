@@ -63,8 +63,13 @@ def numbers_of(wanted: Settings, dtype: str) -> Numbers:
 
 def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
     """The key of the initial parameters and the key of the data order."""
-    first, order = jax.random.split(jax.random.key(seed, impl=PRNG))
+    first, order = _two_keys(seed)
     return first, order if order_seed is None else keys_of(order_seed)[1]
+
+
+@jax.jit
+def _two_keys(seed: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    return tuple(jax.random.split(jax.random.key(seed, impl=PRNG)))  # as one program it compiles in half the time
 
 
 def may_skip_idle(choices: Choices, numbers: Numbers) -> bool:

@@ -8,6 +8,13 @@ DATASETS = ("digits", *MNIST_FAMILY, "teacher")
 GRADIENTS = ("closed_form", "autodiff")  # the two engines
 NORMS = ("unit", "none")  # of an elastic field; see distortions.py
 
+OWN_FILES, OWN_SOURCES = (".npz", ".csv", ".parquet"), ("sklearn:", "tfds:")  # anybody's own data
+
+
+def is_own_data(name: str) -> bool:
+    """Whether this names anybody's own data: a file of one of these kinds, or a data set of a library."""
+    return name.startswith(OWN_SOURCES) or name.endswith(OWN_FILES)
+
 
 def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
     """Raise ValueError unless `name` is one of `choices`."""

@@ -128,10 +128,10 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
 
 
 def filler_of(shapes: PyTree) -> PyTree:
-    """What stands in rows without an epoch: NaN for real numbers, -1 for counts. It cannot be taken for a result."""
+    """What stands for an epoch that was not run: NaN, and -1 for counts, which nobody takes for a result."""
 
     def fill(leaf: jax.ShapeDtypeStruct) -> Array:
-        return jnp.full(leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else -1, leaf.dtype)
+        return jnp.full(leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.inexact) else -1, leaf.dtype)
 
     return jax.tree.map(fill, shapes)
 

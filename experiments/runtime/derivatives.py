@@ -45,12 +45,19 @@ def _activation(entry: Activation, outputs: int) -> str:
     reach = min(entry.largest or 6.0, 6.0)
     Z = jnp.asarray(np.random.default_rng(0).uniform(-reach, reach, POINTS))
     Z = jnp.where(jnp.abs(Z) < 0.01, 0.5, Z) if entry.kink else Z
-    O2 = entry.apply(Z)
-    _same("value", "its plain text and `stable`", compiled("Z", entry.value)(Z), O2, Z)
-    said = entry.back(Z, O2, jnp.ones_like(Z))
-    _same("derivative", "differences of value", said, (entry.apply(Z + STEP) - entry.apply(Z - STEP)) / (2 * STEP), Z)
-    _same("derivative", "jax.grad of value", said, jax.vmap(jax.grad(entry.apply))(Z), Z)
-    _same("derivative", "its plain text", compiled("Z, O", entry.derivative)(Z, O2) * jnp.ones_like(Z), said, Z)
+
+    @jax.jit  # one program: operation by operation the compiler would take seconds
+    def numbers(Z):
+        O2, one = entry.apply(Z), jnp.ones_like(Z)
+        texts = compiled("Z", entry.value)(Z), compiled("Z, O", entry.derivative)(Z, O2) * one
+        slope = (entry.apply(Z + STEP) - entry.apply(Z - STEP)) / (2 * STEP)
+        return O2, entry.back(Z, O2, one), *texts, slope, jax.grad(lambda Z: entry.apply(Z).sum())(Z)
+
+    O2, said, value, derivative, slope, gradient = numbers(Z)
+    _same("value", "its `stable` form", value, O2, Z)
+    _same("derivative", "differences of value", said, slope, Z)
+    _same("derivative", "jax.grad of value", said, gradient, Z)
+    _same("derivative", "its `stable_back` form", derivative, said, Z)
     return f"the derivative agrees with differences and jax.grad at {POINTS} points"
 
 
@@ -61,17 +68,24 @@ def _loss(entry: object, outputs: int) -> str:
     # Half of the targets are one-hot, half are any numbers.
     rows = np.where(np.arange(POINTS)[:, None] % 2 == 0, np.eye(outputs)[labels], draw.normal(size=O2.shape))
     y = jnp.asarray(labels, jnp.int32) if cost.labels else jnp.asarray(rows)
-    value, residual = cost(O2, y)
+
+    @jax.jit
+    def numbers(O2, y):
+        def slope(step):
+            return (cost(O2 + step, y).value - cost(O2 - step, y).value) / (2 * STEP)
+
+        found = cost(O2, y)
+        slopes = jax.vmap(slope, out_axes=-1)(STEP * jnp.eye(outputs)[:, None, :])
+        return *(found.value, found.residual), slopes, jax.grad(lambda O2: cost(O2, y).value.sum())(O2)
+
+    value, residual = jax.eval_shape(lambda O2, y: tuple(cost(O2, y)), O2, y)
     if value.shape != (POINTS,) or residual.shape != O2.shape:
         raise BadInput(
             f"for O2 {O2.shape} value must be {(POINTS,)} and residual {O2.shape}, they are {value.shape} and"
             f" {residual.shape}"
         )
-    for k in range(outputs):
-        step = STEP * jnp.eye(outputs)[k][None, :]
-        slope = (cost(O2 + step, y).value - cost(O2 - step, y).value) / (2 * STEP)
-        _same("residual", "differences of value", residual[:, k], slope, O2[:, k])
-    gradient = jax.grad(lambda O2: cost(O2, y).value.sum())(O2)
+    _, residual, slopes, gradient = numbers(O2, y)
+    _same("residual", "differences of value", residual, slopes, O2)
     _same("residual", "jax.grad of value", residual, gradient, O2)
     return f"the residual agrees with differences and jax.grad at {POINTS} predictions of {outputs} outputs"
 
@@ -91,7 +105,7 @@ def _optimizer(entry: object, outputs: int) -> str:
     params = Params(**{name: jnp.ones(shape) for name, shape in shapes.items()})
     gradients = jax.tree.map(lambda leaf: 0.5 * leaf, params)
     rule = entry.make(0.9)
-    updates, _ = rule.update(gradients, rule.init(params), params)
+    updates, _ = jax.jit(lambda gradients, params: rule.update(gradients, rule.init(params), params))(gradients, params)
     along = sum(float((g * u).sum()) for g, u in zip(gradients, updates, strict=True))
     if not np.isfinite(along):
         raise BadInput("its first step is not finite")

@@ -9,18 +9,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
+from experiments.runtime import own_things
 from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.records import load_params
-from twolayer import datasets, devices, network, segments, training
+from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
 from twolayer.distortions import Distortion
-from twolayer.losses import OF_LABELS
+from twolayer.fitting import keys_of, may_skip_idle
 from twolayer.precisions import PRECISIONS, PRNG
-from twolayer.updates import OPTIMIZERS
 
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
@@ -56,11 +55,13 @@ def prepare(flags: Mapping[str, Any]) -> Job:
     if mesh.shape["nets"] > 1:
         raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
-    check_targets(data, flags["loss"])
+    check_targets(data, own_things.entry(flags, "loss"))
+    own = own_things.checked(flags, data.outputs)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     earlier = earlier_params(flags["start_from"], parameters)
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
+    facts["own"] = own
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
     def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
@@ -69,7 +70,7 @@ def prepare(flags: Mapping[str, Any]) -> Job:
             data.inputs,
             flags["hidden"],
             data.outputs,
-            flags["init"],
+            own_things.entry(flags, "init"),
             output_bias=flags["output_bias"],
             scale=flags["init_scale"],
             dtype=jnp.dtype(parameters),
@@ -145,6 +146,7 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
             source_dir=flags["source_dir"],
             seed=flags["teacher_seed"],
             teacher=datasets.TeacherOptions(**{name: flags[flag] for name, flag in names.items()}),
+            **own_things.data_arguments(flags),
         )
     with bad_input(datasets.DataError):
         for part in ("train", "valid"):
@@ -157,17 +159,18 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
 
 def check_used(flags: Mapping[str, Any]) -> None:
     """Raise BadInput if a flag has been changed that has no effect beside the others."""
-    default = absl_flags.FLAGS
-    if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
+    default, optimizer = absl_flags.FLAGS, updates.find("optimizer", own_things.entry(flags, "optimizer"))
+    if flags["momentum"] != default["momentum"].default and not optimizer.momentum:
         raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
     if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
         raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
 
 
-def check_targets(data: datasets.Dataset, loss: str) -> None:
+def check_targets(data: datasets.Dataset, loss: Any) -> None:
     """Raise BadInput if the data has real targets and the loss needs classes."""
-    if data.regression and loss in OF_LABELS:
-        raise BadInput(f"--dataset={data.name} has real targets, {loss} needs classes; add --loss=quadratic")
+    cost = losses.find("loss", loss)
+    if data.regression and cost.labels:
+        raise BadInput(f"--dataset={data.name} has real targets, {cost.name} needs classes; add --loss=quadratic")
 
 
 def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, Any]:
@@ -177,18 +180,8 @@ def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str)
         "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
         "prng": PRNG,
         "data_sha256": data.sha256,
+        "data": own_things.facts_of(data),
     }
-
-
-def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """The key of the initial parameters and the key of the data order."""
-    first, order = _two_keys(seed)
-    return first, order if order_seed is None else keys_of(order_seed)[1]
-
-
-@jax.jit
-def _two_keys(seed: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    return tuple(jax.random.split(jax.random.key(seed, impl=PRNG)))  # as one program it compiles in half the time
 
 
 def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
@@ -199,20 +192,9 @@ def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -
     """
     if flags["loss"] == "binary_cross_entropy" and flags["output"] != "identity":
         raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
-    warmup = flags["warmup_epochs"]
-    if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
-        warmup = min(1.0, flags["epochs"] / 10)
-    fields = (field.name for field in dataclasses.fields(training.Choices))
-    same_name = {name: flags[name] for name in fields if name in flags}
-    own = {
-        "hidden_activation": flags["activation"],
-        "warmup_epochs": warmup,
-        "patience": flags["early_stopping"],
-        "compute": compute,
-        "scale": data.scale,
-    }
-    own["distortion"] = distortion_of(flags, data)
-    return training.Choices(**same_name | own)
+    with bad_input(ValueError):
+        found = fitting.choices_of(own_things.settings_of(flags), data, distortion_of(flags, data))
+    return dataclasses.replace(found, compute=compute)
 
 
 def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortion | None:
@@ -233,18 +215,9 @@ def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortio
     return Distortion(data.image_shape, **given)
 
 
-def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
-    """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
-    return choices.distortion is None and not np.any(numbers.weight_decay)
-
-
 def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:
     """The numbers of a run that may vary without compiling again."""
-    own = OPTIMIZERS[flags["optimizer"]]
-    given = {name: flags[name] for name in training.Numbers._fields if name in flags}
-    defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
-    numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
-    return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})
+    return fitting.numbers_of(own_things.settings_of(flags), dtype)
 
 
 def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:

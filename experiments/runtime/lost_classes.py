@@ -11,7 +11,7 @@ import pyarrow as pa
 from jaxtyping import Num
 from scipy import integrate, stats
 
-from experiments.runtime import jobs
+from experiments.runtime import jobs, own_things
 from twolayer import datasets, network, training
 from twolayer.evaluation import evaluate
 
@@ -55,9 +55,11 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
 
         @jax.jit
         def dead(key: jax.Array, scheme: str = scheme, hidden: int = hidden) -> jax.Array:
-            params = network.init(key, data.inputs, hidden, data.outputs, scheme, **own)
+            params = network.init(
+                key, data.inputs, hidden, data.outputs, own_things.entry({"init": scheme}, "init"), **own
+            )
             return evaluate(
-                params, test.x, test.y, scale=data.scale, hidden_activation=flags["activation"]
+                params, test.x, test.y, scale=data.scale, hidden_activation=own_things.entry(flags, "activation")
             ).dead_outputs
 
         counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]

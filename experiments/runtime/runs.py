@@ -243,11 +243,18 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
+LATER = ("target", "task", "standardize", "valid_share", "test_share", "split_seed")
+
+
 def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = ()) -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory."""
-    relevant = {name: value for name, value in flags.items() if name not in ignore}
+    # Flags that came later count where they are given, so that an older run is still found.
+    relevant = {
+        name: value for name, value in flags.items() if name not in ignore and not (name in LATER and value is None)
+    }
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
-    parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
+    names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
+    parts = (*names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
     return pathlib.Path("runs") / "-".join(map(str, parts))
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
 from experiments.runtime import flags as training_flags
-from experiments.runtime import jobs, session
+from experiments.runtime import jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
 from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
@@ -69,6 +69,7 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     fixed = {"dataset", "precision", "order_seed", *training_flags.PLACES, *training_flags.OF_ONE_RUN}
     one_data_set = {name for name in training_flags.names() if name.startswith("teacher_")} - {"teacher_noise"}
     one_data_set |= {"train_examples", "valid_examples", "label_noise", "label_noise_seed"}
+    one_data_set |= {"target", *own_things.OF_DATA}
     allowed = set(training_flags.names()) - fixed - one_data_set
     found = []
     for point in points:
@@ -167,7 +168,7 @@ def plan(
     for part in groups.values():
         _check(part, data, mesh)
     facts = jobs.facts_of(data, *precision) | {"part_sizes": [len(part.networks) for part in groups.values()]}
-    facts |= {"mesh": dict(mesh.shape)}
+    facts |= {"mesh": dict(mesh.shape), "own": _own(groups.values(), data.outputs)}
     return Plan(cut, data, noise, mesh, facts, len(points), _skip_idle(cut, data))
 
 
@@ -199,11 +200,21 @@ def _load(
     return clean, list(splits)
 
 
+def _own(groups: Iterable[Part], outputs: int) -> dict[str, dict[str, str]]:
+    """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
+    found: dict[str, dict[str, str]] = {}
+    for part in groups:
+        for kind, one in own_things.checked(part.flags, outputs).items():
+            same = kind not in found or found[kind]["reference"] == one["reference"]
+            found[kind if same else f"{kind}={one['reference']}"] = one
+    return found
+
+
 def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
     """Whether the choices of a group go with the data and the devices."""
     for point in part.points:
         jobs.check_used({**part.flags, **point})
-    jobs.check_targets(data, part.flags["loss"])
+    jobs.check_targets(data, own_things.entry(part.flags, "loss"))
     _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
@@ -231,7 +242,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
         arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
         sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
-        start = _start(part.flags["init"], sizes, choices)
+        start = _start(own_things.entry(part.flags, "init"), sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
         jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
@@ -245,7 +256,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
 
 
 @functools.lru_cache
-def _start(scheme: str, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
+def _start(scheme: Any, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
     """The function that draws networks: one for all parts of a group, so that it is compiled once.
 
     Args:

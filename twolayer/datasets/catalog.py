@@ -7,9 +7,10 @@ from twolayer.datasets import digits, mnist_family
 from twolayer.datasets.arrays import Options
 from twolayer.datasets.cache import data_folder, read_or_prepare
 from twolayer.datasets.dataset import DataError, Dataset
-from twolayer.datasets.own import KINDS, is_own, load_own
+from twolayer.datasets.own import KINDS, load_own
 from twolayer.datasets.teacher import TeacherOptions, teacher_student
 from twolayer.names import DATASETS as NAMES
+from twolayer.names import is_own_data
 
 
 def load(
@@ -39,7 +40,7 @@ def load(
     Raises:
       DataError: data that is missing, damaged or another data set, or a wrong argument, in one line.
     """
-    if is_own(name):
+    if is_own_data(name):
         return load_own(name, target=target, options=options or Options(), data_dir=data_dir)
     if name not in NAMES:
         raise DataError(f"there is no data set {name!r}; choose one of: {', '.join(NAMES)}; or {KINDS}")

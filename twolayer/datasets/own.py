@@ -17,11 +17,6 @@ PARTS = ("train", "valid", "test")
 DEFAULT = Options()
 
 
-def is_own(name: str) -> bool:
-    """Whether this names somebody's own data, in one of the KINDS."""
-    return name.startswith(("sklearn:", "tfds:")) or Path(name).suffix in READERS
-
-
 def load_own(
     name: str, *, target: str | None = None, options: Options = DEFAULT, data_dir: str | os.PathLike | None = None
 ) -> Dataset:
