@@ -234,7 +234,7 @@ def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distor
 
 def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
     """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
-    return choices.distortion is None and not np.any(numbers.weight_decay)
+    return choices.distortion is None and not np.any(np.asarray(numbers.weight_decay))  # in NumPy: nothing to compile
 
 
 def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
