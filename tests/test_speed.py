@@ -20,7 +20,7 @@ def test_a_checkout_beside_itself(tmp_path):
     assert status == 0, err
     one, many, command = json.loads(path.read_text())["rows"]
     assert one["name"] == "an epoch, one network, K = 8" and many["networks"] == 3 and "experiments.train" in out
-    for row in (one, many, command, command["cpu"]):
+    for row in (one, many, command, one["cpu"], command["cpu"]):
         assert row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"] and row["here_s"]["min"] > 0
         assert 0.1 < row["ratio"]["median"] < 10
 
