@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
 from twolayer.checks import check_positive
@@ -70,8 +71,8 @@ def hits(O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Float[Array, " m"
 
 def evaluate(
     params: Params,
-    x: Num[Array, "n d"],
-    y: Shaped[Array, "n *C"],
+    x: Num[Array | np.ndarray, "n d"],
+    y: Shaped[Array | np.ndarray, "n *C"],
     *,
     scale: float = 1.0,
     loss: str = "cross_entropy",
@@ -81,9 +82,10 @@ def evaluate(
     """Score all n examples, in chunks. The loss is the mean over examples, whatever the reduction in training.
 
     Args:
-      x: stored examples; the network sees x * scale.
+      x: stored examples; the network sees x * scale. NumPy arrays will do, for y and params too.
       y: (n,) class labels or (n, C) real targets.
     """
+    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))  # rows are taken by traced numbers
     outputs = params.b2.shape[0]
     n = len(x)
 
@@ -111,9 +113,10 @@ def evaluate(
 
 
 def predict(
-    params: Params, x: Num[Array, "n d"], *, scale: float = 1.0, output: str = "relu", hidden: str = "relu"
+    params: Params, x: Num[Array | np.ndarray, "n d"], *, scale: float = 1.0, output: str = "relu", hidden: str = "relu"
 ) -> Float[Array, "n C"]:
-    """O2 for all n stored examples, in chunks."""
+    """O2 for all n stored examples, in chunks. NumPy arrays will do."""
+    params, x = jax.tree.map(jnp.asarray, (params, x))
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden).O2,
         jnp.minimum(_chunks(len(x), len(params.b1)), len(x) - 1),

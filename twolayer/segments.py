@@ -60,7 +60,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
 
     Returns:
       segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the
-      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are filler. An epoch that ends with
+      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are NaN, counts -1. An epoch that ends with
       anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it does not
       change any more.
     """
@@ -73,7 +73,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
     def segment(
         state: State, until: Int[Array, ""], key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
     ) -> tuple[State, Metrics]:
-        filler = zeros(jax.eval_shape(advance, state, key, numbers, train, valid)[1])
+        filler = filler_of(jax.eval_shape(advance, state, key, numbers, train, valid)[1])
 
         def body(state: State, _: None) -> tuple[State, Metrics]:
             running = (state.status == RUNNING) & (state.epoch < jnp.minimum(until, choices.epochs))
@@ -127,9 +127,13 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
-def zeros(shapes: PyTree) -> PyTree:
-    """Zeros of these shapes and types."""
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+def filler_of(shapes: PyTree) -> PyTree:
+    """What stands for an epoch that was not run: NaN, and -1 for counts, which nobody takes for a result."""
+
+    def fill(leaf: jax.ShapeDtypeStruct) -> Array:
+        return jnp.full(leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.inexact) else -1, leaf.dtype)
+
+    return jax.tree.map(fill, shapes)
 
 
 def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:

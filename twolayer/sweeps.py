@@ -40,7 +40,7 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
     Returns:
       segment(state, first, until, key, numbers, train, valid) -> (state, Metrics of shape (length, N)), where `first`
       counts the epochs before this segment and `until` is the epoch to stop after. A network's rows count while its own
-      state.epoch advances; beyond they are filler.
+      state.epoch advances; those of epochs that nobody ran are NaN, counts -1.
     """
     if shared:
         train_epoch = make_epoch(choices)
@@ -67,7 +67,7 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
             judged, metrics = judge_all(state, trained, numbers, valid)
             return jax.vmap(segments.where)(state.status == RUNNING, judged, state), metrics
 
-        filler = segments.zeros(jax.eval_shape(advance, state, first)[1])
+        filler = segments.filler_of(jax.eval_shape(advance, state, first)[1])
 
         def body(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             wanted = index < jnp.minimum(until, choices.epochs)

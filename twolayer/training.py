@@ -15,10 +15,10 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
-from twolayer.checks import check_choice, check_positive
+from twolayer.checks import check_choice, check_examples, check_positive
 from twolayer.devices import put
 from twolayer.distortions import Distortion, distort, example_keys
-from twolayer.evaluation import features, hits, targets
+from twolayer.evaluation import Evaluation, evaluate, features, hits, targets
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
 from twolayer.network import Params
@@ -39,6 +39,7 @@ def place(
     x: Num[np.ndarray, "n d"],
     y: Shaped[np.ndarray, "n *C"],
     *,
+    outputs: int | None = None,
     skip_idle: bool = False,
     noise: Float[np.ndarray, "n C"] | None = None,
     where: NamedSharding | None = None,
@@ -46,11 +47,17 @@ def place(
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
     Args:
+      outputs: C of the network, against which labels are checked; without it, only that none is negative.
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
         without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
       where: the devices, if not the first alone.
+
+    Raises:
+      ValueError: a number is not finite, or a label is not one of the C classes. Inside a compiled program neither
+        can be seen.
     """
+    check_examples(x, y, outputs)
     live = live_inputs(x) if skip_idle else None
     if live is None or len(live) == x.shape[1]:
         examples = Examples(x, y, noise=noise)
@@ -252,6 +259,12 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
     if examples.noise is None:
         return examples
     return examples._replace(y=examples.y + numbers.noise * examples.noise, noise=None)
+
+
+def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:
+    """How good one network is on stored examples, which may lack their idle inputs, and what of it is dead there."""
+    seen = with_noise(examples, numbers)
+    return evaluate(narrow(params, examples.live), seen.x, seen.y, **choices.scoring)
 
 
 def cast(params: Params, dtype: jnp.dtype) -> Params:

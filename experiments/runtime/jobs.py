@@ -1,7 +1,9 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
+import functools
 import pathlib
+import sys
 from collections.abc import Mapping
 
 import jax
@@ -11,10 +13,12 @@ from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
-from experiments.runtime import memory
+from experiments.runtime import memory, processes
 from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.parameters import load_params
+from experiments.runtime.runs import earlier_flags
 from twolayer import datasets, devices, network, segments, training
+from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
 from twolayer.losses import OF_LABELS
 from twolayer.optimizers import OPTIMIZERS
@@ -27,9 +31,17 @@ PRECISIONS = {
     "bfloat16": ("float32", "bfloat16", "highest"),
     "float64": ("float64", "float64", "highest"),
 }
+
+
+def _is_teacher(name: str) -> bool:
+    return name == "teacher"
+
+
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
 FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
+MOST_MOVED = 1 / 6  # of the side of an image: beyond, nobody knows what it shows
+USUAL_MOVED = 34 / 28 / 28  # Simard's, of the side
 PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
 
 
@@ -65,7 +77,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
     check_targets(data, flags["loss"])
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
-    earlier = earlier_params(flags["start_from"], parameters)
+    earlier = earlier_params(flags["start_from"], parameters, flags["activation"])
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
@@ -91,20 +103,26 @@ def prepare(flags: Mapping[str, object]) -> Job:
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
         memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
-    train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
-    valid = training.place(*data.valid, where=everywhere)
+    with bad_input(ValueError):
+        skip = may_skip_idle(choices, numbers)
+        train = training.place(*data.train, outputs=data.outputs, skip_idle=skip, where=everywhere)
+        valid = training.place(*data.valid, outputs=data.outputs, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
 
 
-def earlier_params(path: str | None, dtype: str) -> network.Params | None:
+def earlier_params(path: str | None, dtype: str, activation: str) -> network.Params | None:
     """The parameters of the finished run in `path`, to start from.
 
     Raises:
-      BadInput: it is no finished run, or damaged.
+      BadInput: it is no finished run, or damaged, or its hidden units are of another kind.
     """
     if path is None:
         return None
-    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
+    params = load_params(pathlib.Path(path))
+    theirs = earlier_flags(pathlib.Path(path)).get("activation", activation)
+    if theirs != activation:
+        raise BadInput(f"--start_from={path} has --activation={theirs}, and this run {activation}; they must agree")
+    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in params.items()})
 
 
 def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
@@ -125,7 +143,13 @@ def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
             raise BadInput(f"--mesh={text} is not understood; write it like --mesh=data=2,hidden=4")
         sizes = {name: int(number) for name, _, number in pairs}
     with bad_input(ValueError):
-        return devices.make_mesh(sizes)
+        mesh = devices.make_mesh(sizes)
+    idle, here = jax.device_count() - mesh.size, jax.device_count()
+    if idle and processes.first():
+        axis = "nets" if spread_over == "nets" else "hidden"
+        verb = "is" if idle == 1 else "are"
+        print(f"note: {idle} of {here} devices {verb} idle; --mesh={axis}={here} uses all", file=sys.stderr)
+    return mesh
 
 
 def configure(precision: str) -> tuple[str, str, str]:
@@ -160,13 +184,29 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
     return data
 
 
+# What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
+USED = (
+    (("momentum",), "optimizer", lambda name: OPTIMIZERS[name].momentum),
+    (("step_every",), "schedule", lambda name: name in ("step", "inverse_sqrt")),
+    (("step_factor",), "schedule", lambda name: name == "step"),
+    (tuple(f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)), "dataset", _is_teacher),
+    (("teacher_seed",), "dataset", _is_teacher),
+    (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
+    (("label_noise_seed",), "label_noise", bool),
+    (("elastic_sigma", "elastic_norm"), "elastic", bool),
+    (("output_bias",), "start_from", lambda path: path is None),
+)
+
+
 def check_used(flags: Mapping[str, object]) -> None:
-    """Raise BadInput if a flag has been changed that has no effect beside the others."""
-    default = absl_flags.FLAGS
-    if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
-        raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
-    if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
-        raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
+    """Raise BadInput if a flag has been changed that has no effect beside the others: the one rule is USED."""
+    for names, decides, has_effect in USED:
+        for name in names:
+            changed = name in flags and flags[name] != absl_flags.FLAGS[name].default
+            if changed and not has_effect(flags[decides]):
+                raise BadInput(
+                    f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
+                )
 
 
 def check_targets(data: datasets.Dataset, loss: str) -> None:
@@ -182,6 +222,7 @@ def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str)
         "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
         "prng": PRNG,
         "data_sha256": data.sha256,
+        "data": {**{name: getattr(data, name) for name in ("inputs", "outputs", "scale", "image_shape", "regression")}},
     }
 
 
@@ -216,15 +257,26 @@ def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distor
       BadInput: the data are not images, or the flags do not go together.
     """
     given = {field: flags[flag] for flag, field in (DISTORTION | FIELD).items() if flag in flags}
-    shaped = any(name in given and given[name] != getattr(Distortion, name) for name in FIELD.values())
-    if shaped and not given.get("alpha"):
-        raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
     used = [flag for flag, field in DISTORTION.items() if given.get(field)]
     if not used:
         return None
     if data.image_shape is None:
         raise BadInput(f"--{used[0]} distorts images, and --dataset={data.name} has none")
-    return Distortion(data.image_shape, **given)
+    distortion = Distortion(data.image_shape, **given)
+    _warn_of(distortion)
+    return distortion
+
+
+@functools.cache  # once
+def _warn_of(distortion: Distortion) -> None:
+    moved, (H, W) = distortion.root_mean_square, distortion.image_shape
+    if moved > MOST_MOVED * min(H, W) and processes.first():
+        less = distortion.alpha * USUAL_MOVED * min(H, W) / moved
+        print(
+            f"warning: --elastic={distortion.alpha:g} moves the pixels of {H} x {W} images by {moved:.1f} pixels, and "
+            f"what they show is lost; --elastic={less:.2g} distorts them as 34 does those of 28 x 28",
+            file=sys.stderr,
+        )
 
 
 def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:

@@ -1,27 +1,61 @@
 """A training session: the compiled segment in a loop, with all that a run writes and a person sees meanwhile."""
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
-from tqdm import tqdm
 
 from experiments.runtime import checkpoints, cli, memory, processes
 from experiments.runtime.cli import Interrupts
 from experiments.runtime.jobs import Job
+from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
 from experiments.runtime.sinks import Sink
 from twolayer import devices, segments
 
 LONGEST_SEGMENT = 100  # epochs
+CHECKPOINT_SECONDS = 10.0  # from one to the next, at least
+CHECKPOINT_SHARE = 0.1  # of the time, at most
+
+
+@dataclasses.dataclass
+class Saving:
+    """When the next checkpoint is due: after so many epochs if the user says how many, else by time.
+
+    By time it waits CHECKPOINT_SECONDS, and so much longer that writing takes no more than CHECKPOINT_SHARE.
+    """
+
+    every: int | None = None  # epochs
+    cost: float = 0.0  # seconds that the last one took
+    last: float = dataclasses.field(default_factory=time.monotonic)
+
+    def next_epoch(self, epoch: int) -> int | None:
+        """The epoch not to train beyond, if epochs decide."""
+        return None if self.every is None else (epoch // self.every + 1) * self.every
+
+    def due(self, epoch: int) -> bool:
+        """Whether to save after this epoch; the same in all processes."""
+        if self.every is not None:
+            return epoch % self.every == 0
+        wait = max(CHECKPOINT_SECONDS, self.cost / CHECKPOINT_SHARE)
+        return processes.any_of(time.monotonic() - self.last >= wait)
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the writing of one."""
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.cost = self.last - began
 
 
 @dataclasses.dataclass
@@ -44,11 +78,22 @@ class Pace:
 
 
 def train(
-    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, kept: int, quiet: bool, sinks: list[Sink]
+    job: Job,
+    run: Run,
+    interrupts: Interrupts,
+    *,
+    checkpoint_every: int | None,
+    kept: int,
+    show: Callable[[int, int, str], Progress],
+    sinks: list[Sink],
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
-    The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
+    The metrics are on disk after every segment, the state as `Saving` says and at a signal.
+
+    Args:
+      checkpoint_every: epochs; None saves by time.
+      show: (epochs in all, done before, what is counted) -> the progress to show.
 
     Raises:
       BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
@@ -65,15 +110,15 @@ def train(
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    pace = Pace()
-    with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
+    pace, checkpoint = Pace(), Saving(checkpoint_every)
+    with show(epochs, epoch, "epoch") as progress:
         while epoch < epochs and int(state.status) == segments.RUNNING:
             if processes.any_of(interrupts.received is not None):
                 save(run, f"{epoch:08d}", processes.fetch(state), kept)
                 run.set_status("interrupted")
                 break
             began, last = time.perf_counter(), epoch
-            until = min(epoch + pace.epochs(), (epoch // checkpoint_every + 1) * checkpoint_every, epochs)
+            until = min(epoch + pace.epochs(), checkpoint.next_epoch(epoch) or epochs, epochs)
             arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
             copy = host_copy(state) if pace.slow() else None
             done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
@@ -88,8 +133,9 @@ def train(
             for sink in sinks:
                 sink(rows)
             _show(progress, rows)
-            if epoch % checkpoint_every == 0 and last < epoch < epochs:
-                save(run, f"{epoch:08d}", processes.fetch(state), kept)
+            if last < epoch < epochs and checkpoint.due(epoch):
+                with checkpoint.saving():
+                    save(run, f"{epoch:08d}", processes.fetch(state), kept)
     return state
 
 
@@ -180,13 +226,12 @@ def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: f
     ]
 
 
-def _show(progress: tqdm, rows: list[dict]) -> None:
+def _show(progress: Progress, rows: list[dict]) -> None:
     if not rows:
         return
     row = rows[-1]
     shown = {"loss": f"{row['train_loss']:.4f}", "valid": f"{row['valid_loss']:.4f}"}
     if np.isfinite(row["valid_accuracy"]):
         shown["accuracy"] = f"{row['valid_accuracy']:.4f}"
-    shown["dead"] = f"{row['dead_hidden']}+{row['dead_outputs']}"
-    progress.set_postfix(shown, refresh=False)
-    progress.update(len(rows))
+    shown["dead"] = f"{row['dead_hidden']} hidden + {row['dead_outputs']} outputs"
+    progress.update(len(rows), shown)
