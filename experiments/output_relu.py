@@ -70,8 +70,7 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import processes, runs, supervision
-    from experiments.runtime.sweeps import axes, jobs, session
+    from experiments.runtime import axes, processes, progress, runs, stack_jobs, stack_session, supervision
     from twolayer.optimizers import OPTIMIZERS
 
     own = OPTIMIZERS[FLAGS.optimizer].learning_rate
@@ -82,10 +81,10 @@ def _study() -> int:
     values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     run = supervision.one_run(values, lambda: runs.find_run(*own))
-    plan = jobs.plan(values, texts, manifest=run.manifest)
+    plan = stack_jobs.plan(values, texts, manifest=run.manifest)
     run.check_data(plan.data.sha256)
     with run.writing():
-        if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
+        if run.status != "done" and stack_session.carry_out(run, plan, shared=True, show=progress.of_flags()) is None:
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, plan.data, len(plan.parts), json)
@@ -93,15 +92,14 @@ def _study() -> int:
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments.runtime import files
-    from experiments.runtime.sweeps import figures, lost, tables
+    from experiments.runtime import figures, files, lost_classes, sweep_tables
 
-    _, networks = tables.join(run, parts)
+    _, networks = sweep_tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))
-    cells = lost.cells(networks)
+    cells = lost_classes.cells(networks)
     flags_used = {name: value for name, value in run.manifest["flags"].items() if name not in training_flags.PLACES}
-    start = lost.at_the_start(cells, data, FLAGS.seeds, flags_used)
-    expected = lost.expected_dead(data.test.x, data.outputs)
+    start = lost_classes.at_the_start(cells, data, FLAGS.seeds, flags_used)
+    expected = lost_classes.expected_dead(data.test.x, data.outputs)
     result = {"cells": cells, "start": start, "expected_at_the_start": expected, "training_seconds": seconds}
     measured = ("argv", "git", "versions", "platform", "environment")  # where it was trained, not where it is told
     result |= {"flags": flags_used, **{name: run.manifest[name] for name in measured}}
@@ -110,7 +108,7 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     if FLAGS.figures:
         figures.lost_classes(run.figures / "lost_classes.png", cells)
     run.set_status("done")
-    print(lost.text(cells, start, expected))
+    print(lost_classes.text(cells, start, expected))
     print(f"{len(networks)} networks in {seconds:.0f} s of training; {run.path}")
 
 

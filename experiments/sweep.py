@@ -25,10 +25,9 @@ import time
 
 from absl import flags
 
-from experiments.runtime import cli
+from experiments.runtime import axes, cli
 from experiments.runtime import flags as training_flags
 from experiments.runtime.files import write_json
-from experiments.runtime.sweeps import axes
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
@@ -74,16 +73,15 @@ def _sweep() -> int:
         print(f"{run.path} is done already; see its summary.json, or choose another --run_dir")
         return cli.DONE
 
-    from experiments.runtime import processes
-    from experiments.runtime.sweeps import jobs, session
+    from experiments.runtime import processes, progress, stack_jobs, stack_session
 
-    plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
+    plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest)
     run.check_data(plan.data.sha256)
     if FLAGS.dry_run:
         print(_outlook(plan))
         return cli.DONE
     with run.writing():
-        programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
+        programs = stack_session.carry_out(run, plan, shared=FLAGS.share, show=progress.of_flags())
         if programs is None:
             return cli.INTERRUPTED
         if processes.first():
@@ -93,15 +91,15 @@ def _sweep() -> int:
 
 def _outlook(plan) -> str:
     """What the sweep would take: a paragraph for each program, of which the memory is that of one part."""
+    from experiments.runtime import stack_jobs, stack_session
     from experiments.runtime.dry_run import describe
-    from experiments.runtime.sweeps import jobs, session
 
-    paragraphs, programs = [], session.Programs(FLAGS.share)
+    paragraphs, programs = [], stack_session.Programs(FLAGS.share)
     for _, same in itertools.groupby(plan.parts, key=lambda part: part.group):
         parts = list(same)
         first, networks = parts[0], sum(part.real for part in parts)
         choices = [f"{name}={value}" for name, value in first.points[0].items() if name not in axes.NUMBERS]
-        job = jobs.prepare(first, plan, FLAGS.share)
+        job = stack_jobs.prepare(first, plan, FLAGS.share)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
         paragraphs.append(
             "\n".join([" ".join((*choices, size)), describe(job, programs.of(first, job)[0], FLAGS.share)])
@@ -110,17 +108,17 @@ def _outlook(plan) -> str:
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
-    from experiments.runtime.sweeps import tables
+    from experiments.runtime import sweep_tables
 
     names = [axis.name for axis in swept]
-    epochs, networks = tables.join(run, parts)
-    summary = tables.summarise(networks, names)
+    epochs, networks = sweep_tables.join(run, parts)
+    summary = sweep_tables.summarise(networks, names)
     seconds = time.perf_counter() - STARTED
     engines = sorted(set(networks["engine"].to_pylist()))
     facts = {"engine": "; ".join(engines), "compilations": compilations, "seconds": seconds}
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
-        from experiments.runtime.sweeps import figures
+        from experiments.runtime import figures
 
         if len(epochs):  # an epoch has been finished
             figures.curves(run.figures / "curves.png", epochs, names)
@@ -128,7 +126,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
         if len(numeric) == 2:
             figures.heat_map(run.figures / "heat_map.png", summary, *numeric)
     run.set_status("done")
-    print(tables.text(summary, names))
+    print(sweep_tables.text(summary, names))
     programs = f"{compilations} compilation{'s' * (compilations != 1)}"
     print(f"{len(networks)} networks, {programs}, {seconds:.1f} s; {run.path}")
 

@@ -9,7 +9,6 @@ command again continues an interrupted run; a finished one says so.
 Exit status: 0 done, 1 bad input, 3 diverged, 75 interrupted and saved.
 """
 
-import functools
 import pathlib
 import sys
 import time
@@ -35,7 +34,7 @@ def main() -> int:
 def _train(values: dict[str, object]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments.runtime import parameters, runs, supervision
+    from experiments.runtime import records, runs, supervision
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
@@ -43,7 +42,7 @@ def _train(values: dict[str, object]) -> int:
     def find() -> runs.Run:
         run = runs.find_run(*own)
         if run.status in ("done", "diverged"):
-            parameters.load_params(path)  # is it all there?
+            records.load_params(path)  # is it all there?
         return run
 
     run = supervision.one_run(values, find)
@@ -51,9 +50,9 @@ def _train(values: dict[str, object]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments.runtime import caches, dry_run, jobs, processes, session
+    from experiments.runtime import dry_run, jobs, processes, session
 
-    caches.use(FLAGS.compile_cache)
+    session.use_compile_cache(FLAGS.compile_cache)
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
     if FLAGS.dry_run:
@@ -65,18 +64,16 @@ def _train(values: dict[str, object]) -> int:
 
 def _carry_out(job, run, first: bool) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
-    from experiments.runtime import outcome, processes, session, sinks
-    from experiments.runtime.progress import Progress
+    from experiments.runtime import outcome, processes, progress, session
 
-    sinks.check(FLAGS.tensorboard)
+    session.check_tensorboard(FLAGS.tensorboard)
     processes.first_does(run.create)
     with (
         cli.Interrupts() as interrupts,
-        sinks.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
-        sinks.profile(run.path, FLAGS.profile and first),
+        session.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
+        session.profile(run.path, FLAGS.profile and first),
     ):
-        every, kept, seconds = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, FLAGS.log_seconds if first else None
-        show = functools.partial(Progress, quiet=FLAGS.quiet, log_seconds=seconds)
+        every, kept, show = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, progress.of_flags()
         state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, show=show, sinks=tensorboard)
         if run.status == "interrupted":
             if first:

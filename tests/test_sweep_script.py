@@ -17,9 +17,9 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.runtime import axes, figures, stack_jobs, sweep_tables
 from experiments.runtime.cli import BadInput
 from experiments.runtime.runs import Run
-from experiments.runtime.sweeps import axes, figures, jobs, tables
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
 train = functools.partial(scripts.run, "train")
@@ -104,7 +104,7 @@ def test_axes_that_do_not_go_together_are_refused(texts, samples, said):
 def test_parts_hold_each_network_once_and_have_one_size_in_a_group(networks, size, choices):
     flags = {"hidden": 8, "init": "he", "batch_size": 128}
     points = [{"seed": i, "loss": loss} for i in range(networks) for loss in choices]
-    found = jobs.parts(flags, points, 64, most=size)
+    found = stack_jobs.parts(flags, points, 64, most=size)
     real = [network for part in found for network in part.networks[: part.real]]
     assert sorted(real) == list(range(len(points)))
     for group in {part.group for part in found}:
@@ -272,9 +272,9 @@ IN_PARTS = """
 import os, signal, sys
 from experiments.runtime import cli
 from experiments import sweep
-from experiments.runtime.sweeps import session
-session.CHECKPOINT_SECONDS = 0.0  # one after each segment
-save, resumed, saved, kill = session.save, session._resumed, [], "kill" in sys.argv
+from experiments.runtime import session, stack_session
+stack_session.CHECKPOINT_SECONDS = 0.0  # one after each segment
+save, resumed, saved, kill = session.save, stack_session._resumed, [], "kill" in sys.argv
 def kill_after_five(run, name, *others):
     save(run, name, *others)
     saved.append(name)
@@ -284,7 +284,7 @@ def told(*arguments):
     found = resumed(*arguments)
     print("part", arguments[1].index, "from epoch", found[2], file=sys.stderr)
     return found
-session.save, session._resumed = kill_after_five, told
+session.save, stack_session._resumed = kill_after_five, told
 sys.argv = [argument for argument in sys.argv if argument != "kill"]
 cli.run(sweep.main)
 """
@@ -352,7 +352,7 @@ def test_a_damaged_part_is_refused_with_what_to_do(tmp_path):
     part = run_dir / "parts" / "00000.epochs.parquet"
     part.write_bytes(part.read_bytes()[:-20])
     with pytest.raises(BadInput, match="is damaged; remove it"):
-        tables.join(Run(run_dir, {"status": "running"}), 1)
+        sweep_tables.join(Run(run_dir, {"status": "running"}), 1)
 
 
 def test_help_teaches_and_loads_no_jax(tmp_path):
@@ -367,11 +367,11 @@ def test_help_teaches_and_loads_no_jax(tmp_path):
 def test_intervals_are_those_of_the_sample_and_a_constant_has_none():
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=400).tolist()
-    found = tables._figures(numbers)
+    found = sweep_tables._figures(numbers)
     assert found["interval"][1] - found["interval"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
-    assert tables._figures([2.0] * 5)["interval"] == (2.0, 2.0)
-    assert tables._figures([None, float("nan")]) is None and tables._figures([1.0])["sd"] is None
-    assert tables._figures([1.0])["interval"] is None
+    assert sweep_tables._figures([2.0] * 5)["interval"] == (2.0, 2.0)
+    assert sweep_tables._figures([None, float("nan")]) is None and sweep_tables._figures([1.0])["sd"] is None
+    assert sweep_tables._figures([1.0])["interval"] is None
 
 
 def test_the_figures_are_drawn(swept, tmp_path):
@@ -401,6 +401,6 @@ def test_a_sweep_over_two_numbers_has_curves_and_a_heat_map(tmp_path):
 
 def test_intervals_of_many_networks_need_no_more_memory_at_once(monkeypatch):
     numbers = np.random.default_rng(0).normal(size=50).tolist()
-    whole = tables._figures(numbers)
-    monkeypatch.setattr(tables, "AT_ONCE", 500)  # ten resamples
-    assert tables._figures(numbers) == whole
+    whole = sweep_tables._figures(numbers)
+    monkeypatch.setattr(sweep_tables, "AT_ONCE", 500)  # ten resamples
+    assert sweep_tables._figures(numbers) == whole

@@ -13,7 +13,7 @@ import scripts
 from scripts import assert_refused, read, without_seconds
 
 from experiments.runtime import flags
-from experiments.runtime.locks import LOCK
+from experiments.runtime.files import LOCK
 from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
 from twolayer.datasets import mnist_family
 

@@ -60,9 +60,9 @@ def make_segment(choices: Choices, length: int) -> Callable:
 
     Returns:
       segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the
-      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are NaN, counts -1. An epoch that ends with
-      anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it does not
-      change any more.
+      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are NaN, counts -1. An epoch that ends
+      with anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it
+      does not change any more.
     """
     train_epoch, judge = make_epoch(choices), make_judge(choices)
 

@@ -9,8 +9,8 @@ import re
 
 from absl import flags
 
-from experiments.benchmarks.tables import speed, training, verdicts
-from experiments.papers import tables as papers
+from experiments.benchmarks import pages
+from experiments.papers import listing
 from experiments.runtime import cli
 from experiments.runtime.files import atomic
 
@@ -19,18 +19,18 @@ flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
 ROOT = pathlib.Path(__file__).parents[2]
 TABLES = {
-    "training": training.training,
-    "endurance": training.endurance,
-    "output_relu": training.output_relu,
-    "benchmark": speed.benchmark,
-    "networks": speed.networks,
-    "scaling_width": speed.scaling_width,
-    "scaling_networks": speed.scaling_networks,
-    "scaling_devices": speed.scaling_devices,
-    "example": verdicts.example,
-    "catalogue": verdicts.catalogue,
-    "verification": verdicts.verification,
-    **papers.TABLES,
+    "training": pages.training,
+    "endurance": pages.endurance,
+    "output_relu": pages.output_relu,
+    "benchmark": pages.benchmark,
+    "networks": pages.networks,
+    "scaling_width": pages.scaling_width,
+    "scaling_networks": pages.scaling_networks,
+    "scaling_devices": pages.scaling_devices,
+    "example": pages.example,
+    "catalogue": pages.catalogue,
+    "verification": pages.verification,
+    **listing.TABLES,
 }
 PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -17,7 +17,7 @@ import time
 
 from absl import flags
 
-from experiments.runtime import cli, metrics
+from experiments.runtime import cli, records
 from experiments.runtime.files import writable, write_json
 from experiments.runtime.provenance import provenance
 
@@ -87,7 +87,7 @@ class Session:
         outcomes = []
         for _ in range(2):
             summary, run_dir, _ = self.train(*arguments)
-            outcomes.append((summary["params_sha256"], metrics.without_seconds(metrics.read(run_dir))))
+            outcomes.append((summary["params_sha256"], records.without_seconds(records.read_metrics(run_dir))))
         return _row("the same command twice", arguments, identical=outcomes[0] == outcomes[1])
 
     def wide(self, seeds: int) -> dict:

@@ -32,7 +32,7 @@ import numpy as np
 from absl import flags
 
 from experiments.papers import networks, study
-from experiments.papers.rows import Row
+from experiments.papers.results import Row
 from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
@@ -102,10 +102,10 @@ def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
     rows = [_row(work, name, RECIPES[name]) for name in wanted]
     rows = study.judged(rows, "hidden", "length", least=("seeds",))
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
-        figures.beside_published(work.run.figures / "simard2003.png", rows)
-        figures.distorted_digits(work.run.figures / "distorted_digits.png", _distorted_digits())
+        plots.beside_published(work.run.figures / "simard2003.png", rows)
+        plots.distorted_digits(work.run.figures / "distorted_digits.png", _distorted_digits())
     return rows
 
 

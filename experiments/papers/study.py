@@ -15,9 +15,9 @@ from concurrent import futures
 
 from absl import flags
 
-from experiments.papers import child, origin, results
-from experiments.papers.rows import Row, text
-from experiments.runtime import cli, manifests, runs
+from experiments.papers import results
+from experiments.papers.results import Row
+from experiments.runtime import cli, runs
 from experiments.runtime.files import read_json, writable, write_json
 from experiments.runtime.provenance import provenance
 
@@ -66,9 +66,9 @@ class Study:
         if value is None:
             raise Interrupted
         facts = self.run.manifest
-        own = {"seconds": time.perf_counter() - began, "device": origin.machine(facts["platform"], [_device()])}
+        own = {"seconds": time.perf_counter() - began, "device": results.machine_of(facts["platform"], [_device()])}
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {**value, **own, "commit": origin.commit(facts)})
+        write_json(kept, {**value, **own, "commit": results.commit_of(facts)})
         self.say(f"{name}: {own['seconds']:.1f} s")
 
     def command(self, name: str, module: str, *arguments: str) -> pathlib.Path:
@@ -79,7 +79,7 @@ class Study:
           BadInput: the command failed, or its directory is damaged or that of other flags.
         """
         path = self.run.path / "runs" / name
-        manifest = path / manifests.NAME
+        manifest = path / runs.MANIFEST
         if not (path / "summary.json").exists() or read_json(manifest, "status")["status"] not in ("done", "diverged"):
             self._check()
             self._carry_out(name, path, module, *arguments)
@@ -97,7 +97,7 @@ class Study:
         self.say(f"{name} ...")
         began = time.perf_counter()
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        status, errors = child.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
+        status, errors = cli.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
         if status == cli.INTERRUPTED:
             raise Interrupted
         if status not in (cli.DONE, cli.DIVERGED):
@@ -156,7 +156,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         if target:
             results.merge(target, result)
         run.set_status("done")
-    print(text(result["rows"]))
+    print(results.as_text(result["rows"]))
     return cli.DONE
 
 

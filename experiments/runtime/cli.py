@@ -10,11 +10,12 @@ import math
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from absl import app, flags, logging
@@ -26,6 +27,7 @@ PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was
 STOPPED = "interrupted; repeat the command"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAME = 0.5  # seconds within which two signals are one
+LOOK = 0.1  # seconds between two looks at a script that another carries out: a terminal's Ctrl-C stays one signal
 
 
 class BadInput(Exception):
@@ -182,3 +184,28 @@ def refuse(reason: str, status: int) -> int:
     """Say in one line why not, and return the status."""
     print(f"error: {' '.join(reason.split())}", file=sys.stderr)
     return status
+
+
+def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object) -> tuple[int, str | None]:
+    """Exit status and standard error, if that is a pipe, of a command that gets SIGTERM once `stop()` is true.
+
+    One that ends by that signal before it listens for it was interrupted too; the status of another signal is 128 and
+    its number, as in a shell.
+    """
+    told = False
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            while True:
+                try:
+                    _, errors = process.communicate(timeout=LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop() and not told:
+                        process.send_signal(signal.SIGTERM)
+                        told = True
+        finally:
+            process.kill()  # if this process is ended by an error
+    status = process.returncode
+    if status < 0:
+        status = INTERRUPTED if stop() else 128 - status
+    return status, errors

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.runtime import cli, memory, processes, session
+from experiments.runtime import cli, jobs, processes, session
 from experiments.runtime.jobs import Job
 from experiments.runtime.progress import duration
-from experiments.runtime.sweeps.jobs import StackJob
-
+from experiments.runtime.stack_jobs import StackJob
 
 PATIENCE = 60.0  # seconds that the trained epochs may take
 SHORT = 0.5  # seconds: after a first epoch shorter than this, so many more are timed
@@ -102,7 +101,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data, state = _bytes((job.train, job.valid)), _bytes(job.state)
-    total = max(memory.of_program(program), data + state)
+    total = max(jobs.bytes_of_program(program), data + state)
     train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
@@ -137,7 +136,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 def _bytes(tree: PyTree) -> int:
     """On one device."""
-    return memory.of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
+    return jobs.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 
 def _size(number: float) -> str:

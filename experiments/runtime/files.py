@@ -1,6 +1,7 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and the lock of a directory."""
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -90,3 +91,39 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+LOCK = ".lock"
+
+
+class Lock:
+    """The lock of a directory; `take` takes it.
+
+    It is on a file, because a lock on a directory is not seen by the other machines of a network file system.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._path = folder / LOCK
+        self._file: int | None = None  # open, which holds the lock
+
+    @property
+    def taken(self) -> bool:
+        """Whether this process has taken it."""
+        return self._file is not None
+
+    def take(self) -> None:
+        """Take it, or raise BlockingIOError where another process has it."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        self._file = handle
+
+    def in_place(self) -> bool:
+        """Whether the file that was taken is still the one in the directory: nobody removed or renamed it."""
+        try:
+            return os.path.samestat(os.fstat(self._file), os.stat(self._path))
+        except FileNotFoundError:
+            return False

@@ -46,8 +46,10 @@ def weak_classes(O2: Float[np.ndarray, "n C"], output: str) -> tuple[int, ...]:
 
 
 def guess(train_y: Shaped[np.ndarray, "..."], test_y: Shaped[np.ndarray, "..."]) -> float:
-    """What one answer for all test examples reaches: the accuracy of their commonest class, or for real targets the
-    quadratic loss of the mean of the training targets."""
+    """What one answer reaches: the accuracy of the commonest class, or the quadratic loss of the mean of real targets.
+
+    The class is the commonest of the test examples, the mean that of the training targets.
+    """
     if test_y.ndim == 1:
         return float(np.bincount(test_y).max() / len(test_y))
     away = test_y - train_y.mean(axis=0, dtype=np.float64)

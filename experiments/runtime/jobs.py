@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import math
+import os
 import pathlib
 import sys
 from collections.abc import Mapping
@@ -11,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags as absl_flags
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
-from experiments.runtime import memory, processes
+from experiments.runtime import processes
 from experiments.runtime.cli import BadInput, bad_input
-from experiments.runtime.parameters import load_params
+from experiments.runtime.records import load_params
 from experiments.runtime.runs import earlier_flags
 from twolayer import datasets, devices, network, segments, training
 from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
@@ -101,7 +103,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
         shapes = jax.eval_shape(start, init_key, numbers, earlier)
         places = devices.spread(shapes, mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
-        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
+        check_fits(bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     with bad_input(ValueError):
         skip = may_skip_idle(choices, numbers)
@@ -291,3 +293,30 @@ def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
     defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
     numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
     return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})
+
+
+def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:
+    """Bytes on each device of arrays of these shapes and types in these places."""
+    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
+    return sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
+
+
+def bytes_of_program(program: jax.stages.Compiled) -> int:
+    """Bytes on each device while a compiled program runs: arguments, results, and all that lies between them."""
+    found = program.memory_analysis()
+    if found is None:  # not every platform tells
+        return 0
+    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return held + found.temp_size_in_bytes
+
+
+def check_fits(needed: int, what: str, mesh: Mesh) -> None:
+    """Raise BadInput if a device of the mesh has not so many bytes."""
+    limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None:  # the devices of a CPU share its memory
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)
+    if needed > limit:
+        raise BadInput(
+            f"{what} take {needed / 2**30:,.1f} GiB on a device, which has {limit / 2**30:,.1f} GiB; take fewer hidden "
+            "units, smaller batches, fewer networks at once, or more devices with --mesh"
+        )

@@ -1,10 +1,14 @@
 """What a person sees while networks train: a bar at a terminal; in a log, a line every so many seconds."""
 
+import functools
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from absl import flags
 from tqdm import tqdm
+
+from experiments.runtime import processes
 
 
 class Progress:
@@ -47,6 +51,12 @@ class Progress:
         left = since / (self._done - self._first) * (self._total - self._done)
         facts = "".join(f", {name} {value}" for name, value in shown.items())
         return f"{self._unit} {self._done:,} of {self._total:,}{facts}; {duration(since)} so far, {duration(left)} left"
+
+
+def of_flags() -> Callable[[int, int, str], Progress]:
+    """(total, done, unit) -> the progress as --quiet and --log_seconds want it, of the first process only."""
+    options = {name: flags.FLAGS[name].value for name in ("quiet", "log_seconds")}
+    return functools.partial(Progress, **options | ({} if processes.first() else {"log_seconds": None}))
 
 
 def duration(seconds: float) -> str:

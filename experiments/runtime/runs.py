@@ -26,11 +26,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from experiments.runtime import manifests, metrics
+from experiments.runtime import records, runs
 from experiments.runtime.cli import BadInput
-from experiments.runtime.files import UNFINISHED, atomic, write_json
-from experiments.runtime.locks import LOCK, Lock
-from experiments.runtime.parameters import save_params
+from experiments.runtime.files import LOCK, UNFINISHED, Lock, atomic, write_json
+from experiments.runtime.records import save_params
 
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
@@ -77,8 +76,8 @@ class Run:
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
-            if not (self.path / manifests.NAME).exists():  # first of all: without it nobody knows that this is a run
-                write_json(self.path / manifests.NAME, self.manifest)
+            if not (self.path / runs.MANIFEST).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / runs.MANIFEST, self.manifest)
             if self.flagfile and not (self.path / "flags.txt").exists():
                 with atomic(self.path / "flags.txt") as file:
                     file.write(self.flagfile)
@@ -117,7 +116,7 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        return not self._lock.taken or (self._lock.in_place() and (self.path / manifests.NAME).exists())
+        return not self._lock.taken or (self._lock.in_place() and (self.path / runs.MANIFEST).exists())
 
     def _check_present(self) -> None:
         if not self._present():
@@ -134,12 +133,12 @@ class Run:
             self._lock.take()
         except BlockingIOError:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        if not (self.path / manifests.NAME).exists():
+        if not (self.path / runs.MANIFEST).exists():
             return
-        manifest = manifests.read(self.path)
+        manifest = runs.read_manifest(self.path)
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
-        manifests.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        runs.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
         self.manifest = manifest
 
     def check_data(self, sha256: str) -> None:
@@ -155,7 +154,7 @@ class Run:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
-        write_json(self.path / manifests.NAME, self.manifest)
+        write_json(self.path / runs.MANIFEST, self.manifest)
 
     def begin(self, facts: Mapping[str, object], **where: object) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
@@ -170,16 +169,16 @@ class Run:
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""
-        return metrics.read(self.path)
+        return records.read_metrics(self.path)
 
     def log(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Append epochs to the metrics: all of them, or none if they cannot be written."""
         self._check_present()
-        metrics.append(self.path, rows)
+        records.append_metrics(self.path, rows)
 
     def keep_metrics(self, epochs: int) -> list[dict]:
         """Drop all but the first epochs, and return these; raises BadInput if some of them are missing or damaged."""
-        return metrics.keep(self.path, epochs)
+        return records.keep_metrics(self.path, epochs)
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns its params_sha256."""
@@ -236,15 +235,15 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / manifests.NAME).exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / runs.MANIFEST).exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
-    manifest = manifests.read(path)
-    manifests.check_flags(manifest, flags, ignore, path)
+    manifest = runs.read_manifest(path)
+    runs.check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
 
 
@@ -255,7 +254,7 @@ def _is_empty(path: pathlib.Path) -> bool:
 
 def earlier_flags(path: pathlib.Path) -> Mapping[str, object]:
     """The flags of the run in `path`; none where it has no manifest any more."""
-    return manifests.read(path)["flags"] if (path / manifests.NAME).exists() else {}
+    return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
 
 
 def default_path(flags: Mapping[str, object], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
@@ -272,3 +271,30 @@ def default_path(flags: Mapping[str, object], ignore: Sequence[str] = (), kind: 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+MANIFEST = "manifest.json"
+
+
+def read_manifest(run_dir: pathlib.Path) -> dict:
+    """The manifest of the run.
+
+    Raises:
+      BadInput: it cannot be read_manifest, or lacks flags or status.
+    """
+    try:
+        manifest = json.loads((run_dir / MANIFEST).read_text())
+        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{run_dir / MANIFEST} is not a readable manifest; choose another --run_dir") from error
+    return manifest
+
+
+def check_flags(manifest: Mapping, flags: Mapping[str, object], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
+    """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`."""
+    theirs = manifest["flags"]
+    differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
+    if differing:
+        listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
+        raise BadInput(f"--run_dir={run_dir} belongs to other flags ({listed}); choose another")

@@ -2,7 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
+import importlib.util
+import math
 import os
+import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +17,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from experiments.runtime import checkpoints, cli, memory, processes
-from experiments.runtime.cli import Interrupts
+from experiments.runtime import checkpoints, cli, jobs, processes
+from experiments.runtime.cli import BadInput, Interrupts
 from experiments.runtime.jobs import Job
 from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.sinks import Sink
 from twolayer import devices, segments
 
 LONGEST_SEGMENT = 100  # epochs
@@ -58,6 +61,9 @@ class Saving:
         self.cost = self.last - began
 
 
+Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs: where they go besides metrics.jsonl
+
+
 @dataclasses.dataclass
 class Pace:
     """How many epochs the next segment should have, so that progress is shown and signals are heard in between."""
@@ -75,6 +81,58 @@ class Pace:
         """Whether an epoch may outlast the patience after a signal."""
         long = self.epoch_seconds is None or self.epoch_seconds > cli.PATIENCE / 3
         return processes.any_of(long)
+
+
+@dataclasses.dataclass
+class Loop:
+    """Segments of epochs until the end, a divergence or a signal. A run and a part of a sweep differ in its fields.
+
+    Attributes:
+      program: (state, first, until) -> (state, metrics): the compiled segment, from one epoch to another.
+      log: (state, metrics, first, until, seconds) -> the epoch that was reached; keeps and shows the metrics.
+      held: (state, epoch) -> what a checkpoint holds.
+      saving: when it is time for a checkpoint.
+      prefix: of the checkpoints' names.
+      kept: how many checkpoints.
+    """
+
+    run: Run
+    interrupts: Interrupts
+    program: Callable[[segments.State, int, int], tuple[segments.State, segments.Metrics]]
+    log: Callable[[segments.State, segments.Metrics, int, int, float], int]
+    held: Callable[[segments.State, int], PyTree]
+    saving: Saving
+    prefix: str = ""
+    kept: int = checkpoints.KEPT
+
+    def carry_on(self, state: segments.State, epoch: int, epochs: int) -> tuple[segments.State, bool]:
+        """Train from `epoch` on; returns the state, and whether it is the last: if not, a signal came and it is saved.
+
+        A signal in the midst of a segment that is too long to wait for ends the process.
+        """
+        pace = Pace()
+        while epoch < epochs and (processes.fetch(state.status) == segments.RUNNING).any():
+            if processes.any_of(self.interrupts.received is not None):
+                self._save(state, epoch)
+                return state, False
+            first, until = epoch, min(epoch + pace.epochs(), self.saving.next_epoch(epoch) or epochs, epochs)
+            copy = self.held(host_copy(state), epoch) if pace.slow() else None
+            began = time.perf_counter()
+            segment = functools.partial(self.program, state, first, until)
+            done = self.interrupts.during(lambda segment=segment: jax.block_until_ready(segment()))
+            if done is None:
+                leave(self.run, self.interrupts, f"{self.prefix}{epoch:08d}", copy, self.kept)
+            state, metrics = done
+            seconds = time.perf_counter() - began
+            pace.epoch_seconds = seconds / (until - first)
+            epoch = self.log(state, metrics, first, until, seconds)
+            if first < epoch < epochs and self.saving.due(epoch):
+                with self.saving.saving():
+                    self._save(state, epoch)
+        return state, True
+
+    def _save(self, state: segments.State, epoch: int) -> None:
+        save(self.run, f"{self.prefix}{epoch:08d}", self.held(processes.fetch(state), epoch), self.kept)
 
 
 def train(
@@ -110,32 +168,28 @@ def train(
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    pace, checkpoint = Pace(), Saving(checkpoint_every)
     with show(epochs, epoch, "epoch") as progress:
-        while epoch < epochs and int(state.status) == segments.RUNNING:
-            if processes.any_of(interrupts.received is not None):
-                save(run, f"{epoch:08d}", processes.fetch(state), kept)
-                run.set_status("interrupted")
-                break
-            began, last = time.perf_counter(), epoch
-            until = min(epoch + pace.epochs(), checkpoint.next_epoch(epoch) or epochs, epochs)
-            arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
-            copy = host_copy(state) if pace.slow() else None
-            done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
-            if done is None:
-                leave(run, interrupts, f"{epoch:08d}", copy, kept)
-            state, metrics = done
-            seconds = time.perf_counter() - began
-            epoch = int(state.epoch)
-            pace.epoch_seconds = seconds / (until - last)
-            rows = _rows(job, metrics, last, epoch, seconds)
+
+        def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
+            rows = _rows(job, metrics, first, int(state.epoch), seconds)
             run.log(rows)
             for sink in sinks:
                 sink(rows)
             _show(progress, rows)
-            if last < epoch < epochs and checkpoint.due(epoch):
-                with checkpoint.saving():
-                    save(run, f"{epoch:08d}", processes.fetch(state), kept)
+            return int(state.epoch)
+
+        loop = Loop(
+            run,
+            interrupts,
+            lambda state, _, until: segment(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid),
+            log,
+            held=lambda state, _: state,
+            saving=Saving(checkpoint_every),
+            kept=kept,
+        )
+        state, ended = loop.carry_on(state, epoch, epochs)
+    if not ended:
+        run.set_status("interrupted")
     return state
 
 
@@ -167,7 +221,7 @@ def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTr
     program = jax.jit(segment, donate_argnums=0, out_shardings=places)
     with jax.set_mesh(mesh):
         found = program.lower(state, *others).compile()
-    memory.check_fits(memory.of_program(found), "training and validation", mesh)
+    jobs.check_fits(jobs.bytes_of_program(found), "training and validation", mesh)
     return found
 
 
@@ -235,3 +289,70 @@ def _show(progress: Progress, rows: list[dict]) -> None:
         shown["accuracy"] = f"{row['valid_accuracy']:.4f}"
     shown["dead"] = f"{row['dead_hidden']} hidden + {row['dead_outputs']} outputs"
     progress.update(len(rows), shown)
+
+
+def check_tensorboard(tensorboard: bool) -> None:
+    """Raise BadInput if the library is wanted that writes TensorBoard event files, and is not installed."""
+    if tensorboard and importlib.util.find_spec("tensorboardX") is None:
+        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
+
+
+@contextlib.contextmanager
+def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
+    """A sink that writes TensorBoard event files into `path`, if one is wanted."""
+    if not wanted:
+        yield []
+        return
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(path / "tensorboard")) as writer:
+
+        def write(rows: list[dict]) -> None:
+            for row in rows:
+                for name, value in row.items():
+                    if name != "epoch" and value is not None and math.isfinite(value):
+                        writer.add_scalar(name, value, row["epoch"])
+
+        yield [write]
+
+
+@contextlib.contextmanager
+def profile(path: pathlib.Path, wanted: bool) -> Iterator[None]:
+    """Trace what runs inside, if wanted, into path/profile: for TensorBoard, and a .json.gz for Perfetto."""
+    if not wanted:
+        yield
+        return
+    import jax
+
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0  # its events of every Python call take ten times longer than the training
+    with jax.profiler.trace(str(path / "profile"), create_perfetto_trace=True, profiler_options=options):
+        yield
+
+
+def use_compile_cache(folder: str | None) -> None:
+    """Keep compiled programs in `folder` and take them from there, if one is named. A new one is made with mode 0700.
+
+    Raises:
+      BadInput: it is open to others, or cannot be made.
+    """
+    if folder is None:
+        return
+    path = pathlib.Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = path.stat()
+    except OSError as error:
+        raise BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
+    mode = found.st_mode & 0o777
+    if mode & 0o077 or found.st_uid != os.getuid():
+        whose = f"is open to others (mode {mode:04o})" if mode & 0o077 else "belongs to another user"
+        raise BadInput(
+            f"--compile_cache={folder} {whose}, and what lies there is run; "
+            "chmod 700 one of your own, or name a folder that does not exist yet"
+        )
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

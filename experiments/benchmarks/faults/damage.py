@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.runtime import checkpoints
 from experiments.runtime.cli import BadInput
-from experiments.runtime.parameters import load_params
+from experiments.runtime.records import load_params
 from twolayer.datasets import DataError, cache, digits
 
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")

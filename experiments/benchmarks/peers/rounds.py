@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.benchmarks.peers import Competitor, problem
 from experiments.benchmarks.peers.problem import Problem
-from experiments.benchmarks.peers.processes import PAUSE, Failed, Process, busy_seconds
+from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
 
 # A turn is epochs back to back, as in training: threads that have slept take some milliseconds to run at full speed.
 TURN = 0.5  # seconds, at least

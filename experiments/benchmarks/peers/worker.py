@@ -1,16 +1,113 @@
-"""The process of one competitor: `python -m experiments.benchmarks.peers.worker module:class problem.npz`.
+"""The process of one competitor, from both sides.
 
-Commands come as JSON lines on stdin, answers go as JSON lines to stdout: {"ready": true} or {"missing": ...} first,
-then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how often}, and {"saved": true} for {"save": path}.
-An exception is an answer too, {"error": ...}, and the last one. The process ends with its stdin.
+The parent starts `python -m experiments.benchmarks.peers.worker module:class problem.npz`, asks it, gives up on it in
+time, and never leaves it behind. Commands come as JSON lines on its stdin, answers go as JSON lines to stdout:
+{"ready": true} or {"missing": ...} first, then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how
+often}, and {"saved": true} for {"save": path}. An exception is an answer too, {"error": ...}, and the last one. The
+process ends with its stdin.
 """
 
 import importlib
 import json
 import os
 import pathlib
+import select
+import subprocess
 import sys
+import tempfile
 import time
+
+from experiments.benchmarks.peers import Competitor
+
+# XLA, OpenMP and OpenBLAS threads spin for a while after their last task. They must sleep before the next one's turn.
+PAUSE = 0.1
+
+
+class Failed(Exception):
+    """A competitor that cannot be timed; the message is what its row says."""
+
+
+class Process:
+    """One competitor's process. A context manager: leaving it ends the process, however it was left."""
+
+    def __init__(self, competitor: Competitor, path: pathlib.Path, timeout: float) -> None:
+        self.competitor, self.timeout = competitor, timeout
+        self.started = time.perf_counter()
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.benchmarks.peers.worker", competitor.target, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(),
+            text=True,
+        )
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._errors):
+            try:
+                file.close()
+            except BrokenPipeError:
+                pass
+
+    def wait_until_ready(self) -> None:
+        """Until its library is imported and its data are in place. Raises Failed."""
+        self._answer()
+
+    def ask(self, **command: object) -> dict:
+        """Its answer to one command. Raises Failed."""
+        try:
+            print(json.dumps(command), file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # it is gone; reading says why
+        return self._answer()
+
+    def _answer(self) -> dict:
+        # An answer is one short line, written at once: when there is something to read, there is a line.
+        if not select.select([self._process.stdout], [], [], self.timeout)[0]:
+            raise Failed(f"no answer in {self.timeout:g} s")
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed(f"crashed with status {self._process.wait()}: {self._last_words()}")
+        answer = json.loads(line)
+        if "missing" in answer:
+            raise Failed(f"missing: {answer['missing']} is not installed; {self.competitor.install}")
+        if "error" in answer:
+            raise Failed(f"failed: {answer['error']}")
+        return answer
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")[:300]
+
+
+def threads() -> int:
+    """Cores that this process may use, which is the number of threads each competitor gets."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment() -> dict[str, str]:
+    """The same for every competitor: this machine's cores, no accelerator, and no compilation cache on disk."""
+    same = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads()))
+    clean = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+    dropped = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
+    return {name: value for name, value in os.environ.items() if name not in dropped} | same | clean
+
+
+def busy_seconds() -> float | None:
+    """CPU seconds that all processes of this machine have used so far, and its host has stolen; None if not known."""
+    try:
+        fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

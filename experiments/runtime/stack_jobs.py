@@ -12,10 +12,10 @@ from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
-from experiments.runtime import caches, jobs, memory
 from experiments.runtime import flags as training_flags
+from experiments.runtime import jobs, session
+from experiments.runtime.axes import NUMBERS
 from experiments.runtime.cli import BadInput, bad_input
-from experiments.runtime.sweeps.axes import NUMBERS
 from twolayer import datasets, devices, network, segments, sweeps, training
 
 # What is trained together. On a CPU, as many networks as keep the hidden activations of a batch in its caches: the
@@ -156,7 +156,7 @@ def plan(
     Raises:
       BadInput: a point is not valid, or its choices do not go with the data.
     """
-    caches.use(flags["compile_cache"])
+    session.use_compile_cache(flags["compile_cache"])
     points = read(texts)
     precision = jobs.configure(flags["precision"])
     mesh = jobs.mesh_of(flags, "nets")
@@ -233,7 +233,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         start = _start(part.flags["init"], sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
-        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
+        jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
     train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=plan.noise[0], where=everywhere)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from experiments.papers.rows import Row
+from experiments.papers.results import Row
 from experiments.runtime.figures import BLUE, DPI, GREY, PALE, RED, save
 
 

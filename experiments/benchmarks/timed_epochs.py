@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from experiments.runtime import jobs, memory
+from experiments.runtime import jobs, tables
 from experiments.runtime.cli import bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
 
@@ -57,7 +57,7 @@ def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) 
 
     shapes = jax.eval_shape(draw, jax.random.key(0))
     needed = case.networks * sum(leaf.size * leaf.dtype.itemsize for leaf in shapes) // mesh.shape["hidden"]
-    memory.check_fits(needed, f"the parameters of {case.hidden} hidden units", mesh)
+    jobs.check_fits(needed, f"the parameters of {case.hidden} hidden units", mesh)
     one = training.Numbers(*map(jnp.float32, (0.1, 0.0, 0.9)))
     if stacked:
         params = jax.vmap(draw)(jax.random.split(jax.random.key(0), case.networks))
@@ -106,8 +106,12 @@ def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: 
 
 def text(rows: Sequence[dict]) -> str:
     """A line a case."""
-    lines = [f"{'':9} {'hidden':>7} {'networks':>8} {'mesh':10} {'us a step':>10} {'GFLOP/s':>8}"]
-    for r in rows:
-        names = f"{r['kind']:9} {r['hidden']:7} {r['networks']:8} {r['mesh'] or '':10}"
-        lines.append(f"{names} {r['step_us']:10.1f} {r['gflops_per_second']:8.1f}")
-    return "\n".join(lines)
+    lines = [
+        (r["kind"], str(r["hidden"]), str(r["networks"]), r["mesh"] or "", f"{r['step_us']:.1f}", _rate(r))
+        for r in rows
+    ]
+    return tables.text(("", "hidden", "networks", "mesh", "us a step", "GFLOP/s"), lines)
+
+
+def _rate(row: dict) -> str:
+    return f"{row['gflops_per_second']:.1f}"

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import stats
 
+from experiments.runtime import tables
 from experiments.runtime.cli import BadInput
 from experiments.runtime.files import atomic
 from experiments.runtime.runs import Run
@@ -39,9 +40,9 @@ def join(run: Run, parts: int) -> tuple[pa.Table, pa.Table]:
     """
     joined = []
     for kind, name in enumerate(("epochs", "networks")):
-        tables = [_read(_paths(run, index)[kind]) for index in range(parts)]
+        found = [_read(_paths(run, index)[kind]) for index in range(parts)]
         order = [("network", "ascending")] + ([("epoch", "ascending")] if kind == 0 else [])
-        table = pa.concat_tables(tables, promote_options="permissive").sort_by(order)
+        table = pa.concat_tables(found, promote_options="permissive").sort_by(order)
         with atomic(run.path / f"{name}.parquet", "wb") as file:
             pq.write_table(table, file, write_page_checksum=True)
         joined.append(table)
@@ -76,7 +77,7 @@ def text(summary: list[dict], axes: Sequence[str]) -> str:
     accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
     shown = "test_accuracy" if accuracy else "test_loss"
     header = (*names, "networks", "diverged", shown, "sd", "95 % interval of the mean", "lost classes")
-    lines = [header]
+    lines = []
     for entry in summary:
         figure, lost = entry[shown], entry["test_lost_classes"]
         cells = [f"{entry[name]:g}" if isinstance(entry[name], float) else str(entry[name]) for name in names]
@@ -88,8 +89,7 @@ def text(summary: list[dict], axes: Sequence[str]) -> str:
             spread = "-" if figure["sd"] is None else f"{figure['sd']:.4f}"
             cells += [f"{figure['mean']:.4f}", spread, between or "-", f"{lost['mean']:.3g}"]
         lines.append(tuple(cells))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return tables.text(header, lines)
 
 
 def _figures(values: list[float | None]) -> dict | None:

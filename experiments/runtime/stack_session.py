@@ -1,27 +1,24 @@
 """Training a sweep part by part: what is done is on disk, and a signal costs no more than a segment."""
 
-import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
-from experiments.runtime import checkpoints, processes
+from experiments.runtime import checkpoints, processes, sweep_tables
 from experiments.runtime.cli import BadInput, Interrupts
+from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.session import LONGEST_SEGMENT, Pace, compiled, host_copy, leave, restored, save
-from experiments.runtime.sweeps import tables
-from experiments.runtime.sweeps.jobs import Part, Plan, StackJob, prepare
+from experiments.runtime.session import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
+from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps
 from twolayer.evaluation import Evaluation, evaluate
 from twolayer.network import Params
 from twolayer.training import Examples, Numbers, with_noise
 
-CHECKPOINT_SECONDS = 30.0
 STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
 
 
@@ -42,8 +39,12 @@ class Programs:
         return self._known[part.group]
 
 
-def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | None:
+def carry_out(run: Run, plan: Plan, *, shared: bool, show: Callable[[int, int, str], Progress]) -> Programs | None:
     """Train what a plan says and is not on disk yet; None if a signal came first, after saying how to go on.
+
+    Args:
+      shared: whether all networks of a part see the same batches.
+      show: (network-epochs in all, done before, what is counted) -> the progress to show.
 
     Raises:
       BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
@@ -53,7 +54,7 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
         raise BadInput(f"--run_dir={run.path}: another process has begun this sweep meanwhile; repeat the command")
     run.begin({**provenance(), **plan.facts, "networks": plan.networks, "parts": len(plan.parts)})
     with Interrupts() as interrupts:
-        programs = _train(run, plan, interrupts, shared, quiet or not processes.first())
+        programs = _train(run, plan, interrupts, shared, show)
         if run.status == "interrupted":
             if processes.first():
                 interrupts.tell(run.path)
@@ -61,13 +62,13 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
     return programs
 
 
-def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bool) -> Programs:
+def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, show: Callable) -> Programs:
     """All parts that are not on disk yet, each to its end or to a signal."""
     programs = Programs(shared)
-    done = processes.firsts(np.array([tables.is_done(run, part.index) for part in plan.parts]))
+    done = processes.firsts(np.array([sweep_tables.is_done(run, part.index) for part in plan.parts]))
     todo = [part for part, there in zip(plan.parts, done, strict=True) if not there]
     total, left = (sum(part.real * part.flags["epochs"] for part in some) for some in (plan.parts, todo))
-    with tqdm(total=total, initial=total - left, unit="network-epoch", disable=quiet) as progress:
+    with show(total, total - left, "network-epoch") as progress:
         for part in todo:
             if processes.any_of(interrupts.received is not None) or not _train_part(
                 run, part, plan, programs, interrupts, progress
@@ -77,45 +78,39 @@ def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bo
     return programs
 
 
-def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: tqdm) -> bool:
+def _train_part(
+    run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: Progress
+) -> bool:
     """Whether the part was finished; if not, it is saved."""
     job = prepare(part, plan, programs.shared)
-    epochs, pace = job.choices.epochs, Pace()
     both = interrupts.during(lambda: programs.of(part, job))
     if both is None:
         leave(run, interrupts)
     segment, score = both
-    state, history, epoch, seconds = _resumed(run, part, job)
-    progress.update(part.real * epoch)
-    saved = time.monotonic()
-    while epoch < epochs and (processes.fetch(state.status) == segments.RUNNING).any():
-        began = time.perf_counter()
-        until = min(epoch + pace.epochs(), epochs)
-        arguments = (state, jnp.int32(epoch), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
-        whole = (np.int32(epoch), np.float64(seconds), host_copy(state), history) if pace.slow() else None
-        done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
-        if done is None:
-            leave(run, interrupts, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
-        state, metrics = done
-        new = until - epoch
+    state, history, begun, spent = _resumed(run, part, job)
+    progress.update(part.real * begun, {})
+
+    def program(state: segments.State, first: int, until: int) -> tuple[segments.State, segments.Metrics]:
+        return segment(state, jnp.int32(first), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
+
+    def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
+        nonlocal spent
+        spent += seconds
         for column, values in zip(history, processes.fetch(metrics), strict=True):
-            column[epoch:until] = values[:new]
-        epoch = until
-        pace.epoch_seconds = (time.perf_counter() - began) / new
-        seconds += pace.epoch_seconds * new
-        progress.update(part.real * new)
-        _show(progress, part, history.valid_loss[epoch - 1])
-        stop = processes.any_of(interrupts.received is not None)
-        due = processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS)
-        if epoch < epochs and (stop or due):
-            whole = np.int32(epoch), np.float64(seconds), processes.fetch(state), history
-            save(run, f"{part.index:05d}-{epoch:08d}", whole, checkpoints.KEPT)
-            saved = time.monotonic()
-            if stop:
-                return False
-    rows = _rows(part, job, state, history, score, seconds, _engine(part, programs.shared))
+            column[first:until] = values[: until - first]
+        progress.update(part.real * (until - first), _shown(part, history.valid_loss[until - 1]))
+        return until
+
+    def held(state: segments.State, epoch: int) -> tuple:
+        return np.int32(epoch), np.float64(spent), state, history
+
+    loop = Loop(run, interrupts, program, log, held, Saving(), prefix=f"{part.index:05d}-")
+    state, ended = loop.carry_on(state, begun, job.choices.epochs)
+    if not ended:
+        return False
+    rows = _rows(part, job, state, history, score, spent, _engine(part, programs.shared))
     if processes.first():
-        tables.write_part(run, part.index, *rows)
+        sweep_tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True
 
@@ -125,9 +120,9 @@ def _engine(part: Part, shared: bool) -> str:
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 
 
-def _show(progress: tqdm, part: Part, losses: np.ndarray) -> None:
+def _shown(part: Part, losses: np.ndarray) -> dict[str, object]:
     finite = losses[np.isfinite(losses)]
-    progress.set_postfix({"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"})
+    return {"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"}
 
 
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
