@@ -87,6 +87,7 @@ class Choices:
     scale: float = 1.0  # the network sees x * scale
     distortion: Distortion | None = None  # of the images, drawn afresh each epoch
     averaging: float = 0.0  # of the parameters over steps: what the average keeps in a step; 0 has none
+    measure: tuple[str, ...] = ()  # what is measured after each epoch besides the scores, of measures.MEASURES
 
     @property
     def scoring(self) -> dict[str, object]:

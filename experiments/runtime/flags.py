@@ -103,6 +103,10 @@ flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data ord
 flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
 
 # Run
+MEASURES = ["norms", "sharpness"]
+_MEASURE = "After each epoch, beside the scores: norms (of weights and gradients), sharpness (top Hessian eigenvalue)."
+flags.DEFINE_list("measure", [], _MEASURE)
+flags.register_validator("measure", lambda names: set(names) <= set(MEASURES), f"give some of {','.join(MEASURES)}")
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
 _EVERY = "Epochs between checkpoints; a signal saves one too [by time: every 10 s, less often where they are slow]."
 flags.DEFINE_integer("checkpoint_every", None, _EVERY, lower_bound=1)

@@ -248,6 +248,7 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
     fields = (field.name for field in dataclasses.fields(training.Choices))
     same_name = {name: flags[name] for name in fields if name in flags}
     own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
+    own["measure"] = tuple(flags.get("measure", ()))
     own["distortion"] = distortion_of(flags, data)
     return training.Choices(**same_name | own)
 

@@ -268,7 +268,7 @@ def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
     """One dict per epoch trained; an epoch that diverged has none. Time is shared evenly within a segment."""
     steps = -(-len(job.train.x) // job.choices.batch_size)
-    columns = {name: np.asarray(column).tolist() for name, column in metrics._asdict().items()}
+    columns = {name: np.asarray(column).tolist() for name, column in metrics.columns().items()}
     return [
         {
             "epoch": last + i + 1,
