@@ -48,6 +48,25 @@ def outlook(job: Job) -> str:
     return f"{text}\n{time_line(train, job.state, job.choices.epochs, compiling)}"
 
 
+def outlook_of_stack(job: StackJob, compiled: Callable[[], Callable], parts: int) -> str:
+    """A few lines on a group of parts, of which this is the first.
+
+    Args:
+      compiled: compiles the program of the group, and returns it.
+    """
+    began = time.perf_counter()
+    program = compiled()
+    compiling = time.perf_counter() - began
+    shared = job.order_key.ndim == 0
+    text = describe(job, program, shared)
+
+    def train(state: PyTree, first: int, until: int) -> PyTree:
+        numbers = jnp.int32(first), jnp.int32(until)
+        return program(state, *numbers, job.order_key, job.numbers, job.train, job.valid)[0]
+
+    return f"{text}\n{time_line(train, job.state, parts * job.choices.epochs, compiling)}"
+
+
 def time_line(train: Callable[[PyTree, int, int], PyTree], state: PyTree, epochs: int, compiling: float) -> str:
     """How long it would take, measured.
 

@@ -200,15 +200,21 @@ USED = (
 )
 
 
-def check_used(flags: Mapping[str, object]) -> None:
-    """Raise BadInput if a flag has been changed that has no effect beside the others: the one rule is USED."""
+def unused(flags: Mapping[str, object]) -> dict[str, str]:
+    """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
+    found = {}
     for names, decides, has_effect in USED:
         for name in names:
             changed = name in flags and flags[name] != absl_flags.FLAGS[name].default
             if changed and not has_effect(flags[decides]):
-                raise BadInput(
-                    f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
-                )
+                found[name] = f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
+    return found
+
+
+def check_used(flags: Mapping[str, object]) -> None:
+    """Raise BadInput if a flag has been changed that has no effect beside the others."""
+    for sentence in unused(flags).values():
+        raise BadInput(sentence)
 
 
 def check_targets(data: datasets.Dataset, loss: str) -> None:
