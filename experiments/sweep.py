@@ -125,13 +125,18 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
     facts |= {"networks": len(networks), "varies": varies}
     sweep_tables.write_summary(run, summary, names, networks)
     if programs.keep:
-        facts["kept"] = kept.collect(run, parts, networks, training_flags.values(), programs.keep)
+        facts["kept"] = kept.collect(run, parts, networks, _flags_of(run), programs.keep)
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         _draw(run.figures, epochs, summary, swept, varies)
     run.set_status("done")
     run.tidy()
     print(_text(run, summary, names, facts))
+
+
+def _flags_of(run) -> dict[str, object]:
+    """Those of a training run, as the sweep has them."""
+    return {name: run.manifest["flags"][name] for name in training_flags.names()}
 
 
 def _varies(names: list[str]) -> dict[str, bool]:
@@ -145,7 +150,7 @@ def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Ax
 
     names, note = [axis.name for axis in swept], statistics.said(varies)
     if len(epochs):  # an epoch has been finished
-        sweep_figures.curves(folder / "curves.png", epochs, names, note)
+        sweep_figures.curves(folder / "curves.png", epochs, names, statistics.differ(varies))
     chosen = [name for name in names if name not in statistics.SOURCES]
     numeric = [name for name in chosen if all(isinstance(entry[name], int | float) for entry in summary)]
     for x in numeric:

@@ -87,7 +87,7 @@ def _write(run: Run, row: Mapping, arrays: Mapping[str, np.ndarray], flags: Mapp
     folder.mkdir(parents=True)
     own = {name: row.get(name, value) for name, value in flags.items()}
     shared = {name: run.manifest[name] for name in ("git", "versions", "data", "data_sha256") if name in run.manifest}
-    write_json(folder / MANIFEST, {"status": "done", "flags": own, "sweep": str(run.path), **shared})
+    write_json(folder / MANIFEST, {"status": "done", "flags": own, **shared})
     write_json(folder / "summary.json", {**finite(dict(row)), "params_sha256": save_params(folder, arrays)})
 
 

@@ -46,9 +46,7 @@ def figures(
     numbers = numbers[kept]
     if not len(numbers):
         return None
-    own = {
-        name: [level for level, keep in zip(some, kept, strict=True) if keep] for name, some in (levels or {}).items()
-    }
+    own = {name: list(np.array(some, object)[kept]) for name, some in (levels or {}).items()}
     return {
         "n": len(numbers),
         "mean": float(numbers.mean()),
@@ -117,6 +115,13 @@ def varying(axes: Sequence[str], *, shared: bool, order_seed: int | None) -> dic
     order = "order_seed" in axes or ("seed" in axes and not shared and order_seed is None)
     found = {"start": "seed" in axes, "data order": order}
     return found | {SOURCES[name]: True for name in axes if name in SOURCES and SOURCES[name] not in found}
+
+
+def differ(varies: Mapping[str, bool]) -> str:
+    """What the networks of a group differ in, for figures without intervals."""
+    own, same = ([name for name, does in varies.items() if does == wanted] for wanted in (True, False))
+    alike = f"the same {' and '.join(same)} for all" if same else ""
+    return "; ".join([*([f"networks differ in {' and '.join(own)}"] if own else []), *([alike] if alike else [])])
 
 
 def said(varies: Mapping[str, bool]) -> str:

@@ -44,7 +44,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str], note: str) -> None
     best = sorted(last, key=last.get)[:MOST_GROUPS]
     drawn = in_order([key for key in groups if key in best])
     which = f"the {MOST_GROUPS} best of {len(groups)} groups" if len(groups) > MOST_GROUPS else ""
-    figure, axis = _figure_with_legend(f"Median and quartiles{which and ' of '}{which}", note, len(drawn))
+    figure, axis = _figure_with_legend(f"Median and quartiles{which and ' of '}{which}", note, len(drawn), bool(names))
     everything = []
     for key, colour in zip(drawn, COLOURS, strict=False):
         at = sorted(groups[key])
@@ -76,7 +76,7 @@ def against(path: Path, summary: Sequence[Mapping], x: str, others: Sequence[str
             groups.setdefault(tuple(entry[name] for name in others), []).append(point)
     drawn = in_order(groups)[:MOST_GROUPS]
     left_out = f"; {len(groups) - len(drawn)} more groups are left out" if len(groups) > len(drawn) else ""
-    figure, axis = _figure_with_legend(f"{_name(metric)} by {x}", note + left_out, len(drawn))
+    figure, axis = _figure_with_legend(f"{_name(metric)} by {x}", note + left_out, len(drawn), bool(others))
     shown = []
     for key, colour in zip(drawn, COLOURS, strict=False):
         at, mean, low, high = np.array(sorted(groups[key]), float).T
@@ -190,9 +190,9 @@ def _name(metric: str) -> str:
     return "test error %" if metric == "test_accuracy" else "test loss"
 
 
-def _figure_with_legend(title: str, note: str, lines: int) -> tuple[Figure, Axes]:
+def _figure_with_legend(title: str, note: str, lines: int, legend: bool) -> tuple[Figure, Axes]:
     height = max(2.9, LINE * lines)
-    figure = new_figure(7.6, height + 1.3, title, note)
+    figure = new_figure(7.6 if legend else 5.6, height + 1.3, title, note)
     return figure, new_axes(figure, 0.75, 0.55, 4.2, height)
 
 
@@ -214,7 +214,7 @@ def _scale_y(axis: Axes, values: np.ndarray) -> None:
 
 
 def _scale_x(axis: Axes, values: np.ndarray) -> None:
-    if len(values) > 1 and values[0] > 0 and values[-1] > DECADE * values[0]:
+    if len(values) > 1 and values[0] > 0 and values[-1] >= DECADE * values[0]:
         axis.set_xscale("log")
         axis.xaxis.set_minor_locator(NullLocator())
     if len(values) <= MOST_GROUPS:

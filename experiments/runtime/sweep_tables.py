@@ -1,6 +1,5 @@
 """The tables of a sweep: parts as they are finished, then one table of epochs, one of networks, and their summary."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -71,12 +70,11 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
     rows, names = networks.to_pylist(), [name for name in axes if name not in SOURCES]
     sources = [name for name in axes if name in SOURCES]
 
-    def key(row: dict) -> tuple:
-        return tuple((row[name] is not None, row[name]) for name in names)
-
+    groups: dict[tuple, list[dict]] = {}  # in the order of the axes, which is that of the networks
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
     found = []
-    for _, members in itertools.groupby(sorted(rows, key=key), key):
-        members = list(members)
+    for members in groups.values():
         good = [row for row in members if row["status"] != "diverged"]
         levels = {name: [row[name] for row in good] for name in sources}
         entry = {name: members[0][name] for name in names}
