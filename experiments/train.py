@@ -120,7 +120,7 @@ def _status(summary: dict) -> int:
 
     epoch, first = summary["epochs"], summary.get("first_non_finite")
     at = f" at step {first['step']}: {first['quantity']}" if first else ""
-    kept, advice = summary["params_epoch"], findings.divergence_advice(epoch, training_flags.values())
+    kept, advice = summary["params_epoch"], findings.divergence_advice(training_flags.values())
     print(
         f"diverged: epoch {epoch + 1} became non-finite{at}; the parameters after epoch {kept} are saved; {advice}",
         file=sys.stderr,

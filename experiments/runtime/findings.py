@@ -5,8 +5,8 @@ move its weights any more. A class whose output is dead can never be predicted. 
 test example while its output is alive; that can still change.
 """
 
-import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -15,8 +15,7 @@ MANY = 0.5  # share of dead hidden units that is worth a sentence of its own
 NOISY = 0.5  # share of labels drawn anew from which chance is what is expected
 
 
-@dataclasses.dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Counts and figures of a finished run.
 
     Attributes:
@@ -78,8 +77,8 @@ def sentences(facts: Facts, flags: Mapping[str, object]) -> list[str]:
     return found
 
 
-def divergence_advice(epoch: int, flags: Mapping[str, object]) -> str:
-    """What to change after a run that became non-finite in epoch `epoch` + 1."""
+def divergence_advice(flags: Mapping[str, object]) -> str:
+    """What to change after a run of these flags that became non-finite."""
     if flags["momentum"] >= 1:
         return f"--momentum={flags['momentum']:g} forgets nothing; take one below 1, such as 0.9"
     if flags["init_scale"] > 100 or abs(flags["output_bias"] or 0) > 100:

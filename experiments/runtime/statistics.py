@@ -91,7 +91,7 @@ def share(count: int, n: int) -> dict | None:
     """A count among n with its share and 95 % interval; None of none.
 
     The interval is Wilson's, with the ends of Brown, Cai & DasGupta (2001, section 4.1.1) where the count is within two
-    (three for n > 50) of 0 or n: there Wilson's own covers as little as 84 %.
+    (three for n > 50) of 0 or n: there Wilson's own covers as little as 83 %.
     """
     if not n:
         return None
