@@ -4,8 +4,9 @@
 
 Trains populations of networks on the digits, each with a start and an order of its own, and takes each as the truth.
 From it n networks are drawn, again and again, and the share of intervals is counted that cover the population's mean:
-Student's t as `experiments.runtime.statistics` has it, and the percentile bootstrap that stood there before. Intervals of shares
-are judged exactly, by a sum over the binomial distribution, at the observed shares of networks that have lost a class.
+Student's t as `experiments.runtime.statistics` has it, and the percentile bootstrap that stood there before. Intervals
+of shares are judged exactly, by a sum over the binomial distribution, at the observed shares of networks that have lost
+a class.
 
 Beside it: what networks that share one order do not know. From a table of starts by orders one order is drawn, and the
 interval over its starts is held against the mean over all orders; and the seconds of a network with shared batches and
@@ -13,7 +14,6 @@ without. Writes docs/results/coverage.json. About a minute on 2 CPU cores.
 """
 
 import itertools
-import json
 import pathlib
 import subprocess
 import sys
@@ -24,15 +24,15 @@ import pyarrow.parquet as pq
 from absl import flags
 from scipy import stats
 
-from experiments.runtime import cli, statistics
+from experiments.runtime import cli, statistics, tables
 from experiments.runtime.files import writable, write_json
 from experiments.runtime.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 500, "Networks in each population.", lower_bound=10)
 flags.DEFINE_integer("starts", 25, "Starts, and orders, of the table of both.", lower_bound=5)
-flags.DEFINE_integer("draws", 4000, "Samples drawn from a population.", lower_bound=10)
-flags.DEFINE_integer("resamples", 500, "Of the bootstrap.", lower_bound=10)
+flags.DEFINE_integer("draws", 2000, "Samples drawn from a population.", lower_bound=10)
+flags.DEFINE_integer("resamples", 300, "Of the bootstrap.", lower_bound=10)
 flags.DEFINE_string("json", "docs/results/coverage.json", "Where the result goes.")
 
 SIZES = (3, 5, 10, 30)
@@ -130,22 +130,18 @@ def _covers(interval: tuple[float, float], truth: float) -> bool:
 
 
 def _text(rows: list[dict], shares: list[dict], order: list[dict], seconds: dict) -> str:
-    lines = [f"coverage of 95 % intervals of a mean{'':22}t   bootstrap"]
-    lines += [
-        f"  {r['population']:28} {r['figure']:14} n = {r['n']:<4} {r['t']:.3f} {r['bootstrap']:.3f}" for r in rows
-    ]
-    lines += [
-        f"  {r['population']:28} lost for good  n = {r['n']:<4} {r['wilson']:.3f} (share {r['share']:.3f})"
-        for r in shares
-    ]
-    lines += [
-        f"  {r['figure']:14} n = {r['n']:<4} one order {r['one_order']:.3f}, crossed {r['crossed']:.3f}" for r in order
-    ]
-    worst = min(rows, key=lambda r: r["t"])
-    lines += [f"least: t {worst['t']:.3f} ({worst['population']}, {worst['figure']}, n = {worst['n']}), "
-              f"shares {min(r['wilson'] for r in shares):.3f}"]  # fmt: skip
+    """Three tables and the seconds."""
+    means = [(r["population"], r["figure"], str(r["n"]), f"{r['t']:.3f}", f"{r['bootstrap']:.3f}") for r in rows]
+    lost = [(r["population"], str(r["n"]), f"{r['share']:.3f}", f"{r['wilson']:.3f}") for r in shares]
+    both = [(r["figure"], str(r["n"]), f"{r['one_order']:.3f}", f"{r['crossed']:.3f}") for r in order]
     own, shared = (1000 * seconds[name] for name in ("own", "shared"))
-    return "\n".join([*lines, f"{shared:.1f} ms a network with shared batches, {own:.1f} ms with an order of its own"])
+    parts = [
+        tables.text(("coverage of the mean", "", "n", "t", "bootstrap"), means),
+        tables.text(("coverage of the share that lost a class", "n", "share", "Wilson"), lost),
+        tables.text(("coverage over starts and orders", "n", "one order", "crossed"), both),
+        f"{shared:.1f} ms a network with shared batches, {own:.1f} ms with an order of its own",
+    ]
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":
