@@ -49,7 +49,7 @@ def test_a_drawing_of_any_size_is_the_image_it_shows(run, tmp_path):
     light = inputs.read(tmp_path / "light.png", form)
     np.testing.assert_allclose(light, test.x[:1], atol=16 / 255)
     np.testing.assert_allclose(inputs.read(tmp_path / "dark.png", form, invert=True), light, atol=1e-5)
-    with pytest.raises(BadInput, match="dark on light.*--invert"):
+    with pytest.raises(BadInput, match=r"dark on light.*--invert"):
         inputs.read(tmp_path / "dark.png", form)
     out = tmp_path / "out.npz"
     status, said, err = predict(f"--run_dir={path}", f"--input={tmp_path / 'light.png'}", f"--out={out}")
