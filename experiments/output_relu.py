@@ -74,10 +74,10 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import axes, processes, progress, runs, stack_jobs, stack_session, supervision
-    from twolayer.optimizers import OPTIMIZERS
+    from experiments.runtime import axes, own_things, processes, progress, runs, stack_jobs, stack_session, supervision
+    from twolayer import updates
 
-    own = OPTIMIZERS[FLAGS.optimizer].learning_rate
+    own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
     swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]

@@ -29,8 +29,6 @@ flags.DEFINE_string("input", None, "FILE.csv, FILE.npz or FILE.png with the exam
 flags.DEFINE_string("out", None, "FILE.csv or FILE.npz to write [the terminal].")
 flags.DEFINE_bool("invert", False, "The picture is dark on light.")
 
-CROSS_ENTROPIES = ("cross_entropy", "binary_cross_entropy")
-
 
 def main() -> int:
     """Flags to a table; returns the exit status."""
@@ -47,7 +45,7 @@ def main() -> int:
     params, manifest = load_params(path), runs.read_manifest(path)
     form = inputs.form_of(manifest)
     x = inputs.read(pathlib.Path(FLAGS.input), form, invert=FLAGS.invert)
-    header, columns = _columns(params, x, form, manifest["flags"])
+    header, columns = _columns(params, x, manifest)
     if out is None:
         _write(sys.stdout, header, columns)
     elif out.suffix == ".npz":
@@ -60,26 +58,32 @@ def main() -> int:
     return cli.DONE
 
 
-def _columns(params: dict, x, form, of_run: dict) -> tuple[list[str], list]:
+def _columns(params: dict, x, manifest: dict) -> tuple[list[str], list]:
     """Names of the columns, and the columns."""
     import jax
     import numpy as np
 
-    from twolayer.evaluation import predict
+    from experiments.runtime import own_things
+    from twolayer import losses
+    from twolayer.datasets.dataset import Standard
+    from twolayer.fitting import Result
     from twolayer.network import Params
 
-    jax.config.update("jax_enable_x64", params["W1"].dtype == np.float64)
-    O2 = np.asarray(
-        predict(Params(**params), x, scale=form.scale, output=of_run["output"], hidden=of_run["activation"]), np.float64
-    )
-    outputs = [f"output_{j}" for j in range(O2.shape[1])]
-    if form.regression:
-        return ["example", *outputs], [np.arange(len(x)), *O2.T]
-    names, values = outputs, O2
-    if of_run["loss"] in CROSS_ENTROPIES:
-        to_probabilities = jax.nn.softmax if of_run["loss"] == "cross_entropy" else jax.nn.sigmoid
-        names, values = [f"p_{j}" for j in range(O2.shape[1])], np.asarray(to_probabilities(O2), np.float64)
-    return ["example", "class", *names], [np.arange(len(x)), O2.argmax(axis=1), *values.T]
+    data, of_run = manifest["data"], manifest["flags"]
+    classes = data.get("classes") or list(range(data["outputs"]))
+    labels = None if data["regression"] else np.array(classes)
+    standard = data.get("standard")
+    kept = Standard(**{name: tuple(value) for name, value in standard.items()}) if standard else None
+    result = Result(Params(**params), {}, own_things.settings_of(of_run), "done", labels, data["scale"], kept)
+    O2 = result.outputs(x).astype(np.float64)
+    if labels is None:
+        return ["example", *(f"output_{j}" for j in range(O2.shape[1]))], [np.arange(len(x)), *O2.T]
+    prefix, values = "output", O2
+    if losses.find("loss", own_things.entry(of_run, "loss")).labels:  # a cross-entropy
+        sigmoids = of_run["loss"] == "binary_cross_entropy"
+        prefix, values = "p", np.asarray((jax.nn.sigmoid if sigmoids else jax.nn.softmax)(O2), np.float64)
+    names = [f"{prefix}_{label}" for label in classes]
+    return ["example", "class", *names], [np.arange(len(x)), labels[O2.argmax(axis=1)], *values.T]
 
 
 def _write(file, header: list[str], columns: list) -> None:

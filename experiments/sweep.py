@@ -78,12 +78,17 @@ def _sweep() -> int:
         _tell_again(run, swept)
         return cli.DONE
 
-    from experiments.runtime import dry_run, kept, processes, progress, stack_jobs, stack_session
+    from experiments.runtime import dry_run, kept, own_things, processes, progress, stack_jobs, stack_session
 
     keep = kept.parse(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
     run.check_data(plan.sha256)
     programs = stack_session.Programs(FLAGS.share, keep)
+    own_things.check_same(run.manifest, plan.facts["own"], run.path)
+    if processes.first():
+        for number, data in enumerate(plan.data.values()):
+            if told := own_things.told(data.whole, {} if number else plan.facts["own"]):
+                print(told, flush=True)
     if FLAGS.dry_run:
         dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE

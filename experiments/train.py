@@ -12,6 +12,7 @@ Exit status: 0 done, 1 bad input, 3 diverged, 75 interrupted and saved.
 import pathlib
 import sys
 import time
+from typing import Any
 
 from absl import flags
 
@@ -31,7 +32,7 @@ def main() -> int:
     return supervision.supervised(lambda: _train(values), values)
 
 
-def _train(values: dict[str, object]) -> int:
+def _train(values: dict[str, Any]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
     from experiments.runtime import records, runs, supervision
@@ -50,12 +51,19 @@ def _train(values: dict[str, object]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments.runtime import dry_run, jobs, processes, session
+    from experiments.runtime import jobs, outcome, own_things, processes, session
 
     session.use_compile_cache(FLAGS.compile_cache)
+    if FLAGS.figures and not FLAGS.dry_run and processes.first():
+        outcome.import_figures()
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
+    own_things.check_same(run.manifest, job.facts["own"], run.path)
+    if processes.first() and (told := own_things.told(job.data, job.facts["own"])):
+        print(told, flush=True)
     if FLAGS.dry_run:
+        from experiments.runtime import dry_run
+
         dry_run.tell(lambda: dry_run.outlook(job))
         return cli.DONE
     with run.writing():

@@ -4,6 +4,7 @@ Slow on purpose, and importing nothing of the package: an oracle that shares no 
 with what it judges. Parameters are a sequence W1 (K, d), b1 (K,), W2 (C, K), b2 (C,).
 """
 
+import cmath
 import math
 
 import numpy as np
@@ -14,14 +15,46 @@ def sigmoid(z):
     return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
 
 
+def gelu_tanh(z):
+    """Hendrycks & Gimpel's approximation of z times the normal distribution function."""
+    return z / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+
 def activation(z, name):
     """The activation of one unit."""
-    return {"relu": max(z, 0.0), "identity": z, "sigmoid": sigmoid(z)}[name]
+    return {
+        "relu": lambda: max(z, 0.0),
+        "identity": lambda: z,
+        "sigmoid": lambda: sigmoid(z),
+        "tanh": lambda: math.tanh(z),
+        "leaky_relu": lambda: max(z, z / 100),
+        "leaky_relu(0.2)": lambda: max(z, z / 5),
+        "gelu": lambda: z * math.erfc(-z / math.sqrt(2)) / 2,
+        "gelu_tanh": lambda: gelu_tanh(z),
+        "softplus": lambda: max(z, 0.0) + math.log1p(math.exp(-abs(z))),
+    }[name]()
 
 
 def slope(z, name):
-    """Its derivative; 0 at the kink."""
-    return {"relu": float(z > 0), "identity": 1.0, "sigmoid": sigmoid(z) * sigmoid(-z)}[name]
+    """Its derivative; that from below at a kink. Of gelu_tanh by complex steps: exact to rounding."""
+    return {
+        "relu": lambda: float(z > 0),
+        "identity": lambda: 1.0,
+        "sigmoid": lambda: sigmoid(z) * sigmoid(-z),
+        "tanh": lambda: 1 / math.cosh(z) ** 2,
+        "leaky_relu": lambda: 1.0 if z > 0 else 1 / 100,
+        "leaky_relu(0.2)": lambda: 1.0 if z > 0 else 1 / 5,
+        "gelu": lambda: math.erfc(-z / math.sqrt(2)) / 2 + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi),
+        "gelu_tanh": lambda: gelu_tanh_slope(z),
+        "softplus": lambda: sigmoid(z),
+    }[name]()
+
+
+def gelu_tanh_slope(z):
+    """By a complex step: the imaginary part of f(z + i h) / h, without a difference that could cancel."""
+    h = 1e-30
+    w = complex(z, h)
+    return (w / 2 * (1 + cmath.tanh(math.sqrt(2 / math.pi) * (w + 0.044715 * w**3)))).imag / h
 
 
 def forward(params, x, output, hidden="relu"):

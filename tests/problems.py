@@ -6,12 +6,14 @@ none is nearer to the kink than 1/256, out of reach of a finite difference. Four
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twolayer.activations import ACTIVATIONS
 from twolayer.gradients import GRADIENTS
 from twolayer.losses import OF_LABELS
 from twolayer.network import Params
@@ -25,6 +27,12 @@ class Problem(NamedTuple):
     x: np.ndarray
     y: np.ndarray
 
+
+# Activations of the hidden layer and of the output: each stands in both, and not beside itself alone.
+FIRST = ("relu", "sigmoid", "identity")
+OTHERS = tuple(name for name in ACTIVATIONS if name not in FIRST)
+PAIRED = tuple(zip(OTHERS, (*OTHERS[1:], "relu"), strict=True))
+LAYERS = (*itertools.product(("relu", "sigmoid"), FIRST), ("identity", "tanh"), *PAIRED)
 
 # With this seed each unit of both layers is on for some of the seven examples and off for others.
 SEED = 124
@@ -55,7 +63,7 @@ def on_device(tree):
 @functools.cache
 def compiled(engine, loss="cross_entropy", output="relu", reduction="mean", hidden="relu"):
     """The named gradient engine under jit, NumPy in, NumPy out; shared, so that it is compiled once for each shape."""
-    f = jax.jit(GRADIENTS[engine](loss, output, reduction, hidden=hidden))
+    f = jax.jit(GRADIENTS[engine](loss, output, reduction, hidden_activation=hidden))
     return lambda *arguments: jax.tree.map(np.asarray, f(*arguments))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tolerances import assert_identical
 
-from experiments.runtime import checkpoints, session
+from experiments.runtime import checkpoints, loop
 from experiments.runtime.cli import BadInput
 from twolayer.network import Params
 
@@ -128,8 +128,8 @@ def test_a_state_of_other_shapes_is_refused(tmp_path):
 def test_by_time_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch):
     """A clock that only `saving` and the epochs move: a second an epoch, and 8 for each checkpoint."""
     clock = [0.0]
-    monkeypatch.setattr(session.time, "monotonic", lambda: clock[0])
-    saving, saved = session.Saving(), 0
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    saving, saved = loop.Saving(), 0
     for epoch in range(1, 2001):
         clock[0] += 1
         if saving.due(epoch):
@@ -141,5 +141,5 @@ def test_by_time_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch):
 
 
 def test_a_checkpoint_that_is_asked_for_by_epochs_comes_whatever_it_costs():
-    saving = session.Saving(every=20, cost=1e9)
+    saving = loop.Saving(every=20, cost=1e9)
     assert [epoch for epoch in range(1, 61) if saving.due(epoch)] == [20, 40, 60] and saving.next_epoch(25) == 40

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from problems import on_device, problem
 
-from twolayer.checks import check_positive
 from twolayer.gradients import autodiff, closed_form
 from twolayer.losses import cross_entropy, quadratic
+from twolayer.names import check_positive
 from twolayer.network import forward, init
 from twolayer.optimizers import make_optimizer, make_schedule
 from twolayer.segments import start
@@ -49,8 +49,8 @@ REFUSED = {
     "a NaN target": (lambda: quadratic(TARGETS, with_entry(TARGETS, np.nan)), ["y", "(7, 3)", "NaN"]),
     "too few weights": (lambda: closed_form()(PARAMS, X, LABELS, jnp.ones(6)), ["weights", "(6,)", "7"]),
     "an unknown loss": (lambda: closed_form("hinge"), ["loss", "hinge", "cross_entropy", "quadratic"]),
-    "an unknown output": (lambda: autodiff(output="tanh"), ["output", "tanh", "relu", "identity"]),
-    "an unknown output of forward": (lambda: forward(PARAMS, X, "tanh"), ["output", "tanh", "relu", "identity"]),
+    "an unknown output": (lambda: autodiff(output="cosh"), ["output", "cosh", "relu", "identity"]),
+    "an unknown output of forward": (lambda: forward(PARAMS, X, "cosh"), ["output", "cosh", "relu", "identity"]),
     "an unknown reduction": (lambda: closed_form(reduction="max"), ["reduction", "max", "mean", "sum"]),
     "an unknown scheme": (lambda: init(KEY, 2, 2, 2, "zero"), ["scheme", "zero", "he", "alive"]),
     "an unknown engine": (lambda: make_epoch(Choices(gradient="numeric")), ["gradient", "numeric", "closed_form"]),
@@ -58,7 +58,7 @@ REFUSED = {
     "an unknown schedule": (lambda: make_schedule("linear", 5), ["schedule", "linear", "cosine"]),
     "a warm-up as long as the run": (lambda: make_schedule("cosine", 5, warmup=5), ["warm-up", "5 of 5"]),
     "no inputs": (lambda: init(KEY, 0, 2, 2), ["inputs", "0"]),
-    "half a hidden unit": (lambda: init(KEY, 2, 2.5, 2), ["hidden", "2.5"]),
+    "half a hidden unit": (lambda: init(KEY, 2, 2.5, 2), ["hidden_size", "2.5"]),
     "a boolean number of outputs": (lambda: init(KEY, 2, 2, True), ["outputs", "True"]),
     "an empty batch size": (lambda: make_epoch(Choices(batch_size=0)), ["batch_size", "0"]),
     "no epochs": (lambda: start(Choices(epochs=0), PARAMS, Numbers(0.1), 7), ["epochs", "0"]),
@@ -92,4 +92,4 @@ def test_data_that_a_jitted_function_closes_over_are_known_and_checked():
 
 
 def test_sizes_may_be_numpy_integers():
-    check_positive(inputs=np.int64(3), hidden=np.int32(1))
+    check_positive(inputs=np.int64(3), hidden_size=np.int32(1))

@@ -4,11 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from problems import on_device, problem
+from problems import LAYERS, on_device, problem
 from tolerances import assert_close
 
 from twolayer import evaluation
-from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.evaluation import Evaluation, evaluate, features, hits, predict, targets
 from twolayer.losses import LOSSES
 
@@ -36,7 +35,7 @@ def in_one_go(case, loss, output, hidden="relu"):
 @pytest.mark.parametrize(("chunk", "activations"), [(1, 100), (4, 100), (7, 100), (100, 100), (7, 3 * 6 + 1), (7, 1)])
 def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, activations, monkeypatch, dtype):
     monkeypatch.setattr(evaluation, "CHUNK", chunk)
-    monkeypatch.setattr(evaluation, "ACTIVATIONS", activations)
+    monkeypatch.setattr(evaluation, "AT_ONCE", activations)
     case = with_dead_units(problem("cross_entropy", dtype))
     scores, expected = evaluate(*on_device(case)), in_one_go(case, "cross_entropy", "relu")
     assert_close(scores, expected)
@@ -45,12 +44,11 @@ def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, activations,
     assert_close(predict(*on_device(case[:2])), oracles.forward(*case[:2], "relu")[3])
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("hidden", "output"), LAYERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_scores_follow_the_loss_and_the_activations(loss, output, hidden):
     case = with_dead_units(problem(loss))
-    scores = evaluate(*on_device(case), loss=loss, output=output, hidden=hidden)
+    scores = evaluate(*on_device(case), loss=loss, output=output, hidden_activation=hidden)
     expected = in_one_go(case, loss, output, hidden)
     assert_close(scores._replace(accuracy=scores.loss), expected._replace(accuracy=expected.loss))
     np.testing.assert_allclose(scores.accuracy, expected.accuracy, rtol=1e-6)  # NaN for real targets

@@ -64,8 +64,8 @@ def test_the_advice_after_a_divergence_is_of_what_caused_it(flags, advice):
 
 def test_a_weak_class_is_alive_and_never_the_largest():
     O2 = np.array([[2.0, 1.0, 0.0, 0.0], [3.0, 0.0, 0.0, 4.0]])
-    assert findings.weak_classes(O2, "relu") == (1,)
-    assert findings.weak_classes(O2, "identity") == (1, 2)
+    assert findings.weak_classes(O2, True) == (1,)
+    assert findings.weak_classes(O2, False) == (1, 2)
 
 
 def test_a_guess_is_the_commonest_class_or_the_mean_of_the_targets():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.runtime import jobs, session
+from experiments.runtime import jobs, loop
 from experiments.runtime.cli import BadInput
 from twolayer import devices
 
@@ -19,12 +19,12 @@ def test_a_program_that_does_not_fit_is_refused_before_it_runs(monkeypatch):
     two = 2 * square.nbytes  # the arguments: the result takes the place of the first
 
     with_so_much(monkeypatch, 2 * two)
-    program = session.compiled(lambda a, b: (a @ b, 0), mesh, square, square)
+    program = loop.compiled(lambda a, b: (a @ b, 0), mesh, square, square)
     assert two <= jobs.bytes_of_program(program) <= 2 * two
 
     with_so_much(monkeypatch, two - 1)
     with pytest.raises(BadInput, match=r"training and validation take 0\.0 GiB on a device"):
-        session.compiled(lambda a, b: (a @ b, 0), mesh, square, square)
+        loop.compiled(lambda a, b: (a @ b, 0), mesh, square, square)
 
 
 def test_arrays_count_as_they_are_split():

@@ -2,16 +2,14 @@
 
 import oracles
 import pytest
-from problems import problem, unequal_weights
+from problems import LAYERS, problem, unequal_weights
 from tolerances import FINITE_DIFFERENCES, assert_close
 
-from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("hidden", "output"), LAYERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_loops_equal_central_differences_away_from_kinks(loss, output, hidden, reduction):
     arguments = *problem(loss, "float64"), loss, output, reduction, unequal_weights(dtype="float64"), hidden

@@ -9,10 +9,10 @@ import pytest
 from handmade import derivation, sigmoid
 
 from experiments.verification.loading import closed_form
-from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES
 from twolayer.network import Params
 from twolayer.verification import verify
+from twolayer.verification.reference import HIDDEN, OUTPUTS
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 

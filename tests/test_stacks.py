@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from problems import compiled, on_device, problem, unequal_weights
+from problems import LAYERS, compiled, on_device, problem, unequal_weights
 from tolerances import assert_close
 
 from twolayer import stacks
-from twolayer.activations import HIDDEN, OUTPUTS
+from twolayer.activations import ACTIVATIONS
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params, forward
 
@@ -26,13 +26,14 @@ def one_of(params, n):
 
 @pytest.mark.parametrize("engine", stacks.GRADIENTS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(("hidden", "output"), LAYERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_network_has_the_gradient_that_it_has_alone(loss, hidden, output, reduction, engine, float64):
     params, x, y = stacked(loss)
     weights = unequal_weights(dtype="float64")
-    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction, hidden=hidden))(params, x, y, weights)
+    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction, hidden_activation=hidden))(
+        params, x, y, weights
+    )
     for n in range(N):
         alone = compiled("closed_form", loss, output, reduction, hidden)(one_of(params, n), x, y, weights)
         assert_close((losses[n], one_of(gradients, n)), alone)
@@ -49,12 +50,12 @@ def test_each_network_can_have_targets_of_its_own(engine, float64):
         assert_close(O2[n], forward(*on_device((one_of(params, n), x))).O2)
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_activations_are_those_of_each_network_turned(hidden, float64):
     params, x, _ = on_device(stacked("quadratic"))
-    together = stacks.forward(params, x, hidden=hidden)
+    together = stacks.forward(params, x, hidden_activation=hidden)
     for n in range(N):
-        alone = forward(one_of(params, n), x, hidden=hidden)
+        alone = forward(one_of(params, n), x, hidden_activation=hidden)
         assert_close([a[n].T for a in together], list(alone))
 
 
@@ -65,7 +66,7 @@ def test_scalar_regression_and_a_single_network(float64):
     assert_close((losses[0], one_of(gradients, 0)), compiled("closed_form", "quadratic")(one_of(params, 0), x, y))
 
 
-@pytest.mark.parametrize("argument", ["loss", "output", "reduction", "hidden"])
+@pytest.mark.parametrize("argument", ["loss", "output", "reduction", "hidden_activation"])
 def test_unknown_names_are_refused(argument):
     with pytest.raises(ValueError, match=f"{argument}='third' is not known"):
         stacks.closed_form(**{argument: "third"})

@@ -275,9 +275,9 @@ IN_PARTS = """
 import os, signal, sys
 from experiments.runtime import cli
 from experiments import sweep
-from experiments.runtime import session, stack_session
-session.CHECKPOINT_SECONDS, session.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment
-save, resumed, saved, kill = session.save, stack_session._resumed, [], "kill" in sys.argv
+from experiments.runtime import loop, stack_session
+loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment
+save, resumed, saved, kill = loop.save, stack_session._resumed, [], "kill" in sys.argv
 def kill_after_five(run, name, *others):
     save(run, name, *others)
     saved.append(name)
@@ -287,7 +287,7 @@ def told(*arguments):
     found = resumed(*arguments)
     print("part", arguments[1].index, "from epoch", found[2], file=sys.stderr)
     return found
-session.save, stack_session._resumed = kill_after_five, told
+loop.save, stack_session._resumed = kill_after_five, told
 sys.argv = [argument for argument in sys.argv if argument != "kill"]
 cli.run(sweep.main)
 """

@@ -20,7 +20,8 @@ from experiments.runtime.cli import BadInput
 from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
-from twolayer import activations, datasets, gradients, losses, network, verification
+from twolayer import datasets, gradients, losses, network, verification
+from twolayer.verification import reference
 from twolayer.verification.verdict import LEAVES, STEPS, Cause, Program, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
@@ -236,8 +237,7 @@ def test_the_flags_offer_what_the_library_has():
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
     *offered, flags = json.loads(done.stdout)
     assert offered == [
-        list(names)
-        for names in (datasets.NAMES, losses.LOSSES, activations.OUTPUTS, activations.HIDDEN, losses.REDUCTIONS)
+        list(names) for names in (datasets.NAMES, losses.LOSSES, reference.OUTPUTS, reference.HIDDEN, losses.REDUCTIONS)
     ]
     assert set(flags) == set(vars(Options()))
 

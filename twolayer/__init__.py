@@ -1,7 +1,34 @@
-"""A two-layer ReLU network, its two losses and its back-propagation, by hand and by jax.grad."""
+"""A two-layer ReLU network, its two losses and its back-propagation, by hand and by jax.grad.
 
-from twolayer.gradients import autodiff, closed_form
-from twolayer.losses import cross_entropy, quadratic
-from twolayer.network import Params, Trace, forward, init
+What is named here is imported when it is first used, so that `import twolayer` loads no JAX.
+"""
 
-__all__ = ["Params", "Trace", "autodiff", "closed_form", "cross_entropy", "forward", "init", "quadratic"]
+import importlib
+
+_PLACES = {
+    "Params": "network",
+    "Trace": "network",
+    "autodiff": "gradients",
+    "closed_form": "gradients",
+    "Result": "fitting",
+    "Settings": "settings",
+    "cross_entropy": "losses",
+    "fit": "fitting",
+    "sweep": "fitting",
+    "forward": "network",
+    "init": "network",
+    "quadratic": "losses",
+}
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str):
+    if name not in _PLACES:
+        raise AttributeError(f"module 'twolayer' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"twolayer.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,25 +4,14 @@ Shapes, types and names are known while JAX traces, so those checks always run. 
 out of range) are known only outside of jit, so those checks run on concrete arrays and cost nothing inside.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-
-def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
-    """Raise ValueError unless `name` is one of `choices`."""
-    if name not in choices:
-        raise ValueError(f"{argument}={name!r} is not known; choose one of: {', '.join(choices)}")
-
-
-def check_positive(**sizes: int) -> None:
-    """Raise ValueError unless every size is an integer of at least 1."""
-    for argument, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{argument} must be a positive integer, got {size!r}")
+from twolayer.names import check_choice as check_choice
 
 
 def check_features(x: Shaped[Array, "..."], W1: Shaped[Array, "..."]) -> None:

@@ -20,9 +20,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int, Key, Num
 
-from twolayer.checks import check_choice
+from twolayer.names import NORMS, check_choice
 
-NORMS = ("unit", "none")
 TRUNCATE = 4.0  # deviations at which the Gaussian ends, as in scipy.ndimage.gaussian_filter
 STREAM = 0x5EED  # tells the keys of distortions from those of the data order
 

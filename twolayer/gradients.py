@@ -12,20 +12,22 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Shaped
 
-from twolayer.activations import ACTIVATIONS, HIDDEN, OUTPUTS
-from twolayer.checks import check_choice
-from twolayer.losses import LOSSES, REDUCTIONS, example_weights
+from twolayer import activations, losses
+from twolayer.activations import Activation
+from twolayer.formulas import REDUCTIONS, Formula
+from twolayer.losses import Function, example_weights
+from twolayer.names import check_choice
 from twolayer.network import Params, forward
 
 Gradient = Callable[..., tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]]
 
 
 def closed_form(
-    loss: str = "cross_entropy",
-    output: str = "relu",
+    loss: str | Formula | Function = "cross_entropy",
+    output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """The hand-derived gradient. No automatic differentiation is used anywhere below.
@@ -49,13 +51,12 @@ def closed_form(
         dZ1/dW1     dZ1_ij / dW1_jl = x_il                        dW1 = dZ1^T x                        (K, d)
         dZ1/db1     I                                             db1 = sum_i dZ1_i                    (K,)
 
-    These are the factors of a ReLU, in either layer. For the others, of layer l = 1 or 2:
+    These are the factors of a ReLU, in either layer. For another activation f of layer l = 1 or 2:
 
-        sigmoid     diag(Ol_i (1 - Ol_i))                         dZl = dOl * Ol (1 - Ol)
-        identity    I                                             dZl = dOl                            (l = 2 only)
+        dOl/dZl     diag(f'(Zl_i))                                dZl = dOl * f'(Zl)
 
-    since s(z) = 1 / (1 + exp(-z)) has s' = exp(-z) / (1 + exp(-z))^2 = s (1 - s), which the forward pass has left in O.
-    activations.py has them side by side.
+    activations.py has f and f' side by side. Of a sigmoid f' is s (1 - s), since s(z) = 1 / (1 + exp(-z)) has
+    s' = exp(-z) / (1 + exp(-z))^2; the forward pass has left s in O.
 
     residual = d value / d O2 is softmax(O2) - onehot(y) for cross-entropy, O2 - y for the quadratic loss and
     sigmoid(O2) - onehot(y) for binary cross-entropy, which has the output's sigmoid inside (losses.py). The sums
@@ -63,10 +64,10 @@ def closed_form(
     dZ2^T O1 and dZ1^T x the matrix product does the adding. At the kink ReLU'(0) = 0, as in jax.nn.relu.
 
     Args:
-      loss: "cross_entropy", "quadratic" or "binary_cross_entropy".
-      output: "relu", "identity" or "sigmoid", the activation of the second layer.
+      loss: a name in LOSSES, or an entry of one's own.
+      output: the activation of the second layer, a name in ACTIVATIONS or an entry of one's own.
       reduction: "mean" or "sum" over the examples.
-      hidden: "relu" or "sigmoid", the activation of the first layer.
+      hidden_activation: that of the first layer, likewise.
       predict: whether to return O2 (m, C) beside the loss.
 
     Returns:
@@ -75,7 +76,9 @@ def closed_form(
     Raises:
       ValueError: a name is not known; from f, an argument's shape or value does not fit.
     """
-    check_names(loss, output, reduction, hidden)
+    check_names(loss, output, reduction, hidden_activation)
+    cost = losses.find("loss", loss)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
 
     def loss_and_gradients(
         params: Params,
@@ -83,16 +86,16 @@ def closed_form(
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]:
-        Z1, O1, Z2, O2 = forward(params, x, output, hidden)
-        value, residual = LOSSES[loss](O2, y)
+        Z1, O1, Z2, O2 = forward(params, x, second, first)
+        value, residual = cost(O2, y)
         w = example_weights(reduction, len(x), weights, value.dtype)
 
         dO2 = (residual * w[:, None]).astype(O2.dtype)
-        dZ2 = ACTIVATIONS[output].back(Z2, O2, dO2)
+        dZ2 = second.back(Z2, O2, dO2)
         dW2 = dZ2.T @ O1
         db2 = dZ2.sum(axis=0)
         dO1 = dZ2 @ params.W2
-        dZ1 = ACTIVATIONS[hidden].back(Z1, O1, dO1)
+        dZ1 = first.back(Z1, O1, dO1)
         dW1 = dZ1.T @ x
         db1 = dZ1.sum(axis=0)
         total = (w * value).sum()
@@ -102,18 +105,20 @@ def closed_form(
 
 
 def autodiff(
-    loss: str = "cross_entropy",
-    output: str = "relu",
+    loss: str | Formula | Function = "cross_entropy",
+    output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """The gradient by reverse-mode differentiation of the loss: the oracle `closed_form` is held against.
 
     Arguments, returned function and errors are those of `closed_form`.
     """
-    check_names(loss, output, reduction, hidden)
+    check_names(loss, output, reduction, hidden_activation)
+    cost = losses.find("loss", loss)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
 
     def total(
         params: Params,
@@ -121,20 +126,25 @@ def autodiff(
         y: Shaped[Array, "m *C"],
         weights: Float[Array, " m"] | None = None,
     ) -> Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]]:
-        O2 = forward(params, x, output, hidden).O2
-        value = LOSSES[loss](O2, y).value
+        O2 = forward(params, x, second, first).O2
+        value = cost(O2, y).value
         total = (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
         return (total, O2) if predict else total
 
     return jax.value_and_grad(total, has_aux=predict)
 
 
-def check_names(loss: str, output: str, reduction: str, hidden: str = "relu") -> None:
+def check_names(
+    loss: str | Formula | Function,
+    output: str | Activation,
+    reduction: str,
+    hidden_activation: str | Activation = "relu",
+) -> None:
     """Raise ValueError unless all four are known."""
-    check_choice("loss", loss, LOSSES)
-    check_choice("output", output, OUTPUTS)
+    losses.find("loss", loss)
+    activations.find("output", output)
     check_choice("reduction", reduction, REDUCTIONS)
-    check_choice("hidden", hidden, HIDDEN)
+    activations.find("hidden_activation", hidden_activation)
 
 
 GRADIENTS: dict[str, Callable[..., Gradient]] = {"closed_form": closed_form, "autodiff": autodiff}

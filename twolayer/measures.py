@@ -36,7 +36,8 @@ def make_measure(choices: Choices) -> Callable[[Params, Examples], dict[str, Flo
         dtype, outputs = params.W1.dtype, params.b2.shape[0]
         x = features(train.x[:EXAMPLES], choices.scale, dtype)
         y = targets(train.y[:EXAMPLES], choices.loss, outputs, dtype)
-        engine = GRADIENTS[choices.gradient](choices.loss, choices.output, "mean", hidden=choices.activation)
+        names = choices.loss, choices.output, "mean"
+        engine = GRADIENTS[choices.gradient](*names, hidden_activation=choices.hidden_activation)
         live = narrow(params, train.live)  # the gradient of what is left out is zero
 
         def gradient(params: Params) -> Params:

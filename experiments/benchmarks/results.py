@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
@@ -120,7 +121,7 @@ def _process(module: str, *arguments: str) -> float:
     return seconds
 
 
-def _row(name: str, arguments: tuple[str, ...], **values: object) -> dict:
+def _row(name: str, arguments: tuple[str, ...], **values: Any) -> dict:
     return {"row": name, "command": " ".join(("python -m experiments.train", *arguments)), **values}
 
 

@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def _integers(name: str) -> list[int]:
-    texts = FLAGS[name].value
+    texts: list[str] = FLAGS[name].value or []
     if not all(text.isdecimal() and int(text) for text in texts):
         raise cli.BadInput(f"--{name}={','.join(texts)}: give positive integers")
     return [int(text) for text in texts]

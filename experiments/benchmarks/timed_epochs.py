@@ -47,7 +47,7 @@ def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) 
     choices = training.Choices(optimizer="sgd", schedule="constant", scale=data.scale, batch_size=batch_size)
     mesh = jobs.mesh_of({"mesh": case.mesh}, "hidden")
     with bad_input(ValueError):
-        devices.check_divides(mesh, batch_size=batch_size, hidden=case.hidden)
+        devices.check_divides(mesh, batch_size=batch_size, hidden_size=case.hidden)
     everywhere = devices.everywhere(mesh)
     train = training.place(data.train.x[:examples], data.train.y[:examples], skip_idle=True, where=everywhere)
     stacked = case.kind == "networks"

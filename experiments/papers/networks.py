@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from experiments.papers.results import Origin
 from experiments.papers.study import Study
@@ -28,7 +29,7 @@ class Networks:
         return Origin.total(Origin.of_run(folder, summary["seconds"]["train"]) for folder, summary in pairs)
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         """What a row must say of them: how many diverged, if any. Of these the epoch before counts."""
         diverged = sum(summary["status"] == "diverged" for summary in self.summaries)
         return {"diverged": diverged} if diverged else {}

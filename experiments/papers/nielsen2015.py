@@ -30,6 +30,7 @@ import dataclasses
 import functools
 import statistics
 from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
@@ -65,7 +66,7 @@ class Recipe:
     examples: int = 50_000
     decay: float = 0.0
 
-    def flags(self, length: float = 1.0) -> dict[str, object]:
+    def flags(self, length: float = 1.0) -> dict[str, Any]:
         """Those of experiments.sweep, but for the data, with `length` times the epochs."""
         own = {name: value for name, value in vars(self).items() if name not in ("examples", "decay", "epochs")}
         common = {"optimizer": "sgd", "warmup_epochs": 0.0, "batch_size": 10}
@@ -87,7 +88,7 @@ class Target:
     measured: str = "valid"
     wanted: str = "near"
 
-    def judged(self, mean: float) -> dict[str, object]:
+    def judged(self, mean: float) -> dict[str, Any]:
         """The bar of the row, and whether the mean of ours reaches it."""
         if self.wanted == "near":
             return {"bar": "within 0.5", "met": abs(mean - self.published) <= 0.5}
@@ -96,7 +97,7 @@ class Target:
 
 QUADRATIC = functools.partial(Recipe, loss="quadratic", output="sigmoid", learning_rate=3.0)
 SOFTMAX = functools.partial(Recipe, loss="cross_entropy", activation="relu", init="he", schedule="cosine")
-FEW = {"examples": 1000, "epochs": 400}
+FEW: dict[str, Any] = {"examples": 1000, "epochs": 400}
 
 
 def _targets() -> dict[str, Target]:
@@ -124,7 +125,7 @@ def _targets() -> dict[str, Target]:
 
 def _relu_targets() -> dict[str, Target]:
     """Our network where the published one is a sigmoid's: the same images, K, batches, epochs and lambda."""
-    wide = {"hidden": 100, "learning_rate": 0.2}
+    wide: dict[str, Any] = {"hidden": 100, "learning_rate": 0.2}
     rows = {
         "relu beside quadratic K=30": Target(95.42, SOFTMAX(learning_rate=0.1), "test"),
         "relu beside quadratic K=100": Target(96.59, SOFTMAX(**wide), "test"),
@@ -140,7 +141,7 @@ def _relu_targets() -> dict[str, Target]:
     return {name: dataclasses.replace(target, wanted="above") for name, target in rows.items()}
 
 
-def _of_size(kind: functools.partial | type[Recipe], examples: int, **own: float) -> Recipe:
+def _of_size(kind: functools.partial | type[Recipe], examples: int, **own: Any) -> Recipe:
     """A network of the learning curve."""
     return kind(examples=examples, epochs=EXAMPLES // examples, decay=1e-4 * examples, **own)
 
@@ -167,7 +168,7 @@ def _rows(work: study.Study, wanted: list[str]) -> list[Row]:
             kind: {n: curve[f"{start}n={n}"].values for n in SIZES if f"{start}n={n}" in curve}
             for kind, start in kinds.items()
         }
-        published = dict(zip(SIZES, MORE_DATA, strict=True)) if FLAGS.dataset == "mnist" else {}
+        published: dict[int, float] = dict(zip(SIZES, MORE_DATA, strict=True)) if FLAGS.dataset == "mnist" else {}
         plots.learning_curve(work.run.figures / "nielsen2015.png", published, ours)
     return rows
 
@@ -191,15 +192,18 @@ def _row(work: study.Study, name: str, target: Target, counted: set[str]) -> Row
     return Row("nielsen2015", name, target.published, values, unit, of_cell, facts, **judged)
 
 
-def _train(recipe: Recipe, given: Mapping[str, object]) -> dict[str, object]:
+def _train(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     from experiments.papers import seeds
     from twolayer import datasets, training
 
     with cli.bad_input(datasets.DataError):
         data = datasets.load(FLAGS.dataset, data_dir=FLAGS.data_dir, source_dir=FLAGS.source_dir)
     data = datasets.first(data, min(recipe.examples, len(data.train.x)))
-    names = {field.name for field in dataclasses.fields(training.Choices)}
-    choices = training.Choices(**{flag: value for flag, value in given.items() if flag in names}, scale=data.scale)
+    names = {field.name: field.name for field in dataclasses.fields(training.Choices)} | {
+        "activation": "hidden_activation"
+    }
+    own = {names[flag]: value for flag, value in given.items() if flag in names}
+    choices = training.Choices(**own, scale=data.scale)
     numbers = training.Numbers(given["learning_rate"], given["weight_decay"])
     return seeds.train(data, choices, numbers, hidden=recipe.hidden, scheme=recipe.init, seeds=range(FLAGS.seeds))
 

@@ -1,5 +1,6 @@
 """Figures of the published results: ours beside the paper's."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -66,10 +67,12 @@ def learning_curve(
 
 def double_descent(path: Path, noise: Sequence[Row], losses: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
     """Test loss against hidden units: with label noise beside the published curve, and with reused weights."""
-    panels = [_noise] * bool(noise) + [_reuse] * bool(losses)
+    panels = [functools.partial(_noise, rows=noise)] * bool(noise) + [functools.partial(_reuse, losses=losses)] * bool(
+        losses
+    )
     figure = Figure((4.8 * len(panels), 3.6), DPI, layout="constrained")
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        draw(axes, noise if draw is _noise else losses)
+        draw(axes)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:g}"[0] in "25" else "")

@@ -10,6 +10,7 @@ import shlex
 import statistics
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -70,7 +71,7 @@ def commit_of(facts: Mapping) -> str:
     return git.get("commit", "unknown") + ("+" if git.get("dirty") else "")
 
 
-def machine_of(platform: Mapping[str, object], devices: Iterable[str]) -> str:
+def machine_of(platform: Mapping[str, Any], devices: Iterable[str]) -> str:
     """The devices of a manifest in words, with the processor's name."""
     cpu = processor(platform)
     return ", ".join(sorted({cpu if device.startswith("cpu") else device for device in devices}))
@@ -100,18 +101,18 @@ class Row:
     values: Sequence[float]
     unit: str
     origin: Origin = dataclasses.field(default_factory=Origin)
-    facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     bar: str = ""
     met: bool | None = None
-    beside: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    beside: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     n: int | None = None
 
-    def scaled(self, flags: Mapping[str, object]) -> "Row":
+    def scaled(self, flags: Mapping[str, Any]) -> "Row":
         """The row of an experiment that these flags make another one than the published."""
         facts = {**self.facts, "scaled": dict(flags)}
         return dataclasses.replace(self, published=None, bar="", met=None, beside={}, facts=facts)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """The row as the result file has it."""
         finite = all(map(math.isfinite, self.values))
         spread = statistics.stdev(self.values) if len(self.values) > 1 and finite else None
@@ -127,7 +128,7 @@ class Row:
         return known | others
 
 
-def as_text(rows: Sequence[Mapping[str, object]]) -> str:
+def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a table to read: published, ours with spread and n."""
     return tables.text(("", "published", "ours", "sd", "n", "unit", "wanted"), [_cells(row) for row in rows])
 
@@ -141,14 +142,14 @@ def _cells(row: Mapping) -> tuple[str, ...]:
 PLACES = ("run_dir", "json", "source_dir", "data_dir", "quiet", "figures")
 
 
-def result(rows: Sequence[Row]) -> dict[str, object]:
+def result(rows: Sequence[Row]) -> dict[str, Any]:
     """What the result file holds."""
     facts, command = provenance(), command_line()
     listed = [{"command": command, **row.as_dict()} for row in rows]
     return {"rows": listed, **facts, "argv": [facts["argv"][0], *_given()]}
 
 
-def merge(target: pathlib.Path, new: Mapping[str, object]) -> None:
+def merge(target: pathlib.Path, new: Mapping[str, Any]) -> None:
     """Write the result to the file; rows of another name that it has are kept, in their places.
 
     Raises:

@@ -32,6 +32,7 @@ the same shares (Pearson's chi-squared test of the 19 cells where it can be made
 
 import dataclasses
 import math
+from typing import Any
 
 from absl import flags
 
@@ -94,7 +95,7 @@ def _again(work: study.Study, row: Row) -> Row:
     """The cell of a row outside its interval from other starts, and how both together compare."""
     k, n = row.facts["k"], row.facts["units"]
     other = _row(k, n, work.cell(f"k{k}-n{n}-again", lambda: _cell(k, n, FLAGS.seed + 1)))
-    failures, runs = row.facts["failures"] + other.facts["failures"], row.n + other.n
+    failures, runs = row.facts["failures"] + other.facts["failures"], (row.n or 0) + (other.n or 0)
     beside = minima.compare(failures, runs, other.beside["published_failures"], minima.PUBLISHED_RUNS)
     facts = {**other.facts, "both": {"failures": failures, "runs": runs, **beside}}
     return dataclasses.replace(other, row=f"{row.row}, other starts", facts=facts, bar="", met=None)
@@ -161,7 +162,7 @@ def _row(k: int, n: int, cell: dict) -> Row:
     if published is None:
         return row.scaled({"ks" if n == k else "ks_plus_one": [str(k)]})
     failures = sum(published.values())
-    beside = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
+    beside: dict[str, Any] = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
     beside |= {"published_failures": failures, "published_n": minima.PUBLISHED_RUNS, "published_levels": published}
     beside |= minima.compare(cell["failures"], FLAGS.runs, failures, minima.PUBLISHED_RUNS)
     levels = {float(loss): runs for loss, runs in cell["levels"].items()}

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from typing import Any
 
 from absl import flags
 
@@ -101,7 +102,7 @@ class Study:
         if status == cli.INTERRUPTED:
             raise Interrupted
         if status not in (cli.DONE, cli.DIVERGED):
-            reason = (errors.strip().splitlines() or [f"ended with {status}"])[-1]
+            reason = ((errors or "").strip().splitlines() or [f"ended with {status}"])[-1]
             raise cli.BadInput(f"{name}: {reason.removeprefix('error: ')}")
         self.say(f"{name}: {time.perf_counter() - began:.1f} s")
 
@@ -168,7 +169,8 @@ def judged(rows: Sequence[Row], *scale: str, least: Sequence[str] = ()) -> list[
       least: flags that do if they are below.
     """
     changed = {name: FLAGS[name].value for name in scale if FLAGS[name].value != FLAGS[name].default}
-    changed |= {name: FLAGS[name].value for name in least if FLAGS[name].value < FLAGS[name].default}
+    values: dict[str, Any] = {name: FLAGS[name].value for name in least}
+    changed |= {name: value for name, value in values.items() if value < FLAGS[name].default}
     return [row.scaled(changed) if changed else row for row in rows]
 
 
@@ -178,7 +180,8 @@ def chosen(flag: str, known: Sequence[str]) -> list[str]:
     Raises:
       BadInput: there are none, or one is not known or given twice.
     """
-    names = list(known) if FLAGS[flag].value is None else FLAGS[flag].value
+    given: list[str] | None = FLAGS[flag].value
+    names = list(known) if given is None else given
     for name in names:
         if name not in known:
             raise cli.BadInput(f"--{flag}: {name!r} is not known; there are {'; '.join(known)}")
@@ -193,7 +196,7 @@ def whole_numbers(flag: str, least: int = 1, most: int = 10**6) -> list[int]:
     Raises:
       BadInput: one is not a whole number from `least` to `most`, or given twice.
     """
-    texts = FLAGS[flag].value
+    texts: list[str] = FLAGS[flag].value or []
     if not all(text.isdecimal() and least <= int(text) <= most for text in texts) or len(set(texts)) < len(texts):
         raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from {least} to {most}")
     return sorted(map(int, texts))

@@ -17,7 +17,7 @@ active, on one none, which then has no gradient in W1, b1 and W2. At 0.0003 no i
 """
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
@@ -123,7 +123,7 @@ def _curves(trained: networks.Networks) -> list[list[float]]:
     return [[100 * row["train_accuracy"] for row in records.read_metrics(folder)] for folder in trained.folders]
 
 
-def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, object]:
+def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, Any]:
     """How many hidden units are active on a training image, in the least and the middle, and on those not learnt."""
     from twolayer import datasets
 

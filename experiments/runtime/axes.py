@@ -108,7 +108,7 @@ def points(axes: Sequence[Axis], samples: int | None, seed: int = 0) -> list[dic
     if size > MOST_VALUES:
         raise BadInput(f"these are {size:,} networks; a sweep takes {MOST_VALUES:,} at most")
     rng = np.random.default_rng(seed)
-    columns = {axis.name: [repr(float(v)) for v in axis.draw(rng, samples)] for axis in drawn}
+    columns = {axis.name: [repr(float(v)) for v in draw(rng, samples)] for axis in drawn if (draw := axis.draw)}
     random = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}]
     grids = [axis for axis in axes if not axis.draw]
     grid = [

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from absl import app, flags, logging
 
@@ -77,26 +77,26 @@ class Interrupts:
 
         It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
         """
-        outcome: list[tuple[bool, object]] = []
+        results: list[Result] = []
+        errors: list[BaseException] = []
         ended = threading.Event()
 
         def call() -> None:
             try:
-                outcome.append((True, work()))
+                results.append(work())
             except BaseException as error:
-                outcome.append((False, error))
+                errors.append(error)
             ended.set()
 
         threading.Thread(target=call, daemon=True).start()
         while not ended.wait(0.5):
             if self.received and not ended.wait(patience):
                 return None
-        done, value = outcome[0]
-        if done:
-            return value
+        if results:
+            return results[0]
         if self.received:  # another process of the job may have left before this one
             return None
-        raise value
+        raise errors[0]
 
     def tell(self, path: pathlib.Path, saved: str = "saved") -> None:
         """Say that the run in `path` was saved because of the signal, or what else of it."""
@@ -186,7 +186,7 @@ def refuse(reason: str, status: int) -> int:
     return status
 
 
-def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: object) -> tuple[int, str | None]:
+def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: Any) -> tuple[int, str | None]:
     """Exit status and standard error, if that is a pipe, of a command that gets SIGTERM once `stop()` is true.
 
     One that ends by that signal before it listens for it was interrupted too; the status of another signal is 128 and

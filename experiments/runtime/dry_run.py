@@ -141,6 +141,8 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
         f"devices      {', '.join(kinds)}" + (f"; split by {mesh}" if mesh else ""),
     ]
+    if job.choices.compute == "bfloat16" and job.mesh.devices.flat[0].platform == "cpu":
+        lines.append("note         a CPU has no units for bfloat16 and converts: about half as fast as float32")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ d inputs, K hidden units, C outputs or classes, n examples; sizes in inches; col
 """
 
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -18,9 +19,12 @@ from experiments.runtime.files import atomic
 DPI, MAX_UNITS, MAX_MISTAKES, MAX_OUTPUTS, MAX_POINTS = 140, 100, 40, 4, 5000
 BLUE, RED, GREY, PALE = "#0072B2", "#D55E00", "#606060", "#E6E6E6"
 WHITE_TO_RED = LinearSegmentedColormap.from_list("", ["white", RED]).with_extremes(bad=PALE)
-Images, Outputs = UInt8[np.ndarray, "n d"], Float[np.ndarray, "n C"]
-Labels, Losses = Integer[np.ndarray, " n"], Float[np.ndarray, " n"]
-Weights1, Weights2 = Float[np.ndarray, "K d"], Float[np.ndarray, "C K"]
+Images: TypeAlias = UInt8[np.ndarray, "n d"]
+Outputs: TypeAlias = Float[np.ndarray, "n C"]
+Labels: TypeAlias = Integer[np.ndarray, " n"]
+Losses: TypeAlias = Float[np.ndarray, " n"]
+Weights1: TypeAlias = Float[np.ndarray, "K d"]
+Weights2: TypeAlias = Float[np.ndarray, "C K"]
 
 
 def learning_curves(path: Path, metrics: list[dict]) -> None:
@@ -75,10 +79,10 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
     axes.tick_params(length=0)
     centre = {"ha": "center", "va": "center", "fontsize": 8}
     for i, j in np.argwhere(counts) if C <= 20 else ():
-        axes.text(j, i, counts[i, j], color=GREY if i == j else "black", **centre)
-    for i in np.flatnonzero(totals):
+        axes.text(j, i, str(counts[i, j]), color=GREY if i == j else "black", **centre)
+    for i in np.flatnonzero(totals).tolist():
         axes.text(C - 0.3, i, f"{100 * (1 - right[i] / totals[i]):.1f} %", va="center", fontsize=8)
-    for j in np.flatnonzero(counts.sum(axis=0) == 0):
+    for j in np.flatnonzero(counts.sum(axis=0) == 0).tolist():
         axes.axvspan(j - 0.5, j + 0.5, facecolor=BLUE, alpha=0.25)
         axes.text(j, (C - 1) / 2, "never predicted", rotation=90, color=BLUE, weight="bold", **centre)
     save(figure, path)
@@ -105,7 +109,7 @@ def worst_mistakes(
 def regression_fit(path: Path, targets: Outputs, predictions: Outputs) -> None:
     """Predicted against true: R² of all outputs, and a panel for each of the at most four with the lowest."""
     targets, predictions = targets.astype(float), predictions.astype(float)
-    scores = r_squared(targets, predictions, axis=0)
+    scores = np.asarray(r_squared(targets, predictions, axis=0))
     shown = np.argsort(scores)[:MAX_OUTPUTS]
     title = f"R² = {r_squared(targets, predictions):z.3f} on {len(targets):,} examples"
     note = f"{len(shown)} of {len(scores)} outputs, lowest R² first; grey line: prediction = target"
@@ -129,7 +133,7 @@ def largest_first(values: Losses) -> Integer[np.ndarray, " n"]:
 def mosaic(tiles: Float[np.ndarray, "n h w"], columns: int, gap: tuple) -> Float[np.ndarray, "H W"]:
     """The tiles row by row in one picture, each followed by `gap` NaN pixels below and to the right."""
     tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, gap[0]), (0, gap[1])), constant_values=np.nan)
-    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
+    return np.vstack([np.hstack(list(tiles[i : i + columns])) for i in range(0, len(tiles), columns)])
 
 
 def r_squared(targets: Outputs, predictions: Outputs, axis: int | None = None) -> float | np.ndarray:

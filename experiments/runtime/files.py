@@ -123,6 +123,8 @@ class Lock:
 
     def in_place(self) -> bool:
         """Whether the file that was taken is still the one in the directory: nobody removed or renamed it."""
+        if self._file is None:
+            return False
         try:
             return os.path.samestat(os.fstat(self._file), os.stat(self._path))
         except FileNotFoundError:

@@ -37,9 +37,9 @@ class Facts(NamedTuple):
     loss: float
 
 
-def weak_classes(O2: Float[np.ndarray, "n C"], output: str) -> tuple[int, ...]:
-    """Classes that are the largest output of no example, but not for being zero on all of them."""
-    alive = (O2 > 0).any(axis=0) if output == "relu" else np.ones(O2.shape[1], bool)
+def weak_classes(O2: Float[np.ndarray, "n C"], dies: bool) -> tuple[int, ...]:
+    """Classes that are the largest output of no example, but not for being zero on all of them, where outputs die."""
+    alive = (O2 > 0).any(axis=0) if dies else np.ones(O2.shape[1], bool)
     chosen = np.isin(np.arange(O2.shape[1]), O2.argmax(axis=1))
     return tuple(np.flatnonzero(alive & ~chosen).tolist())
 

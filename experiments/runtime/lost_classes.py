@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pyarrow as pa
 from jaxtyping import Num
 from scipy import integrate, stats
 
-from experiments.runtime import jobs, tables
+from experiments.runtime import jobs, own_things, tables
 from experiments.runtime.statistics import share
 from experiments.runtime.sweep_tables import SHARES
 from twolayer import datasets, network, training
@@ -39,7 +40,7 @@ def cells(networks: pa.Table) -> list[dict]:
     return found
 
 
-def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, object]) -> list[dict]:
+def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:
     """Of each initialisation and width: how many networks have a dead output on the training images before any step.
 
     Args:
@@ -52,8 +53,12 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
 
         @jax.jit
         def dead(key: jax.Array, scheme: str = scheme, hidden: int = hidden) -> jax.Array:
-            params = network.init(key, data.inputs, hidden, data.outputs, scheme, **own)
-            return evaluate(params, train.x, train.y, scale=data.scale, hidden=flags["activation"]).dead_outputs
+            params = network.init(
+                key, data.inputs, hidden, data.outputs, own_things.entry({"init": scheme}, "init"), **own
+            )
+            return evaluate(
+                params, train.x, train.y, scale=data.scale, hidden_activation=own_things.entry(flags, "activation")
+            ).dead_outputs
 
         counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]
         result.append({"init": scheme, "hidden": hidden, "dead_output": share(sum(c > 0 for c in counts), seeds)})

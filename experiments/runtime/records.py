@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ PARAMS = ("W1", "b1", "W2", "b2")
 def save_params(path: pathlib.Path, params: Mapping[str, np.ndarray]) -> str:
     """Write params.npz into the run directory `path`; returns its params_sha256."""
     with atomic(path / "params.npz", "wb") as file:
-        np.savez(file, **params)
+        np.savez(file, allow_pickle=False, **params)
     return params_sha256(params)
 
 
@@ -77,12 +78,12 @@ def read_metrics(run_dir: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in metrics_lines(run_dir)]
 
 
-def without_seconds(rows: Sequence[Mapping[str, object]]) -> list[dict]:
+def without_seconds(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     """What two runs of the same flags have in common."""
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-def append_metrics(run_dir: pathlib.Path, rows: Sequence[Mapping[str, object]]) -> None:
+def append_metrics(run_dir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append a line for each: all of them, or none if they cannot be written. They outlast a power cut."""
     path = run_dir / METRICS
     size = path.stat().st_size if path.exists() else 0

@@ -23,10 +23,11 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from experiments.runtime import records, runs
+from experiments.runtime import records
 from experiments.runtime.cli import BadInput
 from experiments.runtime.files import LOCK, UNFINISHED, Lock, atomic, write_json
 from experiments.runtime.records import save_params
@@ -76,8 +77,8 @@ class Run:
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
-            if not (self.path / runs.MANIFEST).exists():  # first of all: without it nobody knows that this is a run
-                write_json(self.path / runs.MANIFEST, self.manifest)
+            if not (self.path / MANIFEST).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / MANIFEST, self.manifest)
             if self.flagfile and not (self.path / "flags.txt").exists():
                 with atomic(self.path / "flags.txt") as file:
                     file.write(self.flagfile)
@@ -116,7 +117,7 @@ class Run:
 
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        return not self._lock.taken or (self._lock.in_place() and (self.path / runs.MANIFEST).exists())
+        return not self._lock.taken or (self._lock.in_place() and (self.path / MANIFEST).exists())
 
     def _check_present(self) -> None:
         if not self._present():
@@ -133,12 +134,12 @@ class Run:
             self._lock.take()
         except BlockingIOError:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        if not (self.path / runs.MANIFEST).exists():
+        if not (self.path / MANIFEST).exists():
             return
-        manifest = runs.read_manifest(self.path)
+        manifest = read_manifest(self.path)
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
-        runs.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
         self.manifest = manifest
 
     def check_data(self, sha256: str) -> None:
@@ -150,13 +151,13 @@ class Run:
                 "use the same --data_dir, or choose another --run_dir"
             )
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
-        write_json(self.path / runs.MANIFEST, self.manifest)
+        write_json(self.path / MANIFEST, self.manifest)
 
-    def begin(self, facts: Mapping[str, object], **where: object) -> None:
+    def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
 
         Args:
@@ -171,7 +172,7 @@ class Run:
         """The epochs logged so far."""
         return records.read_metrics(self.path)
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append epochs to the metrics: all of them, or none if they cannot be written."""
         self._check_present()
         records.append_metrics(self.path, rows)
@@ -185,7 +186,7 @@ class Run:
         self._check_present()
         return save_params(self.path, params)
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
         self._check_present()
         write_json(self.path / "summary.json", summary)
@@ -197,7 +198,7 @@ class Follower(Run):
     def create(self, again: bool = False) -> None:
         """Nothing."""
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Keep them in memory."""
         self.manifest |= {**facts, "status": status}
 
@@ -205,7 +206,7 @@ class Follower(Run):
         """None."""
         return []
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Nothing."""
 
     def keep_metrics(self, epochs: int) -> list[dict]:
@@ -219,11 +220,11 @@ class Follower(Run):
         """Nothing."""
         return ""
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Nothing."""
 
 
-def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
+def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
     """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
 
     Args:
@@ -235,15 +236,15 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / runs.MANIFEST).exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / MANIFEST).exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
-    manifest = runs.read_manifest(path)
-    runs.check_flags(manifest, flags, ignore, path)
+    manifest = read_manifest(path)
+    check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
 
 
@@ -252,20 +253,27 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
-def earlier_flags(path: pathlib.Path) -> Mapping[str, object]:
+def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
     """The flags of the run in `path`; none where it has no manifest any more."""
     return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
 
 
-def default_path(flags: Mapping[str, object], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
+LATER = ("target", "task", "standardize", "valid_share", "test_share", "split_seed")
+
+
+def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory.
 
     Args:
       kind: what it is, if not a run of one network: stands first.
     """
-    relevant = {name: value for name, value in flags.items() if name not in ignore}
+    # Flags that came later count where they are given, so that an older run is still found.
+    relevant = {
+        name: value for name, value in flags.items() if name not in ignore and not (name in LATER and value is None)
+    }
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
-    parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
+    names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
+    parts = (*names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
     return pathlib.Path("runs") / "-".join(map(str, (*([kind] if kind else []), *parts)))
 
 
@@ -291,7 +299,7 @@ def read_manifest(run_dir: pathlib.Path) -> dict:
     return manifest
 
 
-def check_flags(manifest: Mapping, flags: Mapping[str, object], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
+def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
     """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`."""
     theirs = manifest["flags"]
     differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]

@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
 from experiments.runtime import flags as training_flags
-from experiments.runtime import jobs, session
+from experiments.runtime import jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
 from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
@@ -46,9 +46,9 @@ class Part:
 
     index: int
     group: int
-    flags: Mapping[str, object]
+    flags: Mapping[str, Any]
     networks: tuple[int, ...]
-    points: tuple[Mapping[str, object], ...]
+    points: tuple[Mapping[str, Any], ...]
     real: int
 
 
@@ -66,14 +66,14 @@ class StackJob:
     state: segments.State
 
 
-def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
+def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Points with each value as its flag reads it.
 
     Raises:
       BadInput: a name is no flag of a training run, or a value is not valid for it.
     """
     fixed = {"precision", "measure", *training_flags.PLACES, *training_flags.OF_ONE_RUN}
-    allowed = set(training_flags.names()) - fixed
+    allowed = set(training_flags.names()) - fixed - {"target", *own_things.OF_DATA}
     found = []
     for point in points:
         values = {}
@@ -94,9 +94,9 @@ def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, object]]:
 
 
 def parts(
-    flags: Mapping[str, object],
-    points: Sequence[Mapping[str, object]],
-    inputs: Callable[[Mapping[str, object]], int],
+    flags: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
+    inputs: Callable[[Mapping[str, Any]], int],
     multiple: int = 1,
     most: int | None = None,
     sizes: Sequence[int] = (),
@@ -155,7 +155,7 @@ class Plan:
     parts: Sequence[Part]
     data: Mapping[tuple, Data]  # by the values of the flags that make them
     mesh: Mesh
-    facts: Mapping[str, object]
+    facts: Mapping[str, Any]
     networks: int
     skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
 
@@ -176,10 +176,10 @@ def _data_key(flags: Mapping[str, object]) -> tuple:
 
 
 def plan(
-    flags: Mapping[str, object],
+    flags: Mapping[str, Any],
     texts: Sequence[Mapping[str, str]],
     most: int | None = None,
-    manifest: Mapping[str, object] | None = None,
+    manifest: Mapping[str, Any] | None = None,
     shared: bool = True,
 ) -> Plan:
     """Read the points, load the data, and check each group of choices, before anything is written.
@@ -208,7 +208,7 @@ def plan(
     for part in cut:
         _check(part, data[_data_key(part.flags)].whole, mesh)
     first, *others = (one.whole for one in data.values())
-    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape)}
+    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape), "own": _own(cut, first.outputs)}
     facts |= {"part_sizes": [len(part.networks) for part in {part.group: part for part in cut}.values()]}
     if others:
         texts_of_data = "".join(one.whole.sha256 for one in data.values())
@@ -229,7 +229,7 @@ def _skip_idle(cut: Sequence[Part], data: Mapping[tuple, Data]) -> dict[int, boo
     return found
 
 
-def _load(flags: Mapping[str, object], noise_is_swept: bool) -> Data:
+def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
     """The data; if the noise of a teacher's targets is swept, without noise, and the noise by itself."""
     if not noise_is_swept:
         return Data(jobs.load(flags), [None] * 3)
@@ -251,14 +251,24 @@ def _check_used(flags: Mapping[str, object], points: Sequence[Mapping[str, objec
         raise BadInput(unused[0][name])
 
 
+def _own(groups: Iterable[Part], outputs: int) -> dict[str, dict[str, str]]:
+    """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
+    found: dict[str, dict[str, str]] = {}
+    for part in groups:
+        for kind, one in own_things.checked(part.flags, outputs).items():
+            same = kind not in found or found[kind]["reference"] == one["reference"]
+            found[kind if same else f"{kind}={one['reference']}"] = one
+    return found
+
+
 def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
     """Whether the choices of a part go with the data and the devices."""
-    jobs.check_targets(data, part.flags["loss"])
+    jobs.check_targets(data, own_things.entry(part.flags, "loss"))
     _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     with bad_input(ValueError):
         choices = jobs.choices_of(part.flags, data, compute)
         training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
-        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=part.flags["hidden"])
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=part.flags["hidden"])
     if len(part.networks) % mesh.shape["nets"]:
         raise BadInput(
             f"this sweep was begun with parts of {len(part.networks)} networks, which cannot be split evenly over "
@@ -281,7 +291,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
         arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
         sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
-        start = _start(part.flags["init"], sizes, choices)
+        start = _start(own_things.entry(part.flags, "init"), sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
         jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
@@ -296,7 +306,7 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
 
 
 @functools.lru_cache
-def _start(scheme: str, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
+def _start(scheme: Any, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
     """The function that draws networks: one for all parts of a group, so that it is compiled once.
 
     Args:
@@ -323,7 +333,7 @@ def _start(scheme: str, sizes: tuple[int, int, int, int], choices: training.Choi
     return start
 
 
-def _numbers(flags: Mapping[str, object], noise: Sequence[np.ndarray | None], dtype: str) -> training.Numbers:
+def _numbers(flags: Mapping[str, Any], noise: Sequence[np.ndarray | None], dtype: str) -> training.Numbers:
     numbers = jobs.numbers_of(flags, dtype)
     swept = noise[0] is not None
     return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers

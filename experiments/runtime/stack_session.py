@@ -1,6 +1,7 @@
 """Training a sweep part by part: what is done is on disk, and a signal costs no more than a segment."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,11 @@ import pyarrow as pa
 
 from experiments.runtime import checkpoints, kept, processes, sweep_tables
 from experiments.runtime.cli import BadInput, Interrupts
+from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
 from experiments.runtime.outcome import best_epoch
 from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.session import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
 from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps, training
 from twolayer.evaluation import Evaluation
@@ -34,7 +35,7 @@ class Programs:
     def __init__(self, shared: bool, keep: tuple[str, int] | None = None):
         self.shared, self.keep, self.compilations, self._known = shared, keep, 0, {}
 
-    def of(self, part: Part, job: StackJob) -> tuple[Callable, Callable]:
+    def of(self, part: Part, job: StackJob) -> tuple[jax.stages.Compiled, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
         if part.group not in self._known:
             segment = sweeps.make_segment(job.choices, LONGEST_SEGMENT, shared=self.shared)
@@ -129,7 +130,7 @@ def _engine(part: Part, shared: bool) -> str:
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 
 
-def _shown(part: Part, losses: np.ndarray) -> dict[str, object]:
+def _shown(part: Part, losses: np.ndarray) -> dict[str, Any]:
     finite = losses[np.isfinite(losses)]
     return {"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"}
 

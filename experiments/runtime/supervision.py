@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from experiments.runtime import cli, processes
 from experiments.runtime.cli import BadInput
@@ -41,7 +42,7 @@ OWN = ("data_dir", "source_dir", "quiet", "compile_cache")
 CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "Barrier", "barrier")
 
 
-def several(flags: Mapping[str, object]) -> bool:
+def several(flags: Mapping[str, Any]) -> bool:
     """Whether this is one process of several, as --distributed says or the environment.
 
     Raises:
@@ -67,7 +68,7 @@ def several(flags: Mapping[str, object]) -> bool:
     return max(counts) > 1
 
 
-def one_run(flags: Mapping[str, object], find: Callable[[], Run]) -> Run:
+def one_run(flags: Mapping[str, Any], find: Callable[[], Run]) -> Run:
     """The run that `find` finds; if there are several processes, that of the first, which the others follow.
 
     Raises:
@@ -76,7 +77,7 @@ def one_run(flags: Mapping[str, object], find: Callable[[], Run]) -> Run:
     return processes.agreed(find) if several(flags) else find()
 
 
-def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     """The exit status of `main`, which joins the other processes of the job if there are any.
 
     Then `main` runs in a child: signals are passed on to it, and if JAX aborts it because another process was lost,
@@ -107,7 +108,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
     return 128 - ended
 
 
-def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     """`main` as one of several processes."""
     import jax
 

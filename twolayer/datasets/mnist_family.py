@@ -16,8 +16,8 @@ from jaxtyping import UInt8
 from twolayer.datasets import idx
 from twolayer.datasets.dataset import DataError, Form, Split
 from twolayer.datasets.download import download
+from twolayer.names import MNIST_FAMILY as NAMES
 
-NAMES = ("mnist", "fashion_mnist", "kmnist")
 FORM = Form(sizes=(50_000, 10_000, 10_000), inputs=784, outputs=10, scale=1 / 255, image_shape=(28, 28))
 ARCHIVES = {
     "train-images-idx3-ubyte.gz": (60_000, 28, 28),

@@ -8,9 +8,8 @@ from typing import Any
 
 import jax
 
-from twolayer.activations import HIDDEN
-from twolayer.checks import check_choice
 from twolayer.gradients import check_names
+from twolayer.names import check_choice
 from twolayer.verification import explain, findings, kinks, numeric, of_size_one, programs, unexplained, untraceable
 from twolayer.verification import own_loss as statements
 from twolayer.verification.counterexample import smallest
@@ -18,7 +17,7 @@ from twolayer.verification.evidence import Group, Subject, gather, subject
 from twolayer.verification.exact import check_batch
 from twolayer.verification.formula import leaf_verdicts, summarise, worst
 from twolayer.verification.program import check_program
-from twolayer.verification.reference import Setting
+from twolayer.verification.reference import HIDDEN, OUTPUTS, Setting
 from twolayer.verification.steps import right_lines
 from twolayer.verification.stepwise import PRECISIONS
 from twolayer.verification.tracing import NotTraceable
@@ -73,6 +72,7 @@ def verify(
     if not callable(gradients):
         raise ValueError(f"gradients must be a function (params, x, y), got {type(gradients).__name__}")
     check_names(loss, output, reduction)
+    check_choice("output", output, OUTPUTS)
     check_choice("activation", activation, HIDDEN)
     check_choice("relu_at_zero", relu_at_zero, CONVENTIONS)
     for precision in precisions:

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from twolayer.activations import HIDDEN, OUTPUTS
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.verification import scales
 from twolayer.verification.draws import Sizes
@@ -18,7 +17,7 @@ from twolayer.verification.evidence import Group, opaque_reason, ordinary
 from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.field import Field, FieldValue
 from twolayer.verification.numeric import beyond_rounding
-from twolayer.verification.reference import Point, Setting, shapes
+from twolayer.verification.reference import HIDDEN, OUTPUTS, Point, Setting, shapes
 from twolayer.verification.tracing import NotTraceable, Parameters, Refused, Traced, raised
 from twolayer.verification.verdict import LEAVES
 

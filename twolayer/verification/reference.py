@@ -20,6 +20,10 @@ from twolayer.verification.interpreter import interpret
 from twolayer.verification.numbers.dual import Dual, DualValue
 from twolayer.verification.numbers.field import Field, FieldValue, P
 
+# The activations that derivations are judged for.
+HIDDEN = ("relu", "sigmoid")
+OUTPUTS = ("relu", "identity", "sigmoid")
+
 
 class Setting(NamedTuple):
     """What a derivation claims to differentiate."""

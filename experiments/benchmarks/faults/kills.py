@@ -72,7 +72,7 @@ def interrupted(
     signals: Sequence[signal.Signals],
     until: float,
     rng: np.random.Generator,
-    tick: Callable[[], None],
+    tick: Callable[[], object],
 ) -> tuple[list[Life], list[Kill]]:
     """Train in `place`, with a signal at a random moment of each start, then to the end.
 

@@ -1,6 +1,7 @@
 """From measured rows to what is reported: medians, ratios with their spread, the limit, and a table to read."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
-def summary(rows: list[Row], limits: list[Row], steps: float, others: float | None) -> dict[str, object]:
+def summary(rows: list[Row], limits: list[Row], steps: float, others: float | None) -> dict[str, Any]:
     """Everything about one case, for JSON; of many networks at once, the time of one.
 
     `steps` is the number of whole batches in an epoch, with its fraction.
@@ -41,7 +42,7 @@ def summary(rows: list[Row], limits: list[Row], steps: float, others: float | No
     return report
 
 
-def _row(row: Row, ours: list[float]) -> dict[str, object]:
+def _row(row: Row, ours: list[float]) -> dict[str, Any]:
     timed = spread(row.epochs) | {"rounds": row.epochs} if row.epochs else None
     return {
         "name": row.name,
@@ -58,10 +59,12 @@ def _row(row: Row, ours: list[float]) -> dict[str, object]:
 
 def _compiling(row: Row) -> float | None:
     """What the first epoch took longer than the others; their times are those of one network."""
-    return max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks) if row.epochs else None
+    if row.first is None or not row.epochs:
+        return None
+    return max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks)
 
 
-def _limit(limits: list[Row], steps: float) -> dict[str, object]:
+def _limit(limits: list[Row], steps: float) -> dict[str, Any]:
     """The products' seconds in each library, and their sum over an epoch with the fastest library for each."""
     timed = [row for row in limits if row.epochs]
     notes = {row.name: row.note for row in limits if row.note}
@@ -71,7 +74,7 @@ def _limit(limits: list[Row], steps: float) -> dict[str, object]:
         product: {row.name: float(np.median([detail[product] for detail in row.details])) for row in timed}
         for product in timed[0].details[0]
     }
-    fastest = {product: min(seconds, key=seconds.get) for product, seconds in products.items()}
+    fastest = {product: min(seconds, key=seconds.__getitem__) for product, seconds in products.items()}
     details = {row.name: row.details for row in timed}
     rounds = [
         steps * sum(details[library][number][product] for product, library in fastest.items())

@@ -11,6 +11,11 @@ batch inside the compiled step is slower too; a C++ wrapper (`cpp_wrapper`) gain
 Loader: as PyTorch's own MNIST example writes it, nn modules, torch.optim.SGD, and a DataLoader that collates examples.
 No worker processes, the DataLoader's default: they would send each batch through shared memory, and both cores are
 training already.
+
+On a GPU (`DEVICE`) tensors lie there, "max-autotune" would take minutes for each size and is left out, and the whole
+step, gather included, can be recorded once as a CUDA graph: a step is one launch and a copy of rows. What keeps small
+networks slow on a GPU is the time that the host takes to launch each operation. A graph has none of it. `CompiledGraph`
+records the step of torch.compile, whose fused operations are fewer as well.
 """
 
 from collections.abc import Iterator
@@ -21,22 +26,23 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
-from experiments.benchmarks.peers import NETWORKS
 from experiments.benchmarks.peers.problem import Problem
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # the environment decides: CUDA_VISIBLE_DEVICES
 
 
 class Eager:
     """A step is a gather, a forward pass, torch.autograd.grad and an update in place."""
 
     def __init__(self, problem: Problem) -> None:
-        self.x, self.y = torch.from_numpy(problem.features()), torch.from_numpy(problem.y).long()
-        self.orders = torch.from_numpy(problem.orders).long()
-        self.params = [torch.tensor(start, requires_grad=True) for start in problem.start]
+        self.x, self.y, self.orders = resident(problem)
+        self.params = [torch.tensor(start, device=DEVICE, requires_grad=True) for start in problem.start]
         self.batch_size, self.learning_rate, self.output = problem.batch_size, problem.learning_rate, problem.output
 
     def epoch(self, index: int) -> None:
         for rows in self.orders[index].split(self.batch_size):
             self.step(self.x.index_select(0, rows), self.y.index_select(0, rows))
+        finish()
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         gradients = torch.autograd.grad(loss(self.params, x, y, self.output), self.params)
@@ -45,15 +51,29 @@ class Eager:
                 parameter.sub_(gradient, alpha=self.learning_rate)
 
     def parameters(self) -> tuple[np.ndarray, ...]:
-        return tuple(parameter.detach().numpy() for parameter in self.params)
+        return tuple(parameter.detach().cpu().numpy() for parameter in self.params)
+
+
+def resident(problem: Problem) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """x, y and the orders on the device, x as the network sees it; sets the precision of the matrix products."""
+    torch.set_float32_matmul_precision("high" if problem.precision == "tensorfloat32" else "highest")
+    x = torch.from_numpy(problem.features()).to(DEVICE)
+    x = x.bfloat16() if problem.precision == "bfloat16" else x
+    return x, torch.from_numpy(problem.y).long().to(DEVICE), torch.from_numpy(problem.orders).long().to(DEVICE)
+
+
+def finish() -> None:
+    """Wait for the device."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def loss(params: list[torch.Tensor], x: torch.Tensor, y: torch.Tensor, output: str) -> torch.Tensor:
-    """Mean cross-entropy of the network."""
-    W1, b1, W2, b2 = params
+    """Mean cross-entropy of the network, computed in the type of x; parameters and their gradients keep their own."""
+    W1, b1, W2, b2 = (parameter.to(x.dtype) for parameter in params)
     hidden = torch.relu(functional.linear(x, W1, b1))
     outputs = functional.linear(hidden, W2, b2)
-    return functional.cross_entropy(torch.relu(outputs) if output == "relu" else outputs, y)
+    return functional.cross_entropy((torch.relu(outputs) if output == "relu" else outputs).float(), y)
 
 
 class Compiled(Eager):
@@ -62,7 +82,8 @@ class Compiled(Eager):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.params = [parameter.detach() for parameter in self.params]
-        self.compiled = torch.compile(self._update, mode="max-autotune", dynamic=False, fullgraph=True)
+        mode = "max-autotune" if DEVICE == "cpu" else "default"
+        self.compiled = torch.compile(self._update, mode=mode, dynamic=False, fullgraph=True)
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         with torch.no_grad():
@@ -117,15 +138,14 @@ class Vmap:
     """As PyTorch's own tutorial on ensembles; the first network starts where the problem says."""
 
     def __init__(self, problem: Problem) -> None:
-        self.x, self.y = torch.from_numpy(problem.features()), torch.from_numpy(problem.y).long()
-        self.orders = torch.from_numpy(problem.orders).long()
+        self.x, self.y, self.orders = resident(problem)
         self.batch_size, self.learning_rate = problem.batch_size, problem.learning_rate
         generator = torch.Generator().manual_seed(problem.seed)
         self.params = []
-        for start in map(torch.from_numpy, problem.start):
-            others = start + 0.01 * torch.randn((NETWORKS, *start.shape), generator=generator)
+        for start in map(torch.tensor, problem.start):
+            others = start + 0.01 * torch.randn((problem.networks, *start.shape), generator=generator)
             others[0] = start
-            self.params.append(others)
+            self.params.append(others.to(DEVICE))
         self.gradients = torch.func.vmap(
             torch.func.grad(lambda params, x, y: loss(params, x, y, problem.output)), in_dims=(0, None, None)
         )
@@ -135,6 +155,53 @@ class Vmap:
             gradients = self.gradients(self.params, self.x.index_select(0, rows), self.y.index_select(0, rows))
             for parameter, gradient in zip(self.params, gradients, strict=True):
                 parameter.sub_(gradient, alpha=self.learning_rate)
+        finish()
 
     def parameters(self) -> tuple[np.ndarray, ...]:
-        return tuple(parameter[0].numpy() for parameter in self.params)
+        return tuple(parameter[0].cpu().numpy() for parameter in self.params)
+
+
+WARM_UP = 3  # steps before the recording, as PyTorch asks for
+
+
+class Recorded:
+    """The epoch of a graph, for a class that has a step. A ragged last batch is a step without it."""
+
+    def __init__(self, problem: Problem) -> None:
+        if DEVICE != "cuda":
+            raise RuntimeError("a CUDA graph needs a CUDA device")
+        super().__init__(problem)
+        self.rows = self.orders[0][: self.batch_size].clone()
+        start = [parameter.detach().clone() for parameter in self.params]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                self._whole_step(self.rows)
+        torch.cuda.current_stream().wait_stream(aside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self._whole_step(self.rows)
+        with torch.no_grad():
+            for parameter, value in zip(self.params, start, strict=True):
+                parameter.copy_(value)
+
+    def epoch(self, index: int) -> None:
+        for rows in self.orders[index].split(self.batch_size):
+            if len(rows) == self.batch_size:
+                self.rows.copy_(rows)
+                self.graph.replay()
+            else:
+                self._whole_step(rows)
+        finish()
+
+    def _whole_step(self, rows: torch.Tensor) -> None:
+        self.step(self.x.index_select(0, rows), self.y.index_select(0, rows))
+
+
+class Graph(Recorded, Eager):
+    """Of the eager step."""
+
+
+class CompiledGraph(Recorded, Compiled):
+    """Of the compiled step."""

@@ -3,21 +3,24 @@
 The parent starts `python -m experiments.benchmarks.peers.worker module:class problem.npz`, asks it, gives up on it in
 time, and never leaves it behind. Commands come as JSON lines on its stdin, answers go as JSON lines to stdout:
 {"ready": true} or {"missing": ...} first, then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how
-often}, and {"saved": true} for {"save": path}. An exception is an answer too, {"error": ...}, and the last one. The
-process ends with its stdin.
+often}, and {"saved": true} for {"save": path}. Without arguments it is nobody's: it answers {"value": ...} to {"call":
+"module:function", "arguments": {...}}. An exception is an answer too, {"error": ...}, and the last one. The process
+ends with its stdin.
 """
 
+import contextlib
 import importlib
 import json
 import os
 import pathlib
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-
-from experiments.benchmarks.peers import Competitor
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 # XLA, OpenMP and OpenBLAS threads spin for a while after their last task. They must sleep before the next one's turn.
 PAUSE = 0.1
@@ -28,28 +31,51 @@ class Failed(Exception):
 
 
 class Process:
-    """One competitor's process. A context manager: leaving it ends the process, however it was left."""
+    """A worker's process. A context manager: leaving it ends the process, however it was left.
 
-    def __init__(self, competitor: Competitor, path: pathlib.Path, timeout: float) -> None:
-        self.competitor, self.timeout = competitor, timeout
+    Attributes:
+      timeout: seconds that an answer may take.
+      ready: whether it has said that it is.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        timeout: float,
+        *,
+        install: str = "pip install -e .",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+          arguments: those of worker.py.
+          install: what to do where its library is missing.
+          variables: its environment; None is `environment()`.
+        """
+        self.install, self.timeout, self.ready = install, timeout, False
         self.started = time.perf_counter()
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.benchmarks.peers.worker", competitor.target, str(path)],
+            [sys.executable, "-m", "experiments.benchmarks.peers.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment(),
+            env=environment() if variables is None else variables,
             text=True,
+            start_new_session=True,  # so that what it starts ends with it
         )
+        assert self._process.stdin and self._process.stdout
+        self._to, self._from = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> "Process":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for file in (self._process.stdin, self._process.stdout, self._errors):
+        for file in (self._to, self._from, self._errors):
             try:
                 file.close()
             except BrokenPipeError:
@@ -58,25 +84,26 @@ class Process:
     def wait_until_ready(self) -> None:
         """Until its library is imported and its data are in place. Raises Failed."""
         self._answer()
+        self.ready = True
 
-    def ask(self, **command: object) -> dict:
+    def ask(self, **command: Any) -> dict:
         """Its answer to one command. Raises Failed."""
         try:
-            print(json.dumps(command), file=self._process.stdin, flush=True)
+            print(json.dumps(command), file=self._to, flush=True)
         except BrokenPipeError:
             pass  # it is gone; reading says why
         return self._answer()
 
     def _answer(self) -> dict:
         # An answer is one short line, written at once: when there is something to read, there is a line.
-        if not select.select([self._process.stdout], [], [], self.timeout)[0]:
+        if not select.select([self._from], [], [], self.timeout)[0]:
             raise Failed(f"no answer in {self.timeout:g} s")
-        line = self._process.stdout.readline()
+        line = self._from.readline()
         if not line:
             raise Failed(f"crashed with status {self._process.wait()}: {self._last_words()}")
         answer = json.loads(line)
         if "missing" in answer:
-            raise Failed(f"missing: {answer['missing']} is not installed; {self.competitor.install}")
+            raise Failed(f"missing: {answer['missing']} is not installed; {self.install}")
         if "error" in answer:
             raise Failed(f"failed: {answer['error']}")
         return answer
@@ -112,16 +139,15 @@ def busy_seconds() -> float | None:
 
 def main() -> None:
     """Answer commands until stdin ends."""
-    target, path = sys.argv[1:]
     # Libraries print too. What they print goes to stderr; the channel keeps stdout to itself.
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def say(**answer: object) -> None:
+    def say(**answer: Any) -> None:
         print(json.dumps(answer), file=channel, flush=True)
 
     try:
-        peer = _create(target, pathlib.Path(path))
+        peer = _create(*sys.argv[1:]) if sys.argv[1:] else None
         say(ready=True)
         for line in sys.stdin:
             say(**_answer(peer, json.loads(line)))
@@ -132,14 +158,21 @@ def main() -> None:
         say(error=text.splitlines()[0][:300])
 
 
-def _create(target: str, path: pathlib.Path):
+def named(target: str):
+    """What `module:name` names."""
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _create(target: str, path: str):
     from experiments.benchmarks.peers import problem
 
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)(problem.load(path))
+    return named(target)(problem.load(pathlib.Path(path)))
 
 
-def _answer(peer, command: dict) -> dict[str, object]:
+def _answer(peer, command: dict) -> dict[str, Any]:
+    if "call" in command:
+        return {"value": named(command["call"])(**command["arguments"])}
     if "save" in command:
         import numpy as np
 

@@ -1,0 +1,33 @@
+"""Checks of names and sizes, and short lists of names, without JAX: --help and bad flags are answered at once."""
+
+import operator
+from collections.abc import Iterable
+
+MNIST_FAMILY = ("mnist", "fashion_mnist", "kmnist")
+DATASETS = ("digits", *MNIST_FAMILY, "teacher")
+GRADIENTS = ("closed_form", "autodiff")  # the two engines
+NORMS = ("unit", "none")  # of an elastic field; see distortions.py
+
+OWN_FILES, OWN_SOURCES = (".npz", ".csv", ".parquet"), ("sklearn:", "tfds:")  # anybody's own data
+
+
+def is_own_data(name: str) -> bool:
+    """Whether this names anybody's own data: a file of one of these kinds, or a data set of a library."""
+    return name.startswith(OWN_SOURCES) or name.endswith(OWN_FILES)
+
+
+def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `name` is one of `choices`."""
+    if name not in choices:
+        raise ValueError(f"{argument}={name!r} is not known; choose one of: {', '.join(choices)}")
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError unless every size is an integer of at least 1."""
+    for argument, size in sizes.items():
+        try:
+            good = not isinstance(size, bool) and operator.index(size) >= 1
+        except TypeError:
+            good = False
+        if not good:
+            raise ValueError(f"{argument} must be a positive integer, got {size!r}")
