@@ -124,6 +124,9 @@ SHAPED = {
     "associative scan": lambda a, b: lax.associative_scan(jnp.multiply, a),
     "loop": lambda a, b: lax.fori_loop(0, 3, lambda i, c: c + a[i] * b[i], jnp.zeros(4)),
     "while": lambda a, b: lax.while_loop(lambda c: c.sum() < 50, lambda c: 2 * c + 1, a * a),
+    "while for each": lambda a, b: jax.vmap(
+        lambda r: lax.while_loop(lambda c: c[1].sum() < 20, lambda c: (c[0] + 1, 2 * c[1] + 1), (0, r * r)))(a),
+    "search": lambda a, b: a[:, 0] + jnp.searchsorted(jnp.sort(b[0]), a[:, 1]),
     "cond": lambda a, b: lax.cond(a[0, 0] > 0, lambda a: a * 2, lambda a: a - 1, a),
     "switch": lambda a, b: lax.switch(b[0].argmax(), [jnp.sin, jnp.cos, jnp.tanh, jnp.exp], a),
     "map and vmap": lambda a, b: lax.map(lambda r: jnp.outer(r[0], r[1]), (a, b)) + jax.vmap(jnp.outer)(a, b).sum(0),

@@ -150,7 +150,7 @@ class JaxProgram:
             effects = ", ".join(sorted(map(str, closed.effects)))
             raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
         for eqn in operations(closed):
-            if any(jnp.issubdtype(var.aval.dtype, jnp.complexfloating) for var in eqn.outvars):
+            if any(jnp.issubdtype(getattr(var.aval, "dtype", int), jnp.complexfloating) for var in eqn.outvars):
                 raise NotJudged(f"complex numbers ({where(eqn)})")
 
         def rebuild(outputs: list) -> Any:

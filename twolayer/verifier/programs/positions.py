@@ -249,7 +249,7 @@ def _convolution(call: Call, a: Value, kernel: Value) -> Value:
     a, kernel = as_value(system, a), as_value(system, kernel)
     a = move(system, lambda a: a.transpose(d.lhs_spec), a)  # batch, features, space
     kernel = move(system, lambda k: k.transpose(d.rhs_spec), kernel)  # out, in, space
-    (n, features, *space), (out, inner, *window) = np.shape(_one(a)), np.shape(_one(kernel))
+    (n, features, *space), (out, inner, *window) = a.shape, kernel.shape
     config = [(low, high, b - 1) for (low, high), b in zip(p["padding"], p["lhs_dilation"], strict=True)]
     under = _patches(space, window, p["window_strides"], p["rhs_dilation"], config)
     places, beyond, size = under.shape[: len(space)], math.prod(space), n * features * math.prod(space)
@@ -267,7 +267,3 @@ def _convolution(call: Call, a: Value, kernel: Value) -> Value:
         return a.transpose(np.argsort(d.out_spec))
 
     return move(system, arrange, product)
-
-
-def _one(value: Value) -> np.ndarray:
-    return value[0] if isinstance(value, tuple) else value

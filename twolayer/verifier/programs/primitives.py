@@ -259,9 +259,19 @@ def _while(call: Call, *inputs: Value) -> list:
     p = call.params
     test_consts, rest = inputs[: p["cond_nconsts"]], inputs[p["cond_nconsts"] :]
     body_consts, carry = rest[: p["body_nconsts"]], list(rest[p["body_nconsts"] :])
-    while np.asarray(call.run(p["cond_jaxpr"], [*test_consts, *carry], loop=True)[0]):
-        carry = call.run(p["body_jaxpr"], [*body_consts, *carry], loop=True)
+
+    def goes_on() -> np.ndarray:
+        return np.asarray(call.run(p["cond_jaxpr"], [*test_consts, *carry], loop=True)[0])
+
+    while (on := goes_on()).any():
+        after = call.run(p["body_jaxpr"], [*body_consts, *carry], loop=True)
+        carry = [_where_on(call, on, *pair) for pair in zip(carry, after, strict=True)] if on.ndim else after
     return carry
+
+
+def _where_on(call: Call, on: np.ndarray, before: Value, after: Value) -> Value:
+    """Under vmap each example has a loop of its own, and those that have ended stay as they are."""
+    return choose(call.system, on.reshape(on.shape + (1,) * (len(before.shape) - on.ndim)), before, after)
 
 
 @rule("cond")

@@ -206,6 +206,7 @@ for _name, (_function, _) in UNARY.items():
     _elementwise(_NAMES.get(_name, _name), _function)
 for _name in _DECISIONS:
     _elementwise(_name, _decide(_name), 2, bool)
+    _elementwise(f"{_name}_to", _decide(_name), 2, bool)
 _elementwise("log", _log)
 _elementwise("digamma", lambda a: a.digamma())
 _elementwise("polygamma", lambda n, a: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(a), 2)

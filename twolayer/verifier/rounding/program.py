@@ -6,6 +6,7 @@ bound has room for it, and the verdict names it.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.verifier.evidence.calls import Call
-from twolayer.verifier.evidence.points import Point, forward, points
+from twolayer.verifier.evidence.points import Point, forward, ordinary, points
 from twolayer.verifier.numbers.balls import BITS, precision, raw
 from twolayer.verifier.problem import Setting, Sizes
 from twolayer.verifier.programs.interpreter import interpret, nested_call, where
@@ -23,7 +24,17 @@ from twolayer.verifier.programs.jax_code import JaxProgram, operations
 from twolayer.verifier.programs.reals import Reals
 from twolayer.verifier.rounding import ways
 from twolayer.verifier.rounding.bounds import DecidedByRounding
-from twolayer.verifier.rounding.runs import Compared, Floats, Instrumented, Place, Steps, running, signature, trace
+from twolayer.verifier.rounding.runs import (
+    Compared,
+    Floats,
+    Instrumented,
+    Place,
+    Steps,
+    Traced,
+    running,
+    signature,
+    trace,
+)
 from twolayer.verifier.rounding.units import unit
 from twolayer.verifier.verdict import Program
 from twolayer.verifier.verdict import Rounding as Report
@@ -69,7 +80,7 @@ def check_program(
         why = "the rounding of a function of one example is not judged"
         return tuple(Program(name, "undecided", reason=why) for name in precisions)
     programs = [instrument(gradients, setting, name, call, seed) for name in precisions]
-    problems = [[one.floats for one in _problems(setting, program.traced.sizes, seed)] for program in programs]
+    problems = [_problems(setting, program.traced.sizes, seed) for program in programs]
     with ThreadPoolExecutor(2) as pool:  # XLA compiles outside of Python's lock
         agreed = (
             [pool.submit(ways.agreement, gradients, programs[0], setting.reduction, problems[0])]
@@ -91,8 +102,10 @@ def as_program(gradients: Any) -> JaxProgram:
     return gradients if isinstance(gradients, JaxProgram) else JaxProgram(gradients)
 
 
-def _problems(setting: Setting, sizes: Sizes, seed: int) -> tuple[Point, ...]:
-    return points(setting, sizes, "ordinary", PROBLEMS, seed)
+@functools.lru_cache(maxsize=16)
+def _problems(setting: Setting, sizes: Sizes, seed: int) -> list[Floats]:
+    rng = np.random.default_rng([seed, *sizes])
+    return [ordinary(rng, sizes, setting) for _ in range(PROBLEMS)]
 
 
 def instrument(
@@ -109,13 +122,21 @@ def instrument(
     """
     gradients, call = as_program(gradients), call or Call()
     traced = trace(gradients, call, SMALL, precision)
-    length = sum(1 for _ in operations(traced.jaxpr))
-    if not LONG < length <= VERY_LONG:
-        traced = trace(gradients, call, SIZES if length <= LONG else TINY, precision)
-    places: dict[Place, str] = {}
-    for place, name in matches(traced, _problems(setting, traced.sizes, seed)[0]):
-        places.setdefault(place, name)  # of several names for one array the first
-    return Instrumented(traced, places)
+    small, length = Instrumented(traced, _places(traced, setting, seed)), sum(1 for _ in operations(traced.jaxpr))
+    if LONG < length <= VERY_LONG:
+        return small
+    program = resized(small, gradients, SIZES if length <= LONG else TINY)
+    if program.places or not small.places:
+        return program
+    return Instrumented(program.traced, _places(program.traced, setting, seed))
+
+
+def _places(traced: Traced, setting: Setting, seed: int) -> dict[Place, str]:
+    """Where the steps stand, of several names for one array the first."""
+    found: dict[Place, str] = {}
+    for place, name in matches(traced, points(setting, traced.sizes, "ordinary", 1, seed)[0]):
+        found.setdefault(place, name)
+    return found
 
 
 def resized(program: Instrumented, gradients: Any, sizes: Sizes) -> Instrumented:
@@ -128,19 +149,20 @@ def resized(program: Instrumented, gradients: Any, sizes: Sizes) -> Instrumented
 # Which arrays inside a program are the Z1, O1, Z2, O2 and the cotangents of the right derivation?
 
 
-def matches(traced: Any, point: Point) -> list[tuple[Place, str]]:
+def matches(traced: Traced, point: Point) -> list[tuple[Place, str]]:
     """Every array outside of loops that is a step times a constant, in balls, in the order in which they are computed.
 
     A constant may come with any convention, such as 1/m at the leaves. An array may be several steps (dO2 and dZ2,
     where the output is the identity). Operations that only move entries are left out: they repeat what was found.
     """
     found: list[tuple[Place, str]] = []
+    right = {name: raw(point.right[name]) for name in INSIDE}
 
     def look(path: Any, eqn: Any, outputs: list) -> list:
         if nested_call(eqn) is None and not _repeats(eqn):
             for i, value in enumerate(outputs):
                 if isinstance(value, np.ndarray) and value.dtype == object:
-                    found.extend(((path, i), name) for name in INSIDE if _is_multiple(value, raw(point.right[name])))
+                    found.extend(((path, i), name) for name in INSIDE if _is_multiple(value, right[name]))
         return outputs
 
     scope = {name: point.right[name] for name in point.floats}
