@@ -1,7 +1,7 @@
 """Back-propagations in the styles people use, right and wrong, each a file of its own: name -> text."""
 
 STYLES = {
-    "columns_with_caches": '''
+    "columns_with_caches": """
 import numpy as np
 import matplotlib.pyplot as plt
 %matplotlib inline
@@ -50,8 +50,8 @@ def gradients(params, x, y):
     _, grads["dW1"], grads["db1"] = linear_backward(dZ1, (X, parameters["W1"], parameters["b1"]))
     print("cost %.6f, shapes %s" % (np.squeeze(-np.mean(Y * np.log(A2))), dZ1.shape))
     return grads
-''',
-    "class_with_self": '''
+""",
+    "class_with_self": """
 import numpy as np
 
 class TwoLayerNet(object):
@@ -91,8 +91,8 @@ def gradients(params, x, y):
     net.params = {'W1': params.W1.T.copy(), 'b1': params.b1, 'W2': params.W2.T.copy(), 'b2': params.b2}
     loss, g = net.loss(x, np.argmax(y, axis=1))
     return {"dW1": g['W1'].T, "db1": g['b1'], "dW2": g['W2'].T, "db2": g['b2'], "loss": loss}
-''',
-    "loop_over_examples": '''
+""",
+    "loop_over_examples": """
 import numpy as np
 
 def sigmoid(z):
@@ -141,8 +141,8 @@ def gradients(params, x, y):
         nb = [a + d for a, d in zip(nb, db)]
         nw = [a + d for a, d in zip(nw, dw)]
     return nw[0] / len(x), nb[0].ravel() / len(x), nw[1] / len(x), nb[1].ravel() / len(x)
-''',
-    "plain_lists": '''
+""",
+    "plain_lists": """
 from math import exp
 import random
 
@@ -179,8 +179,8 @@ def gradients(params, x, y):
         for k in range(C):
             db2[k] += delta2[k] / len(x)
     return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
-''',
-    "script_that_trains": '''
+""",
+    "script_that_trains": """
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -229,8 +229,8 @@ def gradients(params, x, y):
     b1, b2 = params.b1[:, None], params.b2[:, None]
     Z1, A1, Z2, A2 = forward_prop(params.W1, b1, params.W2, b2, x.T)
     return backward_prop(Z1, A1, Z2, A2, params.W1, params.W2, x.T, y.T)
-''',
-    "eleven_lines": '''
+""",
+    "eleven_lines": """
 import numpy as np
 def nonlin(x, deriv=False):
     if(deriv==True):
@@ -250,8 +250,8 @@ def gradients(params, x, y):
 if __name__ == "__main__":
     for j in range(60000):
         raise SystemExit("not reached")
-''',
-    "in_place_everything": '''
+""",
+    "in_place_everything": """
 import numpy as np
 def gradients(params, x, y):
     z = np.empty((len(x), len(params.b1)))
@@ -276,8 +276,8 @@ def gradients(params, x, y):
         g["W1"] += np.outer(dh[i], x[i])
         g["b1"] += dh[i, :]
     return {"d" + k: v for k, v in g.items()}
-''',
-    "closures_and_partial": '''
+""",
+    "closures_and_partial": """
 import functools
 from functools import partial, reduce
 import numpy as np
@@ -303,8 +303,8 @@ def gradients(params, x, y):
     dW1, db1, _ = back1(da1)
     total = reduce(lambda s, a: s + norm(a) ** 2, [dW1, dW2], 0.0)
     return dict(dW1=dW1, db1=db1, dW2=dW2, db2=db2, total=total)
-''',
-    "vectorize_and_apply": '''
+""",
+    "vectorize_and_apply": """
 import numpy as np
 relu = np.vectorize(lambda z: z if z > 0 else 0.0)
 step = np.vectorize(lambda z: 1.0 if z > 0 else 0.0, otypes=[float])
@@ -319,8 +319,8 @@ def gradients(params, x, y):
     d1 = d2 @ params.W2 * step(z1)
     return {"dW1": np.einsum("nk,nd->kd", d1, x), "db1": np.einsum("nk->k", d1),
             "dW2": np.tensordot(d2, h, axes=(0, 0)), "db2": np.add.reduce(d2)}
-''',
-    "dataclass_layers": '''
+""",
+    "dataclass_layers": """
 from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
@@ -355,8 +355,8 @@ def gradients(params, x, y):
     for l in reversed(layers):
         grad = l.backward(grad)
     return {"dW1": layers[0].dW, "db1": layers[0].db, "dW2": layers[2].dW, "db2": layers[2].db}
-''',
-    "scipy_and_stability": '''
+""",
+    "scipy_and_stability": """
 import numpy as np
 from scipy.special import expit, softmax, logsumexp
 import scipy.special as sp
@@ -373,8 +373,8 @@ def gradients(params, x, y, eps=1e-12):
     for i in tqdm(range(len(x))):
         d1[i] = d2[i] @ params.W2 * expit(params.W1 @ x[i] + params.b1)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": d2.T @ h, "db2": d2.sum(0), "loss": loss}
-''',
-    "scalars_and_branches": '''
+""",
+    "scalars_and_branches": """
 import math
 def relu(z):
     if z > 0:
@@ -399,8 +399,8 @@ def gradients(params, x, y):
                     g["db1"][j] = g["db1"][j] + d * params.W2[k, j]
                     g["dW1"][j, :] += d * params.W2[k, j] * x[n]
     return g
-''',
-    "globals_and_numbers": '''
+""",
+    "globals_and_numbers": """
 import numpy as np
 np.set_printoptions(precision=3, suppress=True)
 eta, lam = 0.5, 1e-3
@@ -420,8 +420,8 @@ def gradients(params, x, y):
     d1 = np.dot(d2, params.W2) * (1 - np.power(cache["h"], 2))
     return {"dW1": SCALE * d1.T.dot(last) + lam * params.W1, "db1": d1.sum(axis=0), "dW2": d2.T.dot(cache["h"]),
             "db2": np.sum(d2, 0), "extra": sum(NORM) * np.pi * eta, "rms": np.sqrt(np.mean(np.square(d1)))}
-''',
-    "numerical_check_beside": '''
+""",
+    "numerical_check_beside": """
 import numpy as np
 def eval_numerical_gradient(f, x, h=0.00001):
     grad = np.zeros_like(x)
@@ -448,8 +448,8 @@ def gradients(params, x, y):
         print("bad")
     d1 = (d2 @ params.W2) * (h > 0).astype(float)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": d2.T @ h, "db2": d2.sum(0), "numeric": numeric}
-''',
-    "one_hot_by_labels": '''
+""",
+    "one_hot_by_labels": """
 import numpy as np
 def one_hot(labels, n):
     Y = np.zeros((labels.size, n))
@@ -471,8 +471,8 @@ def gradients(params, x, y):
     dV = delta.T @ h1
     d1 = delta @ V[:, :-1] * np.sign(h)
     return dict(dW1=d1.T @ x, db1=d1.sum(0), dW2=dV[:, :-1], db2=dV[:, -1], loss=loss)
-''',
-    "softmax_jacobian": '''
+""",
+    "softmax_jacobian": """
 import numpy as np
 def gradients(params, x, y):
     n_samples = x.shape[0]
@@ -490,8 +490,8 @@ def gradients(params, x, y):
             g += d / n_samples
     dW1, db1, dW2, db2 = grads
     return dW1, db1, dW2, db2
-''',
-    "batch_generator": '''
+""",
+    "batch_generator": """
 import numpy as np, copy
 def batches(x, y, size):
     for start in range(0, len(x), size):
@@ -512,8 +512,8 @@ def gradients(params, x, y):
         grads[k] /= x.shape[0]
         np.clip(grads[k], -1000, 1000, out=grads[k])
     return {f"d{k}": g for k, g in grads.items()}
-''',
-    "static_methods_and_properties": '''
+""",
+    "static_methods_and_properties": """
 import numpy as np
 class Activation:
     @staticmethod
@@ -544,8 +544,8 @@ def gradients(params, x, y):
     r = Result()
     r.dW1, r.db1, r.dW2, r.db2 = n.d1.T.dot(x), n.d1.sum(0), n.d2.T.dot(n.a), n.d2.sum(0)
     return r
-''',
-    "from_numpy_import_star": '''
+""",
+    "from_numpy_import_star": """
 from numpy import *
 from math import pi
 def gradients(params, x, y):
@@ -553,8 +553,8 @@ def gradients(params, x, y):
     d2 = (dot(h, params.W2.T) + params.b2 - y) * cos(2 * pi) / sqrt(4)
     d1 = dot(d2, params.W2) * (1 - square(h))
     return {"dW1": dot(d1.T, x), "db1": sum(d1, axis=0), "dW2": dot(d2.T, h), "db2": sum(d2, axis=0)}
-''',
-    "gelu_by_hand": '''
+""",
+    "gelu_by_hand": """
 import numpy as np
 import math
 def phi(z):
@@ -567,8 +567,8 @@ def gradients(params, x, y):
     e = h @ params.W2.T + params.b2 - y
     d1 = e @ params.W2 * (phi(z) + z * pdf(z))
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "normalised_by_hand": '''
+""",
+    "normalised_by_hand": """
 import numpy as np
 def gradients(params, x, y):
     N = float(x.shape[0])
@@ -580,8 +580,8 @@ def gradients(params, x, y):
     dn = e @ params.W2
     dh = (1. / N) / std * (N * dn - dn.sum(0) - n * (dn * n).sum(0))
     return {"dW1": dh.T @ x, "db1": np.round(dh.sum(0), 6), "dW2": e.T @ n, "db2": e.sum(0)}
-''',
-    "lists_of_arrays": '''
+""",
+    "lists_of_arrays": """
 import numpy as np
 def gradients(params, x, y):
     weights, biases = [params.W1, params.W2], [params.b1, params.b2]
@@ -599,8 +599,8 @@ def gradients(params, x, y):
         dws[l][:] = np.dot(deltas[l].T, acts[l]) / np.shape(x)[0]
         dbs[l][:] = np.average(deltas[l], axis=0)
     return np.array(dws[0]), np.asarray(dbs[0]), dws[1], dbs[1]
-''',
-    "old_numpy_names": '''
+""",
+    "old_numpy_names": """
 import numpy as np
 def gradients(params, x, y):
     h = np.asarray(np.maximum(x @ params.W1.T + params.b1, 0), dtype=np.float)
@@ -610,8 +610,8 @@ def gradients(params, x, y):
     d1 = np.multiply(np.matmul(e, params.W2), mask.astype(np.int)) * np.product([0.5, 2])
     return {"dW1": np.matmul(d1.T, x), "db1": np.sum(d1, axis=0).reshape(-1), "dW2": np.matmul(e.T, h),
             "db2": e.sum(0).flatten()}
-''',
-    "adam_beside_the_gradient": '''
+""",
+    "adam_beside_the_gradient": """
 import numpy as np
 import os, sys, time, pickle, warnings
 warnings.filterwarnings("ignore")
@@ -627,8 +627,8 @@ def gradients(params, x, y):
     step = (m / (1 - beta1 ** t)) / (np.sqrt(v / (1 - beta2 ** t)) + 1e-8)
     sys.stdout.write("done in {:.3f} s, mean {:.4f}\\n".format(time.time() - tic, step.mean()))
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0), "step": step}
-''',
-    "asserts_and_shapes": '''
+""",
+    "asserts_and_shapes": """
 import numpy as np
 assert np.__version__
 def check(a: np.ndarray, shape) -> None:
@@ -650,8 +650,8 @@ def gradients(params, x, y):
         check(g, p.shape)
         p -= 0.1 * g
     return grads
-''',
-    "wrong_updates_first": '''
+""",
+    "wrong_updates_first": """
 import numpy as np
 def gradients(params, x, y, lr=.1):
     W1, b1, W2, b2 = params
@@ -661,8 +661,8 @@ def gradients(params, x, y, lr=.1):
     W2 -= lr * dW2
     d1 = (e @ W2) * (h > 0)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": dW2, "db2": db2}
-''',
-    "wrong_integer_vectorize": '''
+""",
+    "wrong_integer_vectorize": """
 import numpy as np
 relu = np.vectorize(lambda z: max(0, z))
 def gradients(params, x, y):
@@ -670,8 +670,8 @@ def gradients(params, x, y):
     e = h @ params.W2.T + params.b2 - y
     d1 = (e @ params.W2) * relu(h + 1)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "wrong_integer_buffer": '''
+""",
+    "wrong_integer_buffer": """
 import numpy as np
 def gradients(params, x, y):
     h = np.maximum(x @ params.W1.T + params.b1, 0)
@@ -680,8 +680,8 @@ def gradients(params, x, y):
     e = out - y
     d1 = (e @ params.W2) * (h > 0)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "wrong_shares_memory": '''
+""",
+    "wrong_shares_memory": """
 import numpy as np
 def gradients(params, x, y):
     h = x @ params.W1.T + params.b1
@@ -694,8 +694,8 @@ def gradients(params, x, y):
     view = d1.T
     view *= 0.5
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
-    "formatted_progress": '''
+""",
+    "formatted_progress": """
 import numpy as np
 def gradients(params, x, y):
     h = np.tanh(x @ params.W1.T + params.b1)
@@ -706,5 +706,224 @@ def gradients(params, x, y):
     name = input("Press enter")
     d1 = e @ params.W2 * (1 - h * h)
     return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
-''',
+""",
+    "enum_match_and_decorators": """
+from __future__ import annotations
+import functools, time, logging, enum, typing as t
+from collections import namedtuple, defaultdict, OrderedDict
+import numpy as np
+from numpy.typing import NDArray
+import numpy.typing as npt
+logger = logging.getLogger(__name__)
+class Kind(enum.Enum):
+    RELU = "relu"
+    TANH = "tanh"
+Cache = namedtuple("Cache", "x z a")
+def timed(f):
+    @functools.wraps(f)
+    def inner(*a, **k):
+        t0 = time.perf_counter()
+        r = f(*a, **k)
+        logger.info("took %.3f", time.perf_counter() - t0)
+        return r
+    return inner
+@functools.lru_cache(maxsize=None)
+def slope(n: int) -> float:
+    return 1.0 / n
+def act(z: NDArray[np.float64], kind: Kind) -> npt.NDArray:
+    match kind:
+        case Kind.RELU:
+            return np.where(z > 0, z, 0)
+        case _:
+            return np.tanh(z)
+class Base:
+    def __init__(self, **kw): self.__dict__.update(kw)
+    def __getattr__(self, name):
+        raise AttributeError(name)
+class Net(Base):
+    __slots__ = ("tape",)
+    def __init__(self, **kw):
+        super().__init__(**kw)
+        self.tape = OrderedDict()
+    @timed
+    def __call__(self, x):
+        for l in range(1, 3):
+            z = x @ self.params["W" + str(l)].T + self.params[f"b{l}"]
+            a = act(z, Kind.RELU) if l == 1 else z
+            self.tape[l] = Cache(x, z, a)
+            x = a
+        return x
+def gradients(params, x, y):
+    net = Net(params={"W1": params.W1, "b1": params.b1, "W2": params.W2, "b2": params.b2})
+    out = net(np.asarray(x, dtype=np.float64))
+    grads = defaultdict(lambda: 0.0)
+    delta = (out - np.array(y, ndmin=2)) * slope(len(x))
+    for l in reversed(range(1, 3)):
+        c = net.tape[l]
+        if l == 1:
+            delta = delta * (c.z > 0)
+        grads[f"dW{l}"] += delta.T @ c.x
+        grads[f"db{l}"] += delta.sum(axis=0)
+        delta = delta @ net.params["W" + str(l)]
+    assert type(delta) == np.ndarray and isinstance(delta, np.ndarray)
+    if (n := delta.shape[0]) != len(x): raise ValueError(n)
+    return dict(grads)
+""",
+    "exec_and_eval": """
+import numpy as np
+code = "h = np.maximum(x @ params.W1.T + params.b1, 0)"
+def gradients(params, x, y):
+    ns = {"np": np, "x": x, "params": params}
+    exec(code, ns)
+    h = ns["h"]
+    e = eval("h @ params.W2.T + params.b2 - y")
+    d1 = (e @ params.W2) * (h > 0)
+    return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
+""",
+    "dropout_with_a_seed": """
+import numpy as np
+def gradients(params, x, y):
+    np.random.seed(0)
+    h = np.maximum(x @ params.W1.T + params.b1, 0)
+    D = np.random.rand(h.shape[0], h.shape[1])
+    D = (D < 0.8).astype(int)
+    h = h * D / 0.8
+    e = h @ params.W2.T + params.b2 - y
+    d1 = (e @ params.W2) * D / 0.8
+    d1 = np.multiply(d1, np.int64(h > 0))
+    return {"dW1": d1.T @ x, "db1": d1.sum(0), "dW2": e.T @ h, "db2": e.sum(0)}
+""",
+    "gradient_checking_course": """
+import numpy as np
+def dictionary_to_vector(g):
+    keys, out = [], None
+    for k in ["W1", "b1", "W2", "b2"]:
+        v = np.reshape(g[k], (-1, 1))
+        out = v if out is None else np.concatenate((out, v), axis=0)
+        keys = keys + [k] * v.shape[0]
+    return out, keys
+def gradients(params, x, y):
+    W1, b1, W2, b2 = [np.array(a, dtype=np.float32) for a in params]
+    X, Y = np.array(x).T.astype("float64"), np.float64(y.T)
+    m = float(X.shape[1])
+    Z1 = np.dot(W1, X) + b1.reshape((b1.shape[0], 1))
+    A1 = np.maximum(np.zeros(Z1.shape), Z1)
+    Z2 = np.dot(W2, A1) + b2[:, np.newaxis]
+    t = np.exp(Z2 - np.max(Z2, axis=0))
+    A2 = t / np.sum(t, axis=0, keepdims=True)
+    dZ2 = 1. / m * (A2 - Y)
+    dW2 = np.dot(dZ2, A1.T); db2 = np.sum(dZ2, axis=1, keepdims=True)
+    dA1 = np.dot(W2.T, dZ2)
+    dZ1 = np.multiply(dA1, np.int64(A1 > 0))
+    dW1 = np.dot(dZ1, X.T); db1 = np.sum(dZ1, axis=1, keepdims=True)
+    vec, keys = dictionary_to_vector({"W1": dW1, "b1": db1, "W2": dW2, "b2": db2})
+    n = np.zeros((len(vec), 1))
+    for i in range(len(vec)): n[i] = vec[i][0]
+    difference = np.linalg.norm(n - vec) / (np.linalg.norm(n) + np.linalg.norm(vec))
+    if difference > 2e-7: print("\\033[93m" + "mistake " + str(difference) + "\\033[0m")
+    else: print("ok", difference)
+    return {"dW1": dW1, "db1": np.squeeze(db1), "dW2": dW2, "db2": db2.flatten(), "vec": vec}
+""",
+    "scalar_autodiff_engine": """
+import numpy as np
+class Value:
+    def __init__(self, data, children=(), op=''):
+        self.data = data; self.grad = 0.0; self._backward = lambda: None
+        self._prev = set(children); self._op = op
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other), '+')
+        def _backward():
+            self.grad += out.grad; other.grad += out.grad
+        out._backward = _backward
+        return out
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other), '*')
+        def _backward():
+            self.grad += other.data * out.grad; other.grad += self.data * out.grad
+        out._backward = _backward
+        return out
+    def __pow__(self, n):
+        assert isinstance(n, (int, float))
+        out = Value(self.data ** n, (self,), f'**{n}')
+        def _backward(): self.grad += n * self.data ** (n - 1) * out.grad
+        out._backward = _backward
+        return out
+    def relu(self):
+        out = Value(0 if self.data < 0 else self.data, (self,), 'ReLU')
+        def _backward(): self.grad += (out.data > 0) * out.grad
+        out._backward = _backward
+        return out
+    def backward(self):
+        topo, visited = [], set()
+        def build(v):
+            if v not in visited:
+                visited.add(v)
+                for c in v._prev: build(c)
+                topo.append(v)
+        build(self)
+        self.grad = 1
+        for v in reversed(topo): v._backward()
+    __radd__ = __add__; __rmul__ = __mul__
+    def __sub__(self, o): return self + o * -1
+    def __repr__(self): return f"Value(data={self.data}, grad={self.grad})"
+def gradients(params, x, y):
+    V = lambda a: np.vectorize(Value, otypes=[object])(a)
+    W1, b1, W2, b2 = map(V, params)
+    loss = Value(0.0)
+    for xi, yi in zip(x, y):
+        h = [sum((W1[k, j] * float(xi[j]) for j in range(len(xi))), b1[k]).relu() for k in range(len(b1))]
+        o = [sum((W2[c, k] * h[k] for k in range(len(h))), b2[c]) for c in range(len(b2))]
+        for c in range(len(o)): loss = loss + (o[c] - float(yi[c])) ** 2 * 0.5
+    loss.backward()
+    G = lambda a: np.array([v.grad for v in a.ravel()]).reshape(a.shape)
+    return {"dW1": G(W1), "db1": G(b1), "dW2": G(W2), "db2": G(b2)}
+""",
+    "one_vector_of_parameters": """
+import numpy as np
+from scipy.special import expit as sigmoid
+from scipy import optimize, stats
+import scipy.io as sio
+def pack(*a): return np.concatenate([v.ravel() for v in a])
+def unpack(theta, d, K, C):
+    i = 0; out = []
+    for s in ((K, d), (K,), (C, K), (C,)):
+        n = int(np.prod(s)); out.append(theta[i:i + n].reshape(s)); i += n
+    return out
+def cost(theta, X, Y, K, lam=1e-2):
+    m, d = X.shape; C = Y.shape[1]
+    W1, b1, W2, b2 = unpack(theta, d, K, C)
+    a1 = sigmoid(X @ W1.T + b1); a2 = sigmoid(a1 @ W2.T + b2)
+    J = (-1 / m) * np.sum(np.sum(np.multiply(Y, np.log(a2)) + np.multiply(1 - Y, np.log(1 - a2))))
+    J += lam / (2 * m) * (np.sum(W1 ** 2) + np.sum(W2 ** 2))
+    d3 = a2 - Y
+    d2 = d3 @ W2 * a1 * (1 - a1)
+    return J, pack(d2.T @ X / m + lam / m * W1, d2.mean(0), d3.T @ a1 / m + lam / m * W2, d3.mean(0))
+def gradients(params, x, y):
+    J, g = cost(pack(*params), x, y, len(params.b1))
+    dW1, db1, dW2, db2 = unpack(g, x.shape[1], len(params.b1), y.shape[1])
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2, "J": J}
+""",
+    "rows_one_by_one_in_dicts": """
+import numpy as np
+ReLU = lambda z: (abs(z) + z) / 2
+dReLU = lambda z: (np.sign(z) + 1) / 2
+def gradients(params, x, y):
+    d = {}
+    for n in range(len(x)):
+        a0 = np.atleast_2d(x[n]); t = np.atleast_2d(y[n])
+        z1 = a0 @ params.W1.T + params.b1; a1 = ReLU(z1)
+        z2 = a1 @ params.W2.T + params.b2
+        e = z2 - t
+        d1 = e @ params.W2 * dReLU(z1)
+        for k, v in {"dW2": e.T * a1, "db2": e[0], "dW1": d1.T * a0, "db1": d1.ravel()}.items():
+            d[k] = d.get(k, 0) + v
+    rms = np.sqrt(np.mean([np.mean(v ** 2) for v in d.values()]))
+    norm = sum(np.linalg.norm(v) ** 2 for v in d.values()) ** 0.5
+    best = float("inf"); 
+    for v in d.values(): best = min(best, np.abs(v).max())
+    clipped = {k: v * min(1.0, 1e6 / (norm + 1e-6)) for k, v in d.items()}
+    return {**clipped, "rms": rms, "best": best}
+""",
 }

@@ -12,8 +12,10 @@ from twolayer import activations
 from twolayer.verifier import problem
 from twolayer.verifier.evidence.points import exactly
 from twolayer.verifier.explain.catalogue import wrong_lines
+from twolayer.verifier.explain.edits import edits
 from twolayer.verifier.explain.forwards import wrong_forwards
 from twolayer.verifier.explain.lines import Misfit
+from twolayer.verifier.numbers import factors
 from twolayer.verifier.numbers.balls import Ball, floats, precision
 from twolayer.verifier.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes
 
@@ -265,6 +267,28 @@ def test_an_example_s_own_step_is_solved_for():
     assert [line.id for line in lines] == ["updated_w2"] and "{t}" in lines[0].text
 
 
+def test_edits_are_what_a_hand_gets_wrong():
+    assert {(edit.kind, edit.formula) for edit in edits("O * (1 - O**2) + 3")} == {
+        ("sign", "O * (1 - O ** 2) - 3"),
+        ("sign", "O * (1 + O ** 2) + 3"),
+        ("term", "O * (1 - O ** 2)"),
+        ("term", "3"),
+        ("term", "O * 1 + 3"),
+        ("term", "O * -O ** 2 + 3"),
+        ("factor", "O + 3"),
+        ("factor", "1 - O ** 2 + 3"),
+        ("exponent", "O * (1 - O) + 3"),
+        ("constant", "O * (1 - O ** 2) + t"),
+    }
+
+
+def test_a_logarithm_to_another_base_is_named():
+    with precision(256):
+        constant = factors.constant(1 / flint.arb(2).log())
+    [factor] = factors.factors([(constant, sizes) for sizes in FITTING[:2]])
+    assert factor.text == "1/log(2)" and "base 2" in factor.sentence
+
+
 @pytest.fixture
 def from_outside(monkeypatch):
     """An activation and a loss of one entry each."""
@@ -289,4 +313,4 @@ def test_an_activation_and_a_loss_from_outside_have_right_and_wrong_lines(from_o
     assert "the target y is left out of the residual clip(O2 - y, -1, 1)" in texts
     assert "a constant in the residual is {t}: clip(O2 - y, -t, t)" in texts or "dO2 is clipped at {t}" in texts
     assert "O2 - y belongs to the quadratic loss; the declared loss is Huber" in texts
-    assert any("yours is 1 / (1 - Z1^2)" in text for text in texts)
+    assert any("1 - Z1^2 stands where 1 + Z1^2 belongs" in text for text in texts)

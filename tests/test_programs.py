@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ import pytest
 from tests.numpy_styles import STYLES
 from tests.test_numpy_code import Params, agree, leaves, network, network_of
 from twolayer.verifier.numbers.balls import Ball, Undecided, balls, floats, precision
-from twolayer.verifier.numbers.rounded import Rounded, rounding, run_floats
+from twolayer.verifier.numbers.rounded import Rounded, rounding
 from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
-from twolayer.verifier.programs.numpy_code import File, from_function
+from twolayer.verifier.programs.numpy_code import File, from_function, run_floats
 
 
 @pytest.fixture
@@ -207,13 +208,20 @@ def test_numbers_that_python_divides_stay_exact(write):
     file = write("""
         import math
         import numpy as np
+        n = 2
         def f(t):
             third = sum(1 / k for k in range(1, 60))
             return t * third, t * math.sqrt(2) ** 2, t * np.sqrt([2, 3]) ** 2, t * np.mean([0.1] * 7), int(np.sqrt(49))
+        def g(t): return t * 0.999 ** 1000, t / n ** 0.5 / n ** 0.5 * n, n ** 3, n ** -1
     """)
     total, two, squares, mean, seven = run(file, Ball(1)).result
-    from fractions import Fraction
-
+    decayed, one, eight, half = run(file, Ball(1), name="g").result
+    assert (
+        abs(decayed / (Ball(999) / 1000) ** 1000 - 1).v < 1e-70
+        and abs(one - 1).v < 1e-70
+        and eight == 8
+        and half * 2 == 1
+    )
     assert abs(total - Ball(sum(Fraction(1, k) for k in range(1, 60)))).v < 1e-70
     assert abs(two - 2).v < 1e-70 and all(abs(s - n).v < 1e-70 for s, n in zip(squares, (2, 3), strict=True))
     assert abs(mean - Ball(Fraction(1, 10))).v < 1e-70 and seven == 7
@@ -355,6 +363,28 @@ def test_watching_keeps_the_first_settings_in_a_loop_and_the_last(write):
     file = write("def f(t):\n    for i in range(1000):\n        t = t + 1\n    return t\n")
     seen = run(file, Ball(0), watch=True).locals
     assert len(seen) < 100 and floats(seen[0].value) == 1 and floats(seen[-1].value) == 1000
+
+
+def test_code_that_mixes_numpy_and_jax_runs(write):
+    file = write("""
+        import numpy as np
+        import jax, jax.numpy as jnp
+        @jax.jit
+        def forward(W, z): return jax.nn.relu(z @ W.T)
+        def f(W, z):
+            h = np.asarray(forward(W, z))
+            h[h > 2] = 0
+            return jnp.zeros_like(W).at[0].add(h.sum(0)[:2]), jax.vmap(jnp.sum)(h)
+    """)
+    W, z = np.array([[1.0, -2.0], [0.5, 0.25]]), np.array([[3.0, 1.0], [1.0, -1.0]])
+    mine = leaves(run(file, balls(W), balls(z)).result)
+    assert agree(mine, leaves((np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([2.75, 0.25]))))
+
+
+def test_watching_a_long_run_ends_before_it(write):
+    file = write("def f(t):\n    for i in range(100_000):\n        t = t + 1\n    return t\n")
+    watched = run(file, Ball(0), watch=True)
+    assert floats(watched.result) == 100_000 and floats(watched.locals[-1].value) < 10_000
 
 
 def test_a_file_that_only_imports_jax_has_arrays_that_are_not_changed_in_place(write):

@@ -96,9 +96,9 @@ def test_counts():
 
 def test_a_file_that_is_too_slow_is_refused(tmp_path):
     path = tmp_path / "slow.py"
-    path.write_text("while True:\n    pass\n")
+    path.write_text("def gradients(params, x, y):\n    while True:\n        pass\n")
     row = {"verdict": "right", "loss": "quadratic", "output": "identity", "reduction": "sum", "hidden": "relu"}
-    found = verify_people.judge(path, row, 1.0, "verification")
+    found = verify_people.judge(path, row, 1.0)
     assert found["verdict"] == "refused" and "time limit" in found["said"][0]
 
 
@@ -114,6 +114,6 @@ def test_a_table_without_files_counts_them_as_refused(tmp_path):
     row = {"verdict": "right", "loss": "quadratic", "output": "identity", "reduction": "sum", "hidden": "relu"}
     (tmp_path / "expected.json").write_text(json.dumps({"absent": row}))
     path = tmp_path / "out.json"
-    status, _, err = run(f"--folder={tmp_path}", f"--json={path}", "--verifier=verification")
+    status, _, err = run(f"--folder={tmp_path}", f"--json={path}")
     assert status == 0, err
-    assert json.loads(path.read_text())["rows"][0]["verdict"] == "refused" and "no such file" in path.read_text()
+    assert json.loads(path.read_text())["rows"][0]["verdict"] == "refused" and "absent.py" in path.read_text()

@@ -2,7 +2,6 @@
 
   python -m experiments.benchmarks.verify_people                         all files, some minutes on 2 CPU cores
   python -m experiments.benchmarks.verify_people --files=mask_forgotten,random_dropout
-  python -m experiments.benchmarks.verify_people --verifier=verification      by the older one, which follows JAX only
 
 The folder holds derivations and expected.json, which says of each what it is for, whether it is right, which step,
 line and variable are wrong first, and which causes a teacher would accept. Cause: "named" if the first explanation
@@ -32,7 +31,6 @@ HERE = pathlib.Path(__file__).parent
 flags.DEFINE_string("folder", str(HERE / "people"), "Derivations, and expected.json.")
 flags.DEFINE_string("json", None, "Where the counts and the row of each file go [nowhere].")
 flags.DEFINE_list("files", None, "Only these, by name without .py [all].")
-flags.DEFINE_enum("verifier", "verifier", ["verifier", "verification"], "Which of the two in twolayer/.")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
 flags.DEFINE_float("time_limit", 60.0, "Seconds for one file.", lower_bound=1.0)
 
@@ -45,8 +43,7 @@ def main() -> int:
     folder, table = pathlib.Path(FLAGS.folder), _table()
     context = multiprocessing.get_context("spawn")  # a fresh process each, so that its seconds are those of a command
     with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context, max_tasks_per_child=1) as pool:
-        more = FLAGS.time_limit, FLAGS.verifier
-        tasks = [pool.submit(judge, folder / f"{name}.py", row, *more) for name, row in table.items()]
+        tasks = [pool.submit(judge, folder / f"{name}.py", row, FLAGS.time_limit) for name, row in table.items()]
         rows = []
         print("  ".join(_cells({column: column for column in COLUMNS})))
         for task in tasks:
@@ -70,42 +67,28 @@ def _table() -> dict[str, dict]:
     return {name: row for name, row in table.items() if not FLAGS.files or name in FLAGS.files}
 
 
-def verify(path: pathlib.Path, row: dict, verifier: str = "verifier") -> Any:
-    """The verdict on a file; with the two functions below, what knows the verifier here.
+def verify(path: pathlib.Path, row: dict) -> Any:
+    """The verdict on a file; the one place here that knows the verifier.
 
     Raises:
-      ValueError, BadInput: it is refused, in one line.
+      BadInput: it is refused, in one line.
     """
-    return {"verifier": _by_balls, "verification": _by_a_field}[verifier](path, row)
-
-
-def _by_balls(path: pathlib.Path, row: dict) -> Any:
     from twolayer.verifier.judge import verify
     from twolayer.verifier.programs import NotJudged, Refused
 
-    biases = row.get("biases") != "none"
     question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
     with cli.bad_input(Refused, NotJudged):
-        return verify(str(path), **question, activation=row["hidden"], biases=biases)
+        return verify(str(path), **question, activation=row["hidden"], biases=row.get("biases") != "none")
 
 
-def _by_a_field(path: pathlib.Path, row: dict) -> Any:
-    from experiments.verification import loading
-    from twolayer.verification import verify
-
-    question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
-    with loading.loaded(loading.read(str(path))) as derivation:
-        return verify(derivation.gradients, **question, activation=row["hidden"], own_loss=derivation.loss)
-
-
-def judge(path: pathlib.Path, row: dict, limit: float, verifier: str = "verifier") -> dict:
+def judge(path: pathlib.Path, row: dict, limit: float) -> dict:
     """The verdict on one file beside what the table expects."""
     signal.signal(signal.SIGALRM, _too_slow)
     signal.setitimer(signal.ITIMER_REAL, limit)
     started = time.perf_counter()
     found: dict[str, Any] = {"file": path.stem, "expected": row["verdict"]}
     try:
-        verdict = verify(path, row, verifier)
+        verdict = verify(path, row)
     except (ValueError, cli.BadInput, TimeoutError) as error:
         found |= {"verdict": "refused", "said": [" ".join(str(error).split())]}
     except Exception as error:  # a fault of the verifier, and to be counted as one

@@ -143,7 +143,7 @@ class Activation(NamedTuple):
 
 
 # Names in a sentence; others are said as they stand in the table, "softplus".
-SAID = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "gelu": "GELU", "gelu_tanh": "tanh form of GELU"}
+SAID = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "gelu": "GELU", "gelu_tanh": "GELU by tanh"}
 SAID |= {"identity": "the identity"}
 
 
@@ -151,7 +151,7 @@ SAID |= {"identity": "the identity"}
 def _described(entry: Any) -> Activation:
     name = entry.name.split("(")[0]
     said = SAID.get(name, name.replace("_", " "))
-    article = "" if said in ("tanh", "the identity", "softplus") else "a "
+    article = "" if said in ("tanh", "the identity", "softplus", "GELU by tanh") else "a "
     return Activation(name, said, article + said, entry.value, entry.derivative, entry.largest, entry.kink)
 
 

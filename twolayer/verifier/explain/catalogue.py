@@ -18,7 +18,7 @@ import numpy as np
 from twolayer.verifier.explain import wrong_activations, wrong_losses, wrong_products
 from twolayer.verifier.explain.edits import edits, readable, renamed, said
 from twolayer.verifier.explain.lines import Line, Misfit, Row
-from twolayer.verifier.explain.rows import LONGEST, activation_of, line_of, slope_at
+from twolayer.verifier.explain.rows import LONGEST, activation_of, line_of, slope_at, slope_said
 from twolayer.verifier.problem import (
     INPUTS,
     LETTERS,
@@ -85,28 +85,36 @@ def _activations(layer: int, setting: Setting) -> Iterator[Row]:
     yield from named.get(f.name, ())
     yield from wrong_activations.KINKED if f.kink else ()
     for g in (g for g in others(f.name) if g.name != "identity"):  # that is the derivative missing
+        shown = slope_said(g, layer)
+        text = wrong_activations.OTHERS if f.name != "identity" else wrong_activations.IDENTITY_IS
         for derivative in (g.derivative, slope_at(g)("(Z)")):
-            shown = readable(of_layer(g.derivative, layer)) if derivative is g.derivative else "this"
-            names = {"said": shown if len(shown) <= LONGEST else "this", "other": g.a}
-            yield Row(f"{g.name}_derivative", times("dO", derivative), said(wrong_activations.OTHERS, names))
-    yield from wrong_activations.GENERAL
+            by_name = derivative is g.derivative and "'" not in shown
+            names = {"said": shown if by_name else "this", "other": g.a}
+            yield Row(f"{g.name}_derivative", times("dO", derivative), said(text, names))
+    yield from wrong_activations.GENERAL if f.name != "identity" else ()
     yield from _edited(f.derivative, layer, wrong_activations.EDITED, "dO * ({})")
 
 
 def _edited(formula: str, layer: int, table: dict[str, tuple[str, str]], pattern: str) -> Iterator[Row]:
     """The edits of a formula as rows."""
-    for kind, edited in edits(formula):
-        id, text = table[kind]
-        shown = readable(of_layer(edited, layer))
-        names = {"edited": shown if len(shown) <= LONGEST else "another formula"}
-        yield Row(id, pattern.format(edited), said(text, names), literal=kind == "constant")
+    for edit in edits(formula):
+        id, text = table[edit.kind]
+        names = {"old": readable(of_layer(edit.old, layer)), "new": readable(of_layer(edit.new, layer))}
+        if edit.kind != "constant" and len(names["old"]) <= LONGEST:
+            text += ": {new} stands where {old} belongs"
+        yield Row(id, pattern.format(edit.formula), said(text, names), literal=edit.kind == "constant")
 
 
 def _swaps(step: str, setting: Setting) -> Iterator[tuple[str, str]]:
-    """Each array of the right line exchanged for another of its shape, with the sentence."""
+    """Each array of the right line exchanged for another of its shape, with the sentence.
+
+    Another array for dO2, or in it, is a wrong loss: those have words of their own.
+    """
+    if step == "dO2":
+        return
     line = right_lines(setting)[step]
     known = (*INPUTS, *TRACE, *UPSTREAM[step])
-    for old in sorted(line.reads & set(LETTERS)):
+    for old in sorted(line.reads & set(LETTERS) - ({"dO2"} if step == "dZ2" else set())):
         for new in known:
             if new != old and LETTERS[new] == LETTERS[old]:
                 yield renamed(line.formula, {old: new}), f"{new} stands where {old} belongs"

@@ -19,10 +19,12 @@ MOST = 24  # edits of one formula; a long one has them at its beginning
 
 
 class Edit(NamedTuple):
-    """An edited formula and the kind of the edit."""
+    """An edited formula, the kind of the edit, and the part of it that is edited, before and after."""
 
     kind: str
     formula: str
+    old: str
+    new: str
 
 
 def edits(formula: str) -> Iterator[Edit]:
@@ -30,13 +32,31 @@ def edits(formula: str) -> Iterator[Edit]:
     count = 0
     for at, node in enumerate(ast.walk(ast.parse(formula, mode="eval").body)):
         for kind, change in _changes(node):
-            if count < MOST:
-                count += 1
-                yield Edit(kind, _with(formula, at, change))
+            count += kind != "constant"
+            if count <= MOST or kind == "constant":
+                yield Edit(kind, _with(formula, at, change), ast.unparse(node), ast.unparse(change()))
+    for constant in constants(formula):
+        everywhere = with_constant(formula, constant)
+        if len(re.findall(r"\bt\b", everywhere)) > 1:
+            yield Edit("constant", everywhere, constant, "t")
+
+
+def constants(formula: str) -> list[str]:
+    """The numbers in a formula other than 0, 1 and 2, as they are written."""
+    return sorted({ast.unparse(node) for node in ast.walk(ast.parse(formula, mode="eval")) if _is_constant(node)})
+
+
+def with_constant(formula: str, constant: str) -> str:
+    """The formula with t wherever this number stands."""
+    return re.sub(rf"(?<![\w.]){re.escape(constant)}(?![\w.])", "t", formula)
+
+
+def _is_constant(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and node.value not in (0, 1, 2)
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[], ast.expr]]]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and node.value not in (0, 1, 2):
+    if _is_constant(node):
         yield "constant", lambda: ast.Name("t", ast.Load())
     if not isinstance(node, ast.BinOp):
         return

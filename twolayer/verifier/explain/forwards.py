@@ -9,7 +9,7 @@ import numpy as np
 
 from twolayer.verifier.explain import wrong_forwards as tables
 from twolayer.verifier.explain.catalogue import random_scope
-from twolayer.verifier.explain.edits import said, tidy
+from twolayer.verifier.explain.edits import constants, said, tidy, with_constant
 from twolayer.verifier.explain.lines import Line, Misfit, compute
 from twolayer.verifier.explain.rows import formula_of
 from twolayer.verifier.explain.wrong_forwards import ForwardRow
@@ -24,6 +24,7 @@ from twolayer.verifier.problem import (
     Setting,
     activation,
     forward_lines,
+    of_layer,
     others,
     right_lines,
 )
@@ -82,6 +83,12 @@ def _rows(setting: Setting) -> Iterator[tuple[ForwardRow, Activation | None]]:
     for other in others(setting.output):
         same_line = other.name == "identity" and "O" not in reads(declared.derivative)  # then it is a wrong dO2
         yield from ((row, other) for row in tables.OTHER_OUTPUT[1 if same_line else 0 :])
+    for layer, f in ((1, activation(setting.hidden)), (2, declared)):
+        for constant in constants(f.value):
+            value, slope = (with_constant(text, constant) for text in (f.value, f.derivative))
+            text = f"the constant {constant} of {f.said} is {{t}}, in the forward pass and in dZ{layer}"
+            changes = {f"O{layer}": of_layer(value, layer), f"dZ{layer}": of_layer(f"dO * ({slope})", layer)}
+            yield ForwardRow("activation_constant", text, changes, (f"O{layer}",), True), None
     for row in tables.ROWS:
         if setting.biases or not {"b1", "b2"} & set().union(*map(reads, row.changes.values())):
             yield row, None

@@ -62,6 +62,8 @@ ROWS = (
     ForwardRow("hidden_{name}_missing", "the hidden layer has no {hidden}, in the forward pass and in dZ1",
                {"O1": "Z1", "dZ1": "dO1"}, ("O1",)),
     ForwardRow("hidden_{name}_missing", "the hidden layer has no {hidden} in the forward pass", {"O1": "Z1"}, ("O1",)),
+    ForwardRow("hidden_{name}_missing", "Z1 stands where O1 belongs in Z2: the {hidden} is skipped in the forward pass",
+               {"Z2": "Z1 @ W2.T + b2"}, ("Z2",)),
     ForwardRow("transpose", "W1 is not transposed in Z1; it runs only where d = K", {"Z1": "x @ W1 + b1"}, ("Z1",)),
     ForwardRow("transpose", "W2 is not transposed in Z2; it runs only where K = C", {"Z2": "O1 @ W2 + b2"}, ("Z2",)),
     ForwardRow("transpose", "W1 is reshaped where it must be transposed in Z1",

@@ -81,7 +81,6 @@ QUADRATIC = (
     Row("absolute_error", "sign(O2 - y)", "sign(O2 - y) is the derivative of the absolute error, not of the square"),
     Row("squares_subtracted", "O2**2 - y**2", "the squares are subtracted; the derivative of 1/2 (O2 - y)^2 is O2 - y"),
     Row("relative_error", "(O2 - y) / y", "the residual is divided by the target: that is the relative error"),
-    Row("relative_error", "(O2 - y) / O2", "the residual is divided by the prediction; the derivative is O2 - y alone"),
     Row("root_error", "(O2 - y) / sqrt(((O2 - y)**2).sum(axis=1, keepdims=True))",
         "the residual is divided by its length: that is the derivative of the distance, not of half its square"),
     Row("root_error", "(O2 - y) / sqrt(((O2 - y)**2).mean())",
@@ -157,8 +156,6 @@ GENERAL = (
     Row("one_example", "residual * (i == m - 1)", "only the last example counts (= where += belongs)"),
     Row("target_missing", "residual(y:=0)", "the target y is left out of the residual {residual}"),
     Row("prediction_missing", "-y", "only the target is left of the residual {residual}"),
-    Row("residual_missing", "ones_like(O2)",
-        "the loss is not differentiated at all: dO2 is 1 where {residual} belongs"),
     Row("times_output", "residual * O2", "the residual is multiplied with O2"),
     Row("times_target", "residual * y", "the residual is multiplied with the target y"),
     Row("not_differentiated", "residual**2",
@@ -192,11 +189,11 @@ GENERAL = (
 
 # Edits of the residual's own formula, by kind (explain/edits.py).
 EDITED = {
-    "sign": ("residual_sign", "a sign inside the residual is wrong: yours is {edited}, right is {residual}"),
-    "factor": ("residual_factor", "a factor of the residual is missing: yours is {edited}, right is {residual}"),
-    "term": ("residual_term", "a term of the residual is missing: yours is {edited}, right is {residual}"),
-    "exponent": ("residual_exponent", "an exponent is missing in the residual: yours is {edited}, right is {residual}"),
-    "constant": ("residual_constant", "a constant in the residual is {t}: {edited}"),
+    "sign": ("residual_sign", "a sign is wrong in the residual"),
+    "factor": ("residual_factor", "a factor is missing in the residual"),
+    "term": ("residual_term", "a term is missing in the residual"),
+    "exponent": ("residual_exponent", "an exponent is missing in the residual"),
+    "constant": ("residual_constant", "{t} stands in the residual where {old} belongs"),
 }
 
 OTHER_LOSS = ("other_loss", "{residual} belongs to {other}; the declared {loss}")

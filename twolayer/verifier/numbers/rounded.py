@@ -127,21 +127,3 @@ def _operator(sign: int, turned: bool) -> Callable:
 
 Rounded.__add__, Rounded.__radd__ = _operator(1, False), _operator(1, True)
 Rounded.__sub__, Rounded.__rsub__ = _operator(-1, False), _operator(-1, True)
-
-
-def run_floats(function: Callable, arguments: tuple, dtype: str) -> Any:
-    """Call a function as it stands on NumPy's own arrays of "float32" or "float64".
-
-    arguments: nested structures; balls and floats in them become the nearest floats, integers stay.
-    """
-    from twolayer.verifier.programs.execution import quiet
-    from twolayer.verifier.programs.numpy_code import mapped
-
-    def leaf(value: Any) -> Any:
-        if isinstance(value, np.ndarray) and value.dtype.kind in "Of":
-            flat = [float(arb(v)) for v in np.asarray(value).ravel().tolist()]
-            return np.array(flat, dtype).reshape(value.shape)
-        return np.dtype(dtype).type(float(value.v)) if isinstance(value, Ball) else value
-
-    with quiet(), np.errstate(all="ignore"):
-        return function(*(mapped(a, leaf) for a in arguments))

@@ -23,11 +23,11 @@ TOP_LEVEL_SECONDS = 10.0  # for what stands outside all functions and is needed
 
 
 class _Exact(ast.NodeTransformer):
-    """Division of integers gives balls, and text is formatted with balls: `1 / 3`, `"%.3f" % loss`."""
+    """Python's own numbers are divided and raised to powers exactly, and text takes balls: `"%.3f" % loss`."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        helper = {ast.Div: "__divide__", ast.Mod: "__percent__"}.get(type(node.op))
+        helper = {ast.Div: "__divide__", ast.Mod: "__percent__", ast.Pow: "__power__"}.get(type(node.op))
         if helper is None:
             return node
         call = ast.Call(ast.Name(helper, ast.Load()), [node.left, node.right], [])
@@ -37,6 +37,13 @@ class _Exact(ast.NodeTransformer):
 def divide(a: Any, b: Any) -> Any:
     """Divide a by b; integers exactly."""
     return Ball(a) / b if isinstance(a, int) and isinstance(b, int) and b and a % b else a / b
+
+
+def power(a: Any, b: Any) -> Any:
+    """Raise a to the power b; Python's own numbers exactly where Python would give a float."""
+    if type(a) in (int, float) and type(b) in (int, float) and (float in (type(a), type(b)) or b < 0) and a:
+        return Ball(a) ** b
+    return a**b
 
 
 def percent(a: Any, b: Any) -> Any:
@@ -51,6 +58,9 @@ def _shown(value: Any) -> Any:
     return float(value.v) if isinstance(value, Ball) else value
 
 
+HELPERS = {"__divide__": divide, "__power__": power, "__percent__": percent}
+
+
 def execute(source: Source, wanted: set[str], builtins: dict, exact: bool = True) -> dict[str, Any]:
     """Run what the wanted names need, statement by statement, and give the names of the top level.
 
@@ -60,7 +70,7 @@ def execute(source: Source, wanted: set[str], builtins: dict, exact: bool = True
     name = pathlib.Path(source.filename).stem
     module = types.ModuleType(name)
     space = module.__dict__
-    space.update(__file__=source.filename, __builtins__=builtins | {"__divide__": divide, "__percent__": percent})
+    space.update(__file__=source.filename, __builtins__=builtins | HELPERS)
     sys.modules.setdefault(f"__derivation__.{name}", module)  # dataclasses look their module up
     space["__name__"] = f"__derivation__.{name}"
     deadline = time.monotonic() + TOP_LEVEL_SECONDS
@@ -99,7 +109,12 @@ def _until(deadline: float, source: Source, statement: ast.stmt) -> Iterator[Non
 def quiet() -> Iterator[None]:
     """Nothing that the code writes reaches the screen."""
     sink = io.StringIO()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(sink))
+        stack.enter_context(contextlib.redirect_stderr(sink))
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(np.errstate(all="ignore"))  # the code may set both
+        stack.enter_context(np.printoptions())
         warnings.simplefilter("ignore")
         yield
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, precision
-from twolayer.verifier.numbers.rounded import Rounded, run_floats
+from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision
+from twolayer.verifier.numbers.rounded import Rounded
 from twolayer.verifier.programs import NotJudged, Refused, Run
 from twolayer.verifier.programs.copies import Copies
 from twolayer.verifier.programs.execution import execute, explained, quiet
@@ -106,7 +106,7 @@ class NumpyProgram:
         token = NUMBER.set(Rounded if kinds == {Rounded} else Ball)
         try:
             given = [mapped(a, _jax_argument if source.only_jax else _argument) for a in arguments]
-            with explained(source), quiet(), np.errstate(all="ignore"):
+            with explained(source), quiet():
                 with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)
@@ -176,24 +176,24 @@ WITH_OLD_NAMES = Module(
 )
 
 
-def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
+_LEAVES = (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing)
+
+
+def mapped(value: Any, leaf: Callable[[Any], Any], inside: tuple = ()) -> Any:
     """A copy of a structure with `leaf` applied to its arrays and numbers: in dicts, lists, tuples and attributes."""
-    if (
-        isinstance(value, (np.ndarray, np.generic, Ball, int, float, str, modules.Nothing))
-        or value is None
-        or callable(value)
-    ):
+    if isinstance(value, _LEAVES) or value is None or callable(value) or id(value) in inside:
         return leaf(value)
+    inside = (*inside, id(value))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(mapped(v, leaf) for v in value))
+        return type(value)(*(mapped(v, leaf, inside) for v in value))
     if isinstance(value, (list, tuple)):
-        return type(value)(mapped(v, leaf) for v in value)
+        return type(value)(mapped(v, leaf, inside) for v in value)
     if isinstance(value, dict):
-        return {k: mapped(v, leaf) for k, v in value.items()}
+        return {k: mapped(v, leaf, inside) for k, v in value.items()}
     if hasattr(value, "__dict__"):
         twin = copy.copy(value)
         for name, entry in vars(value).items():
-            object.__setattr__(twin, name, mapped(entry, leaf))
+            object.__setattr__(twin, name, mapped(entry, leaf, inside))
         return twin
     return leaf(value)
 
@@ -228,3 +228,19 @@ def _balls_in(value: Any) -> Iterator[Ball]:
 
     mapped(value, leaf)
     return iter(found)
+
+
+def run_floats(function: Callable, arguments: tuple, dtype: str) -> Any:
+    """Call a function as it stands on NumPy's own arrays of "float32" or "float64".
+
+    arguments: nested structures; balls and floats in them become the nearest floats, integers stay.
+    """
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "Of":
+            flat = [float(arb(v)) for v in np.asarray(value).ravel().tolist()]
+            return np.array(flat, dtype).reshape(value.shape)
+        return np.dtype(dtype).type(float(value.v)) if isinstance(value, Ball) else value
+
+    with quiet():
+        return function(*(mapped(a, leaf) for a in arguments))

@@ -16,6 +16,7 @@ from twolayer.verifier.programs.source import Source
 from twolayer.verifier.programs.stand_ins.arrays import lift
 
 FIRST = 64  # settings of one name at one line that are kept, beside the last: a loop over examples has one for each
+STEPS = 10_000  # lines run, after which no more is noted
 DEEPEST, MOST, LARGEST = 3, 100, 200_000  # nesting of dicts, lists and objects; their entries; entries of an array
 
 
@@ -34,6 +35,7 @@ class Watch:
         self.states: dict[int, dict[str, Any]] = {}  # for each frame: what its names held
         self.known: dict[Any, Any] = {}  # contents that some name has had; their numbers stay alive
         self.lines: dict[int, int] = {}
+        self.steps = 0
 
     def settings(self) -> tuple:
         return tuple(local for local in self.kept if local is not None)
@@ -42,6 +44,10 @@ class Watch:
         """The trace function (sys.settrace)."""
         inside = frame.f_code.co_name.startswith("<") and frame.f_code.co_name != "<lambda>"
         if frame.f_code.co_filename != self.source.filename or inside:
+            return None
+        self.steps += 1
+        if self.steps > STEPS:
+            sys.settrace(None)
             return None
         key, record = id(frame), recorded.active()
         if record is not None:
@@ -66,7 +72,7 @@ class Watch:
         """Note what has changed since the last look, as set at `line`; None: it was given from outside."""
         state, changed = self.states[id(frame)], []
         for name, value in list(frame.f_locals.items()):
-            if name.startswith(".") or name == "__class__":
+            if name.startswith(".") or name == "__class__" or isinstance(value, _PLAIN):
                 continue
             for path, array in parts(name, value, self.array):
                 contents, numbers = self.stamp(array)
@@ -130,6 +136,8 @@ def _is_table(value: list) -> bool:
     return any(isinstance(v, (Ball, float)) for v in leaves) and all(row == rows[0] for row in rows)
 
 
+_PLAIN = (int, float, str, types.NoneType, types.FunctionType, types.ModuleType, type)
+_CONTAINERS = (dict, list, tuple)
 _OPAQUE = (type, types.FunctionType, types.ModuleType, types.MethodType, np.ndarray, Ball)
 
 
@@ -147,7 +155,8 @@ def parts(name: str, value: Any, array: Callable[[Any], Any], depth: int = 0) ->
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         inner = [(f"{name}.{key}", getattr(value, key)) for key in value._fields]
     elif isinstance(value, (list, tuple)):
-        inner = [(f"{name}[{i}]", entry) for i, entry in enumerate(value[:MOST])]
+        shown = ((i, v) for i, v in enumerate(value[:MOST]) if isinstance(v, _CONTAINERS) or array(v) is not None)
+        inner = [(f"{name}[{i}]", entry) for i, entry in shown]  # objects show their parts under names of their own
     elif hasattr(value, "__dict__") and not type(value).__module__.startswith("jax"):
         inner = [(f"{name}.{key}", entry) for key, entry in list(vars(value).items())[:MOST] if key[:2] != "__"]
     for path, entry in inner:

@@ -13,9 +13,10 @@ import numpy as np
 from twolayer.verifier.evidence.calls import Call, named
 from twolayer.verifier.evidence.points import Floats, points
 from twolayer.verifier.numbers.balls import BITS, Undecided, arb, balls, precision
-from twolayer.verifier.numbers.rounded import Rounded, rounding, run_floats
+from twolayer.verifier.numbers.rounded import Rounded, rounding
 from twolayer.verifier.problem import STEPS, Setting, Sizes
 from twolayer.verifier.programs import NotJudged, Refused
+from twolayer.verifier.programs.numpy_code import run_floats
 from twolayer.verifier.verdict import Program, Rounding
 
 SIZES, TRIES = Sizes(5, 4, 3, 6), 6
@@ -126,8 +127,8 @@ def _compared(name: str, mine: dict[str, np.ndarray], enclosed: dict[str, np.nda
             at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(error > room, error, -1))), a.shape))
             wrong.append(step)
             said = said or (
-                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; rounding explains a "
-                f"difference of {room[at]:.2g}"
+                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; "
+                f"rounding explains a difference of {room[at]:.2g}"
             )
     return Program(name, "wrong" if wrong else "right", tuple(steps), reason=said, wrong=tuple(wrong))
 

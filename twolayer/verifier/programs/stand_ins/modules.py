@@ -270,7 +270,7 @@ RANDOM = PythonRandom()
 _TQDM = types.SimpleNamespace(tqdm=Progress, trange=lambda *a, **k: Progress(range(*a)), tqdm_notebook=Progress)
 _SLEEPLESS = types.ModuleType("time")
 _SLEEPLESS.__dict__.update(importlib.import_module("time").__dict__, sleep=lambda seconds: None)
-SCIPY = types.ModuleType("scipy")
+SCIPY = Module("scipy", lambda name: Nothing(f"scipy.{name}", False))
 SCIPY.special = Module("scipy.special", lambda name: _not_judged_function(f"scipy.special.{name}"), **SPECIAL)
 SCIPY.linalg = Module("scipy.linalg", lambda name: _not_judged_function(f"scipy.linalg.{name}"), **linalg.FUNCTIONS)
 MODULES = {

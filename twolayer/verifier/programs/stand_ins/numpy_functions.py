@@ -25,7 +25,7 @@ from twolayer.verifier.programs.stand_ins.arrays import (
 
 def array(values: Any = (), dtype: Any = None, copy: bool | None = True, ndmin: int = 0, **options: Any) -> Array:
     """np.array: floats and balls become balls, integers stay integers."""
-    if isinstance(values, Array) and not copy and (dtype is None or values.dtype == np.dtype(dtype)):
+    if type(values) is Array and not copy and (dtype is None or values.dtype == np.dtype(dtype)):
         return values
     if isinstance(values, Iterable) and not isinstance(values, (np.ndarray, list, tuple, range, str, dict, set)):
         values = values if hasattr(values, "__array__") or not hasattr(values, "__next__") else list(values)
