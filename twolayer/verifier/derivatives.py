@@ -6,6 +6,7 @@ that of the two-layer network; what is special to that stands in problem.py.
 
 import dataclasses
 import inspect
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -56,7 +57,7 @@ class Question(NamedTuple):
 
     title: what is asked, for the screen. program: the user's code, whose lines are named.
     reference: the function whose derivative it is, where it is one; `outer`: its cotangents at a point.
-    missing: outputs that are wanted and are not there.
+    notes: what is to be said beside the verdict.
     """
 
     title: str
@@ -67,7 +68,7 @@ class Question(NamedTuple):
     reference: Reference | None = None
     outer: Callable[[At], dict[str, np.ndarray]] | None = None
     run: Callable[[At, bool], Any] | None = None
-    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def equal(f: Any, g: Any, shapes: Any, *, domains: Any = None, strict: bool = False, seed: int = 0) -> Judgement:
@@ -239,18 +240,39 @@ def verify_rule(
     def run(at: At, watch: bool = False) -> Any:
         return pull.run(spec.built(at.values), list(outer(at).values()), watch=watch)
 
+    notes = _undifferentiable(run, _points(spec, seed)[0])
+    if notes:
+        wanted, forward = [], own
+
     def mine(at: At) -> dict[str, np.ndarray]:
         value = _named(leaves(forward.run(*spec.built(at.values)).result))
         found: dict[str, np.ndarray] = {}
-        for name, part in zip(spec.parts, run(at).result, strict=True):
+        for name, part in zip(spec.parts, run(at).result if wanted else (), strict=bool(wanted)):
             found |= {f"d{path}": array for path, array in leaves(part, name).items()}
         return value | {f"d{path}": found.get(f"d{path}", _zeros(at.values[path])) for path in wanted}
 
     def both(at: At) -> dict[str, np.ndarray]:
+        if not wanted:
+            return _named(right.value(at.values))
         found = _expected(right.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return _named(right.value(at.values)) | {f"d{path}": found[path] for path in wanted}
 
-    return _judge(Question("custom rule", spec, mine, both, own, right, outer, run), strict, seed)
+    question = Question("custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes)
+    return _judge(question, strict, seed)
+
+
+def _undifferentiable(run: Callable, at: At) -> tuple[str, ...]:
+    """What to say of a function that JAX cannot differentiate, such as a kernel without a rule: its value is judged."""
+    try:
+        with precision(BITS):
+            run(at)
+    except RaisedInside as error:
+        if re.search("reverse-mode|differentiat", str(error)):
+            return ("JAX cannot differentiate it, and it has no rule: its value alone is judged",)
+        raise
+    except (Undecided, NotJudged):
+        pass
+    return ()
 
 
 def _plain(program: Any) -> Any:
@@ -442,6 +464,7 @@ def _judge(question: Question, strict: bool, seed: int) -> Judgement:
         notes.append(f"up to the rounding of {', '.join(sorted(map(repr, numbers.rounded))[:4])}")
     if strict and verdict == "right" and one_sided:
         verdict = "undecided"
+    notes += question.notes
     located = (
         locate(question, [one for one in known if one.at.kind == "ordinary"], outputs)
         if verdict == "wrong"

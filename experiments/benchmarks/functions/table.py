@@ -100,7 +100,7 @@ CASES = {
         ("attention", "attention_backward"),
         {"q": "n d", "k": "n d", "v": "n e"},
         (
-            Fault("q k", "ds = p * (dp - delta)", "ds = p * dp", CUT),
+            Fault("q k", "ds = p * (dp - delta)", "ds = p * dp", (*CUT, "derivative")),
             Fault("k", "dk += ds.T @ q[rows] * scale", "dk += ds.T @ q[rows]", SCALE),
         ),
     ),
@@ -371,7 +371,7 @@ CASES = {
         "rule",
         ("pallas_rms_norm",),
         ROWS,
-        (Fault("value x w", "+ 1e-6) * w_ref[...]", "+ 1e-5) * w_ref[...]", ("literal", "factor")),),
+        (Fault("value", "+ 1e-6) * w_ref[...]", "+ 1e-5) * w_ref[...]", ("literal", "factor")),),
         {"reference": "plain_rms_norm"},
     ),
     "power_rule": Case(
