@@ -280,7 +280,7 @@ CASES = {
         "gradient",
         ("spread", "spread_gradient"),
         {"x": "n"},
-        (Fault("x", "g[i] -= s.mean() / len(middle)", "g[i] -= 0", CUT),),
+        (Fault("x", "g = s / x.size", "g = s", SCALE),),
     ),
     "sort": Case(
         "losses",
@@ -295,7 +295,7 @@ CASES = {
         ("spring_energy", "spring_gradients"),
         {"q": "n", "k": ""},
         (
-            Fault("q", "dq[i + 1] += k * stretch", "dq[i + 1] = k * stretch", ("path_missing", "part")),
+            Fault("q", "dq[i] -= k * stretch", "dq[i] = -k * stretch", ("path_missing", "part")),
             Fault("k", "dk += 0.5 * stretch**2", "dk += stretch**2", SCALE),
         ),
     ),

@@ -396,7 +396,7 @@ def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> 
     found = []
     for name, one in outputs.items():
         if one["verdict"] != "wrong" or any(
-            name not in case.mine or np.shape(case.mine[name]) != np.shape(case.right[name]) for case in cases
+            name not in case.mine or np.shape(case.mine[name]) != np.shape(case.right.get(name)) for case in cases
         ):
             continue
         with precision(BITS):
