@@ -91,7 +91,8 @@ def verify(module: Any, case: Case) -> Any:
     options = dict(case.options)
     if "reference" in options:
         options["reference"] = getattr(module, options["reference"])
-    return ask(*(getattr(module, name) for name in case.functions), case.shapes, **options)
+    names = case.functions[::-1] if case.ask == "equal" else case.functions  # the lines named are those of the first
+    return ask(*(getattr(module, name) for name in names), case.shapes, **options)
 
 
 def judge(name: str, number: int, limit: float) -> dict:

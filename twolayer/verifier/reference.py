@@ -102,8 +102,8 @@ class Reference:
         for path in self.arguments.floating:
             direction = rng.integers(-8, 9, values[path].shape)
 
-            def along(array: np.ndarray, path: str = path) -> Ball:
-                return weighted(self.value(dict(values) | {path: array}), outer)
+            def along(array: Any, path: str = path) -> Ball:
+                return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
 
             slope = central(along, np.asarray(values[path], object), direction)
             with precision(BITS):

@@ -72,7 +72,9 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
       cases: both sides at ordinary points, the first ones at one size.
       outputs: the verdict on each output.
     """
-    cases = [case for case in cases if case.at.sizes == cases[0].at.sizes][:POINTS]
+    telling = [case for case in cases if _differs(case)]
+    others = [case for case in cases if not _differs(case)]
+    cases = [case for case in (*telling, *others) if case.at.sizes == (*telling, *others)[0].at.sizes][:POINTS]
     if not cases or question.run is None:
         return Located()
     user = _watched(question, cases[0])
@@ -89,6 +91,12 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     line = place[1] if place else None
     unique = tuple(dict.fromkeys(Reason(why.id, why.text, line) for why in causes))
     return Located(unique, line, place[0] if place else None)
+
+
+def _differs(case: Any) -> bool:
+    """Whether something is wrong at a point."""
+    pairs = [(a, case.right[name]) for name, a in case.mine.items() if name in case.right]
+    return any(np.shape(a) != np.shape(b) or (compare(a, b) == DIFFERENT).any() for a, b in pairs)
 
 
 def _watched(question: Any, case: Any) -> tuple[Local, ...]:
@@ -303,11 +311,11 @@ def _place(
             wrong.append(changed.reshape(array.shape))
     wrong += [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
     repeats = mutant.kind == "bridge" and mutant.detail[3] == "1"
+    outputs = [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
     if not repeats:
         everything = [*wrong, *_changed(graph, adjoint, c if mutant.kind == "cut" else Fraction(0))]
-        outputs = [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
         return first_wrong(user, _right(recording, case), Numbers(everything)) or _first(user, outputs)
-    return _repeated(user, wrong)
+    return _repeated(user, wrong) or _first(user, outputs)
 
 
 def _repeated(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
@@ -374,7 +382,7 @@ def _by_outputs(
     causes = _factors(cases, outputs)
     wrong = [floats(case.mine[n]) for n, one in outputs.items() if one["verdict"] == "wrong" and n in case.mine]
     right = _right(recording, case) if recording is not None else Numbers(map(floats, case.right.values()))
-    place = first_wrong(user, right, Numbers(wrong), far=recording is not None) or _first(user, wrong)
+    place = first_wrong(user, right, Numbers(wrong)) or _first(user, wrong)
     if place is None:
         return Located(tuple(causes))
     return Located(tuple(why._replace(line=place[1]) for why in causes), place[1], place[0])

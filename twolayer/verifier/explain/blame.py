@@ -49,24 +49,25 @@ def telling(value: np.ndarray) -> np.ndarray:
     return np.array([v for v in flat.tolist() if abs(Fraction(v).limit_denominator(SIMPLE) - Fraction(v)) > 1e-9])
 
 
-def first_wrong(locals_: Sequence[Local], right: Numbers, wrong: Numbers, *, far: bool = False) -> Blamed | None:
-    """The first setting that gives numbers which only the wrong computation meets, or the one that it came from.
+def first_wrong(locals_: Sequence[Local], right: Numbers, wrong: Numbers) -> Blamed | None:
+    """The first setting that gives numbers which only the wrong computation meets.
 
-    From there back: to what the same name, or a function that was called, gave before, if that is no right array
-    either; `far`: to any variable that the statement uses.
+    From there back to what the same name was before, if that is no right array either: dx *= r scales what is wrong
+    already. And on to the last of those that hand the same numbers on: one of them should have changed them.
     """
     settings = [(local, _numbers(local)) for local in locals_]
     at = next((i for i, (_, numbers) in enumerate(settings) if _is_wrong(numbers, right, wrong)), None)
     while at is not None:
         local = settings[at][0]
-        used = set(re.findall(r"[A-Za-z_]\w*", local.text.split("=", 1)[-1])) if far else set()
-        if re.search(r"\S\s*(\*|/|-|\+|@)=", local.text) or _name(local) in local.text.split("=", 1)[-1]:
-            used.add(_name(local))
-        before = _source(settings, at, used, right)
+        before = _source(settings, at, right)
         if before is None:
-            return Blamed(local.line, local.text)
+            break
         at = before
-    return None
+    if at is None:
+        return None
+    same = (i for i in range(at, len(settings)) if np.array_equal(settings[i][1], settings[at][1]))
+    local = settings[max(same)][0]
+    return Blamed(local.line, local.text)
 
 
 def _is_wrong(numbers: np.ndarray, right: Numbers, wrong: Numbers) -> bool:
@@ -75,17 +76,18 @@ def _is_wrong(numbers: np.ndarray, right: Numbers, wrong: Numbers) -> bool:
     return bool(own.any() and (own | known).all())
 
 
-def _source(settings: Sequence[tuple[Local, np.ndarray]], at: int, used: set[str], right: Numbers) -> int | None:
-    """The last setting before one that is of these names, or handed back just before, if it is no right array."""
-    done: set[str] = set()
+def _source(settings: Sequence[tuple[Local, np.ndarray]], at: int, right: Numbers) -> int | None:
+    """The setting before one of the same name that it makes use of, if it is no right array."""
+    local = settings[at][0]
+    uses_itself = re.search(r"\S\s*(\*|/|-|\+|@)=", local.text) or re.search(
+        rf"\b{_name(local)}\b", local.text.split("=", 1)[-1]
+    )
+    if not uses_itself:
+        return None
     for i in range(at - 1, -1, -1):
-        local, numbers = settings[i]
-        handed = i == at - 1 and local.name.startswith("return") and local.line != settings[at][0].line
-        name = _name(local)
-        if (handed or name in used) and name not in done:
-            done.add(name)
-            if len(numbers) and not right.holds(numbers).any():
-                return i
+        if _name(settings[i][0]) == _name(local):
+            numbers = settings[i][1]
+            return i if len(numbers) and not right.holds(numbers).any() else None
     return None
 
 

@@ -429,6 +429,8 @@ def fitting(graphs: Sequence[Graph], mine: Sequence[np.ndarray]) -> list[tuple[M
 def _fits(mutant: Mutant, j: int, columns: Sequence[np.ndarray], mine: Sequence[np.ndarray]) -> Fraction | None:
     """The factor with which a mutant gives what was returned; None if it does not."""
     if mutant.kind != "cut":
+        if all(_alike(c[:, 0], c[:, j]) for c in columns):
+            return None  # it changes nothing here
         return Fraction(1) if all(_alike(m, c[:, j]) for m, c in zip(mine, columns, strict=True)) else None
     whole = [c[:, 0] - c[:, j] for c in columns]
     if not any(_some(w) for w in whole):

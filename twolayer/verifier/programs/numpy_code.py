@@ -193,7 +193,12 @@ def mapped(value: Any, leaf: Callable[[Any], Any], inside: tuple = ()) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(mapped(v, leaf, inside) for v in value)
     if isinstance(value, dict):
-        return {k: mapped(v, leaf, inside) for k, v in value.items()}
+        found = {k: mapped(v, leaf, inside) for k, v in value.items()}
+        if type(value) is dict:
+            return found
+        twin = copy.copy(value)  # a dict with more to it, such as entries as attributes
+        twin.update(found)
+        return twin
     if hasattr(value, "__dict__"):
         twin = copy.copy(value)
         for name, entry in vars(value).items():
