@@ -314,8 +314,8 @@ def _place(
     outputs = [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
     if not repeats:
         everything = [*wrong, *_changed(graph, adjoint, c if mutant.kind == "cut" else Fraction(0))]
-        return first_wrong(user, _right(recording, case), Numbers(everything)) or _first(user, outputs)
-    return _repeated(user, wrong) or _first(user, outputs)
+        return first_wrong(user, _right(recording, case), Numbers(everything)) or _whole(user, outputs)
+    return _repeated(user, wrong) or _whole(user, outputs)
 
 
 def _repeated(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
@@ -382,21 +382,22 @@ def _by_outputs(
     causes = _factors(cases, outputs)
     wrong = [floats(case.mine[n]) for n, one in outputs.items() if one["verdict"] == "wrong" and n in case.mine]
     right = _right(recording, case) if recording is not None else Numbers(map(floats, case.right.values()))
-    place = first_wrong(user, right, Numbers(wrong)) or _first(user, wrong)
+    place = first_wrong(user, right, Numbers(wrong)) or _whole(user, wrong)
     if place is None:
         return Located(tuple(causes))
     return Located(tuple(why._replace(line=place[1]) for why in causes), place[1], place[0])
 
 
-def _first(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
-    """The first setting of what is returned wrongly, all of it: its numbers may be right ones in a wrong place."""
+def _whole(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    """The last setting of what is returned wrongly, all of it: its numbers may be right ones in a wrong place."""
+    found = None
     for local in user:
         value = where._floats(local.value)
         if value is not None and any(
             value.size == a.size and np.array_equal(np.sort(value, None), np.sort(a, None)) for a in wrong
         ):
-            return local.line, local.text
-    return None
+            found = local.line, local.text
+    return found
 
 
 def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[Reason]:

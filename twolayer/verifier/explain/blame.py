@@ -82,7 +82,7 @@ def _source(settings: Sequence[tuple[Local, np.ndarray]], at: int, right: Number
     uses_itself = re.search(r"\S\s*(\*|/|-|\+|@)=", local.text) or re.search(
         rf"\b{_name(local)}\b", local.text.split("=", 1)[-1]
     )
-    if not uses_itself:
+    if not uses_itself or _name(local) == "return":
         return None
     for i in range(at - 1, -1, -1):
         if _name(settings[i][0]) == _name(local):
