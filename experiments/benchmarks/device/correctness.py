@@ -76,8 +76,8 @@ def bounds_of(function: Callable, arguments: Sequence[np.ndarray], precision: st
 
     The one place that knows how to ask it. Float64 NumPy's own rounding is in the bounds.
     """
-    from twolayer.verification.numbers.rounding import Rounding
-    from twolayer.verification.stepwise import follow
+    from twolayer.verifier.rounding.bounds import Rounding
+    from twolayer.verifier.rounding.runs import follow
 
     closed = jax.make_jaxpr(function)(*arguments)
     return [value.bound for value in follow(closed, Rounding(precision), arguments)]
