@@ -193,6 +193,15 @@ class Shape(NamedTuple):
         return np.broadcast_to(array, wanted) if self.turn == "spread" else array
 
 
+def squeezed(array: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
+    """An array in its own shape where it lacks, or has, axes of one only: np.squeeze of (1, K) is a number at K = 1."""
+    return array.reshape(wanted) if _but_for_ones(array.shape) == _but_for_ones(wanted) else array
+
+
+def _but_for_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
+
+
 def wanted_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """The shape of each step."""
     d, K, C, m = sizes
@@ -231,6 +240,8 @@ def _shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> Shape:
         return Shape("same")
     if shape == wanted[::-1]:
         return Shape("transpose")
+    if 1 in wanted and _but_for_ones(shape) == _but_for_ones(wanted):
+        return Shape("reshape")
     if name in ("db1", "db2"):
         letter = "K" if name == "db1" else "C"
         if shape == ():
