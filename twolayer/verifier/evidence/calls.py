@@ -170,6 +170,8 @@ def named(result: Any) -> dict[str, Any]:
             near = alike or difflib.get_close_matches(str(key), STEPS, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
             raise Refused(f"gradients returned the key {key!r}{hint}")
+        if np.iscomplexobj(value) or any(isinstance(v, complex) for v in np.asarray(value, object).ravel().tolist()):
+            raise Refused(f"{name} is complex")
         if value is not None:
             found[name] = value
     return {name: found[name] for name in STEPS if name in found}
@@ -191,6 +193,15 @@ class Shape(NamedTuple):
         if self.turn == "reshape":
             return array.reshape(wanted)
         return np.broadcast_to(array, wanted) if self.turn == "spread" else array
+
+
+def squeezed(array: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
+    """An array in its own shape where it lacks, or has, axes of one only: np.squeeze of (1, K) is a number at K = 1."""
+    return array.reshape(wanted) if _but_for_ones(array.shape) == _but_for_ones(wanted) else array
+
+
+def _but_for_ones(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
 
 
 def wanted_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
@@ -231,6 +242,8 @@ def _shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> Shape:
         return Shape("same")
     if shape == wanted[::-1]:
         return Shape("transpose")
+    if 1 in wanted and _but_for_ones(shape) == _but_for_ones(wanted):
+        return Shape("reshape")
     if name in ("db1", "db2"):
         letter = "K" if name == "db1" else "C"
         if shape == ():

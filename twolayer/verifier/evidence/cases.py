@@ -7,7 +7,7 @@ import flint
 import numpy as np
 
 from twolayer.verifier.evidence import points as where
-from twolayer.verifier.evidence.calls import Call, Shape, named, shapes_of, wanted_shapes, ways
+from twolayer.verifier.evidence.calls import Call, Shape, named, shapes_of, squeezed, wanted_shapes, ways
 from twolayer.verifier.evidence.own_loss import Standard
 from twolayer.verifier.evidence.points import Point
 from twolayer.verifier.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
@@ -72,7 +72,7 @@ class Subject(NamedTuple):
             if shape is None:
                 shape = shapes_of({name: array}, point.sizes)[name]
             try:
-                mine[name] = shape.fitted(array, wanted[name])
+                mine[name] = squeezed(shape.fitted(array, wanted[name]), wanted[name])
             except ValueError:
                 mine[name] = array
         if self.standard is not None:
@@ -164,7 +164,8 @@ def _case(subject: Subject, point: Point) -> Case:
             continue
         except NotJudged as error:
             return Case(point, {}, reason=str(error))
-        if not any((compare(case.mine[name], point.right[name]) == UNKNOWN).any() for name in case.mine):
+        unknown = any((compare(case.mine[name], point.right[name]) == UNKNOWN).any() for name in case.mine)
+        if not unknown and (rounded or all(map(known_well, case.mine.values()))):
             return case
     return Case(point, {}, reason=reason) if reason else case
 
@@ -188,6 +189,12 @@ def _check_finite(cases: list[Case]) -> None:
             raise Refused(
                 f"{name} is not finite at any of {len(ordinary)} inputs of ordinary size: NaN or infinity comes out"
             )
+
+
+def known_well(array: np.ndarray) -> bool:
+    """Whether the largest number of an array is known to three quarters of the bits: a wrong one is to be explained."""
+    largest = max(map(arb, np.asarray(array, object).ravel().tolist()), key=lambda v: abs(v).upper(), default=None)
+    return largest is None or not largest.is_finite() or bool(largest.rad() <= abs(largest).upper() * _NARROW)
 
 
 def finite(array: np.ndarray) -> bool:
@@ -217,6 +224,7 @@ def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 _TINY = flint.arb(2) ** -AGREEMENT
+_NARROW = flint.arb(2) ** -(BITS * 3 // 4)
 _LITERAL = flint.arb(10) ** -6  # the widest rounding of a literal, relative
 
 

@@ -106,7 +106,7 @@ def _forward(row: ForwardRow, other: Activation | None, setting: Setting) -> For
         names |= {"other": other.a, "otherwise": _otherwise(output, other)}
     formulas = {name: tidy(formula_of(text, 1, setting, other)) for name, text in row.changes.items()}
     lines = {
-        step: Line(row.id, step, f"{step} = {formula}", LETTERS[step], literal=row.literal)
+        step: Line("right", step, f"{step} = {formula}", LETTERS[step], literal=row.literal)
         for step, formula in formulas.items()
         if step in STEPS
     }
