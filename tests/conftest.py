@@ -18,13 +18,11 @@ import jaxtyping
 # will do for a float, as it does for type checkers.
 jaxtyping.install_import_hook("twolayer", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 _checked = jaxtyping.jaxtyped
-VERIFICATION = ("twolayer.verification", "twolayer.verifier")
 
 
 def _checked_if_made_once(**options):
     """What the hook decorates functions with, but for those that the verification's interpreters define as they go.
 
-<<<<<<< HEAD
     There are thousands in each verdict, and writing the checks of one takes 2 ms. Nor are numbers and the stand-ins for
     NumPy checked, whose methods run a million times.
     """
@@ -34,16 +32,6 @@ def _checked_if_made_once(**options):
         inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
         inner = inner or ".stand_ins" in function.__module__
         return function if inner else _checked(**options)(function)
-=======
-    There are thousands in each verdict, and writing the checks of one takes 2 ms. The verifier's numbers go unchecked
-    too: a verdict has millions of operations, and each would take 30 times as long.
-    """
-
-    def decorate(function):
-        inner = function.__module__.startswith(VERIFICATION) and "<locals>" in function.__qualname__
-        number = function.__module__.startswith("twolayer.verifier.numbers")
-        return function if inner or number else _checked(**options)(function)
->>>>>>> v6
 
     return decorate
 

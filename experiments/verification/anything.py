@@ -77,11 +77,7 @@ def _function(flag: str, name: str) -> tuple[Loaded, Any]:
 
 
 def _shapes(text: str) -> dict[str, str]:
-<<<<<<< HEAD
     """Read 'q: m d, k: n d' as a mapping."""
-=======
-    """ "q: m d, k: n d" as a mapping."""
->>>>>>> v6
     found = {}
     for part in text.split(","):
         name, colon, axes = part.partition(":")
