@@ -211,6 +211,8 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
         raise NotJudged(f"np.{name}")
     positions = 1 if method in ("reduce", "accumulate", "reduceat") else ufunc.nin
     values = [*map(lift, values[:positions]), *values[positions:]]
+    if recorded.active() and name in ("multiply", "matmul", "divide", "true_divide"):
+        values[:positions] = map(recorded.told_apart, values[:positions])
     if options.get("initial") is not None and isinstance(options["initial"], (int, float, np.number)):
         options = options | {"initial": ball(options["initial"])}
     if isinstance(options.get("where"), np.ndarray):
