@@ -20,7 +20,7 @@ from twolayer.verifier.evidence.own_loss import Standard, describe
 from twolayer.verifier.evidence.sizes import at_other_sizes
 from twolayer.verifier.evidence.ties import LAYERS, at_ties
 from twolayer.verifier.explain import causes, unexplained
-from twolayer.verifier.explain.search import explanations
+from twolayer.verifier.explain.search import explanations, telling
 from twolayer.verifier.numbers import balls
 from twolayer.verifier.numbers.balls import BITS, Undecided, precision
 from twolayer.verifier.numbers.differences import central
@@ -295,8 +295,8 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
 
 
 def _watched(found: Subject, cases: Sequence[Case]) -> Case | None:
-    """An ordinary case once more, with the user's variables."""
-    known = [case for case in usable(cases) if case.point.kind == "ordinary"]
+    """A case once more, with the user's variables: one where it is wrong, else an ordinary one."""
+    known = telling(cases) or [case for case in usable(cases) if case.point.kind == "ordinary"]
     if not known:
         return None
     try:

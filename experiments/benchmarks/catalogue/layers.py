@@ -36,7 +36,7 @@ LEAF = [
     *SCALES,
     ("assigned", "one_example", "= {right}", {"layouts": ("loop",)}),
     ("absolute", "unknown", "jnp.abs({right})"),
-    ("signs", "unknown", "jnp.sign({right})"),
+    ("signs", "gradient_sign", "jnp.sign({right})"),
 ]
 WEIGHTS = [
     *LEAF,

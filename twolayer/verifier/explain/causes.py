@@ -145,7 +145,7 @@ def _alternatives(explanation: Explanation, evidence: Evidence, found: frozenset
     A step that the derivation shows without a factor of its own is not blamed if another can be.
     """
     if any(choice.step == "dO2" and choice.line is None for choice in explanation.wrong):
-        forward = unexplained.forward_error(evidence.cases, found, evidence.thresholds)
+        forward = _in_the_forward_pass(evidence, found)
         if forward is not None:  # what comes after follows from it
             return [Alternative((forward,), ("dO2",), explanation)]
     lines = _wrong_lines(explanation, evidence, found)
@@ -165,7 +165,7 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
     for step, line, literal in explanation.wrong:
         steps.append(step)
         if line is None:
-            causes.append(unexplained.describe(step, right[step].code, evidence.cases, found, evidence.thresholds))
+            causes.append(_described(step, evidence, found))
         else:
             causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
@@ -260,19 +260,33 @@ def _number(literal: Fraction | None) -> str:
 
 def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> Alternative:
     """No line of the catalogue fits: say where the error enters, and what else is certain."""
-    lines, cases = right_lines(evidence.setting), evidence.cases
+    cases = evidence.cases
     alone = unexplained.single_entries(cases, sorted(wrong))
     if set(alone) == wrong:
         steps = tuple(step for step in STEPS if step in alone)
-        return Alternative(tuple(unexplained.describe(s, lines[s].code, cases, found) for s in steps), steps)
+        return Alternative(tuple(_described(step, evidence, found) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if evidence.leaves[leaf].verdict in ("right", "wrong")}
     step = unexplained.first_wrong(wrong, derived, found)
     if step == "dO1" and evidence.setting.hidden == "relu":
         layer = [leaf for leaf in ("dW1", "db1") if leaf in wrong]
         step = "dZ1" if unexplained.right_where_all_units_are_on(cases, layer) else step
-    forward = unexplained.forward_error(cases, found, evidence.thresholds) if step == "dO2" else None
-    cause = forward or unexplained.describe(step, lines[step].code, cases, found, evidence.thresholds)
-    return Alternative((cause,), (step,))
+    forward = _in_the_forward_pass(evidence, found) if step == "dO2" else None
+    return Alternative((forward or _described(step, evidence, found),), (step,))
+
+
+def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
+    """A step that no line explains; its shape may."""
+    code = right_lines(evidence.setting)[step].code
+    shape = evidence.leaves[step].reason if step in LEAVES else None
+    if shape and "summed over the units" in shape:
+        return Cause("wrong_axis", shape, step, code)
+    return unexplained.describe(step, code, evidence.cases, found, evidence.thresholds)
+
+
+def _in_the_forward_pass(evidence: Evidence, found: frozenset[str]) -> Cause | None:
+    locals_ = evidence.probe.locals if evidence.probe is not None else ()
+    shown = unexplained.shows_its_forward_pass(locals_, evidence.probe.sizes) if locals_ else False
+    return unexplained.forward_error(evidence.cases, found, evidence.thresholds, shown)
 
 
 def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Cause:

@@ -193,7 +193,8 @@ class Search:
         if any(u.shape != v.shape for u, v in zip(self.shown[at], below[at], strict=True)):
             return None
         rest = tuple(u - v for u, v in zip(self.shown[at], below[at], strict=True))
-        t = ratio(rest, tuple(u - v for u, v in zip(above[at], below[at], strict=True)))
+        each = tuple(u - v for u, v in zip(above[at], below[at], strict=True))
+        t = ratio(rest, each) or (None if self.exact else _small(rest, each, self.shown[at]))
         if t is None or t in (0, 1, -1):  # those are other lines of the catalogue
             return None
         return t if short(t) or not self.exact else None
@@ -256,6 +257,17 @@ def _rounded_off(value: np.ndarray, given: Scope, i: int) -> np.ndarray:
     """Float64 numbers with those at 0 that are nothing but the rounding of terms that cancel."""
     size = max((np.abs(given[name][i]).max(initial=0) for name in CHAIN if name in given), default=0)
     return np.where(np.abs(value) < CANCELLED * size, 0.0, value) if size else value
+
+
+def _small(rest: Value, each: Value, shown: Value) -> Fraction | None:
+    """A constant by which something small beside the numbers shown is the multiple of another, up to their rounding."""
+    a, b, size = (np.concatenate([part.ravel() for part in parts]) for parts in (rest, each, shown))
+    if not all(np.isfinite(part).all() for part in (a, b)) or not b.any():
+        return None
+    t, largest = float(a @ b / (b @ b)), np.abs(size).max()
+    if np.abs(a).max() < CANCELLED * 100 * largest or np.abs(a - t * b).max() > CANCELLED * largest:
+        return None
+    return Fraction(f"{t:.4g}") if t else None
 
 
 def carried(step: str, local: dict[str, Fraction]) -> Fraction:
@@ -375,20 +387,23 @@ def _holds(explanation: Explanation, search: Search) -> Explanation | bool | Non
         return False
     way = Way((), {}, {}, start.scope)
     for choice in explanation.choices:
+        step, line, literal = choice
+        if line is not None and line.affine:  # a constant that was solved for is solved for again
+            literal = search.solve(step, line, start, way.scope)
+            if literal is None:
+                return None
+        choice = choice._replace(literal=literal)
         way = search.advance(way, choice, _value(choice, search, start, way.scope))
         if way is None:
             return None
-    return explanation._replace(totals=way.totals, local=way.local, scope=way.scope)
+    return explanation._replace(choices=way.choices, totals=way.totals, local=way.local, scope=way.scope)
 
 
 def _value(choice: Choice, search: Search, start: Start, scope: Scope) -> Value | None:
-    """What a choice computes at other points; a constant that was solved for is solved for again."""
+    """What a choice computes at other points."""
     step, line, literal = choice
     if line is None:
         return search.shown.get(step)
-    if line.affine:
-        literal = search.solve(step, line, start, scope)
-        return None if literal is None else search.step(step, line, scope, literal)
     return search.step(step, start.right[step] if line.id == "right" else line, scope, literal)
 
 

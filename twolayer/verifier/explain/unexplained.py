@@ -7,7 +7,8 @@ import numpy as np
 from twolayer.verifier.evidence.cases import Case, usable, wrong_entries
 from twolayer.verifier.evidence.points import PRIME_SIZES
 from twolayer.verifier.numbers.balls import floats
-from twolayer.verifier.problem import LEAVES
+from twolayer.verifier.problem import LEAVES, Sizes
+from twolayer.verifier.programs import Local
 from twolayer.verifier.verdict import Cause
 
 FORWARD_TEXT = {
@@ -109,11 +110,23 @@ def describe(
     return Cause("unknown", text, step, correction)
 
 
-def forward_error(cases: Sequence[Case], found: Collection[str], thresholds: Sequence[str] = ()) -> Cause | None:
-    """If the program shows its arrays, and stops computing right ones before O2, the error is in the forward pass."""
+def shows_its_forward_pass(locals_: Sequence[Local], sizes: Sizes) -> bool:
+    """Whether a variable of the shape of Z1 stands before any of the shape of Z2: it must then be Z1 or O1."""
+    shapes = [frozenset(local.value.shape) for local in locals_ if local.value.ndim == 2]
+    hidden, output = frozenset((sizes.m, sizes.K)), frozenset((sizes.m, sizes.C))
+    return next((shape for shape in shapes if shape in (hidden, output)), None) == hidden
+
+
+def forward_error(
+    cases: Sequence[Case], found: Collection[str], thresholds: Sequence[str] = (), shown: bool = False
+) -> Cause | None:
+    """If the program stops computing right arrays before O2, the error is in the forward pass.
+
+    `shown`: it shows an array that must be Z1 or O1; else one of the right ones must have been seen.
+    """
     order = ("Z1", "O1", "Z2", "O2")
     last = max((i for i, name in enumerate(order) if name in found), default=-1)
-    if last in (-1, 3) or not any(case.sizes in PRIME_SIZES for case in cases):
+    if last == 3 or (last == -1 and not shown) or not any(case.sizes in PRIME_SIZES for case in cases):
         return None  # where sizes are equal, any array has the shape of Z1
     missing = order[last + 1]
     leaves = [leaf for leaf in LEAVES if any(leaf in case.mine for case in cases)]
