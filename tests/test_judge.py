@@ -14,8 +14,8 @@ from experiments.benchmarks.catalogue import RIGHT
 from twolayer.network import Params
 from twolayer.verifier import Verdict, verify
 from twolayer.verifier.evidence.points import ONE_OUTPUT, PRIME_SIZES
-from twolayer.verifier.programs import RaisedInside, Refused
 from twolayer.verifier.problem import LEAVES, STEPS
+from twolayer.verifier.programs import RaisedInside, Refused
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 

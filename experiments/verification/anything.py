@@ -77,7 +77,7 @@ def _function(flag: str, name: str) -> tuple[Loaded, Any]:
 
 
 def _shapes(text: str) -> dict[str, str]:
-    """"q: m d, k: n d" as a mapping."""
+    """ "q: m d, k: n d" as a mapping."""
     found = {}
     for part in text.split(","):
         name, colon, axes = part.partition(":")
@@ -85,4 +85,3 @@ def _shapes(text: str) -> dict[str, str]:
             raise cli.BadInput(f"--shapes: {part.strip()!r} is not `name: sizes`, as in 'q: m d, k: n d'")
         found[name.strip()] = axes.strip()
     return found
-
