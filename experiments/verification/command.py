@@ -176,7 +176,9 @@ def _write(
         if report:
             from experiments.verification.report import Source, markdown
 
-            source = Source(derivation.name, derivation.source, **question, versions=facts["versions"])
+            source = Source(
+                derivation.name, derivation.source, **question, versions=facts["versions"], place=derivation.place
+            )
             with files.atomic(report, "wb") as file:
                 file.write(markdown(verdict, source).encode())
 
@@ -187,8 +189,9 @@ def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
     hidden = f", hidden {options.activation}" if options.activation != "relu" else ""
     name = f"{derivation.name}: {options.loss or 'cross_entropy'}, output {options.output}{hidden}, {options.reduction}"
     if verdict.standard:
-        name = f"{derivation.name}: its own loss"
-    text = screen.render(verdict, name, source=derivation.source, colour=screen.wants_colour(sys.stdout))
+        name = f"{derivation.name}: its own loss" + (f", {verdict.standard}" if verdict.verdict != "right" else "")
+    colour = screen.wants_colour(sys.stdout)
+    text = screen.render(verdict, name, source=derivation.source, place=derivation.place, colour=colour)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks
     try:

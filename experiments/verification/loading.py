@@ -22,11 +22,15 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Derivation:
-    """What is judged: the path of a file, or a function gradients(params, x, y); its name and text."""
+    """What is judged: the path of a file, or a function gradients(params, x, y); its name and text.
+
+    place: a line of the text as people count it: "line 12", in a notebook "cell 3, line 4".
+    """
 
     name: str
     gradients: str | Callable
     source: str
+    place: Callable[[int], str] = "line {}".format
 
 
 def read(name: str) -> File:
@@ -56,12 +60,13 @@ def derivation(file: File) -> Derivation:
     Raises:
       BadInput: it has no gradients(params, x, y).
     """
-    names = source.Source(str(file.path), file.source).names()
+    text = source.Source(str(file.path), file.source)
+    names = text.names()
     if "gradients" not in names and "*" not in names:
         raise BadInput(
             f"{file.path.name} defines no gradients(params, x, y); python -m experiments.verify --help shows a file"
         )
-    return Derivation(file.path.name, str(file.path), file.source)
+    return Derivation(file.path.name, str(file.path), file.source, text.line)
 
 
 def closed_form(loss: str, output: str, reduction: str, activation: str = "relu") -> Derivation:

@@ -210,7 +210,10 @@ def _standard(statement: Program, found: Subject, recognise: bool = False) -> St
     for call in ways(statement.function, found.setting):
         try:
             with precision(BITS):
-                call.run(statement, point.right)
+                value = call.run(statement, point.right).result
+            if np.size(value) != 1:
+                shape = np.shape(value)
+                raise Refused(f"loss must return one number; it returned an array of shape {shape}")
         except RaisedInside as error:
             first = first or error
             continue
@@ -509,16 +512,24 @@ def _with_standard(verdict: Verdict, found: Subject, standard: Standard, own: bo
     """What the own loss is; and where another was declared, whether the derivation is right for its own."""
     if own:
         said = f"your own loss is {standard.said()}"
-        return dataclasses.replace(verdict, loss=said, standard=standard.said())
+        causes_ = tuple(
+            dataclasses.replace(cause, correction=standard.correction(cause.leaf, cause.correction))
+            for cause in verdict.causes
+        )
+        return dataclasses.replace(verdict, causes=causes_, loss=said, standard=standard.said())
     declared = describe(standard.declared)
     if standard.is_declared:
         return dataclasses.replace(verdict, loss=f"your own loss is the declared one, {declared}")
-    text = f"your own loss is {standard.said()}; you declared {declared}"
-    right = verdict.verdict == "wrong" and _right_for_own(found, standard)
-    if right:
-        text = f"right for the file's own loss, {standard.said()}; wrong for the declared one, {declared}"
-    causes_ = (Cause("loss", text, "loss", "the declared loss, or another declaration"),) if right else verdict.causes
-    causes_ = causes_ or (Cause("loss", text, "loss", "the declared loss, or another declaration"),)
+    own_loss = standard.said()
+    if own_loss.partition(" of ")[2] == declared.partition(" of ")[2]:
+        own_loss = own_loss.partition(" of ")[0]
+    text = f"the file's own loss is {own_loss}; you declared {declared}"
+    if verdict.verdict == "wrong" and _right_for_own(found, standard):
+        right = f"right for the file's own loss, {own_loss}; you declared {declared}"
+        return dataclasses.replace(verdict, loss=text, causes=(Cause("loss", right, "loss", ""),))
+    if verdict.verdict == "right":
+        text = f"the gradient is right for the declared loss, {declared}; the file's own loss is {own_loss}"
+    causes_ = verdict.causes or (Cause("loss", text, "loss", ""),)
     return dataclasses.replace(verdict, loss=text, verdict="wrong", causes=causes_)
 
 

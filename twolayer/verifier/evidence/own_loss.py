@@ -137,23 +137,39 @@ class Standard:
         """The own loss in words."""
         if self.setting is None:
             return f"not {describe(self.declared)}, nor a multiple of it, nor another loss that can be declared"
+        setting, product = self._reduced()
+        words = {"2": "twice ", "1/2": "half "}
+        text = words.get(product, f"{product} times " if product else "") + describe(setting)
+        squares = [f"{t}/2 times the squares of {name}" for name, t in self._decays().items()]
+        return text + (f", plus {' and '.join(squares)}" if squares else "")
+
+    def correction(self, step: str, code: str) -> str:
+        """The right line of a step by this loss, from the one by the declared loss behind it."""
+        if self.setting is None:
+            return ""
+        setting, product = self._reduced()
+        name, _, value = code.partition(" = ")
+        if step == "dO2" and code == problem.right_lines(self.setting)[step].code:
+            value = problem.right_lines(setting)[step].code.partition(" = ")[2]
+            return f"{name} = {product.replace(' times ', ' * ')} * {value}" if product else f"{name} = {value}"
+        decay = self._decays().get(step[1:]) if step in LEAVES else None
+        return f"{code} + {decay} * {step[1:]}" if decay else code
+
+    def _reduced(self) -> tuple[Setting, str]:
+        """The loss that can be declared, by the other reduction where that is what the constant says; the constant."""
         values = [(terms.constant, sizes) for sizes, terms in self._terms.items() if terms][:2]
         found: list[Factor] = factors(values) if any(c != 1 for c, _ in values) else []
         product = " times ".join(factor.text for factor in found)
         other = "sum" if self.setting.reduction == "mean" else "mean"
         if product == ("m" if other == "sum" else "1/m"):
-            text = describe(self.setting._replace(reduction=other))
-        else:
-            words = {"2": "twice ", "1/2": "half "}
-            text = words.get(product, f"{product} times " if product else "") + describe(self.setting)
-        terms = [(name, [(t.decay[name], size) for size, t in self._terms.items() if t][:2]) for name in self._decays()]
-        squares = [
-            f"{' times '.join(f.text for f in factors(part))}/2 times the squares of {name}" for name, part in terms
-        ]
-        return text + (f", plus {' and '.join(squares)}" if squares else "")
+            return self.setting._replace(reduction=other), ""
+        return self.setting, product
 
-    def _decays(self) -> list[str]:
-        return list(next(iter(self._terms.values())).decay)
+    def _decays(self) -> dict[str, str]:
+        """The parameters whose squares it has: name -> their constant, doubled."""
+        known = [(terms.decay, sizes) for sizes, terms in self._terms.items() if terms][:2]
+        values = {name: [(decay[name], sizes) for decay, sizes in known] for name in known[0][0]}
+        return {name: " times ".join(f.text for f in factors(part)) for name, part in values.items()}
 
 
 def describe(setting: Setting) -> str:
@@ -199,7 +215,7 @@ def _candidates(declared: Setting) -> list[Setting]:
         for hidden, output, loss in itertools.product(names, outputs, LOSSES)
     )
     kind = problem.targets(declared)
-    return [one for one in dict.fromkeys((declared, *others)) if problem.targets(one) == kind]
+    return [one for one in dict.fromkeys((declared, *others)) if problem.targets(one) in (kind, "real")]
 
 
 def _split(mine: np.ndarray, right: np.ndarray, parameter: np.ndarray) -> tuple[Fraction, Fraction] | None:

@@ -87,6 +87,10 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     blamed = alternatives[0].steps if alternatives else ()
     first = next((step for step in STEPS if step in blamed), None)
     steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen)
+    for cause in causes:  # the variable that is to be changed, not one before it that has the same value
+        if cause.explanation == 0 and cause.line is not None and cause.leaf in steps:
+            named = (cause.variable, cause.line) if cause.variable else (None, None)
+            steps[cause.leaf] = dataclasses.replace(steps[cause.leaf], variable=named[0], line=named[1])
     return Findings(causes, steps, first)
 
 
@@ -304,7 +308,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
             found = found or (where.place(step, arrays, probe.locals, probe.right) if step in arrays else None)
     if found is None:
         return cause
-    return dataclasses.replace(cause, line=found.line, variable=found.name, since=found.since)
+    return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
 
 
 def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, ...]:

@@ -30,7 +30,10 @@ class Seen(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A line of the user's file. `since`: a line before it that is right, where the error lies between the two."""
+    """A line of the user's file. `since`: a line before it that is right, where the error lies between the two.
+
+    `name`: the variable that is wrong there; empty where the error lies before it.
+    """
 
     line: int
     name: str
@@ -148,7 +151,7 @@ def place(
         return None
     before = [one for one in seen(locals_, {name: right[name] for name in NAMED}) if one.order < first.order]
     since = max(before, key=lambda one: one.order, default=None)
-    return Place(first.line, first.name, first.text, since.line if since and since.line < first.line else None)
+    return Place(first.line, "", first.text, since.line if since and since.line < first.line else None)
 
 
 def _after(step: str) -> tuple[str, ...]:

@@ -315,7 +315,7 @@ UNARY: dict[str, tuple[Callable, Callable]] = {
     "log1p": (lambda a: a.log1p(), lambda a, v: 1 / (1 + a)),
     # A sum of squares that is 0 is a ball around it, and has a root.
     "sqrt": (lambda a: a.nonnegative_part().sqrt() if a.contains(0) else a.sqrt(), lambda a, v: 1 / (2 * v)),
-    "rsqrt": (lambda a: a.rsqrt(), lambda a, v: -v / (2 * a)),
+    "rsqrt": (lambda a: flint.arb("inf") if a.is_zero() else a.rsqrt(), lambda a, v: -v / (2 * a)),
     "cbrt": (lambda a: a.root(3) if a >= 0 else -(-a).root(3), lambda a, v: 1 / (3 * v * v)),
     "square": (lambda a: a * a, lambda a, v: 2 * a),
     "reciprocal": (lambda a: 1 / a, lambda a, v: -v * v),

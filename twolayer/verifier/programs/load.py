@@ -27,23 +27,20 @@ def program_of(function: Any) -> Program:
 def _names_jax(function: Callable) -> bool:
     """Whether a function, or one of its module that it calls, uses JAX."""
     seen: set[int] = set()
-    todo = [inspect.unwrap(getattr(function, "func", function))]
+    todo: list = [inspect.unwrap(getattr(function, "func", function))]
     while todo:
         one = todo.pop()
-        code = getattr(one, "__code__", None)
-        if code is None or id(code) in seen:
-            if type(one).__module__.startswith(("jax", "jaxlib")):
-                return True
+        if id(one) in seen:
             continue
-        seen.add(id(code))
-        cells = [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
-        values = [one.__globals__[name] for name in global_names(code) if name in one.__globals__] + cells
-        for value in values:
-            module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or ""
-            if str(module).split(".")[0] in ("jax", "jaxlib"):
-                return True
-            if isinstance(value, types.FunctionType) and value.__module__ == one.__module__:
-                todo.append(value)
+        seen.add(id(one))
+        module = one.__name__ if isinstance(one, types.ModuleType) else getattr(one, "__module__", None) or ""
+        if str(module).split(".")[0] in ("jax", "jaxlib") or type(one).__module__.startswith(("jax", "jaxlib")):
+            return True
+        if isinstance(one, dict | list | tuple):
+            todo += one.values() if isinstance(one, dict) else one
+        elif isinstance(one, types.FunctionType) and str(module).split(".")[0] not in ("numpy", "scipy", "twolayer"):
+            todo += [one.__globals__[name] for name in _names(one.__code__) if name in one.__globals__]
+            todo += [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
     return False
 
 

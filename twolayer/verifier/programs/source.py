@@ -147,11 +147,16 @@ class Source:
 
     def place(self, line: int) -> str:
         """Where a line is: "homework.py:12", or "homework.ipynb, code cell 3, line 4"."""
-        above = self.text.split("\n")[:line]
+        name, said = pathlib.Path(self.filename).name, self.line(line)
+        return f"{name}, code {said}" if said.startswith("cell") else f"{name}:{line}"
+
+    def line(self, number: int) -> str:
+        """A line as people count it: "line 12", or "cell 3, line 4" of the code cells of a notebook."""
+        above = self.text.split("\n")[:number]
         heads = [i for i, text in enumerate(above) if re.fullmatch(r"# In \[\d+\]:", text)]
         if not self.filename.endswith(".ipynb") or not heads:
-            return f"{self.filename}:{line}"
-        return f"{self.filename}, code cell {len(heads)}, line {line - heads[-1] - 1}"
+            return f"line {number}"
+        return f"cell {len(heads)}, line {number - heads[-1] - 1}"
 
     def statement(self, line: int) -> str:
         """The statement at a line, on one line."""
