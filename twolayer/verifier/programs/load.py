@@ -39,7 +39,7 @@ def _names_jax(function: Callable) -> bool:
         if isinstance(one, dict | list | tuple):
             todo += one.values() if isinstance(one, dict) else one
         elif isinstance(one, types.FunctionType) and str(module).split(".")[0] not in ("numpy", "scipy", "twolayer"):
-            todo += [one.__globals__[name] for name in _names(one.__code__) if name in one.__globals__]
+            todo += [one.__globals__[name] for name in global_names(one.__code__) if name in one.__globals__]
             todo += [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
     return False
 
