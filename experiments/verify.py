@@ -29,8 +29,8 @@ point. PROGRAM: its rounding in floats, against bounds that follow from the oper
 checked on numbers of yours too: --batch=FILE.npz holds W1, b1, W2, b2, x and y; --dataset takes the first examples of a
 data set, with --params=RUN/params.npz of a training run or else the parameters it starts from.
 
-Any other function: a file that defines SHAPES = {"W": "k d", "x": "m d", ...} with loss and gradients of those arguments
-is judged whatever it computes; and --rule=FILE.py:NAME holds a custom rule against its own plain program.
+Any other function: a file that defines SHAPES = {"W": "k d", "x": "m d", ...} with loss and gradients of those
+arguments is judged whatever it computes; and --rule=FILE.py:NAME holds a custom rule against its own plain program.
 
 The file is your own code and is RUN as such, with all your rights, as by `python homework.py`: run none that you do not
 trust. Exit status: 0 right, 1 wrong, 2 undecided or not fully derived, 3 bad input (a file that fails or does not end,
