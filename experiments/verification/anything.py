@@ -77,7 +77,7 @@ def _function(flag: str, name: str) -> tuple[Loaded, Any]:
 
 
 def _shapes(text: str) -> dict[str, str]:
-    """Read 'q: m d, k: n d' as a mapping."""
+    """The mapping that "q: m d, k: n d" says."""
     found = {}
     for part in text.split(","):
         name, colon, axes = part.partition(":")

@@ -38,7 +38,8 @@ def render(verdict: Verdict, name: str, *, source: str | None = None, place: Pla
         "causes": _causes(verdict, source, place),
         "counterexample": _counterexample(verdict),
     }
-    shown = [_cap(part, BUDGET[title]) for title, part in parts.items() if part]
+    budget = BUDGET if verdict.causes else BUDGET | {"reasons": BUDGET["causes"]}
+    shown = [_cap(part, budget[title]) for title, part in parts.items() if part]
     shown.append(_cap(_facts(verdict), HEIGHT - sum(len(part) + 1 for part in shown)))
     return "\n\n".join("\n".join(line.rstrip() for line in part) for part in shown if part)
 
@@ -122,6 +123,8 @@ def _facts(verdict: Verdict) -> list[str]:
             shown += _wrapped(guard + more, "GUARD")
     for part in verdict.program:
         detail = wording.program(part)
+        if part.verdict == "right" and not part.steps:  # there was nothing to round
+            continue
         shown += _wrapped(f"{part.precision} {_plain(part.verdict)}" + (f": {detail}" if detail else ""), "PROGRAM")
     carried = None if wording.interesting_steps(verdict) else wording.carried(verdict)
     notes = [("NOTE", note) for note in verdict.notes if not wording.is_said(note, verdict)]

@@ -85,6 +85,8 @@ def carried(verdict: Verdict) -> str | None:
 
 def formula(part: Formula) -> list[str]:
     """What was established in real numbers, and where."""
+    if part.verdict == "not_derived" and not part.points:
+        return ["there is nothing to compare"]
     points = (
         f"{_count(part.points, 'point')}, {_count(part.patterns, 'activation pattern')}, {_count(part.sizes, 'size')}"
     )

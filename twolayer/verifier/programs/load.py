@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from twolayer.verifier.programs import Program
+from twolayer.verifier.programs import Program, Refused
 from twolayer.verifier.programs.copies import global_names
 from twolayer.verifier.programs.numpy_code import File, NumpyProgram, from_function
 
@@ -77,6 +77,8 @@ class Loaded:
         from twolayer.verifier.programs.jax_code import JaxProgram
 
         function = self.file.get(name, exact=False)
+        if not callable(function):
+            raise Refused(f"{self.file.path.name}: {name} is no function")
         text = self.file.source.text
         linecache.cache[self.file.source.filename] = (len(text), None, text.splitlines(True), self.file.source.filename)
         return MixedProgram(JaxProgram(function, self.file.source.filename, text), lambda: self.file.program(name))

@@ -76,9 +76,9 @@ class File:
         try:
             function = self.get(name)
         except KeyError:
-            raise Refused(f"{self.path}: it defines no {name}") from None
+            raise Refused(f"{self.path.name}: it defines no {name}") from None
         if not callable(function):
-            raise Refused(f"{self.path}: {name} is no function")
+            raise Refused(f"{self.path.name}: {name} is no function")
         return NumpyProgram(function, self.source, name, lambda: self.get(name, exact=False))
 
 
