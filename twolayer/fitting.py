@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num, Shaped
+from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer import evaluation, losses, network, segments, settings, sweeps, training, updates
 from twolayer.datasets.arrays import Options, Raw, from_arrays
@@ -68,7 +68,7 @@ def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], K
 
 
 @jax.jit
-def _two_keys(seed: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
+def _two_keys(seed: int | Int[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
     return tuple(jax.random.split(jax.random.key(seed, impl=PRNG)))  # as one program it compiles in half the time
 
 
@@ -116,8 +116,11 @@ class Result:
     standard: Standard | None = None
     said: tuple[str, ...] = ()
 
-    def outputs(self, x: Num[Array | np.ndarray, "m ..."]) -> Float[np.ndarray, "m C"]:
+    def outputs(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> Float[np.ndarray, "m C"]:
         """O2 of raw examples, in the units of the raw targets.
+
+        Args:
+          precision_of: the arithmetic; None is that of the training, "float64" rounds less.
 
         Raises:
           ValueError: x does not fit the network, or holds a NaN.
@@ -132,19 +135,21 @@ class Result:
             raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
         if x.dtype != np.uint8 and not np.isfinite(x).all():
             raise ValueError("x holds a value that is not finite")
-        with precision(self.settings.precision):
+        with precision(precision_of or self.settings.precision) as (dtype, _):
             run = _predictor(self.scale, self.settings.output, self.settings.hidden_activation)
-            O2 = np.asarray(run(Params(*map(jnp.asarray, self.params)), jnp.asarray(x)))
+            O2 = np.asarray(run(Params(*(jnp.asarray(leaf, dtype) for leaf in self.params)), jnp.asarray(x)))
         return O2 if self.standard is None else self.standard.outputs(O2)
 
-    def predict(self, x: Num[Array | np.ndarray, "m ..."]) -> np.ndarray:
+    def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
         """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
-        O2 = self.outputs(x)
+        O2 = self.outputs(x, precision_of)
         if self.labels is not None:
             return self.labels[O2.argmax(axis=1)]
         return O2[:, 0] if O2.shape[1] == 1 else O2
 
-    def probabilities(self, x: Num[Array | np.ndarray, "m ..."]) -> Float[np.ndarray, "m C"]:
+    def probabilities(
+        self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
+    ) -> Float[np.ndarray, "m C"]:
         """The softmax of O2: what cross-entropy makes of it.
 
         Raises:
@@ -152,7 +157,7 @@ class Result:
         """
         if self.labels is None:
             raise ValueError("this network has real targets, and no probabilities")
-        O2 = self.outputs(x).astype(np.float64)
+        O2 = self.outputs(x, precision_of).astype(np.float64)
         exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
         return exps / exps.sum(axis=1, keepdims=True)
 
