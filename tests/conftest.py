@@ -50,16 +50,28 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
-# Files of a minute or more, by what they take: begun first, none of them is worked off by one process at the end.
-LONG = (
+# Files whose tests run scripts in processes of their own, or measure: half of all the time, and all of them slow. The
+# longest come first: begun first, none of them is worked off by one process at the end.
+SLOW = (
     *("test_sweep_script", "test_papers", "test_processes", "test_train", "test_resume", "test_endurance"),
     *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
+    *("test_accelerator", "test_own_data", "test_papers_nielsen", "test_papers_chizat", "test_papers_safran"),
+    *("test_scaling", "test_output_relu", "test_verify_benchmark", "test_verify_catalogue", "test_verify_bounds"),
 )
 
 
+def pytest_configure(config):
+    """Workers take files in the order of SLOW, not by how many tests they have."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(config, items):
-    """Long files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """Slow files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
     if jax.config.jax_enable_x64:
         repeated = [item for item in items if "float64" in item.fixturenames]
         items[:] = [item for item in items if item not in repeated]

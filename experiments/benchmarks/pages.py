@@ -105,89 +105,6 @@ def _interval(share: dict) -> str:
     return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
 
-def benchmark() -> str:
-    """Epoch times side by side, from docs/results/benchmark_cpu.json: one row per competitor, one column per width."""
-    result = read("benchmark_cpu")
-    cases = result["cases"]
-    rows = _competitors(cases)
-    rows += [("fastest PyTorch row, times ours", *(f"{_fastest(case)['slower']['median']:.1f}" for case in cases))]
-    rows += [("limit: the matrix products alone", *(f"{case['limit']['epoch_s']['median']:.3f} s" for case in cases))]
-    share = [f"{100 * case['share_of_limit']['median']:.0f} %" for case in cases]
-    rows += [("share of the limit that our epoch reaches", *share)]
-    rows += [("the same products in XLA", *(_in_xla(case, result["flags"]["batch_size"]) for case in cases))]
-    header = ("seconds an epoch (times ours)", *(f"K = {case['hidden']}" for case in cases))
-    rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
-    remark = f"Medians of {rounds} rounds, of seconds and of ratios; spreads are in the JSON.\n"
-    return markdown(header, rows) + machine(result) + remark
-
-
-def _fastest(case: dict) -> dict:
-    """PyTorch's fastest row."""
-    return next(row for row in case["rows"] if row["name"] == case["best_torch"])
-
-
-def _in_xla(case: dict, batch_size: int) -> str:
-    """An epoch's matrix products in XLA, each in its fastest layout."""
-    steps = case["examples"] / batch_size
-    return f"{steps * sum(product['xla'] for product in case['limit']['products_s'].values()):.3f} s"
-
-
-def networks() -> str:
-    """Many networks at once, from docs/results/benchmark_networks.json."""
-    result = read("benchmark_networks")
-    cases = result["cases"]
-    header = ("seconds an epoch and network (times ours)", *(f"K = {case['hidden']}" for case in cases))
-    return markdown(header, _competitors(cases)) + machine(result)
-
-
-def _competitors(cases: list[dict]) -> list[tuple[str, ...]]:
-    """One row for each competitor, one column for each width."""
-    names = [row["name"] for row in cases[0]["rows"]]
-    return [(_labelled(cases[0], name), *(_times(case, name) for case in cases)) for name in names]
-
-
-def _labelled(case: dict, name: str) -> str:
-    return next(row["label"] for row in case["rows"] if row["name"] == name)
-
-
-def _times(case: dict, name: str) -> str:
-    row = next(row for row in case["rows"] if row["name"] == name)
-    if row["epoch_s"] is None:
-        return row["note"]
-    slower = f" ({row['slower']['median']:.1f})" if row["slower"] else ""
-    return f"{row['epoch_s']['median']:.3f} s{slower}"
-
-
-def scaling_width() -> str:
-    """One network, from docs/results/scaling.json."""
-    rows = [
-        (f"{r['hidden']}", f"{r['step_us']:.0f}", f"{r['gflops_per_second']:.0f}", f"{r['flops'] / r['bytes']:.0f}")
-        for r in _scaling("width")
-    ]
-    header = ("K", "microseconds a step", "GFLOP/s", "operations a byte, on paper")
-    return markdown(header, rows) + machine(read("scaling"))
-
-
-def scaling_networks() -> str:
-    """Networks together, from docs/results/scaling.json: one row for each number of them, one column for each width."""
-    found = _scaling("networks")
-    widths = list(dict.fromkeys(r["hidden"] for r in found))
-    times = {(r["networks"], r["hidden"]): f"{r['step_us']:.0f}" for r in found}
-    numbers = list(dict.fromkeys(r["networks"] for r in found))
-    rows = [(str(n), *(times.get((n, width), "") for width in widths)) for n in numbers]
-    return markdown(("networks; microseconds a step and network", *(f"K = {width}" for width in widths)), rows)
-
-
-def scaling_devices() -> str:
-    """One network on several devices, from docs/results/scaling.json."""
-    rows = [(r["mesh"] or "one device", f"{r['step_us']:.0f}") for r in _scaling("devices")]
-    return markdown((f"mesh, K = {_scaling('devices')[0]['hidden']}", "microseconds a step"), rows)
-
-
-def _scaling(kind: str) -> list[dict]:
-    return [row for row in read("scaling")["rows"] if row["kind"] == kind]
-
-
 def example() -> str:
     """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
     return f"```\n{(RESULTS / 'verify_example.txt').read_text()}```\n"
@@ -229,8 +146,9 @@ def verification() -> str:
 def results() -> str:
     """A few results of everything, for the README: published numbers beside ours, and the conditions of ours."""
     rows = [_published(*chosen) for chosen in HIGHLIGHTS]
-    speed = [f"{_fastest(case)['slower']['median']:.1f}" for case in read("benchmark_cpu")["cases"]]
-    widths = ", ".join(str(case["hidden"]) for case in read("benchmark_cpu")["cases"])
+    cases = read("benchmark_cpu")["cases"]
+    best = [next(row for row in case["rows"] if row["name"] == case["best_torch"]) for case in cases]
+    speed, widths = [f"{row['slower']['median']:.1f}" for row in best], ", ".join(str(case["hidden"]) for case in cases)
     rows.append((f"an epoch of MNIST in PyTorch's fastest form, times ours, K = {widths}", "", ", ".join(speed)))
     kills = read("endurance")
     n = kills["flags"]["kills"] + kills["flags"]["terms"]

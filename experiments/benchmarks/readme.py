@@ -9,7 +9,8 @@ import re
 
 from absl import flags
 
-from experiments.benchmarks import pages
+from experiments.benchmarks import pages, speed_pages
+from experiments.benchmarks.device import pages as device_pages
 from experiments.papers import listing
 from experiments.runtime import cli
 from experiments.runtime.files import atomic
@@ -23,14 +24,18 @@ TABLES = {
     "training": pages.training,
     "endurance": pages.endurance,
     "output_relu": pages.output_relu,
-    "benchmark": pages.benchmark,
-    "networks": pages.networks,
-    "scaling_width": pages.scaling_width,
-    "scaling_networks": pages.scaling_networks,
-    "scaling_devices": pages.scaling_devices,
     "example": pages.example,
     "catalogue": pages.catalogue,
     "verification": pages.verification,
+    "benchmark": speed_pages.benchmark,
+    "networks": speed_pages.networks,
+    "against": speed_pages.against,
+    "startup": speed_pages.startup,
+    "limits": speed_pages.limits,
+    "scaling_width": speed_pages.scaling_width,
+    "scaling_networks": speed_pages.scaling_networks,
+    "scaling_devices": speed_pages.scaling_devices,
+    **device_pages.TABLES,
     **listing.TABLES,
 }
 PAGES = ("README.md", *(f"docs/{name}.md" for name in ("verify", "training", "sweeps", "speed", "scaling", "results")))

@@ -38,6 +38,7 @@ class Sizes(NamedTuple):
 
     hidden: tuple[int, ...]
     batches: tuple[int, ...]
+    precisions: tuple[str, ...]
     corners: tuple[tuple[int, int, str], ...]  # hidden, batch and precision of what is looked at closely
     examples: int  # of an epoch
     seconds: float  # that epochs of a case are timed
@@ -53,6 +54,7 @@ class Sizes(NamedTuple):
 FULL = Sizes(
     hidden=(128, 800, 4096, 32768),
     batches=(128, 8192),
+    precisions=PRECISIONS,
     corners=((128, 128, "float32"), (32768, 8192, "bfloat16")),
     examples=50_000,
     seconds=1.5,
@@ -70,6 +72,7 @@ FULL = Sizes(
 SMALL = Sizes(
     hidden=(16,),
     batches=(32,),
+    precisions=("float32", "bfloat16"),
     corners=((16, 32, "float32"),),
     examples=320,
     seconds=0.05,
@@ -127,7 +130,7 @@ def _all(sizes: Sizes, cuda: bool) -> Iterator[Case]:
     yield from _right(sizes)
     for corner in sizes.corners:
         yield from (_step(sizes, name, *corner) for name in (OURS, "graph", "eager") if _here(name, cuda))
-    yield from (_many(sizes, name, *sizes.networks[0], "float32") for name in MANY)
+    yield from (_many(sizes, name, *sizes.networks[0], sizes.precisions[-1]) for name in MANY)
     yield from _limits(sizes)
     yield _wide(sizes, "sgd")
     yield from _inside(sizes, cuda)
@@ -140,7 +143,7 @@ def _all(sizes: Sizes, cuda: bool) -> Iterator[Case]:
 
 def _right(sizes: Sizes) -> Iterator[Case]:
     K, m = sizes.gradients
-    for precision in (*PRECISIONS, "float64"):
+    for precision in (*sizes.precisions, "float64"):
         arguments = {"precision": precision, "hidden": K, "batch_size": m}
         yield Case("a", f"gradients, {precision}", f"{ROOT}.correctness:gradient_errors", arguments, limit=60)
     for name in ("scaled_bias", "transposed_bias"):
@@ -180,8 +183,9 @@ def _many(sizes: Sizes, name: str, networks: int, hidden: int, precision: str) -
 def _limits(sizes: Sizes) -> Iterator[Case]:
     for hidden, batch, precision in sizes.corners:
         arguments = {"hidden": hidden, "batch_size": batch, "precision": precision}
-        yield Case("l", f"products, K = {hidden}, batch {batch}, {precision}", f"{ROOT}.limits:products", arguments)
-    for precision in PRECISIONS:
+        name = f"products, K = {hidden}, batch {batch}, {precision}"
+        yield Case("l", name, f"{ROOT}.limits:products", arguments, limit=60)
+    for precision in sizes.precisions:
         arguments = {"size": sizes.square, "megabytes": sizes.megabytes, "precision": precision}
         yield Case("l", f"rates, {precision}", f"{ROOT}.limits:rates", arguments)
 
@@ -202,17 +206,18 @@ def _inside(sizes: Sizes, cuda: bool) -> Iterator[Case]:
         peer = COMPETITORS["graph" if cuda else "eager"]
         yield Case("f", f"{peer.label}, {row}", f"{ROOT}.inside:torch_profile", own | {"target": peer.target}, "torch")
     N, K = sizes.networks[0]
-    own = shapes[0] | {"hidden": K, "networks": N, "examples": sizes.examples}
+    own = shapes[0] | {"hidden": K, "networks": N, "precision": sizes.precisions[-1], "examples": sizes.examples}
     yield Case("f", f"twolayer, {N} networks, K = {K}, {own['precision']}", f"{ROOT}.inside:profile", own, limit=60)
 
 
 def _tables(sizes: Sizes, cuda: bool) -> Iterator[Case]:
     """What is left of the tables: ours and the quick peers first, torch.compile for one precision at the end."""
-    for names, precisions in (((OURS, "graph", "eager"), PRECISIONS), (("compiled", "compiled_graph"), ("bfloat16",))):
+    quick, slow = (OURS, "graph", "eager"), ("compiled", "compiled_graph")
+    for names, precisions in ((quick, sizes.precisions), (slow, ("bfloat16",))):
         for precision in precisions:
             for batch in sizes.batches:
                 for hidden in sizes.hidden:
                     yield from (_step(sizes, name, hidden, batch, precision) for name in names if _here(name, cuda))
         for networks, hidden in sizes.networks:
-            for precision in PRECISIONS:
+            for precision in sizes.precisions:
                 yield from (_many(sizes, name, networks, hidden, precision) for name in MANY)

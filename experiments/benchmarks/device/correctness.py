@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.device.steps import INPUTS, OUTPUTS, images
+from experiments.benchmarks.device.paper import INPUTS, OUTPUTS
+from experiments.benchmarks.device.steps import images
 from experiments.runtime.jobs import PRECISIONS
 from twolayer import gradients, network, stacks
 from twolayer.network import Params

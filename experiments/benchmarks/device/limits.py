@@ -1,34 +1,17 @@
 """What the device itself can do: its data sheet, its matrix products alone, and its memory read and written."""
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.device.correctness import running
+from experiments.benchmarks.device.paper import SHEETS
 from experiments.benchmarks.device.steps import make
 from experiments.benchmarks.peers import gemms
 
 BLOCK_SECONDS = 0.05
-
-
-class Sheet(NamedTuple):
-    """A data sheet: dense operations a second in each precision, and bytes a second of the memory."""
-
-    float32: float
-    tensorfloat32: float
-    bfloat16: float
-    bandwidth: float
-
-
-# By a part of JAX's name of the device. NVIDIA's data sheets of the SXM modules, without sparsity.
-SHEETS = {
-    "H200": Sheet(67e12, 494.7e12, 989.4e12, 4.8e12),
-    "H100": Sheet(67e12, 494.7e12, 989.4e12, 3.35e12),
-    "A100": Sheet(19.5e12, 156e12, 312e12, 2.04e12),
-}
 
 
 def facts() -> dict[str, object]:

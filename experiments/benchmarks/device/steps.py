@@ -12,16 +12,17 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from experiments.benchmarks.device.paper import INPUTS, OUTPUTS, operations, traffic
 from experiments.benchmarks.peers import problem, worker
 from experiments.benchmarks.peers.problem import Problem
 
-INPUTS, OUTPUTS, EXAMPLES, INK = 784, 10, 50_000, 0.19
+EXAMPLES, INK = 50_000, 0.19
 LEAST, MOST = 5, 50  # timed epochs
+LONG = 6  # times the seconds asked for, after which two epochs are enough
 # How far a parameter may be from the float64 reference after ten steps, as a share of the distance moved. float32 has
 # its reasons in problem.py. In the others each operand is rounded by u = 2^-11 or 2^-8, and a share of about u of the
 # hidden units gets the other sign, where the gradient then differs by all of itself: sqrt(u) of its length, here twice.
 ALLOWED = {"float32": problem.TOLERANCE, "tensorfloat32": 2**-4.5, "bfloat16": 2**-3}
-BYTES = {"float32": 4, "tensorfloat32": 4, "bfloat16": 2}  # of a number in a pass
 GATE_UNITS = 128
 
 
@@ -54,7 +55,7 @@ def time_steps(
     peer.epoch(0)
     first = time.perf_counter() - first
     times: list[float] = []
-    while len(times) < LEAST or (sum(times) < seconds and len(times) < MOST):
+    while len(times) < (LEAST if sum(times) < LONG * seconds else 2) or (sum(times) < seconds and len(times) < MOST):
         began = time.perf_counter()
         peer.epoch(1)
         times.append(time.perf_counter() - began)
@@ -73,27 +74,6 @@ def time_steps(
         "bytes_per_second": moved * whole.steps / epoch,
         "gate_error": error,
     }
-
-
-def operations(hidden: int, batch_size: int, networks: int = 1) -> int:
-    """Of a step's five matrix products, 2 for each multiply-add."""
-    return 2 * batch_size * networks * (2 * INPUTS * hidden + 3 * hidden * OUTPUTS)
-
-
-def traffic(hidden: int, batch_size: int, precision: str, networks: int = 1) -> int:
-    """Bytes that a step of SGD moves at least, if nothing stays in a cache and each product is a pass of its own.
-
-    Parameters, in float32, are read in the forward pass, read again and written by the update, which also takes the
-    gradient in as it is made; x is read twice; Z1 or O1 and dZ1 are each written once and read twice.
-    """
-    parameters = INPUTS * hidden + hidden + OUTPUTS * hidden + OUTPUTS
-    hidden_values = 6 * batch_size * hidden * BYTES[precision]
-    return networks * (12 * parameters + hidden_values) + 2 * batch_size * INPUTS * BYTES[precision]
-
-
-def floor_seconds(flops: float, moved: float, peak: float, bandwidth: float) -> float:
-    """The least time of a step on a device: of its operations or of its traffic, whichever takes longer."""
-    return max(flops / peak, moved / bandwidth)
 
 
 @functools.cache
