@@ -233,12 +233,12 @@ def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: C
             until = min(epoch + LONGEST_SEGMENT, choices.epochs)
             state, metrics = segment(state, jnp.int32(until), order_key, numbers, train, valid)
             done = int(state.epoch) - epoch
-            rows.append({name: np.asarray(column)[:done] for name, column in metrics._asdict().items()})
+            rows.append({name: np.asarray(column)[:done] for name, column in metrics.columns().items()})
             epoch = int(state.epoch)
             if progress and done:
                 progress(epoch, {name: column[-1].item() for name, column in rows[-1].items()})
         params = Params(*map(np.asarray, segments.final_params(state)))
-    metrics = {name: np.concatenate([row[name] for row in rows]) for name in segments.Metrics._fields}
+    metrics = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     return _result(params, metrics, wanted, int(state.status), data, labels)
 
 
@@ -372,11 +372,11 @@ def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | Non
         while epoch < choices.epochs and (np.asarray(state.status) == segments.RUNNING).any():
             until = min(epoch + LONGEST_SEGMENT, choices.epochs)
             state, metrics = segment(state, jnp.int32(epoch), jnp.int32(until), order, numbers, train, valid)
-            history.append([np.asarray(column)[: until - epoch] for column in metrics])
+            history.append({name: np.asarray(a)[: until - epoch] for name, a in metrics.columns().items()})
             epoch = until
         final = [np.asarray(leaf) for leaf in jax.vmap(segments.final_params)(state)]
         reached, status = np.asarray(state.epoch).tolist(), np.asarray(state.status).tolist()
-    columns = dict(zip(segments.Metrics._fields, map(np.concatenate, zip(*history, strict=True)), strict=True))
+    columns = {name: np.concatenate([part[name] for part in history]) for name in history[0]}
     results = []
     for i, one in enumerate(each):
         metrics = {name: column[: reached[i], i] for name, column in columns.items()}
