@@ -52,4 +52,4 @@ def load(
     if name == "digits":
         return read_or_prepare(folder, name, digits.FORM, digits.prepare, source="scikit-learn")
     prepare = functools.partial(mnist_family.prepare, name, source_dir, folder)
-    return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=source_dir and str(source_dir))
+    return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=str(source_dir) if source_dir else None)

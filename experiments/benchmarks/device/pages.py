@@ -155,7 +155,7 @@ def _verdict(reached: bool) -> str:
 def _limit(shape: tuple[int, int, str, int], row: dict | None) -> tuple[str, str]:
     """The limit of a step in words, and the share of it that was reached."""
     seconds, by = floor(*shape[:3], sheet()[1], shape[3])
-    reached = f"{100 * seconds / (row['step_us'] * 1e-6):.0f} %" if _measured(row) else NOT_YET
+    reached = f"{100 * seconds / (row['step_us'] * 1e-6):.0f} %" if row and _measured(row) else NOT_YET
     return f"{_rounded(1e6 * seconds)}, {by}", reached
 
 

@@ -164,7 +164,7 @@ class Vmap:
 WARM_UP = 3  # steps before the recording, as PyTorch asks for
 
 
-class Recorded:
+class Recorded(Eager):
     """The epoch of a graph, for a class that has a step. A ragged last batch is a step without it."""
 
     def __init__(self, problem: Problem) -> None:
