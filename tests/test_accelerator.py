@@ -1,6 +1,8 @@
 """The accelerator's script measures what it says at small sizes on a CPU; what fails is a row, and the rest goes on."""
 
+import contextlib
 import functools
+import inspect
 import json
 import time
 
@@ -12,6 +14,7 @@ import scripts
 
 from experiments.benchmarks.device import checks, correctness, inside, rows, runs, steps
 from experiments.benchmarks.device.checks import Case
+from experiments.benchmarks.peers import problem, worker
 from twolayer import gradients
 from twolayer.network import Params
 
@@ -70,7 +73,8 @@ def test_every_check_is_a_row_with_its_numbers(report):
     many = found["c", "twolayer, 3 networks, K = 16, batch 32, float32"]
     assert many["flops"] == 3 * step["flops"] and many["networks"] == 3
     wide = found["d", "K = 2000, bfloat16, sgd"]
-    assert wide["finite"] and wide["measured_bytes"] > wide["estimate_bytes"] > 2 * 4 * 784 * 2000
+    assert wide["measured_bytes"] >= wide["prepared_bytes"] > wide["estimate_bytes"] > 2 * 4 * 784 * 2000
+    assert wide["finite"] and wide["step_us"] > 0
     profile = found["f", "twolayer, K = 16, batch 32, float32"]
     assert len(profile["slowest"]) == 5 and 0.3 < sum(one["share"] for one in profile["slowest"]) <= 1
     assert any("dot_general" in one["of"] and "[" in one["of"] for one in profile["slowest"])
@@ -151,6 +155,15 @@ def test_all_sizes_have_all_checks_each_once_and_the_right_ones_first():
     assert len(steps_of) == 4 * 2 * 3, "four widths, two batches, three precisions"
 
 
+def test_what_runs_on_a_gpu_only_is_called_as_it_is_defined():
+    pytest.importorskip("torch")
+    for case in checks.cases(checks.FULL, "gpu"):
+        inspect.signature(worker.named(case.call)).bind(**json.loads(json.dumps(case.arguments)))
+        if "target" in case.arguments:
+            peer = worker.named(case.arguments["target"])
+            assert all(callable(getattr(peer, name)) for name in ("epoch", "parameters"))
+
+
 def a_little_off(loss, output, reduction):
     right = gradients.closed_form(loss, output, reduction)
 
@@ -222,6 +235,40 @@ def test_a_graph_needs_a_gpu_and_says_so():
         pytest.skip("there is one")
     with pytest.raises(RuntimeError, match="needs a CUDA device"):
         steps.gate("experiments.benchmarks.peers.torch_forms:Graph", 16, 32, "float32")
+
+
+def test_a_graph_takes_the_steps_of_the_given_rows(monkeypatch):
+    """With a stand-in for CUDA, whose graph repeats the step that it has seen."""
+    torch = pytest.importorskip("torch")
+    from experiments.benchmarks.peers import torch_graph
+
+    step, seen = torch_graph.Recorded._whole_step, []
+
+    class Graph:
+        def replay(self):
+            step(*self.recorded)
+
+    @contextlib.contextmanager
+    def record(graph):
+        yield
+        graph.recorded = seen[-1]
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    monkeypatch.setattr(torch_graph, "DEVICE", "cuda")
+    monkeypatch.setattr(torch_graph.Recorded, "_whole_step", lambda *given: (seen.append(given), step(*given))[1])
+    stand_in = {"Stream": Stream, "current_stream": Stream, "stream": contextlib.nullcontext}
+    for name, value in (stand_in | {"CUDAGraph": Graph, "graph": record}).items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    small = steps.make(16, 32, "float32", examples=320)
+    small = small._replace(x=small.x[:304], y=small.y[:304], orders=problem.draw_orders(0, 304, 32, 1))
+    peer = torch_graph.Graph(small)
+    peer.epoch(0)
+    for name, leaf in problem.compare(small, peer.parameters()).items():
+        assert leaf["error"] <= leaf["allowed"], (name, "nine replays and a ragged last batch")
+    assert len(seen) == torch_graph.WARM_UP + 2
 
 
 def test_operations_inside_others_count_once():

@@ -12,7 +12,7 @@ from twolayer.names import check_positive
 from twolayer.network import forward, init
 from twolayer.optimizers import make_optimizer, make_schedule
 from twolayer.segments import start
-from twolayer.training import Choices, Numbers, make_epoch
+from twolayer.training import Choices, Numbers, make_epoch, place
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
@@ -27,6 +27,14 @@ def with_entry(array, value):
 
 REFUSED = {
     "a batch of other images": (lambda: forward(PARAMS, X[:, :4]), ["x", "(7, 4)", "W1", "(6, 5)"]),
+    "placed labels that start at 1": (
+        lambda: place(np.ones((2, 5)), np.array([1, 2]), outputs=2),
+        ["y", "1..2", "0..1"],
+    ),
+    "a placed negative label": (lambda: place(np.ones((2, 5)), np.array([-1, 0])), ["y", "-1..0", "from 0"]),
+    "a placed NaN": (lambda: place(np.array([[0.0], [np.nan]]), np.array([0, 1])), ["x", "not finite", "row 1"]),
+    "a placed infinite target": (lambda: place(np.ones((1, 2)), np.array([[np.inf]])), ["y", "not finite", "row 0"]),
+    "placed examples without labels": (lambda: place(np.ones((2, 5)), np.array([0])), ["2 examples", "1"]),
     "one image without a batch": (lambda: forward(PARAMS, X[0]), ["x", "(5,)", "W1", "(6, 5)"]),
     "an empty batch": (lambda: forward(PARAMS, X[:0]), ["x", "(0, 5)", "at least one"]),
     "a NaN pixel": (lambda: closed_form()(PARAMS, with_entry(X, np.nan), LABELS), ["x", "(7, 5)", "NaN"]),

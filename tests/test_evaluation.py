@@ -62,6 +62,12 @@ def test_the_quadratic_loss_of_class_labels_is_that_of_one_hot_targets():
     assert scores.accuracy == evaluate(*on_device((params, x, y))).accuracy
 
 
+def test_numpy_arrays_are_scored_as_they_are():
+    params, x, y = problem("cross_entropy")
+    assert_close(evaluate(params, x, y), evaluate(*on_device((params, x, y))))
+    assert_close(predict(params, x), predict(*on_device((params, x))))
+
+
 def test_pixels_stored_as_bytes_score_as_the_numbers_they_stand_for():
     params, _, y = problem("cross_entropy")
     stored = np.arange(35, dtype=np.uint8).reshape(7, 5)

@@ -20,7 +20,7 @@ def test_a_checkout_beside_itself(tmp_path):
     assert status == 0, err
     one, many, command = json.loads(path.read_text())["rows"]
     assert one["name"] == "an epoch, one network, K = 8" and many["networks"] == 3 and "experiments.train" in out
-    for row in (one, many, command, command["cpu"]):
+    for row in (one, many, command, one["cpu"], command["cpu"]):
         assert row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"] and row["here_s"]["min"] > 0
         assert 0.1 < row["ratio"]["median"] < 10
 
@@ -77,9 +77,11 @@ def test_what_was_measured_stands_beside_its_limit(pages):
         given = {key: value for key, value in case.arguments.items() if key not in ("target", "seconds")}
         return {"check": case.check, "name": name, "status": "measured", "note": ""} | case.facts | given | found
 
-    flops = paper.operations(32768, 8192)
-    wide = {"step_us": 1000.0, "flops_per_second": flops / 1e-3, "compile_s": 3.0}
-    many = {"step_us": 1e6 * 0.2 / 390, "epoch_s": 0.2, "flops_per_second": 1.0, "compile_s": 1.0}
+    moved = paper.traffic(32768, 8192, "bfloat16")
+    wide = {"step_us": 1000.0, "flops": paper.operations(32768, 8192), "bytes": moved, "compile_s": 3.0}
+    operations = paper.operations(128, 128, 1000)
+    many = {"step_us": 1e6 * 0.2 / 390, "epoch_s": 0.2, "flops": operations, "bytes": 4.8e12 * 0.2 / 390 / 4}
+    million = {"step_us": 4000.0, "estimate_bytes": 6.5e9, "measured_bytes": 6.6e9}
     found = pages(
         [
             row("twolayer, K = 32768, batch 8192, bfloat16", **wide),
@@ -87,14 +89,16 @@ def test_what_was_measured_stands_beside_its_limit(pages):
             row("twolayer, 1000 networks, K = 128, batch 128, bfloat16", **many),
             row("gradients, float32", beyond=2, entries=10, worst=3.0, status="wrong", note="dW1"),
             row("XLA's error: scaled bias", beyond=0, worst=0.5),
-            row("K = 1000000, bfloat16, sgd", step_us=4000.0, estimate_bytes=6.5e9, measured_bytes=6.6e9),
+            row("K = 1000000, bfloat16, sgd", **million, prepared_bytes=4e9),
+            row("K = 1000000, bfloat16, adamw", **million, prepared_bytes=6.6e9),
         ]
     )
     line = next(s for s in found["accelerator_steps"].splitlines() if s.startswith("| 32768, 8192, bfloat16"))
     assert "| 1000 | not measured yet | **failed**: out of memory |" in line
-    assert "| 867, operations | 87 % | 3.0 s |" in line
+    assert f"| 867, operations | 87 % | 87 % | {100 * moved / 1e-3 / 4.8e12:.0f} % | 3.0 s |" in line
     wanted = found["accelerator_aims"]
     assert "87 %: reached" in wanted and "1.67 times that, in bfloat16: **missed**" in wanted
     assert "**wrong**: dW1" in found["accelerator_right"] and "0 beyond their bound" in found["accelerator_right"]
-    assert "| 0.200 s | not measured yet | 0.115 s, memory | 58 % |" in found["accelerator_networks"]
+    assert "| 0.200 s | not measured yet | 0.115 s, memory | 58 % | 10 % | 25 % |" in found["accelerator_networks"]
     assert "| 4.0 ms | 6.5 GB | 6.6 GB |" in found["accelerator_wide"]
+    assert "| 6.6 GB at most, as much as drawing the parameters |" in found["accelerator_wide"]

@@ -59,6 +59,12 @@ class Distortion:
     shear: float = 0.0
     shift: float = 0.0
 
+    @property
+    def root_mean_square(self) -> float:
+        """How far the elastic field moves a pixel in each direction, in pixels; away from the border for "none"."""
+        H, W = self.image_shape
+        return self.alpha / (math.sqrt(H * W) if self.norm == "unit" else self.sigma * math.sqrt(12 * math.pi))
+
     def __post_init__(self) -> None:
         check_choice("norm", self.norm, NORMS)
         if not self.sigma > 0:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
 from twolayer import activations, losses
@@ -75,8 +76,8 @@ def hits(O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Float[Array, " m"
 
 def evaluate(
     params: Params,
-    x: Num[Array, "n d"],
-    y: Shaped[Array, "n *C"],
+    x: Num[Array | np.ndarray, "n d"],
+    y: Shaped[Array | np.ndarray, "n *C"],
     *,
     scale: float = 1.0,
     loss: str | Formula | Function = "cross_entropy",
@@ -86,7 +87,7 @@ def evaluate(
     """Score all n examples, in chunks. The loss is the mean over examples, whatever the reduction in training.
 
     Args:
-      x: stored examples; the network sees x * scale.
+      x: stored examples; the network sees x * scale. NumPy arrays will do, for y and params too.
       y: (n,) class labels or (n, C) real targets.
     """
     params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
@@ -118,7 +119,7 @@ def evaluate(
 
 def predict(
     params: Params,
-    x: Num[Array, "n d"],
+    x: Num[Array | np.ndarray, "n d"],
     *,
     scale: float = 1.0,
     output: str | Activation = "relu",

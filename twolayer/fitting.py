@@ -76,7 +76,7 @@ def _two_keys(seed: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
 def may_skip_idle(choices: Choices, numbers: Numbers) -> bool:
     """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
     known = isinstance(choices.optimizer, str)  # of one's own, nobody knows that a zero gradient is a zero step
-    return known and choices.distortion is None and not np.any(numbers.weight_decay)
+    return known and choices.distortion is None and not np.any(np.asarray(numbers.weight_decay))  # nothing to compile
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from twolayer.activations import Activation
 from twolayer.checks import check_examples
 from twolayer.devices import put
 from twolayer.distortions import Distortion, distort, example_keys
-from twolayer.evaluation import features, hits, targets
+from twolayer.evaluation import Evaluation, evaluate, features, hits, targets
 from twolayer.formulas import Formula
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
@@ -45,14 +45,15 @@ def place(
     x: Num[np.ndarray, "n d"],
     y: Shaped[np.ndarray, "n *C"],
     *,
+    outputs: int | None = None,
     skip_idle: bool = False,
     noise: Float[np.ndarray, "n C"] | None = None,
-    outputs: int | None = None,
     where: NamedSharding | None = None,
 ) -> Examples:
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
     Args:
+      outputs: C of the network, against which labels are checked; without it, only that none is negative.
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
         without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
@@ -60,7 +61,8 @@ def place(
       where: the devices, if not the first alone.
 
     Raises:
-      ValueError: a number is not finite, or a label lies outside 0..C-1.
+      ValueError: a number is not finite, or a label is not one of the C classes. Inside a compiled program neither
+        can be seen.
     """
     check_examples(x, y, outputs)
     live = live_inputs(x) if skip_idle else None
@@ -92,6 +94,7 @@ class Choices:
     scale: float = 1.0  # the network sees x * scale
     distortion: Distortion | None = None  # of the images, drawn afresh each epoch
     averaging: float = DEFAULT.averaging  # of the parameters over steps: what the average keeps in a step; 0 has none
+    measure: tuple[str, ...] = ()  # what is measured after each epoch besides the scores, of measures.MEASURES
 
     @property
     def scoring(self) -> dict[str, Any]:
@@ -268,6 +271,12 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
         return examples
     level = 0 if numbers.noise is None else numbers.noise
     return examples._replace(y=examples.y + level * examples.noise, noise=None)
+
+
+def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:
+    """How good one network is on stored examples, which may lack their idle inputs, and what of it is dead there."""
+    seen = with_noise(examples, numbers)
+    return evaluate(narrow(params, examples.live), seen.x, seen.y, **choices.scoring)
 
 
 def cast(params: Params, dtype: jnp.dtype) -> Params:

@@ -85,10 +85,15 @@ def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, 
     if path.exists():
         earlier = read_json(path, "rows", "device", "versions")
         for name in ("device", "sizes", "versions", "git"):
-            if earlier.get(name) != result[name]:
+            if _same(earlier.get(name)) != _same(result[name]):
                 raise cli.BadInput(f"{path} has rows of another {name}; remove it, or choose another --json")
         result["rows"] = earlier["rows"]
     return result
+
+
+def _same(facts: object) -> object:
+    """What must not change of these facts; how much memory is free may."""
+    return {name: value for name, value in facts.items() if name != "bytes"} if isinstance(facts, dict) else facts
 
 
 def _now() -> str:

@@ -4,8 +4,8 @@
   python -m experiments.benchmarks.against --checkout=/tmp/before --dataset=mnist --json=docs/results/against.json
 
 Epochs of one network and of many together run in a process of each checkout, in turns, each turn half a second; the
-ratio is the median of those within a round. `python -m experiments.train` is a process from its start to its exit;
-beside seconds there are those of the CPU, which others on the machine disturb less. About three minutes on 2 cores.
+ratio is the median of those within a round. `python -m experiments.train` is a process from its start to its exit.
+Beside seconds there are those of the CPU, which others on the machine disturb less. About three minutes on 2 cores.
 
 Expected: no ratio above 1.05 on a quiet machine.
 """
@@ -62,18 +62,20 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
         for child in children:
             if _said(child) != "ready":
                 raise cli.BadInput(f"the checkout cannot train: {_last_line(child)}")
-        count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1) for child in children)))
-        rounds = []
+        count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1)[0] for child in children)))
+        rounds, cpu = [], []
         for number in range(FLAGS.rounds):
             order = children if number % 2 else children[::-1]  # neither is always the first
-            times = {child.pid: _turn(child, count) / count for child in order}
-            rounds.append([times[child.pid] for child in children])
+            times = {child.pid: _turn(child, count) for child in order}
+            rounds.append([times[child.pid][0] for child in children])
+            cpu.append([times[child.pid][1] for child in children])
     finally:
         for child in children:
             child.kill()
             child.communicate()
     each = f"{networks} networks together" if networks > 1 else "one network"
-    return _row(f"an epoch, {each}, K = {hidden}", rounds) | {"hidden": hidden, "networks": networks}
+    sizes = {"hidden": hidden, "networks": networks}
+    return _row(f"an epoch, {each}, K = {hidden}", rounds) | sizes | {"cpu": _row("", cpu)}
 
 
 def _command(there: pathlib.Path) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def text(row: Mapping[str, Any]) -> str:
     here, there, found = row["here_s"], row["there_s"], row["ratio"]
     said = f"{row['name']:45} {here['median']:8.4f} s, there {there['median']:8.4f} s: {found['median']:.2f} times"
     said += f" ({found['min']:.2f} to {found['max']:.2f}); least {here['min']:.4f} and {there['min']:.4f} s"
-    return said + (f"; of the CPU {row['cpu']['ratio']['median']:.2f} times" if "cpu" in row else "")
+    return f"{said}; of the CPU {row['cpu']['ratio']['median']:.2f} times"
 
 
 def _start(arguments: Sequence[str], checkout: pathlib.Path) -> subprocess.Popen:
@@ -118,10 +120,12 @@ def _environment(checkout: pathlib.Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(checkout), "JAX_PLATFORMS": "cpu"}
 
 
-def _turn(child: subprocess.Popen, count: int) -> float:
-    print(count, file=child.stdin, flush=True)
+def _turn(child: subprocess.Popen, count: int) -> tuple[float, float]:
+    """Seconds of one of so many epochs, and of the CPU."""
     time.sleep(0.05)  # the other's threads spin for a while
-    return float(_said(child))
+    print(count, file=child.stdin, flush=True)
+    seconds, cpu = map(float, _said(child).split())
+    return seconds / count, cpu / count
 
 
 def _said(child: subprocess.Popen) -> str:

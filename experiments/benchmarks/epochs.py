@@ -1,8 +1,8 @@
 """The child of `experiments.benchmarks.against`: epochs of this or of an older checkout, by library functions only.
 
 Run by its path, with the checkout on PYTHONPATH: python -P epochs.py DATASET SOURCE_DIR HIDDEN NETWORKS. It says
-"ready" once an epoch is compiled, and then the seconds of so many epochs for each number on stdin. HIDDEN units and
-batches of 128 with plain SGD; of more than one network, a stack.
+"ready" once an epoch is compiled, and then for each number on stdin the seconds of so many epochs, and those of the
+CPU. HIDDEN units and batches of 128 with plain SGD; of more than one network, a stack.
 """
 
 import sys
@@ -35,18 +35,18 @@ def main() -> None:
     compiled = jax.jit(epoch, donate_argnums=(0, 1))
     params, moments = state.params, state.moments
 
-    def run(count: int) -> float:
+    def run(count: int) -> tuple[float, float]:
         nonlocal params, moments
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         for _ in range(count):
             params, moments, *metrics = compiled(params, moments, jnp.int32(0), jax.random.key(1), numbers, train)
         jax.block_until_ready((params, metrics))
-        return time.perf_counter() - began
+        return time.perf_counter() - began, time.process_time() - cpu
 
     run(1)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(run(int(line)), flush=True)
+        print(*run(int(line)), flush=True)
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ def against() -> str:
     if not (RESULTS / "against.json").exists():
         return "Not measured yet.\n"
     result = read("against")
-    rows = [_beside(row["name"], row) for row in result["rows"]]
-    rows += [_beside(f"{row['name']}, seconds of the CPU", row["cpu"]) for row in result["rows"] if "cpu" in row]
+    kinds = ("", lambda row: row), (", seconds of the CPU", lambda row: row["cpu"])
+    rows = [_beside(f"{row['name']}{words}", kind(row)) for row in result["rows"] for words, kind in kinds]
     other = result["other"][:7]
     header = ("least of the rounds", "now", f"commit {other}", "median ratio", "from", "to")
     load = ", ".join(f"{number:.1f}" for number in result["load_average"][:1])

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -112,7 +113,8 @@ class Interrupts:
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
+    for number in (signal.SIGTERM, signal.SIGINT):  # while there is nothing to save
+        signal.signal(number, _stop)
     status = 128 + signal.SIGPIPE  # where a reader of the output has seen enough
     try:
         status = main()
@@ -124,7 +126,34 @@ def _call(main: Callable[[], int], refusal: int) -> int:
         os._exit(INTERRUPTED)  # a normal end crashes if a library was half imported
     except BrokenPipeError:
         _say_no_more()
+    except (AssertionError, RuntimeError) as error:
+        if not _lacks_a_platform(error):
+            raise
+        return refuse(_no_platform(error), refusal)
     return status
+
+
+def _stop(number: int, frame: object) -> None:
+    """End the program, by an exception so that nothing is left half-written; Python may lose it, as in a destructor."""
+    end = threading.Timer(PATIENCE, os._exit, (INTERRUPTED,))
+    end.daemon = True
+    end.start()
+    raise KeyboardInterrupt
+
+
+def _lacks_a_platform(error: BaseException) -> bool:
+    """Whether JAX has no device of the kind that JAX_PLATFORMS asks for."""
+    if not os.environ.get("JAX_PLATFORMS"):
+        return False
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].endswith("xla_bridge.py")
+
+
+def _no_platform(error: BaseException) -> str:
+    wanted = os.environ["JAX_PLATFORMS"]
+    extras = {"cuda": "cuda12", "gpu": "cuda12", "tpu": "tpu"}
+    install = f", or pip install 'jax[{extras[wanted]}]'" if wanted in extras else ""
+    return f"JAX_PLATFORMS={wanted}, and JAX finds no such device here; unset it to take what there is{install}"
 
 
 def _say_no_more() -> None:

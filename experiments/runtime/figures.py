@@ -4,9 +4,8 @@ d inputs, K hidden units, C outputs or classes, n examples; sizes in inches; col
 `Figure` without pyplot needs no display or global state. Axes and text take the time: images share a mosaic.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -16,9 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from experiments.runtime.files import atomic
-
-if TYPE_CHECKING:  # the figures of a run need none
-    import pyarrow as pa
 
 DPI, MAX_UNITS, MAX_MISTAKES, MAX_OUTPUTS, MAX_POINTS = 140, 100, 40, 4, 5000
 BLUE, RED, GREY, PALE = "#0072B2", "#D55E00", "#606060", "#E6E6E6"
@@ -43,9 +39,9 @@ def learning_curves(path: Path, metrics: list[dict]) -> None:
     if np.isfinite(error).any():
         panels.append((f"Validation error {error[1, -1]:.3g} % at the end", error))
     panels.append(("Dead at the end: {:.0f} hidden, {:.0f} outputs".format(*dead[:, -1]), dead))
-    figure = _figure(4.0 * len(panels), 3.3)
+    figure = new_figure(4.0 * len(panels), 3.3)
     for i, (title, curves) in enumerate(panels):
-        _draw_curves(_axes(figure, 0.5 + 4.0 * i, 0.55, 2.75, 2.35, title), epochs, curves, curves is dead)
+        _draw_curves(new_axes(figure, 0.5 + 4.0 * i, 0.55, 2.75, 2.35, title), epochs, curves, curves is dead)
     save(figure, path)
 
 
@@ -74,8 +70,8 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
     cell, left, bottom = np.clip(5 / C, 0.26, 0.8), 0.6 + 0.07 * longest, 0.55 + 0.06 * longest
     title = f"Error {100 * wrong / max(n, 1):.3g} %: {wrong:,} of {n:,} images"
     note = "colour: share of the true class (square-root scale); right: error of the class"
-    figure = _figure(left + C * cell + 0.75, bottom + C * cell + 0.85, title, note)
-    axes = _axes(figure, left, bottom, C * cell, C * cell)
+    figure = new_figure(left + C * cell + 0.75, bottom + C * cell + 0.85, title, note)
+    axes = new_axes(figure, left, bottom, C * cell, C * cell)
     axes.pcolormesh(range(C), range(C), shades, cmap=WHITE_TO_RED, vmin=0, vmax=1, ec=PALE, linewidth=0.5)
     axes.set(xlim=(-0.5, C - 0.5), ylim=(C - 0.5, -0.5), xlabel="predicted class", ylabel="true class")
     axes.set_xticks(range(C), names, rotation=90 * (longest > 3))
@@ -99,7 +95,7 @@ def worst_mistakes(
     wrong = np.flatnonzero(labels != predictions)
     shown = wrong[largest_first(losses[wrong])][:MAX_MISTAKES]
     if not wrong.size:
-        return save(_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
+        return save(new_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
     title = f"The {len(shown)} costliest of {len(wrong):,} mistakes among {len(labels):,} images"
     note, columns = "true → predicted class, and the loss of the image", min(len(shown), 8)
     tiles = images[shown].reshape(-1, *image_shape).astype(float)
@@ -117,9 +113,9 @@ def regression_fit(path: Path, targets: Outputs, predictions: Outputs) -> None:
     shown = np.argsort(scores)[:MAX_OUTPUTS]
     title = f"R² = {r_squared(targets, predictions):z.3f} on {len(targets):,} examples"
     note = f"{len(shown)} of {len(scores)} outputs, lowest R² first; grey line: prediction = target"
-    figure = _figure(3.3 * len(shown) + 0.4, 4.0, title, note)
+    figure = new_figure(3.3 * len(shown) + 0.4, 4.0, title, note)
     for column, j in enumerate(shown):
-        axes = _axes(figure, 0.7 + 3.3 * column, 0.5, 2.6, 2.6, f"output {j}: R² = {scores[j]:z.3f}")
+        axes = new_axes(figure, 0.7 + 3.3 * column, 0.5, 2.6, 2.6, f"output {j}: R² = {scores[j]:z.3f}")
         points = np.stack([targets[:, j], predictions[:, j]])[:, :: -(-len(targets) // MAX_POINTS)]
         points = points[:, np.isfinite(points).all(axis=0)]
         ends = points.min(initial=0), points.max(initial=0)  # one range for both: a dead output looks flat
@@ -171,7 +167,8 @@ def _draw_curves(axes: Axes, epochs, curves, counts: bool) -> None:
             axes.annotate(names[i], (epochs[seen][-1], ends[i]), (7, 0), textcoords="offset points", **style)
 
 
-def _figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+def new_figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+    """An empty figure of these inches, with a title and a smaller line below it."""
     width = max(width, 5.2)
     figure = Figure((width, height), DPI)
     figure.text(0.15 / width, 1 - 0.12 / height, title, va="top", fontsize=11, weight="bold")
@@ -179,7 +176,7 @@ def _figure(width: float, height: float, title: str = "", note: str = "") -> Fig
     return figure
 
 
-def _axes(figure: Figure, left: float, bottom: float, width: float, height: float, title: str = "") -> Axes:
+def new_axes(figure: Figure, left: float, bottom: float, width: float, height: float, title: str = "") -> Axes:
     """Axes placed in inches: no layout solver, and mosaics land on whole screen pixels."""
     W, H = figure.get_size_inches()
     axes = figure.add_axes((left / W, bottom / H, width / W, height / H))
@@ -195,110 +192,17 @@ def _mosaic_figure(tiles, columns: int, room: float, title: str, note: str, **co
     gap = int(np.ceil(room * DPI / zoom)) or 1, int(np.ceil(room * DPI / zoom / 2)) or 1
     picture = mosaic(tiles, columns, gap)
     height, width = (zoom * side / DPI for side in picture.shape)
-    figure = _figure(width + 0.2, height + 0.75, title, note)
-    axes = _axes(figure, 0.15, 0.1, width, height)
+    figure = new_figure(width + 0.2, height + 0.75, title, note)
+    axes = new_axes(figure, 0.15, 0.1, width, height)
     axes.imshow(picture, interpolation="nearest", **colours)
     axes.set_axis_off()
     return figure, axes, np.add(tiles.shape[1:], gap)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole, the same bytes for the same figure."""
+    """Write a PNG or a PDF, whole, the same bytes for the same figure."""
+    own = {"pil_kwargs": {"compress_level": 1}, "metadata": {"Software": None}}
+    if path.suffix == ".pdf":
+        own = {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}}
     with atomic(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1})
-
-
-MOST_GROUPS = 8
-MOST_LABELS = 24  # of an axis of the heat map, which grows no further
-COLOURS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-BAND = (0.25, 0.75)
-
-
-def curves(path: Path, epochs: "pa.Table", axes: Sequence[str]) -> None:
-    """Validation error (loss for real targets) by epoch: the median of each group and its quartiles.
-
-    A group has the same swept values but for the seed; of more than eight, those of the best medians are drawn.
-    """
-    columns = {name: epochs.column(name).to_numpy(zero_copy_only=False) for name in epochs.column_names}
-    names = [name for name in axes if name != "seed"]
-    accuracy = np.isfinite(columns["valid_accuracy"]).any()
-    values = 100 * (1 - columns["valid_accuracy"]) if accuracy else columns["valid_loss"]
-    groups: dict[str, dict[int, list[float]]] = {}
-    for i, value in enumerate(values):
-        key = ", ".join(f"{name} {_short(columns[name][i])}" for name in names)
-        groups.setdefault(key or "all networks", {}).setdefault(int(columns["epoch"][i]), []).append(value)
-    found = sorted(groups.items(), key=lambda group: np.nanmedian(group[1][max(group[1])]))
-    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
-    axis = figure.subplots()
-    positive = True
-    for (key, of_epoch), colour in zip(found[:MOST_GROUPS], COLOURS, strict=False):
-        at = sorted(of_epoch)
-        low, middle, high = np.array([np.nanquantile(of_epoch[epoch], (BAND[0], 0.5, BAND[1])) for epoch in at]).T
-        positive &= bool((middle > 0).all())
-        axis.plot(at, middle, color=colour, label=key, lw=1.6)
-        axis.fill_between(at, low, high, color=colour, alpha=0.2, lw=0)
-    left_out = f" ({len(found) - MOST_GROUPS} worse groups left out)" if len(found) > MOST_GROUPS else ""
-    axis.set_title(f"Median and quartiles{left_out}", loc="left", fontsize=10)
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("validation error %" if accuracy else "validation loss")
-    if accuracy and positive:
-        axis.set_yscale("log")
-    axis.legend(fontsize=8, frameon=False)
-    save(figure, path)
-
-
-def heat_map(path: Path, summary: list[dict], x: str, y: str) -> None:
-    """The mean test accuracy (loss for real targets) of each pair of swept values; grey where all diverged."""
-    accuracy = any(entry["test_accuracy"] for entry in summary)
-    shown = "test_accuracy" if accuracy else "test_loss"
-    xs, ys = (sorted({entry[name] for entry in summary}) for name in (x, y))
-    cells: dict[tuple, list[float]] = {}
-    for entry in summary:
-        if entry[shown]:
-            cells.setdefault((entry[y], entry[x]), []).append(entry[shown]["mean"])
-    grid = np.array([[np.mean(cells[b, a]) if (b, a) in cells else np.nan for a in xs] for b in ys])
-    size = 2.2 + 0.6 * min(len(xs), MOST_LABELS), 1.6 + 0.5 * min(len(ys), MOST_LABELS)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    axis = figure.subplots()
-    axis.set_facecolor(PALE)
-    image = axis.imshow(grid, cmap="viridis" if accuracy else "viridis_r", aspect="auto", origin="lower")
-    every_x, every_y = (-(-len(values) // MOST_LABELS) for values in (xs, ys))
-    axis.set_xticks(range(0, len(xs), every_x), [_short(value) for value in xs[::every_x]], rotation=45)
-    axis.set_yticks(range(0, len(ys), every_y), [_short(value) for value in ys[::every_y]])
-    axis.set_xlabel(x)
-    axis.set_ylabel(y)
-    axis.set_title(f"mean {shown.replace('_', ' ')}", loc="left", fontsize=10)
-    figure.colorbar(image, ax=axis)
-    save(figure, path)
-
-
-def lost_classes(path: Path, cells: list[dict]) -> None:
-    """The share of networks that have lost a class, with its interval; a panel a loss, a colour a width."""
-    losses, widths, inits, rates = (
-        list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
-    )
-    figure = Figure(figsize=(1.2 + 4.2 * len(losses), 3.6), dpi=DPI, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(losses), sharey=True))
-    for axis, loss in zip(panels, losses, strict=True):
-        for i, width in enumerate(widths):
-            for j, rate in enumerate(sorted(rates)):
-                mine = [c for c in cells if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, width, rate)]
-                mine = [c for c in mine if c["lost_class"]]
-                offset = (i * len(rates) + j - (len(widths) * len(rates) - 1) / 2) * 0.8 / (len(widths) * len(rates))
-                at = [inits.index(c["init"]) + offset for c in mine]
-                share = np.array([c["lost_class"]["share"] for c in mine])
-                low, high = np.array([c["lost_class"]["interval"] for c in mine]).reshape(-1, 2).T
-                label = f"K = {width}" if j == 0 and axis is panels[0] else None
-                error = np.clip([share - low, high - share], 0, None)
-                axis.errorbar(at, share, error, fmt="o", ms=3, lw=1, color=COLOURS[i % len(COLOURS)], label=label)
-        axis.set_xticks(range(len(inits)), inits, rotation=30)
-        axis.set_title(loss.replace("_", "-"), loc="left", fontsize=10)
-        axis.set_ylim(-0.02, 1.02)
-    panels[0].set_ylabel("share that has lost a class")
-    panels[0].legend(fontsize=8, frameon=False)
-    figure.supxlabel("initialisation; from left to right in each group: rising learning rate", fontsize=9)
-    save(figure, path)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
+        figure.savefig(file, format=path.suffix[1:], **own)

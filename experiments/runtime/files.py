@@ -34,14 +34,14 @@ def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
         raise
 
 
-def writable(name: str) -> pathlib.Path:
-    """The path of what --json names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
+def writable(name: str, flag: str = "json") -> pathlib.Path:
+    """The path that a flag names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
     path = pathlib.Path(name)
     with bad_input(OSError):
         if path.is_dir():
-            raise IsADirectoryError(f"--json={name} is a directory")
+            raise IsADirectoryError(f"--{flag}={name} is a directory")
         if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
-            raise OSError(f"--json={name} is no regular file")
+            raise OSError(f"--{flag}={name} is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     return path

@@ -18,7 +18,7 @@ from twolayer.updates import OPTIMIZERS, SCHEDULES
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
 PLACES = (
     *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard"),
-    *("checkpoint_every", "checkpoints_kept"),
+    *("checkpoint_every", "checkpoints_kept", "log_seconds", "start_timeout"),
     *("dry_run", "debug_nans", "compile_cache", "profile"),
     *("mesh", "distributed", "coordinator_address", "num_processes", "process_id"),  # up to rounding
 )
@@ -32,7 +32,7 @@ OF_ONE_RUN = (
 )  # many networks at once have none
 
 # What a repetition of a run elsewhere has of its own.
-NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id")
+NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id", "start_timeout")
 
 
 class NameOrFile(flags.EnumParser):
@@ -154,8 +154,12 @@ flags.DEFINE_integer("seed", DEFAULT.seed, "Decides the initial parameters and t
 flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
 
 # Run
+MEASURES = ["norms", "sharpness"]
+_MEASURE = "After each epoch, beside the scores: norms (of weights and gradients), sharpness (top Hessian eigenvalue)."
+flags.DEFINE_list("measure", [], _MEASURE)
+flags.register_validator("measure", lambda names: set(names) <= set(MEASURES), f"give some of {','.join(MEASURES)}")
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
-_EVERY = "Epochs between checkpoints; a signal saves one too [10, or more if they take less than two seconds]."
+_EVERY = "Epochs between checkpoints; a signal saves one too [by time: every 10 s, less often where they are slow]."
 flags.DEFINE_integer("checkpoint_every", None, _EVERY, lower_bound=1)
 flags.DEFINE_integer("checkpoints_kept", 2, "How many; of a damaged one the one before is used.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
@@ -174,7 +178,9 @@ flags.DEFINE_enum("distributed", "auto", ["auto", "on", "off"], "Whether this is
 flags.DEFINE_string("coordinator_address", None, "HOST:PORT of the first process [Slurm, Open MPI, TPU: detected].")
 flags.DEFINE_integer("num_processes", None, "How many processes [detected].", lower_bound=1)
 flags.DEFINE_integer("process_id", None, "Which of them this is, from 0 [detected].", lower_bound=0)
-flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
+flags.DEFINE_integer("start_timeout", 300, "Seconds to wait for the other processes at the start.", lower_bound=1)
+flags.DEFINE_bool("quiet", False, "No progress bar, even at a terminal: lines, as in a log.")
+flags.DEFINE_float("log_seconds", 30.0, "Seconds between lines of progress where there is no bar.", lower_bound=0.01)
 
 
 def given(some: Sequence[str]) -> str | None:
@@ -188,7 +194,13 @@ def names() -> list[str]:
 
 
 def values() -> dict[str, Any]:
-    """Every flag defined here with its value: all that a run is a function of, besides code and machine."""
+    """Every flag defined here with its value: all that a run is a function of, besides code and machine.
+
+    Raises:
+      RuntimeError: the flags have not been read, as in a notebook.
+    """
+    if not flags.FLAGS.is_parsed():
+        raise RuntimeError("this is a script, and no flags were read; in Python call the functions of twolayer instead")
     return {name: flags.FLAGS[name].value for name in names()}
 
 

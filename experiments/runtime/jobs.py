@@ -1,9 +1,11 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +15,12 @@ from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
-from experiments.runtime import own_things
+from experiments.runtime import own_things, processes
 from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.records import load_params
+from experiments.runtime.runs import earlier_flags
 from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
+from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
 from twolayer.fitting import keys_of, may_skip_idle
 from twolayer.precisions import PRECISIONS, PRNG
@@ -24,6 +28,8 @@ from twolayer.precisions import PRECISIONS, PRNG
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
 FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
+MOST_MOVED = 1 / 6  # of the side of an image: beyond, nobody knows what it shows
+USUAL_MOVED = 34 / 28 / 28  # Simard's, of the side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +65,7 @@ def prepare(flags: Mapping[str, Any]) -> Job:
     own = own_things.checked(flags, data.outputs)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
-    earlier = earlier_params(flags["start_from"], parameters)
+    earlier = earlier_params(flags["start_from"], parameters, flags["activation"])
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
     facts["own"] = own
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
@@ -86,20 +92,26 @@ def prepare(flags: Mapping[str, Any]) -> Job:
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=flags["hidden"])
         check_fits(bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
-    train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
-    valid = training.place(*data.valid, where=everywhere)
+    with bad_input(ValueError):
+        skip = may_skip_idle(choices, numbers)
+        train = training.place(*data.train, outputs=data.outputs, skip_idle=skip, where=everywhere)
+        valid = training.place(*data.valid, outputs=data.outputs, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
 
 
-def earlier_params(path: str | None, dtype: str) -> network.Params | None:
+def earlier_params(path: str | None, dtype: str, activation: str) -> network.Params | None:
     """The parameters of the finished run in `path`, to start from.
 
     Raises:
-      BadInput: it is no finished run, or damaged.
+      BadInput: it is no finished run, or damaged, or its hidden units are of another kind.
     """
     if path is None:
         return None
-    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
+    params = load_params(pathlib.Path(path))
+    theirs = earlier_flags(pathlib.Path(path)).get("activation", activation)
+    if theirs != activation:
+        raise BadInput(f"--start_from={path} has --activation={theirs}, and this run {activation}; they must agree")
+    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in params.items()})
 
 
 def mesh_of(flags: Mapping[str, Any], spread_over: str) -> Mesh:
@@ -120,7 +132,13 @@ def mesh_of(flags: Mapping[str, Any], spread_over: str) -> Mesh:
             raise BadInput(f"--mesh={text} is not understood; write it like --mesh=data=2,hidden=4")
         sizes = {name: int(number) for name, _, number in pairs}
     with bad_input(ValueError):
-        return devices.make_mesh(sizes)
+        mesh = devices.make_mesh(sizes)
+    idle, here = jax.device_count() - mesh.size, jax.device_count()
+    if idle and processes.first():
+        axis = "nets" if spread_over == "nets" else "hidden"
+        verb = "is" if idle == 1 else "are"
+        print(f"note: {idle} of {here} devices {verb} idle; --mesh={axis}={here} uses all", file=sys.stderr)
+    return mesh
 
 
 def configure(precision: str) -> tuple[str, str, str]:
@@ -157,13 +175,43 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     return data
 
 
+def _is_teacher(name: str) -> bool:
+    return name == "teacher"
+
+
+def _has_momentum(name: str) -> bool:
+    return updates.find("optimizer", own_things.entry({"optimizer": name}, "optimizer")).momentum
+
+
+# What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
+USED = (
+    (("momentum",), "optimizer", _has_momentum),
+    (("step_every",), "schedule", lambda name: name in ("step", "inverse_sqrt")),
+    (("step_factor",), "schedule", lambda name: name == "step"),
+    (tuple(f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)), "dataset", _is_teacher),
+    (("teacher_seed",), "dataset", _is_teacher),
+    (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
+    (("label_noise_seed",), "label_noise", bool),
+    (("elastic_sigma", "elastic_norm"), "elastic", bool),
+    (("output_bias",), "start_from", lambda path: path is None),
+)
+
+
+def unused(flags: Mapping[str, Any]) -> dict[str, str]:
+    """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
+    found = {}
+    for names, decides, has_effect in USED:
+        for name in names:
+            changed = name in flags and flags[name] != absl_flags.FLAGS[name].default
+            if changed and not has_effect(flags[decides]):
+                found[name] = f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
+    return found
+
+
 def check_used(flags: Mapping[str, Any]) -> None:
     """Raise BadInput if a flag has been changed that has no effect beside the others."""
-    default, optimizer = absl_flags.FLAGS, updates.find("optimizer", own_things.entry(flags, "optimizer"))
-    if flags["momentum"] != default["momentum"].default and not optimizer.momentum:
-        raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
-    if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
-        raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
+    for sentence in unused(flags).values():
+        raise BadInput(sentence)
 
 
 def check_targets(data: datasets.Dataset, loss: Any) -> None:
@@ -194,7 +242,7 @@ def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -
         raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
     with bad_input(ValueError):
         found = fitting.choices_of(own_things.settings_of(flags), data, distortion_of(flags, data))
-    return dataclasses.replace(found, compute=compute)
+    return dataclasses.replace(found, compute=compute, measure=tuple(flags.get("measure", ())))
 
 
 def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortion | None:
@@ -204,15 +252,26 @@ def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortio
       BadInput: the data are not images, or the flags do not go together.
     """
     given = {field: flags[flag] for flag, field in (DISTORTION | FIELD).items() if flag in flags}
-    shaped = any(name in given and given[name] != getattr(Distortion, name) for name in FIELD.values())
-    if shaped and not given.get("alpha"):
-        raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
     used = [flag for flag, field in DISTORTION.items() if given.get(field)]
     if not used:
         return None
     if data.image_shape is None:
         raise BadInput(f"--{used[0]} distorts images, and --dataset={data.name} has none")
-    return Distortion(data.image_shape, **given)
+    distortion = Distortion(data.image_shape, **given)
+    _warn_of(distortion)
+    return distortion
+
+
+@functools.cache  # once
+def _warn_of(distortion: Distortion) -> None:
+    moved, (H, W) = distortion.root_mean_square, distortion.image_shape
+    if moved > MOST_MOVED * min(H, W) and processes.first():
+        less = distortion.alpha * USUAL_MOVED * min(H, W) / moved
+        print(
+            f"warning: --elastic={distortion.alpha:g} moves the pixels of {H} x {W} images by {moved:.1f} pixels, and "
+            f"what they show is lost; --elastic={less:.2g} distorts them as 34 does those of 28 x 28",
+            file=sys.stderr,
+        )
 
 
 def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:

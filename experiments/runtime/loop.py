@@ -4,12 +4,13 @@ A segment is one compiled program of several epochs. Between two of them progres
 is due is saved.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import jax
@@ -23,7 +24,8 @@ from experiments.runtime.runs import Run
 from twolayer import devices, segments
 
 LONGEST_SEGMENT = 100  # epochs
-OFTEN, SELDOM = 10, 2.0  # epochs between checkpoints if nobody says, and the least seconds
+CHECKPOINT_SECONDS = 10.0  # from one checkpoint to the next, at least, if nobody says how many epochs
+CHECKPOINT_SHARE = 0.1  # of the time that they take, at most
 
 
 @dataclasses.dataclass
@@ -46,24 +48,34 @@ class Pace:
 
 
 @dataclasses.dataclass
-class Timetable:
-    """When checkpoints are due: every `given` epochs; of None every OFTEN, but SELDOM seconds apart at least."""
+class Saving:
+    """When the next checkpoint is due: after so many epochs if the user says how many, else by time.
 
-    given: int | None
-    last: float = dataclasses.field(default_factory=time.perf_counter)
+    By time it waits CHECKPOINT_SECONDS, and so much longer that writing takes no more than CHECKPOINT_SHARE.
+    """
 
-    @property
-    def every(self) -> int:
-        return self.given or OFTEN
+    every: int | None = None  # epochs
+    cost: float = 0.0  # seconds that the last one took
+    last: float = dataclasses.field(default_factory=time.monotonic)
+
+    def next_epoch(self, epoch: int) -> int | None:
+        """The epoch not to train beyond, if epochs decide."""
+        return None if self.every is None else (epoch // self.every + 1) * self.every
 
     def due(self, epoch: int) -> bool:
-        """Whether one is due after `epoch`, the same in all processes; it counts as saved then."""
-        if epoch % self.every:
-            return False
-        now = time.perf_counter()
-        due = processes.any_of(self.given is not None or now - self.last > SELDOM)
-        self.last = now if due else self.last
-        return due
+        """Whether to save after this epoch; the same in all processes."""
+        if self.every is not None:
+            return epoch % self.every == 0
+        wait = max(CHECKPOINT_SECONDS, self.cost / CHECKPOINT_SHARE)
+        return processes.any_of(time.monotonic() - self.last >= wait)
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the writing of one."""
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.cost = self.last - began
 
 
 @dataclasses.dataclass
@@ -74,8 +86,7 @@ class Loop:
       program: (state, first, until) -> (state, metrics): the compiled segment, from one epoch to another.
       log: (state, metrics, first, until, seconds) -> the epoch that was reached; keeps and shows the metrics.
       held: (state, epoch) -> what a checkpoint holds.
-      due: (epoch) -> whether it is time for a checkpoint.
-      latest: (epoch) -> the epoch at which the next segment ends at the latest.
+      saving: when it is time for a checkpoint.
       prefix: of the checkpoints' names.
       kept: how many checkpoints.
     """
@@ -85,8 +96,7 @@ class Loop:
     program: Callable[[segments.State, int, int], tuple[segments.State, segments.Metrics]]
     log: Callable[[segments.State, segments.Metrics, int, int, float], int]
     held: Callable[[segments.State, int], PyTree]
-    due: Callable[[int], bool]
-    latest: Callable[[int], int]
+    saving: Saving
     prefix: str = ""
     kept: int = checkpoints.KEPT
 
@@ -100,7 +110,7 @@ class Loop:
             if processes.any_of(self.interrupts.received is not None):
                 self._save(state, epoch)
                 return state, False
-            first, until = epoch, min(epoch + pace.epochs(), self.latest(epoch), epochs)
+            first, until = epoch, min(epoch + pace.epochs(), self.saving.next_epoch(epoch) or epochs, epochs)
             copy = self.held(host_copy(state), epoch) if pace.slow() else None
             began = time.perf_counter()
             segment = functools.partial(self.program, state, first, until)
@@ -111,8 +121,9 @@ class Loop:
             seconds = time.perf_counter() - began
             pace.epoch_seconds = seconds / (until - first)
             epoch = self.log(state, metrics, first, until, seconds)
-            if first < epoch < epochs and self.due(epoch):
-                self._save(state, epoch)
+            if first < epoch < epochs and self.saving.due(epoch):
+                with self.saving.saving():
+                    self._save(state, epoch)
         return state, True
 
     def _save(self, state: segments.State, epoch: int) -> None:

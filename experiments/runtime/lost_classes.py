@@ -11,7 +11,9 @@ import pyarrow as pa
 from jaxtyping import Num
 from scipy import integrate, stats
 
-from experiments.runtime import jobs, own_things
+from experiments.runtime import jobs, own_things, tables
+from experiments.runtime.statistics import share
+from experiments.runtime.sweep_tables import SHARES
 from twolayer import datasets, network, training
 from twolayer.evaluation import evaluate
 
@@ -20,37 +22,33 @@ MOST_PAIRS = 1000  # images whose angles are averaged
 
 
 def cells(networks: pa.Table) -> list[dict]:
-    """For each cell: networks, how many diverged, lost a class, or have a dead output on the test images."""
+    """For each cell: how many networks, how many diverged, and of the others how many lost something.
+
+    lost_for_good: an output is zero on every training image; there its class has no gradient any more. not_predicted: a
+    class is given to no test image, for this reason or another.
+    """
     rows = sorted(networks.to_pylist(), key=lambda row: tuple(row[name] for name in CELL))
     found = []
     for key, members in itertools.groupby(rows, lambda row: tuple(row[name] for name in CELL)):
         members = list(members)
         good = [row for row in members if row["status"] != "diverged"]
         entry = dict(zip(CELL, key, strict=True)) | {"networks": len(members), "diverged": len(members) - len(good)}
-        for name, column in (("lost_class", "test_lost_classes"), ("dead_output", "test_dead_outputs")):
+        for name, column in SHARES.items():
             entry[name] = share(sum(row[column] > 0 for row in good), len(good))
         entry["test_accuracy"] = float(np.mean([row["test_accuracy"] for row in good])) if good else None
         found.append(entry)
     return found
 
 
-def share(count: int, n: int) -> dict | None:
-    """A count among n with its share and Wilson's 95 % interval; None of none."""
-    if not n:
-        return None
-    low, high = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
-    return {"count": count, "n": n, "share": count / n, "interval": [float(low), float(high)]}
-
-
 def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:
-    """Of each initialisation and width: how many networks have a dead output on the test images before any step.
+    """Of each initialisation and width: how many networks have a dead output on the training images before any step.
 
     Args:
       flags: of the networks, of which --init_scale, --output_bias, --activation and --precision count.
     """
     parameters, _, _ = jobs.PRECISIONS[flags["precision"]]
     own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": jnp.dtype(parameters)}
-    result, test = [], training.place(*data.test)
+    result, train = [], training.place(*data.train)
     for scheme, hidden in dict.fromkeys((cell["init"], cell["hidden"]) for cell in found):
 
         @jax.jit
@@ -59,7 +57,7 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
                 key, data.inputs, hidden, data.outputs, own_things.entry({"init": scheme}, "init"), **own
             )
             return evaluate(
-                params, test.x, test.y, scale=data.scale, hidden_activation=own_things.entry(flags, "activation")
+                params, train.x, train.y, scale=data.scale, hidden_activation=own_things.entry(flags, "activation")
             ).dead_outputs
 
         counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]
@@ -86,17 +84,18 @@ def dead_probability(rho: float, n: int) -> float:
     return float(integrate.quad(at, -12, 12, limit=400)[0])
 
 
-def text(found: list[dict], start: list[dict], expected: float) -> str:
-    """The cells for a terminal."""
+def text(found: list[dict], start: list[dict], expected: float, note: str) -> str:
+    """The cells for a terminal; `note` says what the intervals are over."""
     lines = ["share of networks with a dead output before the first step (95 % interval)"]
     lines += [f"  {e['init']:11} K = {e['hidden']:<5} {_share(e['dead_output'])}" for e in start]
     lines += [f"  Gaussian weights without biases, many hidden units: at least {expected:.3f}", ""]
-    lines += ["share that has lost a class after training"]
+    header = ("init", "loss", "K", "rate", "lost a class for good", "a class not predicted", "test accuracy")
+    rows = []
     for cell in found:
-        names = f"{cell['init']:11} {cell['loss']:13} K = {cell['hidden']:<5} rate {cell['learning_rate']:<8.3g}"
-        accuracy = "" if cell["test_accuracy"] is None else f"   test accuracy {cell['test_accuracy']:.4f}"
-        lines.append(f"  {names} {_share(cell['lost_class'])}{accuracy}")
-    return "\n".join(lines)
+        names = cell["init"], cell["loss"], str(cell["hidden"]), f"{cell['learning_rate']:.3g}"
+        accuracy = "" if cell["test_accuracy"] is None else f"{cell['test_accuracy']:.4f}"
+        rows.append((*names, *(_share(cell[name]) for name in SHARES), accuracy))
+    return "\n".join([*lines, f"share of networks after training; {note}", tables.text(header, rows)])
 
 
 def _share(entry: dict | None) -> str:

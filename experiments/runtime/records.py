@@ -34,7 +34,10 @@ def load_params(path: pathlib.Path) -> dict[str, np.ndarray]:
       BadInput: the run is not finished, or a file is missing or damaged.
     """
     try:
-        expected = json.loads((path / "summary.json").read_text())["params_sha256"]
+        summary = json.loads((path / "summary.json").read_text())
+        if "groups" in summary:
+            raise BadInput(f"{path} is a sweep of many networks; name a run of experiments.train")
+        expected = summary["params_sha256"]
     except FileNotFoundError as error:
         raise BadInput(f"{path} is not a finished run: it has no summary.json") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -108,6 +108,13 @@ class Run:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise BadInput(f"--run_dir={self.path} was removed or renamed while the run went on{GONE}") from error
 
+    def tidy(self) -> None:
+        """Remove what a finished run has no use for: empty folders, and the parts whose rows stand in the tables."""
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+        for folder in (self.checkpoints, self.figures):
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
         return not self._lock.taken or (self._lock.in_place() and (self.path / MANIFEST).exists())
@@ -206,6 +213,9 @@ class Follower(Run):
         """None."""
         return []
 
+    def tidy(self) -> None:
+        """Nothing."""
+
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Nothing."""
         return ""
@@ -243,11 +253,20 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
+def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
+    """The flags of the run in `path`; none where it has no manifest any more."""
+    return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
+
+
 LATER = ("target", "task", "standardize", "valid_share", "test_share", "split_seed")
 
 
-def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = ()) -> pathlib.Path:
-    """A readable name for these flags with a hash of all of them: other flags, another directory."""
+def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
+    """A readable name for these flags with a hash of all of them: other flags, another directory.
+
+    Args:
+      kind: what it is, if not a run of one network: stands first.
+    """
     # Flags that came later count where they are given, so that an older run is still found.
     relevant = {
         name: value for name, value in flags.items() if name not in ignore and not (name in LATER and value is None)
@@ -255,7 +274,7 @@ def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = ()) -> pathli
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
     names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
     parts = (*names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
-    return pathlib.Path("runs") / "-".join(map(str, parts))
+    return pathlib.Path("runs") / "-".join(map(str, (*([kind] if kind else []), *parts)))
 
 
 def _now() -> str:

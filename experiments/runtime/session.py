@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from experiments.runtime import cli, processes
 from experiments.runtime.cli import BadInput, Interrupts
 from experiments.runtime.jobs import Job
-from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Timetable, compiled, leave, restored
+from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
+from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
 from twolayer import segments
@@ -31,12 +31,16 @@ def train(
     *,
     checkpoint_every: int | None,
     kept: int,
-    quiet: bool,
+    show: Callable[[int, int, str], Progress],
     sinks: list[Sink],
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
-    The metrics are on disk after every segment, the state by a Timetable(checkpoint_every) and at a signal.
+    The metrics are on disk after every segment, the state as `Saving` says and at a signal.
+
+    Args:
+      checkpoint_every: epochs; None saves by time.
+      show: (epochs in all, done before, what is counted) -> the progress to show.
 
     Raises:
       BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
@@ -53,8 +57,7 @@ def train(
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    timetable = Timetable(checkpoint_every)
-    with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
+    with show(epochs, epoch, "epoch") as progress:
 
         def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
             rows = _rows(job, metrics, first, int(state.epoch), seconds)
@@ -70,8 +73,7 @@ def train(
             lambda state, _, until: segment(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid),
             log,
             held=lambda state, _: state,
-            due=timetable.due,
-            latest=lambda epoch: (epoch // timetable.every + 1) * timetable.every,
+            saving=Saving(checkpoint_every),
             kept=kept,
         )
         state, ended = loop.carry_on(state, epoch, epochs)
@@ -100,7 +102,7 @@ def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
     """One dict per epoch trained; an epoch that diverged has none. Time is shared evenly within a segment."""
     steps = -(-len(job.train.x) // job.choices.batch_size)
-    columns = {name: np.asarray(column).tolist() for name, column in metrics._asdict().items()}
+    columns = {name: np.asarray(column).tolist() for name, column in metrics.columns().items()}
     return [
         {
             "epoch": last + i + 1,
@@ -112,16 +114,15 @@ def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: f
     ]
 
 
-def _show(progress: tqdm, rows: list[dict]) -> None:
+def _show(progress: Progress, rows: list[dict]) -> None:
     if not rows:
         return
     row = rows[-1]
     shown = {"loss": f"{row['train_loss']:.4f}", "valid": f"{row['valid_loss']:.4f}"}
     if np.isfinite(row["valid_accuracy"]):
         shown["accuracy"] = f"{row['valid_accuracy']:.4f}"
-    shown["dead"] = f"{row['dead_hidden']}+{row['dead_outputs']}"
-    progress.set_postfix(shown, refresh=False)
-    progress.update(len(rows))
+    shown["dead"] = f"{row['dead_hidden']} hidden + {row['dead_outputs']} outputs"
+    progress.update(len(rows), shown)
 
 
 def check_tensorboard(tensorboard: bool) -> None:

@@ -1,6 +1,5 @@
 """Training a sweep part by part: what is done is on disk, and a signal costs no more than a segment."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,28 +7,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
-from experiments.runtime import checkpoints, processes, sweep_tables
+from experiments.runtime import checkpoints, kept, processes, sweep_tables
 from experiments.runtime.cli import BadInput, Interrupts
-from experiments.runtime.loop import LONGEST_SEGMENT, Loop, compiled, leave, restored
+from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
+from experiments.runtime.outcome import best_epoch
+from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
 from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
-from twolayer import devices, segments, sweeps
-from twolayer.evaluation import Evaluation, evaluate
+from twolayer import devices, segments, sweeps, training
+from twolayer.evaluation import Evaluation
 from twolayer.network import Params
-from twolayer.training import Examples, Numbers, with_noise
+from twolayer.training import Examples, Numbers
 
-CHECKPOINT_SECONDS = 30.0
 STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
 
 
 class Programs:
-    """The compiled segment and the test of each group of parts; counts the compilations."""
+    """The compiled segment and the test of each group of parts; counts the compilations.
 
-    def __init__(self, shared: bool):
-        self.shared, self.compilations, self._known = shared, 0, {}
+    Args:
+      shared: whether all networks of a part see the same batches.
+      keep: the rule by which parameters are kept, as `kept.parse` gives it.
+    """
+
+    def __init__(self, shared: bool, keep: tuple[str, int] | None = None):
+        self.shared, self.keep, self.compilations, self._known = shared, keep, 0, {}
 
     def of(self, part: Part, job: StackJob) -> tuple[jax.stages.Compiled, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
@@ -42,8 +46,14 @@ class Programs:
         return self._known[part.group]
 
 
-def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | None:
+def carry_out(
+    run: Run, plan: Plan, programs: Programs, *, show: Callable[[int, int, str], Progress]
+) -> Programs | None:
     """Train what a plan says and is not on disk yet; None if a signal came first, after saying how to go on.
+
+    Args:
+      programs: none of them compiled yet.
+      show: (network-epochs in all, done before, what is counted) -> the progress to show.
 
     Raises:
       BadInput: the directory cannot be written, or another process works in it; a checkpoint is of another version.
@@ -53,7 +63,7 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
         raise BadInput(f"--run_dir={run.path}: another process has begun this sweep meanwhile; repeat the command")
     run.begin({**provenance(), **plan.facts, "networks": plan.networks, "parts": len(plan.parts)})
     with Interrupts() as interrupts:
-        programs = _train(run, plan, interrupts, shared, quiet or not processes.first())
+        _train(run, plan, interrupts, programs, show)
         if run.status == "interrupted":
             if processes.first():
                 interrupts.tell(run.path)
@@ -61,23 +71,23 @@ def carry_out(run: Run, plan: Plan, *, shared: bool, quiet: bool) -> Programs | 
     return programs
 
 
-def _train(run: Run, plan: Plan, interrupts: Interrupts, shared: bool, quiet: bool) -> Programs:
+def _train(run: Run, plan: Plan, interrupts: Interrupts, programs: Programs, show: Callable) -> None:
     """All parts that are not on disk yet, each to its end or to a signal."""
-    programs = Programs(shared)
     done = processes.firsts(np.array([sweep_tables.is_done(run, part.index) for part in plan.parts]))
     todo = [part for part, there in zip(plan.parts, done, strict=True) if not there]
     total, left = (sum(part.real * part.flags["epochs"] for part in some) for some in (plan.parts, todo))
-    with tqdm(total=total, initial=total - left, unit="network-epoch", disable=quiet) as progress:
+    with show(total, total - left, "network-epoch") as progress:
         for part in todo:
             if processes.any_of(interrupts.received is not None) or not _train_part(
                 run, part, plan, programs, interrupts, progress
             ):
                 run.set_status("interrupted")
                 break
-    return programs
 
 
-def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: tqdm) -> bool:
+def _train_part(
+    run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: Progress
+) -> bool:
     """Whether the part was finished; if not, it is saved."""
     job = prepare(part, plan, programs.shared)
     both = interrupts.during(lambda: programs.of(part, job))
@@ -85,8 +95,7 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
         leave(run, interrupts)
     segment, score = both
     state, history, begun, spent = _resumed(run, part, job)
-    progress.update(part.real * begun)
-    saved = time.monotonic()
+    progress.update(part.real * begun, {})
 
     def program(state: segments.State, first: int, until: int) -> tuple[segments.State, segments.Metrics]:
         return segment(state, jnp.int32(first), jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
@@ -94,32 +103,23 @@ def _train_part(run: Run, part: Part, plan: Plan, programs: Programs, interrupts
     def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
         nonlocal spent
         spent += seconds
-        for column, values in zip(history, processes.fetch(metrics), strict=True):
+        for column, values in zip(jax.tree.leaves(history), jax.tree.leaves(processes.fetch(metrics)), strict=True):
             column[first:until] = values[: until - first]
-        progress.update(part.real * (until - first))
-        _show(progress, part, history.valid_loss[until - 1])
+        progress.update(part.real * (until - first), _shown(part, history.valid_loss[until - 1]))
         return until
 
     def held(state: segments.State, epoch: int) -> tuple:
-        nonlocal saved
-        saved = time.monotonic()
         return np.int32(epoch), np.float64(spent), state, history
 
-    loop = Loop(
-        run,
-        interrupts,
-        program,
-        log,
-        held,
-        due=lambda _: processes.any_of(time.monotonic() - saved > CHECKPOINT_SECONDS),
-        latest=lambda _: job.choices.epochs,
-        prefix=f"{part.index:05d}-",
-    )
+    loop = Loop(run, interrupts, program, log, held, Saving(), prefix=f"{part.index:05d}-")
     state, ended = loop.carry_on(state, begun, job.choices.epochs)
     if not ended:
         return False
     rows = _rows(part, job, state, history, score, spent, _engine(part, programs.shared))
+    params = processes.fetch(segments.final_params(state)) if programs.keep else None
     if processes.first():
+        if params is not None:
+            kept.write_part(run, part.index, rows[1], params, programs.keep)
         sweep_tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True
@@ -130,32 +130,30 @@ def _engine(part: Part, shared: bool) -> str:
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 
 
-def _show(progress: tqdm, part: Part, losses: Any) -> None:
+def _shown(part: Part, losses: np.ndarray) -> dict[str, Any]:
     finite = losses[np.isfinite(losses)]
-    progress.set_postfix({"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"})
+    return {"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"}
 
 
 def _resumed(run: Run, part: Part, job: StackJob) -> tuple[segments.State, segments.Metrics, int, float]:
     """State, metrics, epoch and training time of this part's checkpoint, if there is one; else the start."""
-    shape = (job.choices.epochs, len(part.networks))
-    kinds: dict[str, Any] = dict.fromkeys(("dead_hidden", "dead_outputs", "lost_classes"), np.int32)
-    numbers: Any = job.numbers  # arrays of all processes, of which only the type may be asked
-    dtype = np.dtype(numbers.learning_rate.dtype)
-    columns: Any = (np.zeros(shape, kinds.get(name, dtype)) for name in segments.Metrics._fields)  # NumPy's: written to
-    history = segments.Metrics(*columns)
+    segment = sweeps.make_segment(job.choices, job.choices.epochs, shared=job.order_key.ndim == 0)
+    of_all = jax.eval_shape(
+        segment, job.state, jnp.int32(0), jnp.int32(0), job.order_key, job.numbers, job.train, job.valid
+    )[1]
+    history = jax.tree.map(np.asarray, segments.filler_of(of_all))
     like = np.int32(0), np.float64(0), job.state, history
-    epoch, seconds, state, kept = restored(run, like, f"{part.index:05d}-")
-    return state, jax.tree.map(np.array, kept), int(epoch), float(seconds)
+    epoch, seconds, state, found = restored(run, like, f"{part.index:05d}-")
+    return state, jax.tree.map(np.array, found), int(epoch), float(seconds)
 
 
 def _score(job: StackJob) -> Callable:
-    """(params of N networks, their numbers, test examples) -> the evaluation of each."""
+    """(params of N networks, their numbers, test and training examples) -> both evaluations of each."""
 
-    def one(params: Params, numbers: Numbers, test: Examples) -> Evaluation:
-        seen = with_noise(test, numbers)
-        return evaluate(params, seen.x, seen.y, **job.choices.scoring)
+    def one(params: Params, numbers: Numbers, *data: Examples) -> tuple[Evaluation, ...]:
+        return tuple(training.score(job.choices, params, examples, numbers) for examples in data)
 
-    return jax.vmap(one, in_axes=(0, 0, None))
+    return jax.vmap(one, in_axes=(0, 0, None, None))
 
 
 def _rows(
@@ -169,28 +167,32 @@ def _rows(
 ) -> tuple[pa.Table, pa.Table]:
     """(a row for each network and epoch, a row for each network). Time is shared evenly within a part."""
     with jax.set_mesh(job.mesh):
-        test = processes.fetch(score(segments.final_params(state), job.numbers, job.test))
+        test, train = processes.fetch(score(segments.final_params(state), job.numbers, job.test, job.train))
     epoch, status = processes.fetch((state.epoch, state.status))
-    best = epoch if state.best is None else processes.fetch(state.best[2])
-    kept, at = epoch[: part.real].tolist(), best[: part.real].tolist()
-    of_epoch = np.concatenate([np.arange(n) for n in kept]).astype(int)
-    of_network = np.repeat(np.arange(part.real), kept)
+    handed = epoch if state.best is None else processes.fetch(state.best[2])
+    ended, at = epoch[: part.real].tolist(), handed[: part.real].tolist()
+    of_epoch = np.concatenate([np.arange(n) for n in ended]).astype(int)
+    of_network = np.repeat(np.arange(part.real), ended)
     numbers = np.array(part.networks)
     swept = {name: [point[name] for point in part.points] for name in part.points[0]}
     epochs = {"network": numbers[of_network]}
     epochs |= {name: [values[i] for i in of_network] for name, values in swept.items()}
     epochs |= {"epoch": of_epoch + 1}
-    epochs |= {name: column[of_epoch, of_network] for name, column in history._asdict().items()}
+    epochs |= {name: column[of_epoch, of_network] for name, column in history.columns().items()}
     networks = {"network": numbers[: part.real]}
     networks |= {name: values[: part.real] for name, values in swept.items()}
     networks |= {
         "engine": [engine] * part.real,
         "status": [STATUSES[int(number)] for number in status[: part.real]],
-        "epochs": kept,
-        "best_epoch": at,
-        "valid_loss": [history.valid_loss[n - 1, i] if n else np.nan for i, n in enumerate(at)],
-        "valid_accuracy": [history.valid_accuracy[n - 1, i] if n else np.nan for i, n in enumerate(at)],
+        "epochs": ended,
+        "best_epoch": [best_epoch(history.valid_loss[:n, i]) for i, n in enumerate(ended)],
+        "params_epoch": at,
     }
+    for name in ("train_loss", "valid_loss", "valid_accuracy"):
+        networks[name] = [getattr(history, name)[n - 1, i] if n else np.nan for i, n in enumerate(at)]
+    networks |= {f"train_{name}": getattr(train, name)[: part.real] for name in ("dead_hidden", "dead_outputs")}
     networks |= {f"test_{name}": column[: part.real] for name, column in test._asdict().items()}
+    sizes = {"validated_on": len(job.valid.x), "tested_on": len(job.test.x)}
+    networks |= {name: np.full(part.real, size) for name, size in sizes.items()}
     networks |= {"seconds": np.full(part.real, seconds / part.real)}
     return pa.table(epochs), pa.table(networks)

@@ -26,7 +26,7 @@ from experiments.runtime.runs import Run
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
-PATIENCE = 300  # seconds to wait for all processes at the start and at the end
+PATIENCE = 300  # seconds to wait for all processes at the end
 QUIET = 10  # seconds of them that pass before it is said
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -116,7 +116,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # JAX waits where Python is deaf
-    waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {PATIENCE} s",))
+    waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {flags['start_timeout']} s",))
     waiting.daemon = True
     waiting.start()
     try:
@@ -125,7 +125,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
             flags["num_processes"],
             flags["process_id"],
             heartbeat_timeout_seconds=HEARTBEAT,
-            initialization_timeout=PATIENCE,
+            initialization_timeout=flags["start_timeout"],
             shutdown_timeout_seconds=PATIENCE,
         )
     except (ValueError, RuntimeError) as error:

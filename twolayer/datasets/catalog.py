@@ -26,7 +26,8 @@ def load(
     """Load a data set.
 
     Digits come with scikit-learn. The MNIST family is read from source_dir or else downloaded. Both are kept
-    in data_dir and read from there the next time, whatever source_dir says. The teacher's data are drawn.
+    in data_dir and read from there the next time, for which a source_dir must still hold the same archives. The
+    teacher's data are drawn.
 
     Args:
       name: one of NAMES, or somebody's own data: FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME.
@@ -51,5 +52,7 @@ def load(
     folder = data_folder(data_dir)
     if name == "digits":
         return read_or_prepare(folder, name, digits.FORM, digits.prepare, source="scikit-learn")
+    if source_dir and (folder / f"{name}.npz").exists():
+        mnist_family.check_archives(name, source_dir)
     prepare = functools.partial(mnist_family.prepare, name, source_dir, folder)
     return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=str(source_dir) if source_dir else None)

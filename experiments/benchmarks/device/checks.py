@@ -183,7 +183,8 @@ def _many(sizes: Sizes, name: str, networks: int, hidden: int, precision: str) -
 def _limits(sizes: Sizes) -> Iterator[Case]:
     for hidden, batch, precision in sizes.corners:
         arguments = {"hidden": hidden, "batch_size": batch, "precision": precision}
-        yield Case("l", f"products, K = {hidden}, batch {batch}, {precision}", f"{ROOT}.limits:products", arguments)
+        name = f"products, K = {hidden}, batch {batch}, {precision}"
+        yield Case("l", name, f"{ROOT}.limits:products", arguments, limit=60)
     for precision in sizes.precisions:
         arguments = {"size": sizes.square, "megabytes": sizes.megabytes, "precision": precision}
         yield Case("l", f"rates, {precision}", f"{ROOT}.limits:rates", arguments)

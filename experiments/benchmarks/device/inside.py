@@ -101,7 +101,9 @@ def profile(
 
 def _events(path: pathlib.Path) -> Iterable[tuple[str, float]]:
     """Operations in a trace with the nanoseconds that each spent itself, without those inside of it."""
-    for plane in jax.profiler.ProfileData.from_file(str(path)).planes:
+    planes = list(jax.profiler.ProfileData.from_file(str(path)).planes)
+    devices = [plane for plane in planes if plane.name.startswith("/device:")]
+    for plane in devices or planes:  # beside a device the host's threads only launch
         for line in plane.lines:
             if line.name in ("XLA Modules", "XLA Ops", "Steps"):  # a GPU's streams have their operations once more
                 continue

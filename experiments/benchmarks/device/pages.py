@@ -59,7 +59,8 @@ def _outcome(row: dict) -> str:
 def steps() -> str:
     """Check b: microseconds of a step, beside the peers, and beside the limit."""
     names = [OURS, "graph", "eager", "compiled", "compiled_graph", "loop"]
-    header = ("K, batch, precision", *(COMPETITORS[name].label for name in names), "limit", "reached", "compiling")
+    shares = ("limit", "reached", "of the operations", "of the memory's rate")
+    header = ("K, batch, precision", *(COMPETITORS[name].label for name in names), *shares, "compiling")
     rows = []
     for precision in FULL.precisions:
         for batch in FULL.batches:
@@ -77,7 +78,8 @@ def steps() -> str:
 
 def networks() -> str:
     """Check c: seconds of an epoch of many networks."""
-    header = ("networks, K, precision", *(who.label for who in MANY.values()), "limit", "reached")
+    shares = ("limit", "reached", "of the operations", "of the memory's rate")
+    header = ("networks, K, precision", *(who.label for who in MANY.values()), *shares)
     rows = []
     for count, hidden in FULL.networks:
         for precision in FULL.precisions:
@@ -86,7 +88,8 @@ def networks() -> str:
             times = [_said(found.get(name), lambda row: f"{row['epoch_s']:.3f} s") for name in MANY]
             seconds, by = floor(*shape[:3], sheet()[1], count)
             limit = f"{STEPS_OF_AN_EPOCH * seconds:.3f} s, {by}"
-            rows.append((f"{count}, {hidden}, {precision}", *times, limit, _limit(shape, found.get(OURS))[1]))
+            reached = _limit(shape, found.get(OURS))[1:]
+            rows.append((f"{count}, {hidden}, {precision}", *times, limit, *reached))
     return "Seconds an epoch of all of them:\n\n" + markdown(header, rows)
 
 
@@ -96,12 +99,17 @@ def wide() -> str:
     for optimizer in ("sgd", "adamw"):
         row = _row("d", f"K = {FULL.wide}, bfloat16, {optimizer}")
         step = _said(row, lambda row: f"{row['step_us'] / 1e3:.1f} ms")
-        memory = [_said(row, lambda row, name=name: f"{row[name] / 1e9:.1f} GB") for name in _BYTES]
-        rows.append((f"{FULL.wide:,}, {optimizer}", step, *memory))
+        rows.append((f"{FULL.wide:,}, {optimizer}", step, *(_said(row, say) for say in (_estimate, _measure))))
     return markdown(("K, optimiser", "a step", "memory by --dry_run", "memory measured"), rows)
 
 
-_BYTES = ("estimate_bytes", "measured_bytes")
+def _estimate(row: dict) -> str:
+    return f"{row['estimate_bytes'] / 1e9:.1f} GB"
+
+
+def _measure(row: dict) -> str:
+    earlier = " at most, as much as drawing the parameters" if row["prepared_bytes"] >= row["measured_bytes"] else ""
+    return f"{row['measured_bytes'] / 1e9:.1f} GB{earlier}"
 
 
 def inside() -> str:
@@ -141,7 +149,7 @@ def _nearest(rows: list[dict], share: float = 0.0, seconds: float = 0.0) -> str:
     """Of these rows the one nearest to a share of the operations in bfloat16, or to the seconds of a step."""
     if share:
         rows = [row for row in rows if row["precision"] == "bfloat16"]
-        reached = max((row["flops_per_second"] / sheet()[1].bfloat16 for row in rows), default=0.0)
+        reached = max((row["flops"] / (row["step_us"] * 1e-6) / sheet()[1].bfloat16 for row in rows), default=0.0)
         return f"{100 * reached:.0f} %: {_verdict(reached >= share)}"
     best = min(rows, key=lambda row: row["step_us"])
     taken = best["step_us"] * 1e-6
@@ -152,11 +160,18 @@ def _verdict(reached: bool) -> str:
     return "reached" if reached else "**missed**"
 
 
-def _limit(shape: tuple[int, int, str, int], row: dict | None) -> tuple[str, str]:
-    """The limit of a step in words, and the share of it that was reached."""
+def _limit(shape: tuple[int, int, str, int], row: dict | None) -> tuple[str, ...]:
+    """The limit of a step in words, and the shares that were reached of it, of all operations and of the bandwidth.
+
+    A step whose arrays stay in the cache can move more than the memory could.
+    """
     seconds, by = floor(*shape[:3], sheet()[1], shape[3])
-    reached = f"{100 * seconds / (row['step_us'] * 1e-6):.0f} %" if row and _measured(row) else NOT_YET
-    return f"{_rounded(1e6 * seconds)}, {by}", reached
+    limit = f"{_rounded(1e6 * seconds)}, {by}"
+    if not row or not _measured(row):
+        return limit, NOT_YET, NOT_YET, NOT_YET
+    step, peak = row["step_us"] * 1e-6, getattr(sheet()[1], shape[2])
+    shares = seconds / step, row["flops"] / step / peak, row["bytes"] / step / sheet()[1].bandwidth
+    return limit, *(f"{100 * share:.0f} %" for share in shares)
 
 
 def _time(row: dict | None) -> str:

@@ -26,8 +26,9 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     Runs in a process of its own, since a device tells the most that was in use since its start.
 
     Returns:
-      step_us; estimate_bytes, which --dry_run prints and the script compares with the device's memory; measured_bytes,
-      of a CPU the process's own.
+      step_us; estimate_bytes, which --dry_run prints and the script compares with the device's memory; the most that
+      was in use, prepared_bytes before training and measured_bytes after it. If they are equal, drawing the parameters
+      took more than training.
     """
     from absl import flags
 
@@ -48,23 +49,29 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     from experiments.runtime import jobs, session
 
     job = jobs.prepare(training_flags.values())
-    program = session.program_of(job, job.state)
+    program, prepared = session.program_of(job, job.state), _peak()
     estimate, state, times = jobs.bytes_of_program(program), job.state, []
     for epoch in range(1, 4):
         began = time.perf_counter()
         state, metrics = program(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
         jax.block_until_ready((state, metrics))
         times.append(time.perf_counter() - began)
-    measured = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    if measured is None:
-        measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "step_us": 1e6 * min(times) / STEPS,
         "steps": STEPS,
         "finite": bool(jnp.isfinite(metrics.train_loss[0])),
         "estimate_bytes": estimate,
-        "measured_bytes": measured,
+        "prepared_bytes": prepared,
+        "measured_bytes": _peak(),
     }
+
+
+def _peak() -> int:
+    """The most bytes in use so far, on the device; of a CPU those of the process."""
+    import jax
+
+    found = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if found is None else found
 
 
 def repeated(flags: Sequence[str]) -> dict[str, Any]:

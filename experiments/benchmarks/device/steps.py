@@ -19,6 +19,7 @@ from experiments.benchmarks.peers.problem import Problem
 
 EXAMPLES, INK = 50_000, 0.19
 LEAST, MOST = 5, 50  # timed epochs
+LONG = 6  # times the seconds asked for, after which two epochs are enough
 # How far a parameter may be from the float64 reference after ten steps, as a share of the distance moved. float32 has
 # its reasons in problem.py. In the others each operand is rounded by u = 2^-11 or 2^-8, and a share of about u of the
 # hidden units gets the other sign, where the gradient then differs by all of itself: sqrt(u) of its length, here twice.
@@ -55,7 +56,7 @@ def time_steps(
     peer.epoch(0)
     first = time.perf_counter() - first
     times: list[float] = []
-    while len(times) < LEAST or (sum(times) < seconds and len(times) < MOST):
+    while len(times) < (LEAST if sum(times) < LONG * seconds else 2) or (sum(times) < seconds and len(times) < MOST):
         began = time.perf_counter()
         peer.epoch(1)
         times.append(time.perf_counter() - began)

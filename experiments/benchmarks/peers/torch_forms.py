@@ -82,6 +82,7 @@ class Compiled(Eager):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self.params = [parameter.detach() for parameter in self.params]
+        torch._dynamo.reset()  # or the ninth size in one process would be refused
         mode = "max-autotune" if DEVICE == "cpu" else "default"
         self.compiled = torch.compile(self._update, mode=mode, dynamic=False, fullgraph=True)
 
