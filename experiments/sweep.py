@@ -163,7 +163,8 @@ def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Ax
         sweep_figures.against(folder / f"{x}.png", summary, x, [name for name in chosen if name != x], note)
     grid = [axis.name for axis in swept if axis.name in numeric and not axis.draw]
     if len(grid) >= 2:
-        sweep_figures.heat_map(folder / "heat_map.png", summary, *grid[:2], [n for n in chosen if n not in grid[:2]])
+        x, y = grid[:2]
+        sweep_figures.heat_map(folder / "heat_map.png", summary, x, y, [n for n in chosen if n not in (x, y)])
 
 
 def _text(run, summary: list[dict], names: list[str], facts: dict) -> str:

@@ -62,7 +62,12 @@ def write_part(run: Run, index: int, networks: pa.Table, params: Params, rule: t
     path.parent.mkdir(exist_ok=True)
     numbers = np.array(networks["network"].to_pylist(), np.int64)[rows]
     with atomic(path, "wb") as file:
-        np.savez(file, network=numbers, **{name: np.asarray(leaf)[rows] for name, leaf in params._asdict().items()})
+        np.savez(
+            file,
+            allow_pickle=False,
+            network=numbers,
+            **{name: np.asarray(leaf)[rows] for name, leaf in params._asdict().items()},
+        )
 
 
 def collect(run: Run, parts: int, networks: pa.Table, flags: Mapping[str, Any], rule: tuple[str, int]) -> list[int]:
@@ -89,7 +94,8 @@ def _write(run: Run, row: Mapping, arrays: Mapping[str, np.ndarray], flags: Mapp
     own = {name: row.get(name, value) for name, value in flags.items()}
     shared = {name: run.manifest[name] for name in ("git", "versions", "data", "data_sha256") if name in run.manifest}
     write_json(folder / MANIFEST, {"status": "done", "flags": own, **shared})
-    write_json(folder / "summary.json", {**finite(dict(row)), "params_sha256": save_params(folder, arrays)})
+    summary: Any = finite(dict(row))
+    write_json(folder / "summary.json", {**summary, "params_sha256": save_params(folder, arrays)})
 
 
 def _path(run: Run, index: int) -> pathlib.Path:
