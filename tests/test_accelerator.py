@@ -257,7 +257,7 @@ def test_a_graph_takes_the_steps_of_the_given_rows(monkeypatch):
         def wait_stream(self, other):
             pass
 
-    monkeypatch.setattr(torch_forms, "DEVICE", "cuda")
+    monkeypatch.setattr(torch_forms, "GRAPHS", True)
     monkeypatch.setattr(torch_forms.Recorded, "_whole_step", lambda *given: (seen.append(given), step(*given))[1])
     stand_in = {"Stream": Stream, "current_stream": Stream, "stream": contextlib.nullcontext}
     for name, value in (stand_in | {"CUDAGraph": Graph, "graph": record}).items():

@@ -238,7 +238,7 @@ def _draw_cells(axis: Axes, grid: np.ndarray, scale: Normalize) -> None:
         axis.figure.colorbar(image, ax=axis)
         return
     for j, i in np.argwhere(np.isfinite(grid)):
-        shade = float(scale(max(grid[j, i], floor)))
+        shade = float(np.asarray(scale(max(grid[j, i], floor))))
         style = {"ha": "center", "va": "center", "fontsize": 8, "color": "black" if shade > 0.55 else "white"}
         axis.text(i, j, f"{grid[j, i]:.3g}", **style)
 
