@@ -51,7 +51,7 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     return summary
 
 
-def best_epoch(losses: Sequence[float | None]) -> int:
+def best_epoch(losses: Sequence[float | None] | np.ndarray) -> int:
     """The epoch, counted from 1, whose validation loss was lowest; 0 if there was none that is finite."""
     known = np.array([np.inf if loss is None or not np.isfinite(loss) else loss for loss in losses], float)
     return int(np.argmin(known)) + 1 if np.isfinite(known).any() else 0

@@ -41,7 +41,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str], note: str) -> None
         key = tuple(columns[name][i] for name in names)
         groups.setdefault(key, {}).setdefault(int(columns["epoch"][i]), []).append(value)
     last = {key: np.nanmedian(of_epoch[max(of_epoch)]) for key, of_epoch in groups.items()}
-    best = sorted(last, key=last.get)[:MOST_GROUPS]
+    best = sorted(last, key=last.__getitem__)[:MOST_GROUPS]
     drawn = in_order([key for key in groups if key in best])
     which = f"the {MOST_GROUPS} best of {len(groups)} groups" if len(groups) > MOST_GROUPS else ""
     figure, axis = _figure_with_legend(f"Median and quartiles{which and ' of '}{which}", note, len(drawn), bool(names))
@@ -74,7 +74,7 @@ def against(path: Path, summary: Sequence[Mapping], x: str, others: Sequence[str
             low, high = sorted(map(of, interval))
             point = entry[x], of(entry[metric]["mean"]), low, high
             groups.setdefault(tuple(entry[name] for name in others), []).append(point)
-    drawn = in_order(groups)[:MOST_GROUPS]
+    drawn = in_order([*groups])[:MOST_GROUPS]
     left_out = f"; {len(groups) - len(drawn)} more groups are left out" if len(groups) > len(drawn) else ""
     figure, axis = _figure_with_legend(f"{_name(metric)} by {x}", note + left_out, len(drawn), bool(others))
     shown = []
@@ -100,7 +100,7 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
     """
     metric, of = _metric(summary)
     xs, ys = (sorted({entry[name] for entry in summary}) for name in (x, y))
-    panels = in_order({tuple(entry[name] for name in others) for entry in summary})
+    panels = in_order([*{tuple(entry[name] for name in others) for entry in summary}])
     grids = {key: np.full((len(ys), len(xs)), np.nan) for key in panels}
     for entry in summary:
         if entry[metric]:
@@ -218,7 +218,7 @@ def _scale_x(axis: Axes, values: np.ndarray) -> None:
         axis.set_xscale("log")
         axis.xaxis.set_minor_locator(NullLocator())
     if len(values) <= MOST_GROUPS:
-        axis.xaxis.set_major_locator(FixedLocator(values))
+        axis.xaxis.set_major_locator(FixedLocator(values.tolist()))
     axis.xaxis.set_major_formatter(lambda value, _: _short(float(value)))
 
 
@@ -232,13 +232,13 @@ def _logarithmic(values: np.ndarray) -> Normalize:
 
 def _draw_cells(axis: Axes, grid: np.ndarray, scale: Normalize) -> None:
     axis.set_facecolor(PALE)
-    floor = scale.vmin if isinstance(scale, LogNorm) else 0
+    floor = (scale.vmin or 0) if isinstance(scale, LogNorm) else 0
     image = axis.imshow(np.maximum(grid, floor), cmap="viridis", norm=scale, aspect="auto", origin="lower")
     if max(grid.shape) > MOST_LABELS:
         axis.figure.colorbar(image, ax=axis)
         return
     for j, i in np.argwhere(np.isfinite(grid)):
-        shade = float(scale(max(grid[j, i], floor)))
+        shade = float(np.asarray(scale(max(grid[j, i], floor))))
         style = {"ha": "center", "va": "center", "fontsize": 8, "color": "black" if shade > 0.55 else "white"}
         axis.text(i, j, f"{grid[j, i]:.3g}", **style)
 
