@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from experiments.runtime import statistics
 from experiments.runtime.provenance import processor
 from experiments.runtime.tables import markdown
 
@@ -69,29 +70,67 @@ def _lost_processes(pairs: dict) -> list[tuple[str, str]]:
     return rows
 
 
+def coverage() -> str:
+    """How often 95 % intervals cover, from docs/results/coverage.json: a row for each population and figure."""
+    result = read("coverage")
+    sizes = sorted({row["n"] for row in result["means"]})
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in result["means"]:
+        covered = f"{100 * row['t']:.0f} %"
+        missed = " **missed**" if row["t"] < result["wanted"] else ""
+        cell = f"{covered}{missed} ({100 * row['bootstrap']:.0f} %)"
+        rows.setdefault((row["population"], row["figure"].replace("_", " ")), []).append(cell)
+    header = ("t (bootstrap)", "mean of", *(f"n = {n}" for n in sizes))
+    shares = [row["wilson"] for row in result["shares"]]
+    order = {row["n"]: row for row in result["one_order"] if row["figure"] == "test_accuracy"}
+    crossed = ", ".join(f"{100 * order[n]['one_order']:.0f} %" for n in sizes)
+    both = ", ".join(f"{100 * order[n]['crossed']:.0f} %" for n in sizes)
+    least = f"{100 * min(shares):.0f} % at least"
+    note = f"\nWanted: {100 * result['wanted']:.0f} % at least. Shares of networks that lost a class: {least}. Test accuracy "
+    note += f"over starts and orders: from n starts in one order {crossed}; from n starts with n orders {both}.\n"
+    return markdown(header, [(*names, *cells) for names, cells in rows.items()]) + note + machine(result)
+
+
 def output_relu() -> str:
-    """The share of networks that have lost a class, from docs/results/output_relu.json and output_relu_mnist.json."""
-    rows = []
-    for name, data in (("output_relu", "digits"), ("output_relu_mnist", "MNIST")):
-        result = read(name)
-        rates = sorted({cell["learning_rate"] for cell in result["cells"]})
-        rate = rates[len(rates) // 2]  # the optimiser's own
-        for start in (entry for entry in result["start"] if entry["hidden"] == 128):
-            cells = {
-                c["loss"]: c
-                for c in result["cells"]
-                if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
-            }
-            shares = [_interval(cells[loss]["lost_class"]) for loss in ("cross_entropy", "quadratic")]
-            rows.append(
-                (f"{data}, {start['init']}", _interval(start["dead_output"]), *shares, str(result["flags"]["epochs"]))
-            )
-    header = ("K = 128", "dead output before a step", "class lost, cross-entropy", "class lost, quadratic", "epochs")
+    """The shares of networks that have lost a class for good, and that give one to no test image.
+
+    From docs/results/output_relu.json (digits) and output_relu_mnist.json. A study of before they were told apart has
+    `dead_on_test` in place of `lost_for_good`: the output is zero on every test image, not on every training image.
+    """
     digits, mnist = read("output_relu"), read("output_relu_mnist")
+    rows = [row for result, data in ((digits, "digits"), (mnist, "MNIST")) for row in _lost_rows(result, data)]
+    header = ("K = 128", "networks a cell", "dead output before a step")
+    header += tuple(
+        f"{what}, {loss}" for loss in ("cross-entropy", "quadratic") for what in ("dead output", "not predicted")
+    )
     expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
     note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST."
-    note += " 95 % intervals. Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
+    note += " Dead: zero on every test image. Not predicted: the largest on none." * any(map(_on_test, (digits, mnist)))
+    note += " " + ". ".join(dict.fromkeys(statistics.said(result["varies"]) for result in (digits, mnist))) + "."
+    note += " Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
     return markdown(header, rows) + f"{note}.\n{machine(mnist)}"
+
+
+def _on_test(result: dict) -> bool:
+    return "dead_on_test" in result["cells"][0]
+
+
+def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
+    """A row for each initialisation, of the networks of 128 hidden units at the optimiser's own rate."""
+    rates = sorted({cell["learning_rate"] for cell in result["cells"]})
+    rate, dead = rates[len(rates) // 2], "dead_on_test" if _on_test(result) else "lost_for_good"
+    rows = []
+    for start in (entry for entry in result["start"] if entry["hidden"] == 128):
+        mine = [
+            c for c in result["cells"] if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
+        ]
+        cells = {c["loss"]: c for c in mine}
+        shares = [
+            _interval(cells[loss][name]) for loss in ("cross_entropy", "quadratic") for name in (dead, "not_predicted")
+        ]
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{result['flags']['seeds']:,}"
+        rows.append((*names, _interval(start["dead_output"]), *shares))
+    return rows
 
 
 def _cells_and_time(result: dict) -> str:
