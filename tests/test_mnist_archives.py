@@ -393,9 +393,10 @@ def test_real_mnist_is_no_other(real_archives, tmp_path, name):
 
 def test_a_folder_of_archives_beside_prepared_data_must_hold_the_same(monkeypatch, tmp_path):
     """Otherwise a run would train on what was prepared before, whatever its --source_dir says."""
+    prepared = load("teacher")  # stands for what was prepared
     (tmp_path / "mnist.npz").touch()
-    monkeypatch.setattr(catalog, "read_or_prepare", lambda *_, **__: "the prepared data")
-    assert catalog.load("mnist", data_dir=tmp_path) == "the prepared data"
+    monkeypatch.setattr(catalog, "read_or_prepare", lambda *_, **__: prepared)
+    assert catalog.load("mnist", data_dir=tmp_path) is prepared
     with pytest.raises(DataError, match="needs its four archives"):
         catalog.load("mnist", data_dir=tmp_path, source_dir=tmp_path / "nowhere")
     for name in mnist_family.ARCHIVES:
