@@ -130,7 +130,7 @@ def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
             _interval(cells[loss][name]) for loss in ("cross_entropy", "quadratic") for name in (dead, "not_predicted")
         ]
         order = "its own" if result["varies"]["data order"] else "one for all"
-        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{result['flags']['seeds']:,}", order
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{start['dead_output']['n']:,}", order
         rows.append((*names, _interval(start["dead_output"]), *shares))
     return rows
 
