@@ -28,7 +28,7 @@ def _checked_if_made_once(**options):
     """
 
     def decorate(function):
-        own = function.__module__.startswith(("twolayer.verification", "twolayer.verifier"))
+        own = function.__module__.startswith("twolayer.verification")
         inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
         inner = inner or ".stand_ins" in function.__module__
         return function if inner else _checked(**options)(function)

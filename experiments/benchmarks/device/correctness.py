@@ -77,8 +77,8 @@ def bounds_of(function: Callable, arguments: Sequence[np.ndarray], precision: st
 
     The one place that knows how to ask it. Float64 NumPy's own rounding is in the bounds.
     """
-    from twolayer.verifier.rounding.bounds import Rounding
-    from twolayer.verifier.rounding.runs import follow
+    from twolayer.verification.rounding.bounds import Rounding
+    from twolayer.verification.rounding.runs import follow
 
     closed = jax.make_jaxpr(function)(*arguments)
     found: list[Any] = [value.bound for value in follow(closed, Rounding(precision), arguments)]
