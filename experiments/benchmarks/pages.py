@@ -151,6 +151,25 @@ def example() -> str:
     return f"```\n{(RESULTS / 'verify_example.txt').read_text()}```\n"
 
 
+def people() -> str:
+    """The verification on people's files: the verifier before, the first run of today's, and now."""
+    columns = [read(f"verify_people{name}")["counts"] for name in ("_before", "_first", "")]
+    said = {
+        "right files accepted": ("right_accepted", "right"),
+        "wrong files judged wrong": ("wrong_judged_wrong", "wrong"),
+        "first wrong step right": ("step_right", "wrong_judged_wrong"),
+        "line right": ("line_right", "wrong_judged_wrong"),
+        "cause named": ("cause_right", "wrong_judged_wrong"),
+    }
+    rows = [
+        (text, *(f"{one[count]} of {one[total]}" for one in columns)) for text, (count, total) in said.items()
+    ]
+    rows.append(("wrong files passed as right", *(str(len(one["wrong_passed"])) for one in columns)))
+    rows.append(("only false causes", *(str(len(one["false_causes"])) for one in columns)))
+    header = ("", "the verifier before", "first run", "now")
+    return markdown(header, rows) + machine(read("verify_people")["provenance"])
+
+
 def catalogue() -> str:
     """How the verification fares on derivations it has not seen, from docs/results/verification_catalogue.json."""
     result = read("verification_catalogue")
