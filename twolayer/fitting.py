@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -179,7 +180,7 @@ def fit(
     test: tuple | None = None,
     options: Options | None = None,
     progress: Callable[[int, Mapping[str, float]], None] | None = None,
-    **wanted: object,
+    **wanted: Any,
 ) -> Result:
     """Train one network on arrays, as experiments.train does on a file of the same arrays.
 
@@ -202,7 +203,7 @@ def fit(
     return _fit(chosen, data, labels, progress)
 
 
-def _settings(wanted: Mapping[str, object]) -> Settings:
+def _settings(wanted: Mapping[str, Any]) -> Settings:
     unknown = [name for name in wanted if name not in settings.NAMES]
     if unknown:
         raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")
@@ -210,11 +211,11 @@ def _settings(wanted: Mapping[str, object]) -> Settings:
 
 
 def _data(
-    x: np.ndarray, y: np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
+    x: Array | np.ndarray, y: Array | np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
 ) -> tuple[Dataset, np.ndarray | None]:
     """The data set, and the classes as they were given."""
-    parts = {"train": (np.asarray(x), np.asarray(y))}
-    parts |= {name: tuple(map(np.asarray, part)) for name, part in (("valid", valid), ("test", test)) if part}
+    given = {"train": (x, y), "valid": valid, "test": test}
+    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in given.items() if part}
     data = from_arrays("the data", Raw(parts), options or Options())
     return data, np.unique(parts["train"][1]) if data.classes else None
 
@@ -312,7 +313,7 @@ def sweep(
     test: tuple | None = None,
     options: Options | None = None,
     share: bool = True,
-    **wanted: object,
+    **wanted: Any,
 ) -> Sweep:
     """Train a network for each combination of values, all that differ in numbers alone together in one program.
 
@@ -362,7 +363,7 @@ def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | Non
         keys = [keys_of(one.seed, order) for one, order in zip(each, orders, strict=True)]
         init = _starter(choices, _drawing(first), (data.inputs, data.outputs), len(data.train.x), parameters)
         scales = np.asarray([one.init_scale for one in each], parameters)
-        biases = None if first.output_bias is None else np.stack([_bias(one, parameters) for one in each])
+        biases = None if first.output_bias is None else np.asarray([one.output_bias for one in each], parameters)
         state = jax.jit(jax.vmap(init))(jnp.stack([key for key, _ in keys]), numbers, scales, biases)
         order = keys[0][1] if share else jnp.stack([key for _, key in keys])
         train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
