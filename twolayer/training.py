@@ -57,7 +57,6 @@ def place(
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
         without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
-      outputs: C, if labels are to be held against it.
       where: the devices, if not the first alone.
 
     Raises:

@@ -24,6 +24,7 @@ TABLES = {
     "training": pages.training,
     "endurance": pages.endurance,
     "output_relu": pages.output_relu,
+    "coverage": pages.coverage,
     "example": pages.example,
     "catalogue": pages.catalogue,
     "verification": pages.verification,

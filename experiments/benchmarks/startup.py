@@ -97,7 +97,12 @@ def taken_apart() -> dict[str, float]:
 
 
 STAGES = {"tracing": "trace and lower", "jaxpr to MLIR": "trace and lower", "XLA compilation": "compile"}
-PROGRAMS = {"segment": "training and validation", "start": "the first parameters", "score": "the test"}
+PROGRAMS = {
+    "segment": "training and validation",
+    "start": "the first parameters",
+    "score": "the test",
+    "_dead": "the dead units",
+}
 
 
 if __name__ == "__main__":

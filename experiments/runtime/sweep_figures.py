@@ -121,10 +121,15 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
     save_both(figure, path)
 
 
-def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
+def lost_classes(
+    path: Path, cells: Sequence[Mapping], note: str, dead: tuple[str, str] = ("lost_for_good", "training")
+) -> None:
     """The share of networks that have lost a class for good, and of those that give one to no test image.
 
     A panel a loss, a colour a width; in each group of an initialisation the learning rate rises from left to right.
+
+    Args:
+      dead: the column of what is lost for good, and on which images its output is zero.
     """
     losses, widths, inits, rates = (
         list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
@@ -139,7 +144,7 @@ def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
             mine = [c for c in cells if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, *slot)]
             offset = (j - (len(slots) - 1) / 2) * 0.8 / len(slots)
             colour = COLOURS[widths.index(slot[0]) % len(COLOURS)]
-            for name, filled in (("lost_for_good", True), ("not_predicted", False)):
+            for name, filled in ((dead[0], True), ("not_predicted", False)):
                 kept = [c for c in mine if c[name]]
                 at = [inits.index(c["init"]) + offset for c in kept]
                 share = np.array([c[name]["share"] for c in kept])
@@ -151,7 +156,7 @@ def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
         axis.grid(axis="y", color=PALE)
     for k, hidden in enumerate(widths):
         figure.text(0.15 / width + 0.75 * k / width, 0.04, f"K = {hidden}", color=COLOURS[k % len(COLOURS)], fontsize=9)
-    marks = "filled: lost for good (its output is zero on every training image); hollow: given to no test image"
+    marks = f"filled: its output is zero on every {dead[1]} image; hollow: given to no test image"
     figure.text((0.3 + 0.75 * len(widths)) / width, 0.04, marks, color=GREY, fontsize=8)
     save_both(figure, path)
 

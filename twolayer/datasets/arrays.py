@@ -72,6 +72,8 @@ def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
             " split_seed"
         )
     pixels = x.dtype == np.uint8 and not options.standardize
+    if pixels:
+        said.append("bytes are pixels, 0 to 255, scaled to [0, 1]")
     standard = _standard(splits["train"], raw.columns, options.standardize, said)
     done = [Split(*standard.apply(*splits[part], keep_bytes=pixels)) for part in ("train", "valid", "test")]
     outputs = len(classes) if classes else targets["train"].shape[1]
