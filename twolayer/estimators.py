@@ -3,10 +3,13 @@
 They train on all examples they are given: none are kept for validation, unless early_stopping asks for it.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import validation
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from twolayer import fitting
 from twolayer.datasets.arrays import Options
@@ -14,6 +17,8 @@ from twolayer.settings import DEFAULT
 
 HELD_OUT = 0.1  # of the examples, for early stopping
 PREDICTS_IN = "float64"  # so that an example has the same prediction to 1e-9 in whatever batch it comes
+
+validate_data: Any = validation.validate_data  # typed by its default, a string
 
 
 class _Estimator(BaseEstimator):

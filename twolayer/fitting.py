@@ -238,7 +238,7 @@ def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: C
             epoch = int(state.epoch)
             if progress and done:
                 progress(epoch, {name: column[-1].item() for name, column in rows[-1].items()})
-        params = Params(*map(np.asarray, segments.final_params(state)))
+        params = jax.tree.map(np.asarray, segments.final_params(state))
     metrics = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     return _result(params, metrics, wanted, int(state.status), data, labels)
 
