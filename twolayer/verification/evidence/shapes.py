@@ -207,7 +207,7 @@ def _drawn(array: Array, sizes: Mapping[str, int], rng: np.random.Generator, sca
         return _as_wanted(np.asarray(domain(rng, shape)), array, shape)
     if domain in DOMAINS:
         drawn = np.asarray(DOMAINS[domain](rng, shape))
-        return drawn * scale if domain in ("real", "positive") else drawn
+        return np.asarray(drawn * scale) if domain in ("real", "positive") else drawn
     count = domain[7:]
     upper = int(count) if count.isdigit() else sizes.get(count)
     if upper is None:

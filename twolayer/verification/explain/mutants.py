@@ -177,7 +177,7 @@ class Graph:
                 found[i] = adjoint[row]
         return found
 
-    def _changes(self, mutants: Sequence[Mutant]) -> tuple[dict[int, list], dict[int, list]]:
+    def _changes(self, mutants: Sequence[Mutant]) -> tuple[dict[int, tuple], dict[int, list]]:
         """Edges with another slope or another cotangent, and numbers whose cotangent is set, each with its columns."""
         changes: dict[int, list] = {}
         bridges: dict[int, list] = {}
@@ -216,7 +216,7 @@ class Graph:
             place = getattr(edge, which)
             if place < 0 or array is None or axis >= array.ndim:
                 return None
-            index = np.unravel_index(place, array.shape)[axis]
+            index = int(np.unravel_index(place, array.shape)[axis])
             return None if _kept(part, index, array.shape[axis]) else 0 * edge.slope
 
         return slope
@@ -299,7 +299,7 @@ class Graph:
 
     def _bridge_mutants(self) -> Iterator[Mutant]:
         """From an array to one made of it, of the same shape; the factor is made of any array of that shape."""
-        by_shape: dict[tuple, list[int]] = {}
+        by_shape: dict[tuple, list[int]] = {}  # by shape and length
         for i, series in enumerate(self.series):
             array = self.arrays[series[0]]
             if array.size > 1 and any(_order(v) in self.place for v in array.ravel().tolist()):
