@@ -13,9 +13,9 @@ from twolayer import network
 from twolayer.distortions import Distortion
 from twolayer.idle import LANES, live_inputs, narrow, widen
 from twolayer.network import Params
-from twolayer.optimizers import OPTIMIZERS
 from twolayer.segments import start
 from twolayer.training import Choices, Numbers, make_epoch, place
+from twolayer.updates import OPTIMIZERS
 
 # 40 inputs, 9 of them always zero: 31 are live, and one idle one fills them up to 32.
 IDLE = [0, 1, 7, 13, 14, 25, 30, 38, 39]

@@ -242,7 +242,11 @@ def test_an_error_that_floats_have_too_is_the_codes(write):
             return np.add(t, None)
         def h(t):
             return np.fft.fft(t, 10**9, axis=5)
+        def k(t):
+            return np.linspace(0, 1, 3, retstep=True)
     """)
+    with pytest.raises(NotJudged, match=r"`return np.linspace.*unexpected keyword.* at .*homework.py:9"):
+        run(file, balls([1.0]), name="k")
     with pytest.raises(RaisedInside, match=r"homework.py:3: .* raised TypeError: unsupported operand"):
         run(file, Ball(1))
     with pytest.raises(RaisedInside, match=r"homework.py:5: .* raised TypeError: unsupported operand"):

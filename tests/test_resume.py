@@ -14,7 +14,7 @@ import scripts
 from scripts import assert_refused, read, read_metrics, without_seconds
 
 from experiments.runtime.cli import BadInput
-from experiments.runtime.locks import LOCK
+from experiments.runtime.files import LOCK
 from experiments.runtime.runs import Run, find_run
 
 start, train = (functools.partial(f, "train") for f in (scripts.start, scripts.run))

@@ -47,6 +47,20 @@ def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
         raise ValueError(f"y of shape {y.shape} holds a NaN")
 
 
+def check_examples(x: Shaped[np.ndarray, "..."], y: Shaped[np.ndarray, "..."], outputs: int | None) -> None:
+    """Raise ValueError unless x and real targets are finite, and labels are classes of a network with `outputs`."""
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} examples and y has {len(y)}")
+    for name, array in (("x", x), ("y", y)):
+        broken = ~np.isfinite(array) if jnp.issubdtype(array.dtype, jnp.inexact) else np.zeros(0, bool)
+        if broken.any():
+            row = int(np.argwhere(broken)[0, 0])
+            raise ValueError(f"{name} has a value that is not finite in row {row}, counted from 0")
+    if y.ndim == 1 and len(y) and (y.min() < 0 or y.max() >= (np.inf if outputs is None else outputs)):
+        classes = "from 0 on" if outputs is None else f"0..{outputs - 1}"
+        raise ValueError(f"y holds labels {y.min()}..{y.max()}, and the classes are {classes}; number them from 0")
+
+
 def _any(array: Shaped[Array, "..."], test: Callable) -> bool:
     """Whether `test` holds of an entry, where entries are known."""
     if isinstance(array, jax.core.Tracer):

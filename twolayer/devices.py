@@ -46,9 +46,9 @@ def make_mesh(sizes: Mapping[str, int]) -> Mesh:
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices[:wanted])
 
 
-def check_divides(mesh: Mesh, *, batch_size: int, hidden: int) -> None:
+def check_divides(mesh: Mesh, *, batch_size: int, hidden_size: int) -> None:
     """Raise ValueError unless batches and hidden units can be dealt out evenly."""
-    for axis, name, size in (("data", "batch_size", batch_size), ("hidden", "hidden", hidden)):
+    for axis, name, size in (("data", "batch_size", batch_size), ("hidden", "hidden", hidden_size)):
         parts = mesh.shape[axis]
         if size % parts:
             near = f"{size // parts * parts} or {-(-size // parts) * parts}" if size > parts else str(parts)

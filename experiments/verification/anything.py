@@ -77,7 +77,7 @@ def _function(flag: str, name: str) -> tuple[Loaded, Any]:
 
 
 def _shapes(text: str) -> dict[str, str]:
-    """The text "q: m d, k: n d" as a mapping."""
+    """Read 'q: m d, k: n d' as a mapping."""
     found = {}
     for part in text.split(","):
         name, colon, axes = part.partition(":")

@@ -70,7 +70,7 @@ def closed_form(loss: str, output: str, reduction: str, activation: str = "relu"
     from twolayer.losses import OF_LABELS
     from twolayer.network import Params
 
-    engine = gradients.closed_form(loss, output, reduction, hidden=activation)
+    engine = gradients.closed_form(loss, output, reduction, hidden_activation=activation)
 
     def closed_form_gradients(params, x, y):
         target = y.argmax(axis=1) if loss in OF_LABELS else y

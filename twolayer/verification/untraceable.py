@@ -27,7 +27,7 @@ DOUBLED = "even with two roundings for each operation"
 
 def canonical(setting: Setting) -> Callable[[Params, Any, Any], dict[str, Any]]:
     """The package's closed form, as a derivation."""
-    f = closed_form(setting.loss, setting.output, setting.reduction, hidden=setting.hidden)
+    f = closed_form(setting.loss, setting.output, setting.reduction, hidden_activation=setting.hidden)
 
     def gradients(params: Params, x: Any, y: Any) -> dict[str, Any]:
         labels = jnp.argmax(y, axis=1) if setting.loss in OF_LABELS else y

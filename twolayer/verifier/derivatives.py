@@ -6,6 +6,7 @@ that of the two-layer network; what is special to that stands in problem.py.
 
 import dataclasses
 import inspect
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -56,7 +57,7 @@ class Question(NamedTuple):
 
     title: what is asked, for the screen. program: the user's code, whose lines are named.
     reference: the function whose derivative it is, where it is one; `outer`: its cotangents at a point.
-    missing: outputs that are wanted and are not there.
+    notes: what is to be said beside the verdict.
     """
 
     title: str
@@ -67,7 +68,7 @@ class Question(NamedTuple):
     reference: Reference | None = None
     outer: Callable[[At], dict[str, np.ndarray]] | None = None
     run: Callable[[At, bool], Any] | None = None
-    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def equal(f: Any, g: Any, shapes: Any, *, domains: Any = None, strict: bool = False, seed: int = 0) -> Judgement:
@@ -227,10 +228,14 @@ def verify_rule(
       expects: name -> "zero", or a function of the arguments and the cotangent, for what is meant to differ.
     """
     from twolayer.verifier.programs.jax_code import JaxProgram
-    from twolayer.verifier.programs.rules import forward_value, pullback
+    from twolayer.verifier.programs.rules import forward_value, pullback, rules
 
+    if not callable(f):
+        raise Refused(f"{f!r} is no function")
     own = JaxProgram(f)
     spec = _arguments(shapes, domains, f)
+    if reference is None and not any(rules(own, spec.built(_points(spec, seed)[0].values))):
+        raise Refused("there is no custom rule in it; give a reference, or use verify_vjp")
     right = Reference(program_of(reference) if reference is not None else own, spec)
     if reference is None:
         right.program = _plain(own)
@@ -239,18 +244,39 @@ def verify_rule(
     def run(at: At, watch: bool = False) -> Any:
         return pull.run(spec.built(at.values), list(outer(at).values()), watch=watch)
 
+    notes = _undifferentiable(run, _points(spec, seed)[0])
+    if notes:
+        wanted, forward = [], own
+
     def mine(at: At) -> dict[str, np.ndarray]:
         value = _named(leaves(forward.run(*spec.built(at.values)).result))
         found: dict[str, np.ndarray] = {}
-        for name, part in zip(spec.parts, run(at).result, strict=True):
+        for name, part in zip(spec.parts, run(at).result if wanted else (), strict=bool(wanted)):
             found |= {f"d{path}": array for path, array in leaves(part, name).items()}
         return value | {f"d{path}": found.get(f"d{path}", _zeros(at.values[path])) for path in wanted}
 
     def both(at: At) -> dict[str, np.ndarray]:
+        if not wanted:
+            return _named(right.value(at.values))
         found = _expected(right.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return _named(right.value(at.values)) | {f"d{path}": found[path] for path in wanted}
 
-    return _judge(Question("custom rule", spec, mine, both, own, right, outer, run), strict, seed)
+    question = Question("custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes)
+    return _judge(question, strict, seed)
+
+
+def _undifferentiable(run: Callable, at: At) -> tuple[str, ...]:
+    """What to say of a function that JAX cannot differentiate, such as a kernel without a rule: its value is judged."""
+    try:
+        with precision(BITS):
+            run(at)
+    except RaisedInside as error:
+        if re.search("reverse-mode|differentiat", str(error)):
+            return ("JAX cannot differentiate it, and it has no rule: its value alone is judged",)
+        raise
+    except (Undecided, NotJudged):
+        pass
+    return ()
 
 
 def _plain(program: Any) -> Any:
@@ -349,6 +375,8 @@ def _by_argument(result: Any, spec: Arguments, wanted: Sequence[str], argnums: A
     Raises:
       Refused: a name that is no argument, or another number of arrays.
     """
+    if result is None:
+        raise Refused("it returned nothing")
     if hasattr(result, "_asdict"):
         result = result._asdict()
     if isinstance(result, Mapping):
@@ -359,18 +387,34 @@ def _by_argument(result: Any, spec: Arguments, wanted: Sequence[str], argnums: A
                 raise Refused(
                     f"it returned {path!r}, which is no argument; the arguments are {', '.join(spec.floating)}"
                 )
-            found[f"d{known}"] = array
+            found[f"d{known}"] = _numbers(array, known)
         return found
     if isinstance(result, (tuple, list)) and len(wanted) != 1:
         if len(result) != len(wanted):
             raise Refused(f"it returned {len(result)} arrays for the {len(wanted)} arguments {', '.join(wanted)}")
-        return {f"d{p}": np.asarray(a, object) for p, a in zip(wanted, result, strict=True) if a is not None}
+        return {f"d{p}": _numbers(a, p) for p, a in zip(wanted, result, strict=True) if a is not None}
     result = result[0] if isinstance(result, (tuple, list)) and len(result) == 1 else result
     if len(wanted) != 1:
         if argnums is None and not isinstance(result, (tuple, list)):
-            return {f"d{wanted[0]}": np.asarray(result, object)}
+            return {f"d{wanted[0]}": _numbers(result, wanted[0])}
         raise Refused(f"it returned one array for the arguments {', '.join(wanted)}")
-    return {} if result is None else {f"d{wanted[0]}": np.asarray(result, object)}
+    return {f"d{wanted[0]}": _numbers(result, wanted[0])}
+
+
+def _numbers(value: Any, path: str) -> np.ndarray:
+    """What was returned for an argument, as an array of real numbers.
+
+    Raises:
+      Refused: it is something else.
+    """
+    flat = np.asarray(value, object).ravel().tolist() if np.ndim(value) else []
+    if flat and all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in flat):
+        raise Refused(f"it returned integers for {path}: a derivative is an array of floats")
+    array = np.asarray(value, object)
+    other = next((v for v in array.ravel().tolist() if not isinstance(v, (Ball, int, float, np.number))), None)
+    if other is not None:
+        raise Refused(f"it returned a {type(other).__name__} for {path}, and numbers are wanted")
+    return array
 
 
 def _expected(
@@ -384,6 +428,8 @@ def _expected(
         if wanted == "zero":
             found = found | {path: _zeros(found[path])}
             continue
+        if not callable(wanted):
+            raise Refused(f'expects[{name!r}] is {wanted!r}; it must be "zero" or a function')
         program = program_of(wanted)
         extra = [next(iter(outer(at).values()))] if len(inspect.signature(wanted).parameters) > len(spec.parts) else []
         found = found | {path: np.asarray(program.run(*spec.built(at.values), *extra).result, object)}
@@ -401,7 +447,18 @@ def _zeros(array: np.ndarray) -> np.ndarray:
 
 
 def _points(spec: Arguments, seed: int) -> list[At]:
-    """Ordinary points at every size, and points of all scales at the first."""
+    """Ordinary points at every size, and points of all scales at the first.
+
+    Raises:
+      Refused: a domain gives what it should not.
+    """
+    try:
+        return _drawn(spec, seed)
+    except BadShapes as error:
+        raise Refused(str(error)) from error
+
+
+def _drawn(spec: Arguments, seed: int) -> list[At]:
     rng, found = np.random.default_rng(seed), []
 
     def at(kind: str, sizes: dict[str, int], scale: Callable[[str], float] | None = None) -> At:
@@ -442,11 +499,9 @@ def _judge(question: Question, strict: bool, seed: int) -> Judgement:
         notes.append(f"up to the rounding of {', '.join(sorted(map(repr, numbers.rounded))[:4])}")
     if strict and verdict == "right" and one_sided:
         verdict = "undecided"
-    located = (
-        locate(question, [one for one in known if one.at.kind == "ordinary"], outputs)
-        if verdict == "wrong"
-        else Located()
-    )
+    notes += question.notes
+    ordinary = [one for one in known if one.at.kind == "ordinary"]
+    located = locate(question, ordinary, outputs) if verdict == "wrong" else Located()
     judged = Judgement(
         verdict,
         outputs,
@@ -513,8 +568,12 @@ def _outputs(question: Question, compared: Sequence[Compared]) -> dict[str, dict
                 states.add(DIFFERENT)
                 continue
             states |= set(np.unique(compare(one.mine[name], one.right[name])).tolist())
-        if not any(name in one.mine for one in compared) and any(one.mine for one in compared):
-            found[name] = {"verdict": "not_derived", "reason": "it is not returned"}
+        absent = next(
+            (words for words, one in ABSENT.items() if not any(name in getattr(c, one) for c in compared)), None
+        )
+        if absent and any(one.mine for one in compared):
+            verdict = "not_derived" if name[0] == "d" else "wrong"
+            found[name] = {"verdict": verdict, "reason": absent}
         elif DIFFERENT in states:
             found[name] = {"verdict": "wrong", "reason": wrong}
         elif not states or UNKNOWN in states or reason:
@@ -526,6 +585,7 @@ def _outputs(question: Question, compared: Sequence[Compared]) -> dict[str, dict
     return found
 
 
+ABSENT = {"it is not returned": "mine", "the other function does not return it": "right"}
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 
 
@@ -558,7 +618,7 @@ def _example(judged: Judgement, known: Sequence[Compared]) -> str | None:
             if (
                 output["verdict"] == "wrong"
                 and name in one.mine
-                and np.shape(one.mine[name]) == np.shape(one.right[name])
+                and np.shape(one.mine[name]) == np.shape(one.right.get(name))
             ):
                 wrong = np.argwhere(compare(one.mine[name], one.right[name]) != EQUAL)
                 if len(wrong):

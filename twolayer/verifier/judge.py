@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from twolayer.activations import ACTIVATIONS
 from twolayer.verifier import problem
 from twolayer.verifier.evidence import points as where
 from twolayer.verifier.evidence.calls import ways
@@ -110,21 +111,36 @@ def verify(
         CONVENTIONS[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say
     )
     say("running")
+    try:
+        verdict = _asked(program, statement, own, (loss, output, reduction, activation, biases), checks)
+    except (Undecided, NotJudged) as error:
+        verdict = _not_followed(str(error))
+    return dataclasses.replace(verdict, seconds=time.perf_counter() - started)
+
+
+def _asked(program: Program, statement: Program | None, own: bool, asked: tuple, checks: "_Checks") -> Verdict:
+    """The verdict by the declared loss, or by the file's own."""
+    loss, output, reduction, activation, biases = asked
     if own:
         found, standard = _by_own(program, statement, output, reduction, activation, biases)
     else:
         found = subject(
             program, program.function, _setting(loss or "cross_entropy", output, reduction, activation, biases)
         )
-        standard = _standard(statement, found) if statement is not None else None
+        standard = _standard(statement, found, recognise=True) if statement is not None else None
     if own and standard.setting is None:
         verdict = _by_gradient(found, standard, checks)
     else:
         check_oracles(found.setting)
         verdict = _judge(found, checks)
-    if standard is not None:
-        verdict = _with_standard(verdict, found, standard, own)
-    return dataclasses.replace(verdict, seconds=time.perf_counter() - started)
+    return verdict if standard is None else _with_standard(verdict, found, standard, own)
+
+
+def _not_followed(reason: str) -> Verdict:
+    """Code that cannot be run over balls at all."""
+    leaves = {leaf: StepVerdict("undecided", reason=reason) for leaf in LEAVES}
+    steps = {step: leaves.get(step, StepVerdict("not_shown")) for step in STEPS}
+    return Verdict("undecided", leaves, steps, None, (), Formula("undecided"), notes=(reason,))
 
 
 class _Checks(NamedTuple):
@@ -153,13 +169,17 @@ def _programs(gradients: Any, own_loss: Any) -> tuple[Program, Program | None]:
 def _setting(loss: str, output: str, reduction: str, hidden: str, biases: bool) -> Setting:
     _check(loss, "loss", LOSSES)
     _check(reduction, "reduction", ("mean", "sum"))
-    activation(output), activation(hidden)
+    for name, value in (("output", output), ("activation", hidden)):
+        try:
+            activation(value)
+        except ValueError as error:
+            raise Refused(f"{name}={value!r} is not known; choose one of: {', '.join(ACTIVATIONS)}") from error
     return Setting(loss, output, reduction, hidden, biases)
 
 
 def _check(value: Any, name: str, known: Collection[str]) -> None:
     if value not in known:
-        raise Refused(f"{name} must be one of {', '.join(map(str, known))}, got {value!r}")
+        raise Refused(f"{name}={value!r} is not known; choose one of: {', '.join(map(str, known))}")
 
 
 def _by_own(
@@ -183,8 +203,8 @@ def _by_own(
     return next((one for one in tried if _right_for_own(*one)), tried[-1])
 
 
-def _standard(statement: Program, found: Subject) -> Standard:
-    """The own loss, called in the first way in which it runs."""
+def _standard(statement: Program, found: Subject, recognise: bool = False) -> Standard:
+    """The own loss, called in the first way in which it runs; `recognise`: on targets of other losses too."""
     point = where.points(found.setting, found.sizes[0], "ordinary", 1)[0]
     first: Refused | None = None
     for call in ways(statement.function, found.setting):
@@ -194,8 +214,16 @@ def _standard(statement: Program, found: Subject) -> Standard:
         except RaisedInside as error:
             first = first or error
             continue
-        return Standard(statement, call, found.setting, found.sizes)
-    raise Refused(str(first))
+        standard = Standard(statement, call, found.setting, found.sizes)
+        for loss in LOSSES if recognise and standard.setting is None else ():
+            other = found.setting._replace(loss=loss)
+            if problem.targets(other) != problem.targets(found.setting):
+                seen = Standard(statement, call, other, found.sizes)
+                if seen.setting is not None:
+                    seen.declared = found.setting
+                    return seen
+        return standard
+    raise Refused(str(first).replace("gradients raised", "loss raised"))
 
 
 @functools.cache
@@ -231,9 +259,10 @@ def _judge(found: Subject, checks: _Checks) -> Verdict:
             verdict = _formula(found, cases, checks)
         verdict = _with_guards(verdict, guards)
     for check in (_at_ties, _at_sizes, _on_batch):
-        if verdict.verdict != "wrong":
+        if verdict.verdict != "wrong" or check is _at_ties:
             for finding in check(found, verdict, checks):
-                verdict = _with(verdict, finding, found.setting)
+                if verdict.verdict != "wrong" or finding.id == "convention":
+                    verdict = _with(verdict, finding, found.setting)
     if checks.precisions:
         verdict = _with_program(verdict, found, checks)
     if checks.counterexample and verdict.verdict == "wrong":

@@ -65,7 +65,10 @@ class Reference:
     def value(self, values: Values) -> dict[str, np.ndarray]:
         """Its outputs by path, those that are real."""
         found = leaves(self.program.run(*self.arguments.built(values)).result)
-        return {path: array for path, array in found.items() if is_real(array)}
+        real = {path: array for path, array in found.items() if is_real(array)}
+        if not real:
+            raise Refused("the function to be differentiated returned no real number")
+        return real
 
     def cotangents(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         """The derivative of sum(outer * outputs) by every floating argument, by path."""
@@ -134,10 +137,14 @@ def names(arguments: Arguments, argnums: int | Sequence[int] | None) -> list[str
     Raises:
       Refused: there is no such argument, or it is none of floats.
     """
+    if not arguments.floating:
+        raise Refused("no argument is of floats: there is nothing to differentiate by")
     if argnums is None:
         return arguments.floating
     parts, found = list(arguments.parts), []
-    for i in (argnums,) if isinstance(argnums, int) else argnums:
+    for i in (argnums,) if isinstance(argnums, (int, str)) else argnums:
+        if not isinstance(i, int):
+            raise Refused(f"argnums must be whole numbers, as of jax.grad; {i!r} is none")
         if not -len(parts) <= i < len(parts):
             raise Refused(f"argnums names argument {i}, and there are {len(parts)}")
         own = [p for p in arguments.floating if p == parts[i] or p.startswith(f"{parts[i]}.")]

@@ -170,9 +170,19 @@ def named(result: Any) -> dict[str, Any]:
             near = alike or difflib.get_close_matches(str(key), STEPS, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
             raise Refused(f"gradients returned the key {key!r}{hint}")
+        if _is_complex(value):
+            raise Refused(f"{name} is complex")
         if value is not None:
             found[name] = value
     return {name: found[name] for name in STEPS if name in found}
+
+
+def _is_complex(value: Any) -> bool:
+    """Whether an array, also one that JAX traces, or an object array of numbers holds complex ones."""
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c" or isinstance(value, complex):
+        return True
+    plain = isinstance(value, np.ndarray) and np.asarray(value).dtype == object
+    return plain and any(isinstance(v, complex) for v in value.ravel().tolist())
 
 
 class Shape(NamedTuple):

@@ -26,11 +26,10 @@ def without(subject: Subject, cases: Sequence[Case]) -> Guarded | None:
         source, guards = without_guards(subject.program.source or "")
     except SyntaxError:
         return None
-    changed = subject.program.with_source(source) if guards and hasattr(subject.program, "with_source") else None
-    if changed is None:
+    if not guards or not hasattr(subject.program, "with_source"):
         return None
-    bare = subject._replace(program=changed)
     try:
+        bare = subject._replace(program=subject.program.with_source(source))
         found = gather(bare)
     except (Refused, NotJudged, Undecided):
         return None

@@ -167,7 +167,10 @@ def _one_number(value: object) -> Ball:
     if np.size(value) != 1:
         raise Refused(f"loss must return one number; it returned an array of shape {np.shape(value)}")
     value = np.asarray(value, object).ravel()[0]
-    return value if isinstance(value, Ball) else Ball(value)
+    try:
+        return value if isinstance(value, Ball) else Ball(value)
+    except TypeError as error:
+        raise Refused(f"loss must return one number; it returned a {type(value).__name__}") from error
 
 
 def _jax_gradient(loss: Program, call: Call, point: where.Point) -> list[np.ndarray]:

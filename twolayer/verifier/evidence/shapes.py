@@ -118,6 +118,8 @@ def arguments(shapes: Any, domains: Any = None, names: Sequence[str] = ()) -> Ar
     Raises:
       BadShapes: a size that is none, a domain that is not known, a name that is no argument.
     """
+    if isinstance(shapes, str) or not isinstance(shapes, (Mapping, Sequence)) or not shapes:
+        raise BadShapes('shapes must be a mapping as {"w": "d", "x": "m d"}, or a list of example arrays')
     if not isinstance(shapes, Mapping):
         listed = list(shapes)
         given = list(names) if len(names) >= len(listed) else [f"argument {i}" for i in range(len(listed))]
@@ -202,7 +204,7 @@ DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]]
 def _drawn(array: Array, sizes: Mapping[str, int], rng: np.random.Generator, scale: float) -> np.ndarray:
     shape, domain = array.shape(sizes), array.domain
     if callable(domain):
-        return np.asarray(domain(rng, shape))
+        return _as_wanted(np.asarray(domain(rng, shape)), array, shape)
     if domain in DOMAINS:
         drawn = np.asarray(DOMAINS[domain](rng, shape))
         return drawn * scale if domain in ("real", "positive") else drawn
@@ -211,6 +213,14 @@ def _drawn(array: Array, sizes: Mapping[str, int], rng: np.random.Generator, sca
     if upper is None:
         raise BadShapes(f"the domain of {array.path} is {domain!r}, and {count} is the size of no axis")
     return rng.integers(upper, size=shape)
+
+
+def _as_wanted(drawn: np.ndarray, array: Array, shape: tuple[int, ...]) -> np.ndarray:
+    if drawn.shape != shape:
+        raise BadShapes(f"the domain of {array.path} gave an array of shape {drawn.shape}, and {shape} is wanted")
+    if drawn.dtype.kind not in "fiub" or not np.isfinite(drawn).all():
+        raise BadShapes(f"the domain of {array.path} gave what is no finite number")
+    return drawn
 
 
 def _flat(parts: Mapping[str, Any]) -> list[Array]:

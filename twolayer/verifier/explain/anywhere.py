@@ -5,7 +5,8 @@ Mutants of it (mutants.py) are held against the result; the user's variables are
 that fits, and the first that is a wrong one names the line.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from twolayer.verifier.evidence.cases import DIFFERENT, EQUAL, compare
 from twolayer.verifier.explain import where
+from twolayer.verifier.explain.blame import Numbers, first_wrong
 from twolayer.verifier.explain.mutants import BRIDGES, Graph, Mutant, fitting
 from twolayer.verifier.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verifier.numbers.factors import decimal, ratio, short
@@ -25,6 +27,7 @@ from twolayer.verifier.verdict import Reason
 POINTS = 2
 DEEPEST = 3  # operations in an expression that stands for an array without a name
 KINDS = ("cut", "factor", "bridge", "part")  # the likelier first
+MOST = 6  # explanations that are told
 
 
 class Located(NamedTuple):
@@ -43,6 +46,22 @@ class Recording(NamedTuple):
     names: dict[tuple, str]
     source: str | None
     sizes: Mapping[str, int]
+    kept: dict[str, Graph]
+
+    @property
+    def signature(self) -> list[tuple]:
+        """What two recordings share if the code went the same way."""
+        nodes = self.graph.nodes
+        return [(node.op, node.line, node.output.shape, *(a.shape for a in node.operands)) for node in nodes]
+
+    def exact(self) -> Graph:
+        """The graph in balls."""
+        if "exact" not in self.kept:
+            exact = self.kept["exact"] = Graph.__new__(Graph)
+            exact.__dict__.update(self.graph.__dict__)
+            exact.exact = True
+            exact.edges, exact.first = exact._edges()
+        return self.kept["exact"]
 
 
 def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> Located:
@@ -59,14 +78,14 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     user = _watched(question, cases[0])
     recordings = [_recorded(question, case) for case in cases] if question.reference is not None else []
     if not recordings or any(one is None for one in recordings):
-        return _by_outputs(question, cases[0], user, outputs)
+        return _by_outputs(question, cases, user, outputs)
     found = _explained(question, recordings, cases)
     causes, place = [], None
     for mutant, c in found:
         causes.append(_reason(mutant, c, recordings[0], question))
         place = place or _place(question, (mutant, c), recordings[0], cases[0], user)
     if not found:
-        return _by_outputs(question, cases[0], user, outputs, recordings[0])
+        return _by_outputs(question, cases, user, outputs, recordings[0])
     line = place[1] if place else None
     unique = tuple(dict.fromkeys(Reason(why.id, why.text, line) for why in causes))
     return Located(unique, line, place[0] if place else None)
@@ -102,7 +121,7 @@ def _recorded(question: Any, case: Any) -> Recording | None:
     names = {_key(given[path]): path for path in spec.floating}
     for local in run.locals:
         names.setdefault(_key(local.value), local.name)
-    return Recording(Graph(total, record.nodes, inputs), paths, names, program.source, case.at.sizes)
+    return Recording(Graph(total, record.nodes, inputs), paths, names, program.source, case.at.sizes, {})
 
 
 def _stand_in(function: Any) -> Any:
@@ -127,29 +146,36 @@ def _explained(question: Any, recordings: Sequence[Recording], cases: Sequence[A
         ):
             return []
         rows.append(np.concatenate([floats(part).ravel() for part in parts]) if parts else np.zeros(0))
-    found = fitting([one.graph for one in recordings], rows)
-    confirmed = [one for one in found if _holds(question, one, recordings[0], cases[0])]
-    kinds = [kind for kind in KINDS if any(mutant.kind == kind for mutant, _ in confirmed)]
-    best = [one for one in confirmed if one[0].kind == kinds[0]] if kinds else []
-    if kinds and kinds[0] == "bridge":  # what is simplest to say
-        patterns = list(BRIDGES)
-        least = min(patterns.index(mutant.detail[3]) for mutant, _ in best)
-        best = [one for one in best if patterns.index(one[0].detail[3]) == least]
-    return sorted(best, key=lambda one: (not _plain(one[1]), one[0].node))[:6]
+    alike = [one for one in zip(recordings, rows, cases, strict=True) if one[0].signature == recordings[0].signature]
+    found = fitting([one.graph for one, _, _ in alike], [row for _, row, _ in alike])
+    found.sort(key=lambda one: (KINDS.index(one[0].kind), _simple(one), not _plain(one[1]), one[0].group))
+    confirmed = (one for one in found if all(_holds(one, recording, case) for recording, _, case in alike))
+    return _distinct(list(itertools.islice(confirmed, 2 * MOST)), recordings[0].graph)[:MOST]
+
+
+def _simple(found: tuple[Mutant, Fraction]) -> int:
+    """Which of the bridges is the simplest to say."""
+    return list(BRIDGES).index(found[0].detail[3]) if found[0].kind == "bridge" else 0
+
+
+def _distinct(found: list[tuple[Mutant, Fraction]], graph: Graph) -> list[tuple[Mutant, Fraction]]:
+    """Of bridges and parts, which are many ways to say one thing, those of the simplest kind that fits."""
+    kinds = {mutant.kind for mutant, _ in found}
+    if kinds & {"cut", "factor"}:
+        found = [one for one in found if one[0].kind in ("cut", "factor")]
+    least = min((_simple(one) for one in found), default=0)
+    return [one for one in found if _simple(one) == least]
 
 
 def _plain(c: Fraction) -> bool:
     return c in (0, -1, 2, Fraction(1, 2), 1)
 
 
-def _holds(question: Any, found: tuple[Mutant, Fraction], recording: Recording, case: Any) -> bool:
+def _holds(found: tuple[Mutant, Fraction], recording: Recording, case: Any) -> bool:
     """Whether a mutant gives what was returned, in balls."""
     mutant, c = found
     with precision(BITS):
-        exact = Graph.__new__(Graph)
-        exact.__dict__.update(recording.graph.__dict__)
-        exact.exact = True
-        exact.edges, exact.first = exact._edges()
+        exact = recording.exact()
         columns = exact.of(exact.inputs, exact.run([mutant]))
         right, changed = columns[:, 0], columns[:, 1]
         value = [
@@ -202,27 +228,43 @@ def _reason(mutant: Mutant, c: Fraction, recording: Recording, question: Any) ->
     """A change in words."""
     graph = recording.graph
     if mutant.kind == "bridge":
-        below, above, index, pattern = mutant.detail
-        low, high = _name(graph.arrays[below], recording), _name(graph.arrays[above], recording)
+        below, above, index, pattern = (_name(graph.arrays[graph.series[i][0]], recording) if isinstance(i, int) else i
+                                        for i in mutant.detail)  # fmt: skip
         if pattern == "1":
-            return Reason("derivative_missing", f"the derivative of {high} by {low} is missing")
-        said = pattern.format(*[_name(graph.arrays[index], recording)] * 2)
-        return Reason("derivative", f"{said} stands where the derivative of {high} by {low} belongs")
-    node = graph.nodes[mutant.node]
-    through, line = _name(node.operands[mutant.operand], recording), _statement(node.line, recording)
+            return Reason("derivative_missing", f"the derivative of {above} by {below} is missing")
+        said = pattern.format(index, index)
+        return Reason("derivative", f"{said} stands where the derivative of {above} by {below} belongs")
+    group = graph.groups[mutant.group]
+    node = graph.nodes[group.nodes[0]]
+    node = graph.nodes[group.nodes[-1]]
+    through, line = _name(node.operands[group.operand], recording), _statement(node.line, recording)
     if mutant.kind == "factor":
-        own = _name(node.operands[1 - mutant.operand], recording)
-        other = _name(graph.arrays[mutant.detail[0]], recording) + (" transposed" if mutant.detail[1] else "")
-        return Reason("other_factor", f"{other} stands where the factor {own} belongs, of {line}")
+        own = _name(node.operands[1 - group.operand], recording)
+        return _of_factor(mutant.detail, own, line, recording)
     if mutant.kind == "part":
-        _, axis, part = mutant.detail
-        said = f"only the {part} entry" if " " not in part else f"all but the {part.split()[1]} entry"
-        return Reason("part", f"of the path to {through} through {line}, {said} along axis {axis} counts")
+        which, axis, part = mutant.detail
+        what = ("run" if which == "loop" else "entry") + ("" if which == "loop" else f" along axis {axis}")
+        said = f"only the {part} {what}" if " " not in part else f"all but the {part.split()[1]} {what}"
+        return Reason("part", f"of the path to {through} through {line}, {said} counts")
     if c == 0:
         return Reason("path_missing", f"the path to {through} through {line} is missing")
     if c == -1:
         return Reason("sign", f"the path to {through} through {line} has the wrong sign")
     return Reason("factor", f"the path to {through} through {line} has a factor {_factor(c, recording.sizes)} too many")
+
+
+def _of_factor(detail: tuple, own: str, line: str, recording: Recording) -> Reason:
+    which, shift, turned = detail
+    if which is None:
+        return Reason("other_factor", f"the factor {own} is missing, of {line}")
+    how = {"": "", "T": " transposed", "reversed": " turned around"}[turned]
+    if which < 0:
+        return Reason("other_factor", f"the factor {own} is{how}, of {line}")
+    graph = recording.graph
+    other = _name(graph.arrays[graph.series[which][-1]], recording) + how
+    if other == own or shift:
+        other += " of another step"
+    return Reason("other_factor", f"{other} stands where the factor {own} belongs, of {line}")
 
 
 def _factor(c: Fraction, sizes: Mapping[str, int]) -> str:
@@ -253,7 +295,6 @@ def _place(
     """
     (mutant, c), graph = found, recording.graph
     adjoint = graph.run([mutant])
-    scaled = mutant.kind == "cut" and c != 0
     wrong: list[np.ndarray] = []
     for array in graph.arrays:
         right, changed = graph.of([array], adjoint).T
@@ -261,8 +302,16 @@ def _place(
         if np.abs(right - changed).max(initial=0) > 1e-12 * np.abs(right).max(initial=0):
             wrong.append(changed.reshape(array.shape))
     wrong += [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
-    cotangents = [graph.of([array], adjoint)[:, 0].reshape(array.shape) for array in graph.arrays]
     repeats = mutant.kind == "bridge" and mutant.detail[3] == "1"
+    if not repeats:
+        everything = [*wrong, *_changed(graph, adjoint, c if mutant.kind == "cut" else Fraction(0))]
+        outputs = [floats(case.mine[f"d{path}"]) for path in recording.paths if not _equal(case.mine, case.right, path)]
+        return first_wrong(user, _right(recording, case), Numbers(everything)) or _first(user, outputs)
+    return _repeated(user, wrong)
+
+
+def _repeated(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    """The last setting of the first variable that is one of these arrays, but for a constant."""
     first: tuple[int, str] | None = None
     value_of_first: np.ndarray | None = None
     for local in user:
@@ -270,64 +319,94 @@ def _place(
         if value is None or value.size < 2:
             continue
         if first is not None:
-            if repeats and value_of_first is not None and _same(value, value_of_first, exact=False):
+            if value_of_first is not None and _same(value, value_of_first):
                 first = local.line, local.text
             continue
-        right_here = not repeats and any(_same(value, one, exact=scaled) for one in cotangents)
-        if not right_here and any(_same(value, array, exact=scaled) for array in wrong):
+        if any(_same(value, array) for array in wrong):
             first, value_of_first = (local.line, local.text), value
     return first
+
+
+def _changed(graph: Graph, adjoint: np.ndarray, c: Fraction) -> list[np.ndarray]:
+    """The cotangents of a mutant that are not right."""
+    right, changed = adjoint[:, 0], adjoint[:, 1]
+    changed = changed + float(c) * (right - changed)
+    return [changed[np.abs(right - changed) > 1e-9 * np.abs(right)]]
+
+
+def _right(recording: Recording, case: Any) -> Numbers:
+    """All numbers that the right computation meets: values, cotangents and derivatives of single operations."""
+    graph = recording.graph
+    adjoint = graph.run([])
+    return Numbers(
+        [
+            np.array([float(number.v) for number in graph.numbers]),
+            adjoint[:, 0],
+            np.array([edge.slope for edge in graph.edges]),
+            *map(floats, case.right.values()),
+            *(floats(v) for v in case.at.values.values()),
+        ]
+    )
 
 
 def _equal(mine: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], path: str) -> bool:
     return bool((compare(mine[f"d{path}"], right[f"d{path}"]) == EQUAL).all())
 
 
-def _same(a: np.ndarray, b: np.ndarray, exact: bool = False) -> bool:
-    """Whether two arrays are one, as they are or transposed: but for a constant, unless `exact`."""
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are one, as they are or transposed, but for a constant."""
     if a.size != b.size or a.size < 2:
         return False
     if a.shape != b.shape:
         a = a.T if a.T.shape == b.shape else a.reshape(b.shape) if a.ndim != b.ndim else a
-    c = ratio((a,), (b,)) if a.shape == b.shape else None
-    return c is not None and (c == 1 or not exact)
+    return a.shape == b.shape and ratio((a,), (b,)) is not None
 
 
 def _by_outputs(
     question: Any,
-    case: Any,
+    cases: Sequence[Any],
     user: Sequence[Local],
     outputs: Mapping[str, Mapping[str, Any]],
     recording: Recording | None = None,
 ) -> Located:
     """No change explains it: the first line that sets what is returned wrongly."""
-    causes = _factors(case, outputs)
+    case = cases[0]
+    causes = _factors(cases, outputs)
     wrong = [floats(case.mine[n]) for n, one in outputs.items() if one["verdict"] == "wrong" and n in case.mine]
+    right = _right(recording, case) if recording is not None else Numbers(map(floats, case.right.values()))
+    place = first_wrong(user, right, Numbers(wrong), far=recording is not None) or _first(user, wrong)
+    if place is None:
+        return Located(tuple(causes))
+    return Located(tuple(why._replace(line=place[1]) for why in causes), place[1], place[0])
+
+
+def _first(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    """The first setting of what is returned wrongly, all of it: its numbers may be right ones in a wrong place."""
     for local in user:
         value = where._floats(local.value)
         if value is not None and any(
-            _same(value, array) or (value.size == array.size == 1 and value.ravel()[0] == array.ravel()[0])
-            for array in wrong
+            value.size == a.size and np.array_equal(np.sort(value, None), np.sort(a, None)) for a in wrong
         ):
-            return Located(tuple(why._replace(line=local.text) for why in causes), local.text, local.line)
-    return Located(tuple(causes))
+            return local.line, local.text
+    return None
 
 
-def _factors(case: Any, outputs: Mapping[str, Mapping[str, Any]]) -> list[Reason]:
-    """An output that is the right one times a constant, or nothing."""
+def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[Reason]:
+    """An output that is at every point the right one times one constant, or nothing."""
     found = []
     for name, one in outputs.items():
-        if one["verdict"] == "wrong" and name in case.mine and np.shape(case.mine[name]) == np.shape(case.right[name]):
-            with precision(BITS):
-                mine, right = np.asarray(case.mine[name], object), np.asarray(case.right[name], object)
-                if (compare(mine, np.full(mine.shape, Ball(0), object)) == EQUAL).all():
-                    found.append(Reason("zero", f"{name} is zero"))
-                    continue
-                c = ratio((mine,), (right,))
-            if c is not None and c != 1:
-                word = "the wrong sign" if c == -1 else f"a factor {_factor(c, case.at.sizes)} too many"
-                found.append(Reason("sign" if c == -1 else "factor", f"{name} has {word}"))
+        if one["verdict"] != "wrong" or any(
+            name not in case.mine or np.shape(case.mine[name]) != np.shape(case.right.get(name)) for case in cases
+        ):
+            continue
+        with precision(BITS):
+            mine, right = ([np.asarray(side[name], object) for side in sides]
+                           for sides in ([c.mine for c in cases], [c.right for c in cases]))  # fmt: skip
+            if all((compare(a, np.full(a.shape, Ball(0), object)) == EQUAL).all() for a in mine):
+                found.append(Reason("zero", f"{name} is zero"))
+                continue
+            c = ratio(mine, right)
+        if c is not None and c != 1:
+            word = "the wrong sign" if c == -1 else f"a factor {_factor(c, cases[0].at.sizes)} too many"
+            found.append(Reason("sign" if c == -1 else "factor", f"{name} has {word}"))
     return found
-
-
-Watched = Callable[..., Any]

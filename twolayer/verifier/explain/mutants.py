@@ -6,15 +6,19 @@ row of cotangents for each number: one for every mutant. A mutant is one change:
 
     cut      no cotangent flows from a node to one of its operands; the factor that fits is then solved for, so that a
              sign, a 2, a mean for a sum and whatever constant are this one change
-    part     what flows is cut to the first or last index along an axis, or without it, or moved along it by one
-    factor   in a product, another array of the same shape stands for the other factor, or its transpose
+    part     what flows is cut to the first or last index along an axis, or of a loop, or without it
+    factor   in a product, something else stands for the other factor: another array of its shape, its own transposed or
+             turned around, what it is one step of the loop before or after, or nothing
     bridge   between two arrays of one shape, one made from the other, the cotangent is multiplied with something else
              than the derivative: with nothing, with a mask, with the derivative of another activation
 
-In float64 for all mutants at two points; the few that fit are confirmed in balls.
+A change acts on one node, or on all that one operation in the text gave, run after run: a wrong line in a loop is wrong
+each time. In float64 for all mutants at two points; the few that fit are confirmed in balls at both.
 """
 
 import itertools
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -27,16 +31,24 @@ from twolayer.verifier.numbers.factors import CLOSE, ratio
 from twolayer.verifier.numbers.recorded import Node, Recorded, reached
 
 CHAIN = 5  # operations between two arrays that a derivative may stand for
-MOST = 6000  # mutants in one pass
+MOST, AT_ONCE = 8000, 1000  # mutants, and those in one pass
+SECONDS = 8.0  # for all of them
+LOOPS = 200  # runs of one operation that are told apart
 
 
 class Mutant(NamedTuple):
-    """One change. node, operand: where it acts. kind: "cut", "part", "factor", "bridge"; detail says the rest."""
+    """One change: its kind, the group where it acts (-1: at a bridge), and what else is to say."""
 
     kind: str
-    node: int
-    operand: int
+    group: int
     detail: tuple = ()
+
+
+class Group(NamedTuple):
+    """One operand of a node, or of the nodes that one operation in the text gave, in the order of running."""
+
+    nodes: tuple[int, ...]
+    operand: int
 
 
 class Edge(NamedTuple):
@@ -66,9 +78,11 @@ class Graph:
         self.exact, self.inputs = exact, inputs
         self.numbers = reached(output)
         self.place = {number.order: i for i, number in enumerate(self.numbers)}
-        self.nodes = [node for node in nodes if any(_order(v) in self.place for v in node.output.ravel().tolist())]
+        self.nodes = [*nodes, *_alone(self.numbers, nodes)]
+        self.groups = _groups(self.nodes)
         self.edges, self.first = self._edges()
         self.arrays = self._arrays()
+        self.series = self._series()
 
     def _number(self, value: Any) -> Any:
         return value if self.exact else float(value)
@@ -112,8 +126,20 @@ class Graph:
         for array in (*self.inputs, *(a for node in self.nodes for a in (*node.operands, node.output))):
             array = np.asarray(array, object)
             if array.size:
-                found.setdefault((array.shape, *map(_order, array.ravel().tolist())), array)
+                found.setdefault(_identity(array), array)
+        self.index = {identity: i for i, identity in enumerate(found)}
         return list(found.values())
+
+    def _series(self) -> list[tuple[int, ...]]:
+        """Every array, and the arrays that one operation in a loop met or gave, run after run."""
+        found = dict.fromkeys((i,) for i in range(len(self.arrays)))
+        for group in self.groups:
+            if 1 < len(group.nodes) <= LOOPS:
+                for pick in (lambda node, o=group.operand: node.operands[o], lambda node: node.output):
+                    arrays = [pick(self.nodes[k]) for k in group.nodes]
+                    if len({array.shape for array in arrays}) == 1 and arrays[0].size:
+                        found[tuple(self.index[_identity(array)] for array in arrays)] = None
+        return [one for one in found if len(one) == 1 or len(set(one)) > 1]
 
     def values(self, array: np.ndarray) -> np.ndarray:
         """An array in the numbers of the pass."""
@@ -136,8 +162,9 @@ class Graph:
             for e in range(self.first[i], self.first[i + 1]):
                 edge = self.edges[e]
                 flow = adjoint[i] * edge.slope
-                for columns, slopes, source in changes.get(e, ()):
-                    flow[columns] = adjoint[i if source < 0 else source, columns] * slopes
+                if e in changes:
+                    columns, slopes = changes[e]
+                    flow[columns] = adjoint[i, columns] * slopes
                 adjoint[edge.parent] = adjoint[edge.parent] + flow
         return adjoint
 
@@ -152,112 +179,140 @@ class Graph:
 
     def _changes(self, mutants: Sequence[Mutant]) -> tuple[dict[int, list], dict[int, list]]:
         """Edges with another slope or another cotangent, and numbers whose cotangent is set, each with its columns."""
-        changes: dict[int, dict[tuple, list]] = {}
+        changes: dict[int, list] = {}
         bridges: dict[int, list] = {}
-        groups: dict[tuple[int, int], list[int]] = {}
+        by_place: dict[tuple[int, int], list[int]] = defaultdict(list)
         for e, edge in enumerate(self.edges):
             if edge.operand >= 0:
-                groups.setdefault((edge.node, edge.operand), []).append(e)
+                by_place[edge.node, edge.operand].append(e)
         for column, mutant in enumerate(mutants, 1):
             if mutant.kind == "bridge":
                 for number, source, factor in self._bridge(mutant):
                     bridges.setdefault(number, []).append(([column], source, factor))
                 continue
-            for e in groups.get((mutant.node, mutant.operand), ()):
-                changed = self._changed(mutant, self.edges[e])
-                if changed is not None:
-                    changes.setdefault(e, {}).setdefault(changed[1], []).append((column, changed[0]))
-        packed = {
-            e: [
-                (list(map(_first, parts)), _vector([p[1] for p in parts], self.exact), source)
-                for source, parts in by.items()
-            ]
-            for e, by in changes.items()
-        }
-        return packed, bridges
+            group = self.groups[mutant.group]
+            for turn, node in enumerate(group.nodes):
+                slope = self._slopes(mutant, group, turn, node)
+                for e in by_place.get((node, group.operand), ()):
+                    changed = slope(self.edges[e])
+                    if changed is not None:
+                        changes.setdefault(e, []).append((column, changed))
+        return {e: _packed(parts, self.exact) for e, parts in changes.items()}, bridges
 
-    def _changed(self, mutant: Mutant, edge: Edge) -> tuple[Any, int] | None:
-        """The slope in place of an edge's own, and whose cotangent it takes (-1: its own); None: no change."""
-        zero = 0 * edge.slope
+    def _slopes(self, mutant: Mutant, group: Group, turn: int, node: int) -> Callable[[Edge], Any]:
+        """The slope in place of an edge's own, for the edges of one run of an operation; None: no change."""
         if mutant.kind == "cut":
-            return zero, -1
+            return lambda edge: 0 * edge.slope
         if mutant.kind == "factor":
-            array, turned = self.arrays[mutant.detail[0]], mutant.detail[1]
-            if edge.other < 0:
-                return None
-            values = array.T if turned else array
-            other = self._number(arb(values.ravel()[edge.other]))
-            own = self.nodes[mutant.node].operands[1 - mutant.operand].ravel()[edge.other]
-            return self._with_other_factor(mutant, edge, other, self._number(arb(own)))
+            return self._with_other_factor(mutant, group, turn, node)
         which, axis, part = mutant.detail
-        place, array = {"own": (edge.own, self.nodes[mutant.node].operands[mutant.operand]),
-                        "other": (edge.other, _other(self.nodes[mutant.node], mutant.operand)),
-                        "out": (edge.out, self.nodes[mutant.node].output)}[which]  # fmt: skip
-        if place < 0:
-            return None
-        index, size = np.unravel_index(place, array.shape)[axis], array.shape[axis]
-        kept = {"first": index == 0, "last": index == size - 1, "without first": index > 0,
-                "without last": index < size - 1}[part]  # fmt: skip
-        return None if kept else (zero, -1)
+        if which == "loop":
+            kept = _kept(part, turn, len(group.nodes))
+            return lambda edge: None if kept else 0 * edge.slope
+        array = {"own": self.nodes[node].operands[group.operand], "other": _other(self.nodes[node], group.operand),
+                 "out": self.nodes[node].output}[which]  # fmt: skip
 
-    def _with_other_factor(self, mutant: Mutant, edge: Edge, other: Any, own: Any) -> tuple[Any, int]:
-        op = self.nodes[mutant.node].op
-        if op in ("divide", "true_divide") and mutant.operand == 0:
-            return 1 / other, -1
-        return other, -1
+        def slope(edge: Edge) -> Any:
+            place = getattr(edge, which)
+            if place < 0 or array is None or axis >= array.ndim:
+                return None
+            index = np.unravel_index(place, array.shape)[axis]
+            return None if _kept(part, index, array.shape[axis]) else 0 * edge.slope
+
+        return slope
+
+    def _with_other_factor(self, mutant: Mutant, group: Group, turn: int, node: int) -> Callable[[Edge], Any]:
+        which, shift, turned = mutant.detail
+        own = _other(self.nodes[node], group.operand)
+        flat: list | None = None
+        if which is not None:
+            series = self.series[which] if which >= 0 else [self.index[_identity(own)]]
+            at = 0 if len(series) == 1 else turn + shift
+            if 0 <= at < len(series):
+                flat = self.values(TURNS[turned](self.arrays[series[at]])).ravel().tolist()
+            else:
+                return lambda edge: 0 * edge.slope  # before the first there is nothing
+        divides = self.nodes[node].op in ("divide", "true_divide")
+
+        def slope(edge: Edge) -> Any:
+            if flat is not None:
+                if not 0 <= edge.other < len(flat):
+                    return None
+                return 1 / flat[edge.other] if divides and flat[edge.other] else flat[edge.other]
+            one = 1 + 0 * edge.slope
+            return -one if divides and group.operand == 1 else one
+
+        return slope
 
     def _bridge(self, mutant: Mutant) -> Iterator[tuple[int, int, Any]]:
         below, above, index, name = mutant.detail
-        factor = BRIDGES[name](self.values(self.arrays[index])).ravel().tolist()
-        for v, w, f in zip(
-            self.arrays[below].ravel().tolist(), self.arrays[above].ravel().tolist(), factor, strict=True
-        ):
-            number, source = self.place.get(_order(v)), self.place.get(_order(w))
-            if number is not None and source is not None:
-                yield number, source, f
+        for t, (i, k) in enumerate(zip(self.series[below], self.series[above], strict=True)):
+            made_of = self.series[index]
+            factor = BRIDGES[name](self.values(self.arrays[made_of[t if len(made_of) > 1 else 0]])).ravel().tolist()
+            pairs = zip(self.arrays[i].ravel().tolist(), self.arrays[k].ravel().tolist(), factor, strict=True)
+            for v, w, f in pairs:
+                number, source = self.place.get(_order(v)), self.place.get(_order(w))
+                if number is not None and source is not None:
+                    yield number, source, f
 
     def mutants(self) -> Iterator[Mutant]:
-        """All changes that are tried, the simplest kinds first."""
-        groups = sorted({(edge.node, edge.operand) for edge in self.edges if edge.operand >= 0})
-        yield from (Mutant("cut", *group) for group in groups)
-        for node, operand in groups:
-            own, other = self.nodes[node].operands[operand], _other(self.nodes[node], operand)
-            for which, array in (("own", own), ("other", other), ("out", self.nodes[node].output)):
-                for axis in range(array.ndim if array is not None else 0):
-                    if array.shape[axis] > 1:
-                        for part in ("last", "first", "without last", "without first"):
-                            yield Mutant("part", node, operand, (which, axis, part))
-        yield from self._factor_mutants(groups)
+        """All changes that are tried, the simplest kinds first, and of each those of a whole loop first."""
+        alive = {(edge.node, edge.operand) for edge in self.edges if edge.operand >= 0}
+        groups = [g for g, one in enumerate(self.groups) if any((node, one.operand) in alive for node in one.nodes)]
+        yield from (Mutant("cut", g) for g in groups)
+        for g in groups:
+            yield from self._part_mutants(g, self.groups[g])
+        for g in groups:
+            yield from self._factor_mutants(g, self.groups[g])
         yield from self._bridge_mutants()
 
-    def _factor_mutants(self, groups: Sequence[tuple[int, int]]) -> Iterator[Mutant]:
-        for node, operand in groups:
-            if self.nodes[node].op not in ("multiply", "matmul", "dot", "divide", "true_divide"):
+    def _part_mutants(self, g: int, group: Group) -> Iterator[Mutant]:
+        node = self.nodes[group.nodes[0]]
+        if len(group.nodes) > 1:
+            yield from (Mutant("part", g, ("loop", 0, part)) for part in PARTS)
+        own, other = node.operands[group.operand], _other(node, group.operand)
+        for which, array in (("own", own), ("other", other), ("out", node.output)):
+            for axis in range(array.ndim if array is not None else 0):
+                if array.shape[axis] > 1:
+                    yield from (Mutant("part", g, (which, axis, part)) for part in PARTS)
+
+    def _factor_mutants(self, g: int, group: Group) -> Iterator[Mutant]:
+        node, runs = self.nodes[group.nodes[0]], len(group.nodes)
+        own = _other(node, group.operand)
+        if node.op not in ("multiply", "matmul", "dot", "divide", "true_divide") or own is None:
+            return
+        if node.op in ("multiply", "divide", "true_divide"):
+            yield Mutant("factor", g, (None, 0, ""))
+        if own.size < 2:
+            return
+        yield from (Mutant("factor", g, (-1, 0, turned)) for turned in TURNS if _turns(own, turned))
+        mine = tuple(self.index[_identity(_other(self.nodes[k], group.operand))] for k in group.nodes)
+        for i, series in enumerate(self.series):
+            if len(series) not in (1, runs):
                 continue
-            own = _other(self.nodes[node], operand)
-            for i, array in enumerate(self.arrays):
-                if own is None or array is own or own.size < 2:
-                    continue
-                if array.shape == own.shape:
-                    yield Mutant("factor", node, operand, (i, False))
-                if array.ndim == 2 and array.shape[::-1] == own.shape:
-                    yield Mutant("factor", node, operand, (i, True))
+            array = self.arrays[series[0]]
+            shifts = (-1, 0, 1) if len(series) > 1 else (0,)
+            if array.shape == own.shape:
+                yield from (Mutant("factor", g, (i, s, "")) for s in shifts if s or series != mine)
+            if array.ndim == 2 and array.shape[::-1] == own.shape and len(series) == 1 and series != mine:
+                yield Mutant("factor", g, (i, 0, "T"))
 
     def _bridge_mutants(self) -> Iterator[Mutant]:
         """From an array to one made of it, of the same shape; the factor is made of any array of that shape."""
         by_shape: dict[tuple, list[int]] = {}
-        for i, array in enumerate(self.arrays):
+        for i, series in enumerate(self.series):
+            array = self.arrays[series[0]]
             if array.size > 1 and any(_order(v) in self.place for v in array.ravel().tolist()):
-                by_shape.setdefault(array.shape, []).append(i)
-        for same in by_shape.values():
-            born = {i: max(map(_order, self.arrays[i].ravel().tolist())) for i in same}
+                by_shape.setdefault((array.shape, len(series)), []).append(i)
+        for (_, runs), same in sorted(by_shape.items(), key=lambda one: -one[0][1]):
+            born = {i: max(map(_order, self.arrays[self.series[i][0]].ravel().tolist())) for i in same}
             for below, above in itertools.permutations(same, 2):
-                if born[below] < born[above] and self._near(below, above):
-                    yield Mutant("bridge", -1, -1, (below, above, below, "1"))
-                    for index in same:
+                if born[below] < born[above] and self._near(self.series[below][0], self.series[above][0]):
+                    yield Mutant("bridge", -1, (below, above, below, "1"))
+                    for index in same if runs == 1 else (below, above):
                         for name in BRIDGES:
                             if name != "1":
-                                yield Mutant("bridge", -1, -1, (below, above, index, name))
+                                yield Mutant("bridge", -1, (below, above, index, name))
 
     def _near(self, below: int, above: int) -> bool:
         """Whether an array is made of another in a few operations on single numbers, as a sigmoid is."""
@@ -288,32 +343,100 @@ BRIDGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+PARTS = ("last", "first", "without last", "without first")
+TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "": lambda a: a,
+    "T": lambda a: a.T,
+    "reversed": lambda a: a[tuple(slice(None, None, -1) for _ in a.shape)],
+}
+
+
+def _turns(array: np.ndarray, turned: str) -> bool:
+    """Whether an array is another, of the same shape, when it is turned so."""
+    if turned == "T":
+        return array.ndim == 2 and array.shape[0] == array.shape[1] > 1
+    return turned == "reversed"
+
+
+def _kept(part: str, index: int, size: int) -> bool:
+    return {"first": index == 0, "last": index == size - 1, "without first": index > 0,
+            "without last": index < size - 1}[part]  # fmt: skip
+
+
+def _alone(numbers: Sequence[Recorded], nodes: Sequence[Node]) -> list[Node]:
+    """Operations on single numbers outside of all arrays, as nodes."""
+    found, last = [], 0
+    spans = sorted((node.start, node.stop) for node in nodes)
+    covered = []
+    for start, stop in spans:
+        if start > last or not covered:
+            covered.append([start, stop])
+        covered[-1][1] = last = max(covered[-1][1], stop)
+    starts = [start for start, _ in covered]
+    for number in reversed(numbers):
+        if number.operands:
+            k = int(np.searchsorted(starts, number.order, side="right")) - 1
+            if k < 0 or number.order >= covered[k][1]:
+                arrays = tuple(_scalar(operand) for operand in number.operands)
+                op = f"number/{len(arrays)}"
+                found.append(Node(op, arrays, _scalar(number), number.line, number.order, number.order + 1))
+    return found if len(found) <= 5 * LOOPS else []
+
+
+def _scalar(value: Any) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = value
+    return array
+
+
+def _groups(nodes: Sequence[Node]) -> list[Group]:
+    """The operands of all operations, those of a loop together first."""
+    by_line: dict[Any, list[int]] = defaultdict(list)
+    for k, node in enumerate(nodes):
+        by_line[node.stack or node.line].append(k)
+    found = []
+    for line, own in by_line.items():
+        ops = [nodes[k].op for k in own]
+        period = next(
+            (p for p in range(1, len(own) // 2 + 1) if len(own) % p == 0 and ops == ops[:p] * (len(own) // p)), len(own)
+        )
+        if line is not None and 1 < len(own) // period:
+            found += [tuple(own[i::period]) for i in range(period)]
+    runs = [Group(one, operand) for one in found for operand in range(len(nodes[one[0]].operands))]
+    return runs + [Group((k,), operand) for k, node in enumerate(nodes) for operand in range(len(node.operands))]
+
+
 def fitting(graphs: Sequence[Graph], mine: Sequence[np.ndarray]) -> list[tuple[Mutant, Fraction]]:
     """The mutants that give these gradients at every point, each with the factor that was solved for (1: none).
 
     Args:
-      graphs: the reference at points of one size.
+      graphs: the reference at points of one size, alike in their operations.
       mine: for each point all gradients as one row of numbers.
     """
-    mutants = list(itertools.islice(graphs[0].mutants(), MOST))
-    columns = [graph.of(graph.inputs, graph.run(mutants)) for graph in graphs]
-    found = []
-    for j, mutant in enumerate(mutants, 1):
-        if mutant.kind == "cut":
-            rest = [m - c[:, j] for m, c in zip(mine, columns, strict=True)]
-            whole = [c[:, 0] - c[:, j] for c in columns]
-            c = ratio(rest, whole) if any(_some(w) for w in whole) else None
-            if (
-                c is None
-                and any(_some(w) for w in whole)
-                and all(_alike(m, col[:, j]) for m, col in zip(mine, columns, strict=True))
-            ):
-                c = Fraction(0)
-            if c is not None and c != 1:
-                found.append((mutant, c))
-        elif all(_alike(m, c[:, j]) for m, c in zip(mine, columns, strict=True)):
-            found.append((mutant, Fraction(1)))
+    found: list[tuple[Mutant, Fraction]] = []
+    mutants, started = itertools.islice(graphs[0].mutants(), MOST), time.monotonic()
+    while some := list(itertools.islice(mutants, AT_ONCE)):
+        with np.errstate(all="ignore"):
+            columns = [graph.of(graph.inputs, graph.run(some)) for graph in graphs]
+            found += [
+                (mutant, c) for j, mutant in enumerate(some, 1) if (c := _fits(mutant, j, columns, mine)) is not None
+            ]
+        if time.monotonic() - started > SECONDS:
+            break
     return found
+
+
+def _fits(mutant: Mutant, j: int, columns: Sequence[np.ndarray], mine: Sequence[np.ndarray]) -> Fraction | None:
+    """The factor with which a mutant gives what was returned; None if it does not."""
+    if mutant.kind != "cut":
+        return Fraction(1) if all(_alike(m, c[:, j]) for m, c in zip(mine, columns, strict=True)) else None
+    whole = [c[:, 0] - c[:, j] for c in columns]
+    if not any(_some(w) for w in whole):
+        return None
+    if all(_alike(m, c[:, j]) for m, c in zip(mine, columns, strict=True)):
+        return Fraction(0)
+    c = ratio([m - c[:, j] for m, c in zip(mine, columns, strict=True)], whole)
+    return None if c == 1 else c
 
 
 def _some(row: np.ndarray) -> bool:
@@ -327,6 +450,11 @@ def _alike(mine: np.ndarray, other: np.ndarray) -> bool:
 
 def _order(v: Any) -> int:
     return v.order if isinstance(v, Recorded) else -1
+
+
+def _identity(array: np.ndarray) -> tuple:
+    """What tells an array from all others: its numbers, one by one."""
+    return (array.shape, *(v.order if isinstance(v, Recorded) else -id(v) for v in array.ravel().tolist()))
 
 
 def _places(array: np.ndarray) -> dict[int, int]:
@@ -347,11 +475,11 @@ def _other(node: Node, operand: int) -> np.ndarray | None:
     return node.operands[1 - operand] if len(node.operands) == 2 else None
 
 
+def _packed(parts: list[tuple[int, Any]], exact: bool) -> tuple[list[int], np.ndarray]:
+    return [column for column, _ in parts], _vector([slope for _, slope in parts], exact)
+
+
 def _vector(values: list, exact: bool) -> np.ndarray:
     out = np.empty(len(values), object if exact else np.float64)
     out[:] = values
     return out
-
-
-def _first(pair: tuple) -> Any:
-    return pair[0]

@@ -183,6 +183,8 @@ class Ball:
     def __deepcopy__(self, memo: Any) -> "Ball":
         return self
 
+    __iter__ = None
+
     def __getitem__(self, key: Any) -> Any:  # x.sum()[None], as NumPy's scalars have it
         if key is None or key is Ellipsis or isinstance(key, tuple):
             return np.array(self, object)[key]
@@ -194,7 +196,7 @@ class Ball:
     def sum(self, *axes: Any, **options: Any) -> "Ball":
         return self
 
-    mean = max = min = squeeze = ravel = flatten = sum
+    mean = max = min = squeeze = sum
 
     def floor(self) -> "Ball":
         n = self.v.floor()
@@ -210,7 +212,8 @@ def _as_array(name: str) -> Callable:
     return lambda self, *args, **options: getattr(np.array(self, object), name)(*args, **options)
 
 
-for _name in "reshape prod any all transpose cumsum argmax argmin repeat swapaxes".split():  # as NumPy's scalars have
+# As NumPy's scalars have them.
+for _name in "reshape ravel flatten prod any all transpose cumsum argmax argmin repeat swapaxes".split():
     setattr(Ball, _name, _as_array(_name))
 Ball.tolist = Ball.item
 Ball.round = Ball.__round__
@@ -340,8 +343,24 @@ for _name, (_function, _slope) in UNARY.items():
 observer: Callable[[bool], None] | None = None  # told the outcome of every comparison of numbers
 
 
+_line_now: Callable[[], int | None] | None = None
+
+
+@contextlib.contextmanager
+def at_line(line: Callable[[], int | None]) -> Iterator[None]:
+    """Inside, `line()` says which of the user's lines runs: the code itself ran before, when it was traced."""
+    global _line_now
+    before, _line_now = _line_now, line
+    try:
+        yield
+    finally:
+        _line_now = before
+
+
 def line_of(filename: str | None) -> int | None:
     """The line of a file that runs now, of the innermost of its functions."""
+    if _line_now is not None:
+        return _line_now()
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename == filename:

@@ -17,7 +17,10 @@ from twolayer.verifier.numbers.balls import Ball
 
 
 class Node(NamedTuple):
-    """One operation on arrays: its name, operands and result, its line, and which numbers were made for it."""
+    """One operation on arrays: its name, operands and result, its line, and which numbers were made for it.
+
+    stack: the lines of the calls through which it came to run, the innermost first.
+    """
 
     op: str
     operands: tuple[np.ndarray, ...]
@@ -25,6 +28,7 @@ class Node(NamedTuple):
     line: int | None
     start: int
     stop: int
+    stack: tuple[int, ...] = ()
 
 
 class Record:
@@ -33,6 +37,7 @@ class Record:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.line: int | None = None
+        self.stack: tuple[int, ...] = ()
 
 
 _count = itertools.count()
@@ -88,7 +93,21 @@ def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
     record = active()
     if record is not None:
         arrays = tuple(np.asarray(operand, object) for operand in operands)
-        record.nodes.append(Node(op, arrays, np.asarray(output, object), record.line, start, clock()))
+        result = np.asarray(output, object)
+        record.nodes.append(Node(op, arrays, result, record.line, start, clock(), record.stack))
+
+
+def told_apart(values: Any) -> Any:
+    """An array whose constants are numbers of their own, so that it is known which one stood beside which operand."""
+    if not isinstance(values, np.ndarray) or values.dtype != object:
+        return values
+    flat = values.ravel().tolist()
+    if all(isinstance(v, Recorded) for v in flat):
+        return values
+    own = [v if isinstance(v, Recorded) else Recorded(v) for v in flat]
+    into = values if values.flags.writeable else values.copy()
+    into[...] = np.array([*own, None], object)[:-1].reshape(values.shape)
+    return into
 
 
 def chosen(result: Any, operands: Sequence[Any]) -> Any:

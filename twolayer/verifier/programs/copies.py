@@ -1,6 +1,7 @@
 """Copies of function objects whose global names mean the stand-ins; the module they come from stays as it is."""
 
 import copy
+import dis
 import functools
 import sys
 import types
@@ -73,7 +74,7 @@ class Copies:
         twin.__kwdefaults__ = self.of(f.__kwdefaults__)
         for cell, old in zip(cells or (), f.__closure__ or (), strict=True):
             cell.cell_contents = self.of(old.cell_contents)
-        for name in sorted(_names_of(f.__code__) & set(f.__globals__)):
+        for name in sorted(global_names(f.__code__) & set(f.__globals__)):
             if name not in space:
                 space[name] = f.__globals__[name]
                 space[name] = self.of(f.__globals__[name])
@@ -100,9 +101,11 @@ def _is_slot(value: Any) -> bool:
     return isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType))
 
 
-def _names_of(code: types.CodeType) -> set[str]:
+def global_names(code: types.CodeType) -> set[str]:
+    """The names that a function, and those inside it, read from their module; attributes such as .T are none."""
+    read = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_names_of, inner))
+    return read.union(*map(global_names, inner))
 
 
 def _is_library(module: str | None) -> bool:

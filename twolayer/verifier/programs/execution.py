@@ -139,10 +139,16 @@ def explained(source: Source) -> Iterator[None]:
     except (Exception, SystemExit) as e:
         line = _line_of(e, source)
         if _is_ours(e):
-            text = source.quoted(line) if line else ""
-            raise NotJudged(f"{text} ({_short(e)})", source.place(line) if line else source.filename, line) from e
+            raise not_known(e, source) from e
         place = f"{source.place(line)}: {source.quoted(line)} raised " if line else f"{source.filename}: raised "
         raise RaisedInside(f"{place}{_short(e)}") from e
+
+
+def not_known(error: BaseException, source: Source) -> NotJudged:
+    """The statement that failed over balls, as an operation that is not known."""
+    line = _line_of(error, source)
+    text = source.quoted(line) if line else ""
+    return NotJudged(f"{text} ({_short(error)})", source.place(line) if line else source.filename, line)
 
 
 def _short(error: BaseException) -> str:

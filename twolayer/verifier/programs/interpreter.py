@@ -3,6 +3,7 @@
 Floats are values of the system. Integers and booleans are plain NumPy arrays: they are data by then.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -75,7 +76,13 @@ class Call:
     def not_judged(self) -> NotJudged:
         """What to raise where the operation has no meaning here."""
         place = self._place()
-        return NotJudged(_name(self.eqn), place or "", int(place.rsplit(":", 1)[1]) if place else None)
+        return NotJudged(_name(self.eqn), place or "", self.line)
+
+    @functools.cached_property
+    def line(self) -> int | None:
+        """The line in the user's file."""
+        place = self._place()
+        return int(place.rsplit(":", 1)[1]) if place else None
 
     def _place(self) -> str | None:
         call: Call | None = self

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from twolayer.verifier.numbers.balls import Ball, balls, raw
+from twolayer.verifier.numbers.balls import Ball, at_line, balls, raw
 from twolayer.verifier.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verifier.programs.interpreter import interpret, is_float, where
 from twolayer.verifier.programs.reals import Reals
@@ -70,7 +70,7 @@ class JaxProgram:
         """
         traced, system = self.trace(*arguments, watch=watch), Reals()
         inputs = [_value(leaf) for leaf in jax.tree.leaves(arguments) if _is_data(leaf)]
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), at_line(system.line):
             outputs = interpret(traced.jaxpr, system, *inputs)
         self.said = tuple(dict.fromkeys([*self.said, *system.said]))
         outputs = [balls(a) if a.dtype == object else a for a in map(np.asarray, outputs)]

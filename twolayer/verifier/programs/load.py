@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twolayer.verifier.programs import Program
+from twolayer.verifier.programs.copies import global_names
 from twolayer.verifier.programs.numpy_code import File, NumpyProgram, from_function
 
 
@@ -36,7 +37,7 @@ def _names_jax(function: Callable) -> bool:
             continue
         seen.add(id(code))
         cells = [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
-        values = [one.__globals__[name] for name in _names(code) if name in one.__globals__] + cells
+        values = [one.__globals__[name] for name in global_names(code) if name in one.__globals__] + cells
         for value in values:
             module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None) or ""
             if str(module).split(".")[0] in ("jax", "jaxlib"):
@@ -51,11 +52,6 @@ def _filled(cell: types.CellType) -> bool:
         return cell.cell_contents is not None
     except ValueError:
         return False
-
-
-def _names(code: types.CodeType) -> set[str]:
-    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
 
 
 class Loaded:

@@ -14,9 +14,9 @@ import numpy as np
 
 from twolayer.verifier.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision
 from twolayer.verifier.numbers.rounded import Rounded
-from twolayer.verifier.programs import NotJudged, Refused, Run
+from twolayer.verifier.programs import NotJudged, RaisedInside, Refused, Run
 from twolayer.verifier.programs.copies import Copies
-from twolayer.verifier.programs.execution import execute, explained, quiet
+from twolayer.verifier.programs.execution import execute, explained, not_known, quiet
 from twolayer.verifier.programs.source import Source, read
 from twolayer.verifier.programs.stand_ins import modules
 from twolayer.verifier.programs.stand_ins.arrays import NUMBER, Array, as_balls, wrap
@@ -110,18 +110,22 @@ class NumpyProgram:
                 with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)
-        except NotJudged as e:
+        except (NotJudged, RaisedInside) as e:
             self._raise_as_in_floats(e, source, arguments)
         finally:
             NUMBER.reset(token)
         return Run(result, watcher.settings())
 
-    def _raise_as_in_floats(self, error: NotJudged, source: Source, arguments: tuple) -> None:
-        """What fails over floats too is an error of the code, not an operation that is not known."""
-        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, NotJudged) and self.floats:
-            with explained(source):
-                run_floats(self.floats(), arguments, "float64")
-        raise error
+    def _raise_as_in_floats(self, error: Exception, source: Source, arguments: tuple) -> None:
+        """What fails over floats too is an error of the code; what does not is an operation that is not known here."""
+        cause = error.__cause__
+        if self.floats is None or cause is None or isinstance(cause, NotJudged) or source.only_jax:
+            raise error
+        with explained(source):
+            run_floats(self.floats(), arguments, "float64")
+        if isinstance(error, NotJudged):
+            raise error
+        raise not_known(cause, source)
 
     def with_source(self, text: str) -> "NumpyProgram":
         """The function of this name in a changed text of its file."""

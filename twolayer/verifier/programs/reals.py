@@ -12,6 +12,7 @@ from typing import Any
 import flint
 import numpy as np
 
+from twolayer.verifier.numbers import balls
 from twolayer.verifier.numbers.balls import UNARY, Undecided, literal, same_ball
 from twolayer.verifier.programs import linear
 from twolayer.verifier.programs.interpreter import Call, Rule, System, Value, plain
@@ -40,6 +41,12 @@ def _decide(name: str) -> Callable[[flint.arb, flint.arb], bool]:
     holds, fails, of_equals = _DECISIONS[name]
 
     def decide(a: flint.arb, b: flint.arb) -> bool:
+        found = outcome(a, b)
+        if balls.observer is not None:
+            balls.observer(found)
+        return found
+
+    def outcome(a: flint.arb, b: flint.arb) -> bool:
         if holds(a, b):
             return True
         if fails(a, b):
@@ -102,6 +109,14 @@ class Reals(System):
 
     def __init__(self) -> None:
         self.rules, self.said = REAL_RULES, {}
+        self._call: Call | None = None
+
+    def enter(self, call: Call) -> None:
+        self._call = call
+
+    def line(self) -> int | None:
+        """The user's line from which the operation that runs now comes."""
+        return self._call.line if self._call is not None else None
 
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"

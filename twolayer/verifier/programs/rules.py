@@ -1,6 +1,6 @@
 """Custom rules of JAX: the plain program without them, and a pullback with or without them, as programs over balls."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -88,10 +88,9 @@ def _is_real(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
-def rules(function: Callable, *arguments: Any) -> Iterator[Any]:
+def rules(program: JaxProgram, arguments: Sequence) -> Iterator[Any]:
     """The custom rules in a function, as equations of its jaxpr."""
-    closed = jax.make_jaxpr(function)(*arguments)
-    yield from _rules(closed.jaxpr)
+    yield from _rules(program.trace(*arguments).jaxpr.jaxpr)
 
 
 def _rules(jaxpr: Jaxpr) -> Iterator[Any]:

@@ -51,7 +51,7 @@ class Watch:
             return None
         key, record = id(frame), recorded.active()
         if record is not None:
-            record.line = frame.f_lineno
+            record.line, record.stack = frame.f_lineno, self._stack(frame)
         if event == "call":
             self.states[key], self.lines[key] = {}, frame.f_lineno
             caller = self.lines.get(id(frame.f_back))  # an argument that has no name yet is set where it is given
@@ -67,6 +67,15 @@ class Watch:
                     self._note(frame.f_lineno, path, array)
             del self.states[key], self.lines[key]
         return self.trace
+
+    def _stack(self, frame: types.FrameType | None) -> tuple[int, ...]:
+        """The file's lines that run now, the innermost first."""
+        lines = []
+        while frame is not None and len(lines) < DEEPEST:
+            if frame.f_code.co_filename == self.source.filename:
+                lines.append(frame.f_lineno)
+            frame = frame.f_back
+        return tuple(lines)
 
     def _compare(self, frame: types.FrameType, line: int | None, arguments: bool = False) -> None:
         """Note what has changed since the last look, as set at `line`; None: it was given from outside."""

@@ -127,8 +127,8 @@ def _compared(name: str, mine: dict[str, np.ndarray], enclosed: dict[str, np.nda
             at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(error > room, error, -1))), a.shape))
             wrong.append(step)
             said = said or (
-                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; rounding "
-                f"explains a difference of {room[at]:.2g}"
+                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; "
+                f"rounding explains a difference of {room[at]:.2g}"
             )
     return Program(name, "wrong" if wrong else "right", tuple(steps), reason=said, wrong=tuple(wrong))
 

@@ -82,18 +82,14 @@ def check_program(
     programs = [instrument(gradients, setting, name, call, seed) for name in precisions]
     problems = [_problems(setting, program.traced.sizes, seed) for program in programs]
     with ThreadPoolExecutor(2) as pool:  # XLA compiles outside of Python's lock
-        agreed = (
-            [pool.submit(ways.agreement, gradients, programs[0], setting.reduction, problems[0])]
-            if agreement and programs
-            else []
-        )
-        found = [
-            pool.submit(_judge, gradients, program, setting, some[0], batch)
-            for program, some in zip(programs, problems, strict=True)
+        pairs = list(zip(programs, problems, strict=True))
+        compared = [
+            pool.submit(ways.agreement, gradients, program, setting.reduction, some)
+            for program, some in pairs[: int(agreement)]
         ]
-    judged = [one.result() for one in found]
-    first = [dataclasses.replace(judged[0], agreement=agreed[0].result())] if agreed else judged[:1]
-    return (*first, *judged[1:])
+        found = [pool.submit(_judge, gradients, program, setting, some[0], batch) for program, some in pairs]
+    agreed = [one.result() for one in compared] + [{}] * len(pairs)
+    return tuple(dataclasses.replace(one.result(), agreement=said) for one, said in zip(found, agreed, strict=False))
 
 
 def as_program(gradients: Any) -> JaxProgram:

@@ -187,20 +187,20 @@ def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **option
         values[0 : 1 if method != "__call__" else None] = [
             truth(v) for v in (values if method == "__call__" else values[:1])
         ]
-    elif (
-        any(map(is_real, values))
-        or real_dtype(wants)
-        or (into and any(o is not None and o.dtype == object for o in into))
-    ):
+    elif any(map(is_real, values)) or real_dtype(wants) or (_of_reals(into) and ufunc is not np.reciprocal):
         return _over_balls(ufunc, method, values, out, into, options)
     else:
         if wants is not None:
             options["dtype"] = wants
     with np.errstate(all="ignore"):
         result = getattr(ufunc, method)(*values, **options, **({} if into is None else {"out": into}))
-    if is_real(result):  # of integers, as 1 / 3 is: once more, exactly
+    if is_real(result) and ufunc is not np.reciprocal:  # of integers, as 1 / 3 is: once more, exactly
         return _over_balls(ufunc, method, values, out, into, options)
     return _given(result, out)
+
+
+def _of_reals(into: tuple | None) -> bool:
+    return into is not None and any(o is not None and o.dtype == object for o in into)
 
 
 def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
@@ -211,6 +211,8 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
         raise NotJudged(f"np.{name}")
     positions = 1 if method in ("reduce", "accumulate", "reduceat") else ufunc.nin
     values = [*map(lift, values[:positions]), *values[positions:]]
+    if recorded.active() and name in ("multiply", "matmul", "divide", "true_divide"):
+        values[:positions] = map(recorded.told_apart, values[:positions])
     if options.get("initial") is not None and isinstance(options["initial"], (int, float, np.number)):
         options = options | {"initial": ball(options["initial"])}
     if isinstance(options.get("where"), np.ndarray):

@@ -138,8 +138,10 @@ def matrix_power(a: Any, n: int) -> Any:
     return out.view(Array)
 
 
-def pinv(a: Any, *args: Any, **options: Any) -> Any:
+def pinv(a: Any, rcond: Any = None, **options: Any) -> Any:
     """By the normal equations: of full rank, or they say that the matrix is singular."""
+    if options or (rcond is not None and not ball(rcond) < 1e-6):
+        raise NotJudged("np.linalg.pinv that leaves singular values out")
     a = lift(a)
     square = a.T @ a if a.shape[0] >= a.shape[1] else a @ a.T
     return apply(np.matmul, "__call__", (inv(square), a.T) if a.shape[0] >= a.shape[1] else (a.T, inv(square)))

@@ -115,7 +115,7 @@ def log_softmax(x: Any, axis: Any = None, **options: Any) -> Any:
 def _times_log(log: str) -> Callable:
     def product(x: Any, y: Any) -> Any:
         x, y = lift(x), lift(y)
-        return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))
+        return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))[()]
 
     return product
 

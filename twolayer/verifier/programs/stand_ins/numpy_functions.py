@@ -84,7 +84,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **opt
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Array:
-    steps = np.arange(int(num)).astype(object)
+    steps = np.arange(int(num)).astype(object).reshape(-1, *[1] * np.ndim(lift(start) - lift(stop)))
     return array(lift(start) + steps * ((lift(stop) - lift(start)) / ball(max(1, num - 1 if endpoint else num))), dtype)
 
 
@@ -146,6 +146,8 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> An
 
 def _without_nan(name: str, neutral: Any) -> Callable:
     def reduce(a: Any, *args: Any, **options: Any) -> Any:
+        if not is_real(a):
+            return OURS[name](a, *args, **options)
         return OURS[name](where(apply(np.isnan, "__call__", (a,)), neutral, a), *args, **options)
 
     return reduce
@@ -212,9 +214,11 @@ def array_equal(a: Any, b: Any, **options: Any) -> bool:
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not is_real(x):
+        return array(x)[()]
     if np.any(apply(np.isinf, "__call__", (x,))):
         raise NotJudged("np.nan_to_num of an infinity")
-    return where(apply(np.isnan, "__call__", (x,)), nan, x)
+    return where(apply(np.isnan, "__call__", (x,)), nan, x)[()]
 
 
 def sinc(x: Any) -> Any:
@@ -319,6 +323,7 @@ OURS |= {
     "asscalar": lambda a: np.asarray(a).item(), "in1d": lambda a, b, **options: wrap(np.isin(plain(a), plain(b))),
 }  # fmt: skip
 OURS |= {"alltrue": OURS["all"], "sometrue": OURS["any"], "cumproduct": OURS["cumprod"]}  # as old NumPy had them
-OURS |= dict.fromkeys("asanyarray ascontiguousarray asfortranarray asfarray require asarray_chkfinite".split(), asarray)
+OURS |= dict.fromkeys("asanyarray asfarray require asarray_chkfinite".split(), asarray)
+OURS |= dict.fromkeys(("ascontiguousarray", "asfortranarray"), lambda a, dtype=None: np.atleast_1d(asarray(a, dtype)))
 OURS |= dict.fromkeys("save savez savez_compressed savetxt".split(), lambda *args, **options: None)
 OURS |= {f"linalg.{name}": f for name, f in linalg.FUNCTIONS.items()}
