@@ -373,7 +373,7 @@ def confirm(
     each: dict[Sizes, tuple[dict[str, Fraction], dict[str, Fraction], Sizes]] = {}
     known = usable(cases)
     for size in dict.fromkeys(case.sizes for case in known):
-        now, solve = explanation, True  # constants are solved for at the first points of a size; they hold at the others
+        now, solve = explanation, True  # constants, solved for at the first points of a size, hold at the others
         for part in _by_kind([case for case in known if case.sizes == size]):
             with precision(BITS):
                 held = _holds(now, Search(setting, part, literals, exact=True), solve)
