@@ -53,9 +53,6 @@ class Way(NamedTuple):
     scope: Scope
 
 
-_NOWHERE = Way((), {}, {}, {})
-
-
 class Start(NamedTuple):
     """Where a walk starts: the declared forward pass, or a wrong one, and the right lines that follow from it."""
 
@@ -150,12 +147,14 @@ class Search:
         wanted = {"Z1": (m, K), "O1": (m, K), "Z2": (m, C), "O2": (m, C)}
         return found if all(np.shape(found[name]) == wanted[name] for name in TRACE) else None
 
-    def step(self, step: str, line: Line, scope: Scope, literal: Fraction | None) -> Value | None:
-        """One step by one line; None if it does not fit these sizes."""
+    def step(
+        self, step: str, line: Line, scope: Scope, literal: Fraction | None, points: int | None = None
+    ) -> Value | None:
+        """One step by one line, at the first `points` of the points; None if it does not fit these sizes."""
         allowed = line.reads | SIZED  # and what is not known yet is not there to be read
         given = {n: value for n, value in scope.items() if n in allowed and (n in UPSTREAM[step] or n not in STEPS)}
         t, found = None if literal is None else self._number(literal), []
-        for i, shape in enumerate(self.shapes[step]):
+        for i, shape in enumerate(self.shapes[step][:points]):
             try:
                 with np.errstate(all="ignore"):
                     value = np.asarray(line.compute(self._at(given, i), t))
@@ -238,9 +237,16 @@ class Search:
                 yield from self._go(start, unknown, left - 1)
 
     def _lost(self, start: Start, scope: Scope, layer: str) -> int:
-        """How many of a layer's leaves are no multiple of what the right lines give: each takes a wrong line."""
-        right = [Choice(leaf, start.right[leaf]) for leaf in (f"db{layer}", f"dW{layer}") if leaf in self.shown]
-        return sum(self.advance(_NOWHERE, one, self._remembered(one, start, scope)) is None for one in right)
+        """How many of a layer's leaves are, at one point, no multiple of what right lines give: each takes a wrong one."""
+        upstream = [scope[name] for name in CHAIN if name in scope]
+        key = (layer, tuple(map(id, upstream)))
+        if key not in start.memory:
+            lost = 0
+            for leaf in (leaf for leaf in (f"db{layer}", f"dW{layer}") if leaf in self.shown):
+                value = self.step(leaf, start.right[leaf], scope, None, points=1)
+                lost += value is None or ratio(self.shown[leaf][:1], value) is None
+            start.memory[key] = lost, upstream
+        return start.memory[key][0]
 
     def advance(self, way: Way, choice: Choice, value: Value | None) -> Way | None:
         """One step further, by a choice that computes this value; None if that is not a multiple of what is shown."""
