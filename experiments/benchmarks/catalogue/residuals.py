@@ -18,7 +18,7 @@ BOTH_LOSSES = table(
         ("times-output", "times_output", "{residual} * O2{n}"),
         ("no-target", "target_missing", "{a}{n}"),
         ("plus-target", "residual_sign", "({a} + {y}){n}"),
-        ("absolute", "unknown", "jnp.abs({residual}){n}"),
+        ("absolute", "absolute_error", "jnp.abs({residual}){n}"),
         ("signs", "absolute_error unknown", "jnp.sign({residual}){n}"),
         ("squared", "not_differentiated unknown", "{residual} ** 2{n}"),
         ("cubed", "unknown", "{residual} ** 3{n}"),

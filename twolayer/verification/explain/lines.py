@@ -4,7 +4,6 @@ The code is text, "dZ1 = dO1 * (Z1 > 0)", and runs as it stands, in float64 for 
 a reader sees is what is tried.
 """
 
-import collections
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
@@ -91,7 +90,7 @@ def compute(
     wanted = tuple(sizes[letter] for letter in letters)
     more = sizes | ({} if t is None else {"t": t}) | ({"i": np.arange(m)[:, None]} if "i" in reads(formula) else {})
     try:
-        value = evaluate(formula, collections.ChainMap(more, scope))
+        value = evaluate(formula, {**scope, **more})
         return value if value.shape == wanted else np.broadcast_to(value, wanted)
     except (ValueError, IndexError) as error:
         raise Misfit(f"{formula}: {error}") from error

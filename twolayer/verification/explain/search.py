@@ -25,6 +25,7 @@ CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}
 MOST_WRONG_LINES = 3
 CANCELLED = 1e-14  # of the numbers that are summed
+SIZED = frozenset(("W1", "W2", "x", "t"))  # what shows the sizes at a point, and a constant
 PROBED = 2  # points that the walk looks at
 
 Value = tuple[np.ndarray, ...]  # one array for each point
@@ -103,6 +104,7 @@ class Search:
         self.trace = {name: tuple(number(case.right[name]) for case in cases) for name in TRACE}
         self.shapes = {step: tuple(np.shape(case.right[step]) for case in cases) for step in STEPS}
         self.right = right_lines(setting)
+        self._sizes: dict[int, tuple[float, np.ndarray]] = {}
 
     def start(self, forward: Forward | None = None, literal: Fraction | None = None) -> Start | None:
         """The scope after a forward pass; None if a wrong one does not fit these sizes."""
@@ -145,11 +147,14 @@ class Search:
         wanted = {"Z1": (m, K), "O1": (m, K), "Z2": (m, C), "O2": (m, C)}
         return found if all(np.shape(found[name]) == wanted[name] for name in TRACE) else None
 
-    def step(self, step: str, line: Line, scope: Scope, literal: Fraction | None) -> Value | None:
-        """One step by one line; None if it does not fit these sizes."""
-        given = {name: value for name, value in scope.items() if name in UPSTREAM[step] or name not in STEPS}
+    def step(
+        self, step: str, line: Line, scope: Scope, literal: Fraction | None, points: int | None = None
+    ) -> Value | None:
+        """One step by one line, at the first `points` of the points; None if it does not fit these sizes."""
+        allowed = line.reads | SIZED  # and what is not known yet is not there to be read
+        given = {n: value for n, value in scope.items() if n in allowed and (n in UPSTREAM[step] or n not in STEPS)}
         t, found = None if literal is None else self._number(literal), []
-        for i, shape in enumerate(self.shapes[step]):
+        for i, shape in enumerate(self.shapes[step][:points]):
             try:
                 with np.errstate(all="ignore"):
                     value = np.asarray(line.compute(self._at(given, i), t))
@@ -157,8 +162,18 @@ class Search:
                 return None
             if value.shape != shape:
                 return None
-            found.append(value if self.exact else _rounded_off(value, given, i))
+            found.append(value if self.exact else self._rounded_off(value, scope, step, i))
         return tuple(found)
+
+    def _rounded_off(self, value: np.ndarray, scope: Scope, step: str, i: int) -> np.ndarray:
+        """Float64 numbers with those at 0 that are nothing but the rounding of terms that cancel."""
+        size = max((self._largest(scope[name][i]) for name in CHAIN if name in UPSTREAM[step]), default=0)
+        return np.where(np.abs(value) < CANCELLED * size, 0.0, value) if size else value
+
+    def _largest(self, array: np.ndarray) -> float:
+        if id(array) not in self._sizes:  # the array is kept beside its size: an id must not be used twice
+            self._sizes[id(array)] = float(np.abs(array).max(initial=0)), array
+        return self._sizes[id(array)][0]
 
     def candidates(self, step: str, start: Start, scope: Scope, wrong: bool, simple: bool) -> Iterator[Choice]:
         """The right line, then the wrong ones, each with every literal that may stand in it, or the one that fits.
@@ -208,6 +223,8 @@ class Search:
             yield way
             return
         step = STEPS[len(way.choices)]
+        if step[:2] == "dW" and self._lost(start, way.scope, step[2]) > left:
+            return
         matched, simple = False, sum(choice.wrong for choice in way.choices) <= 1
         for choice in self.candidates(step, start, way.scope, left > 0, simple):
             further = self.advance(way, choice, self._remembered(choice, start, way.scope))
@@ -218,6 +235,18 @@ class Search:
             unknown = self.advance(way, Choice(step, None), self.shown[step])
             if unknown is not None:
                 yield from self._go(start, unknown, left - 1)
+
+    def _lost(self, start: Start, scope: Scope, layer: str) -> int:
+        """How many of a layer's leaves are, at one point, no multiple of what right lines give: each takes a wrong one."""
+        upstream = [scope[name] for name in CHAIN if name in scope]
+        key = (layer, tuple(map(id, upstream)))
+        if key not in start.memory:
+            lost = 0
+            for leaf in (leaf for leaf in (f"db{layer}", f"dW{layer}") if leaf in self.shown):
+                value = self.step(leaf, start.right[leaf], scope, None, points=1)
+                lost += value is None or ratio(self.shown[leaf][:1], value) is None
+            start.memory[key] = lost, upstream
+        return start.memory[key][0]
 
     def advance(self, way: Way, choice: Choice, value: Value | None) -> Way | None:
         """One step further, by a choice that computes this value; None if that is not a multiple of what is shown."""
@@ -253,19 +282,13 @@ def _floats(array: np.ndarray) -> np.ndarray:
     return np.where(np.asarray(np.frompyfunc(lambda v: arb(v).contains(0), 1, 1)(array), bool), 0.0, floats(array))
 
 
-def _rounded_off(value: np.ndarray, given: Scope, i: int) -> np.ndarray:
-    """Float64 numbers with those at 0 that are nothing but the rounding of terms that cancel."""
-    size = max((np.abs(given[name][i]).max(initial=0) for name in CHAIN if name in given), default=0)
-    return np.where(np.abs(value) < CANCELLED * size, 0.0, value) if size else value
-
-
 def _small(rest: Value, each: Value, shown: Value) -> Fraction | None:
     """A constant by which something small beside the numbers shown is the multiple of another, up to their rounding."""
     a, b, size = (np.concatenate([part.ravel() for part in parts]) for parts in (rest, each, shown))
     if not all(np.isfinite(part).all() for part in (a, b)) or not b.any():
         return None
     t, largest = float(a @ b / (b @ b)), np.abs(size).max()
-    if np.abs(a).max() < CANCELLED * 100 * largest or np.abs(a - t * b).max() > CANCELLED * largest:
+    if np.abs(a).max() < 1e-11 * largest or np.abs(a - t * b).max() > 1e-13 * largest:
         return None
     return Fraction(f"{t:.4g}") if t else None
 
@@ -356,13 +379,14 @@ def confirm(
     each: dict[Sizes, tuple[dict[str, Fraction], dict[str, Fraction], Sizes]] = {}
     known = usable(cases)
     for size in dict.fromkeys(case.sizes for case in known):
+        now, solve = explanation, True  # constants, solved for at the first points of a size, hold at the others
         for part in _by_kind([case for case in known if case.sizes == size]):
             with precision(BITS):
-                held = _holds(explanation, Search(setting, part, literals, exact=True))
+                held = _holds(now, Search(setting, part, literals, exact=True), solve)
             if held is None or (isinstance(held, Explanation) and not _agrees(held, each.get(size))):
                 return None
             if isinstance(held, Explanation):
-                first = first or held
+                first, now, solve = first or held, held, False
                 each.setdefault(size, (held.totals, held.local, size))
     return first and first._replace(each=tuple(each.values()))
 
@@ -380,15 +404,18 @@ def _by_kind(cases: list[Case]) -> Iterator[list[Case]]:
             yield part
 
 
-def _holds(explanation: Explanation, search: Search) -> Explanation | bool | None:
-    """The explanation at the cases of a search; None if it does not hold, False if it cannot be tried there."""
+def _holds(explanation: Explanation, search: Search, solve: bool) -> Explanation | bool | None:
+    """The explanation at the cases of a search; None if it does not hold, False if it cannot be tried there.
+
+    `solve`: the constants of its lines are solved for again.
+    """
     start = search.start(explanation.forward, explanation.literal)
     if start is None:
         return False
     way = Way((), {}, {}, start.scope)
     for choice in explanation.choices:
         step, line, literal = choice
-        if line is not None and line.affine:  # a constant that was solved for is solved for again
+        if line is not None and line.affine and solve:
             literal = search.solve(step, line, start, way.scope)
             if literal is None:
                 return None

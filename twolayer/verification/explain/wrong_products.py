@@ -91,6 +91,7 @@ BIASES = (
     Row("largest_example", "dZ.max(axis=0)", "the largest entry of {dZ} is taken; the examples must be summed"),
     Row("bias_times_input", "(dZ * V.sum(axis=1, keepdims=True)).sum(axis=0)",
         "{dZ} is multiplied with the sum of {V}; the bias enters the forward pass with the factor 1"),
+    Row("gradient_sign", "sign(dZ.sum(axis=0))", "only the sign of {db} is kept"),
     Row("absolute_value", "abs(dZ).sum(axis=0)", "the absolute values of {dZ} are summed; its signs belong to it"),
     Row("bias_of_other_layer", "dZ_other.sum(axis=0)",
         "this is the sum of {dZ_other}, the gradient of the other layer's bias"),
