@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from twolayer.verifier import assert_right, equal, verify_gradient, verify_hvp, verify_rule, verify_vjp
+from twolayer.verification import assert_right, equal, verify_gradient, verify_hvp, verify_rule, verify_vjp
 
 LINEAR = {"w": "d", "x": "m d"}
 

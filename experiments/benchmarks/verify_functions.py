@@ -85,7 +85,7 @@ def load(path: pathlib.Path) -> Any:
 
 def verify(module: Any, case: Case) -> Any:
     """The verdict on a form; the one place here that knows the verifier."""
-    from twolayer.verifier import derivatives
+    from twolayer.verification import derivatives
 
     ask = derivatives.equal if case.ask == "equal" else getattr(derivatives, f"verify_{case.ask}")
     options = dict(case.options)

@@ -1,7 +1,9 @@
 """The network, the losses and the eight steps of back-propagation as LaTeX. Rows are examples; dA is dL/dA."""
 
+import re
+
 from twolayer.activations import find
-from twolayer.verifier.problem import LOSSES
+from twolayer.verification.problem import LOSSES
 
 SUMS = {"mean": r"\frac{1}{m} \sum_{i=1}^{m} ", "sum": r"\sum_{i=1}^{m} "}
 OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "
@@ -31,7 +33,7 @@ def loss(loss: str, reduction: str) -> str:
 
 def steps(loss: str, output: str, reduction: str, hidden: str = "relu") -> dict[str, str]:
     """The right equation of each of the eight steps, in the order of back-propagation."""
-    residual = LOSSES[loss].latex_residual.replace("o", "O_2") if loss in LOSSES else r"\partial L / \partial O_2"
+    residual = re.sub(r"\bo\b", "O_2", LOSSES[loss].latex_residual) if loss in LOSSES else r"\partial L / \partial O_2"
     return {
         "dO2": r"\mathrm{d}O_2 = " + (rf"\frac{{1}}{{m}} \big({residual}\big)" if reduction == "mean" else residual),
         "dZ2": rf"\mathrm{{d}}Z_2 = {_back('g', output, 2)}",
