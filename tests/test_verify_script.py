@@ -190,7 +190,9 @@ def test_the_derivation_that_help_shows_is_right(tmp_path, capsys):
     path = tmp_path / "shown.py"
     path.write_text("\n".join(line[4:] for line in example.splitlines()))
     assert command.run(Options(str(path), "quadratic", "identity", precisions=("float64",))) == 0
-    assert capsys.readouterr().out.startswith("RIGHT: dW1, db1, dW2, db2 are the gradient of the loss\n")
+    out = capsys.readouterr().out
+    assert out.startswith("RIGHT: dW1, db1, dW2, db2 are the gradient of the loss\n")
+    assert "\nPROGRAM  float64 right" in out
     assert command.run(Options(str(path), "quadratic", "identity", "sum", quiet=True)) == 1
 
 
@@ -480,6 +482,7 @@ def test_the_right_line_by_the_files_own_loss(homework, capsys):
 def test_a_loss_of_other_arguments_is_a_helper(homework, capsys):
     path = homework(IN_NUMPY + "\n\ndef loss(O2, y):\n    return 0\n")
     assert command.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0, capsys.readouterr()
+    assert "defines no loss(params, x, y)" in refusal(Options(path, "own"))
 
 
 def test_every_encoding_that_python_reads(tmp_path):
