@@ -5,8 +5,10 @@
 
 The author's network has a ReLU on its output too (eq. 1a). Hidden activations are not negative, so a row of W2 tends to
 give one sign on all images; an output that is zero on all of them has no gradient, and its class is lost. For each
-initialisation, loss, width and learning rate this trains many seeds and counts the networks that have lost a class, and
-those with an output that is dead on the test images, with 95 % intervals (Wilson).
+initialisation, loss, width and learning rate this trains many seeds, each with an order of the data of its own, and
+counts the networks that have lost a class for good: with an output that is zero on every training image. Those that
+give a class to no test image are counted beside them; most of these only have not learnt it yet. 95 % intervals of the
+shares are Wilson's. --share trains all on the same batches, which the intervals then leave out.
 
 Beside it stands what to expect before the first step. For Gaussian W1 without biases and many hidden units the outputs
 Z2(x_1), ..., Z2(x_n) of a class are Gaussian, with the correlations of the arc-cosine kernel (Cho & Saul 2009, eq. 6):
@@ -33,6 +35,7 @@ from experiments.runtime.files import writable
 
 FLAGS = flags.FLAGS
 IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
+SHARED_ORDER = 0  # the order_seed of --share
 ABSENT = (*training_flags.OF_ONE_RUN, "dry_run")
 for _name in training_flags.names():
     if _name not in (*ABSENT, *IGNORED):
@@ -43,6 +46,7 @@ flags.DEFINE_list("losses", ["cross_entropy", "quadratic"], "Losses.")
 flags.DEFINE_list("widths", ["32", "128"], "Hidden units.")
 flags.DEFINE_list("rates", ["0.3", "1", "3"], "Learning rates, in units of the optimiser's own.")
 flags.DEFINE_integer("seeds", 1000, "Networks in each cell.", lower_bound=2)
+flags.DEFINE_bool("share", False, "All networks of a cell see the same batches.")
 flags.DEFINE_string("json", None, "Write the cells here too.")
 FLAGS.set_default("epochs", 10)
 
@@ -70,48 +74,53 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import processes, runs, supervision
-    from experiments.runtime.sweeps import axes, jobs, session
-    from twolayer.optimizers import OPTIMIZERS
+    from experiments.runtime import axes, own_things, processes, progress, runs, stack_jobs, stack_session, supervision
+    from twolayer import updates
 
-    own = OPTIMIZERS[FLAGS.optimizer].learning_rate
+    own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
     swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
-    values = training_flags.values() | {"order_seed": 0, "cells": swept, "seeds": FLAGS.seeds}
+    values = training_flags.values() | {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
+    values |= {"order_seed": SHARED_ORDER if FLAGS.share else None}
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     run = supervision.one_run(values, lambda: runs.find_run(*own))
-    plan = jobs.plan(values, texts, manifest=run.manifest)
-    run.check_data(plan.data.sha256)
+    plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
+    run.check_data(plan.sha256)
+    programs = stack_session.Programs(FLAGS.share)
     with run.writing():
-        if run.status != "done" and session.carry_out(run, plan, shared=True, quiet=FLAGS.quiet) is None:
+        if run.status != "done" and stack_session.carry_out(run, plan, programs, show=progress.of_flags()) is None:
             return cli.INTERRUPTED
         if processes.first():
-            _finish(run, plan.data, len(plan.parts), json)
+            _finish(run, plan.of(plan.parts[0]).whole, len(plan.parts), json)
     return cli.DONE
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments.runtime import files
-    from experiments.runtime.sweeps import figures, lost, tables
+    from experiments.runtime import files, lost_classes, statistics, sweep_figures, sweep_tables
+    from experiments.runtime.progress import duration
 
-    _, networks = tables.join(run, parts)
+    _, networks = sweep_tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))
-    cells = lost.cells(networks)
+    cells = lost_classes.cells(networks)
     flags_used = {name: value for name, value in run.manifest["flags"].items() if name not in training_flags.PLACES}
-    start = lost.at_the_start(cells, data, FLAGS.seeds, flags_used)
-    expected = lost.expected_dead(data.test.x, data.outputs)
+    start = lost_classes.at_the_start(cells, data, FLAGS.seeds, flags_used)
+    expected = lost_classes.expected_dead(data.train.x, data.outputs)
     result = {"cells": cells, "start": start, "expected_at_the_start": expected, "training_seconds": seconds}
+    result["varies"] = statistics.varying(["seed"], shared=FLAGS.share, order_seed=None)
+    note = statistics.said(result["varies"])
     measured = ("argv", "git", "versions", "platform", "environment")  # where it was trained, not where it is told
     result |= {"flags": flags_used, **{name: run.manifest[name] for name in measured}}
     for target in (run.path / "cells.json", *([json] if json else [])):
         files.write_json(target, result)
     if FLAGS.figures:
-        figures.lost_classes(run.figures / "lost_classes.png", cells)
+        named = f"{FLAGS.dataset}, {FLAGS.seeds:,} networks a cell, {FLAGS.epochs} epochs; {note}"
+        sweep_figures.lost_classes(run.figures / "lost_classes.png", cells, named)
     run.set_status("done")
-    print(lost.text(cells, start, expected))
-    print(f"{len(networks)} networks in {seconds:.0f} s of training; {run.path}")
+    run.tidy()
+    print(lost_classes.text(cells, start, expected, note))
+    print(f"{len(networks)} networks in {duration(seconds)} of training; {run.path}")
 
 
 def _numbers(flag: str, texts: list[str]) -> list[float]:

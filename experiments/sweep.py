@@ -6,29 +6,31 @@
   python -m experiments.sweep --sweep=loss=cross_entropy,quadratic --sweep=output=relu,identity --sweep=seed=0:8
 
 VALUES are a list a,b,c; a range a:b or a:b:step; linspace(a,b,n); logspace(a,b,n), from 10^a to 10^b; and, --samples
-times, uniform(a,b) or loguniform(a,b), from a to b. seed, learning_rate, weight_decay, momentum, init_scale,
-output_bias and teacher_noise vary within one compiled program; any other flag is a choice with a program of its own,
-but for what makes the data (dataset, label_noise, ...), precision and order_seed, which are the same for all.
+times, uniform(a,b) or loguniform(a,b), from a to b. Any flag of a training run can vary but --precision and places,
+that of the data too (dataset, train_examples, label_noise, ...). seed, learning_rate, weight_decay, momentum,
+init_scale, output_bias and teacher_noise vary within one compiled program, and init, label noise and order_seed need
+none of their own; another choice has one.
 All networks see the same batches in the order of --order_seed, 0 unless given, and their first layers are one matrix
-product; --noshare gives each the order of its seed. A row is what `experiments.train` gives with the same flags,
---order_seed among them, up to rounding.
+product. Intervals then leave the data order out, and say so; --noshare gives each network the order of its seed. A row
+is what `experiments.train` gives with the same flags, --order_seed among them, up to rounding.
 
-The directory has epochs.parquet (a row for each network and epoch), networks.parquet, summary.json (mean, sd, quantiles
-and bootstrap intervals over the seeds, which of a few seeds are too narrow), figures and manifest.json. The same
-command again continues an interrupted sweep. A network that diverges is reported; the others go on.
+The directory has epochs.parquet (a row for each network and epoch), networks.parquet and .csv, the summary over what
+was repeated (seeds) as .json, .csv, .parquet and .tex (mean, sd, quantiles, Student's t interval; shares of networks
+with Wilson's), figures as .png and .pdf, and manifest.json. --keep=best:5 keeps the parameters of networks, --measure
+what else to look at. The same command again continues an interrupted sweep. A network that diverges is reported.
 Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
 import itertools
 import pathlib
 import time
+from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli
+from experiments.runtime import axes, cli
 from experiments.runtime import flags as training_flags
-from experiments.runtime.files import write_json
-from experiments.runtime.sweeps import axes
+from experiments.runtime.files import read_json, write_json
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
@@ -37,7 +39,10 @@ for _name in training_flags.names():
         flags.declare_key_flag(_name)
 flags.DEFINE_multi_string("sweep", None, "NAME=VALUES; may be given several times.")
 flags.DEFINE_integer("samples", None, "Points to draw where an axis is random.", lower_bound=1)
-flags.DEFINE_bool("share", True, "All networks see the same batches.")
+flags.DEFINE_bool("share", True, "All networks see the same batches, which intervals then leave out.")
+flags.DEFINE_string(
+    "keep", None, "Networks whose parameters to keep: all, best:N by validation loss, or first:N [none]."
+)
 flags.DEFINE_integer("together", None, "Networks to train at once [what suits the device].", lower_bound=1)
 
 PLACES = (*training_flags.PLACES, "together")
@@ -65,72 +70,123 @@ def _sweep() -> int:
     if fixed:
         raise cli.BadInput(f"--{fixed} is given beside --sweep={fixed}=...; leave one of them out")
     texts = axes.points(swept, FLAGS.samples, FLAGS.seed)
-    values = training_flags.values() | {name: FLAGS[name].value for name in ("sweep", "samples", "share")}
+    values = training_flags.values() | {name: FLAGS[name].value for name in ("sweep", "samples", "share", "keep")}
     if FLAGS.share and values["order_seed"] is None:
         values["order_seed"] = 0
-    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES)
+    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES, kind="sweep")
     run = supervision.one_run(values, lambda: runs.find_run(path, values, PLACES, training_flags.as_file()))
     if run.status == "done":
-        print(f"{run.path} is done already; see its summary.json, or choose another --run_dir")
+        _tell_again(run, swept)
         return cli.DONE
 
-    from experiments.runtime import processes
-    from experiments.runtime.sweeps import jobs, session
+    from experiments.runtime import dry_run, kept, own_things, processes, progress, stack_jobs, stack_session
 
-    plan = jobs.plan(values, texts, FLAGS.together, run.manifest)
-    run.check_data(plan.data.sha256)
+    keep = kept.parse(FLAGS.keep)
+    plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
+    run.check_data(plan.sha256)
+    programs = stack_session.Programs(FLAGS.share, keep)
+    own_things.check_same(run.manifest, plan.facts["own"], run.path)
+    if processes.first():
+        for number, data in enumerate(plan.data.values()):
+            if told := own_things.told(data.whole, {} if number else plan.facts["own"]):
+                print(told, flush=True)
     if FLAGS.dry_run:
-        print(_outlook(plan))
+        dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE
     with run.writing():
-        programs = session.carry_out(run, plan, shared=FLAGS.share, quiet=FLAGS.quiet)
-        if programs is None:
+        if stack_session.carry_out(run, plan, programs, show=progress.of_flags()) is None:
             return cli.INTERRUPTED
         if processes.first():
-            _finish(run, swept, len(plan.parts), programs.compilations)
+            _finish(run, swept, len(plan.parts), programs)
     return cli.DONE
 
 
-def _outlook(plan) -> str:
+def _outlook(plan, programs) -> str:
     """What the sweep would take: a paragraph for each program, of which the memory is that of one part."""
-    from experiments.runtime.dry_run import describe
-    from experiments.runtime.sweeps import jobs, session
+    from experiments.runtime import dry_run, stack_jobs
 
-    paragraphs, programs = [], session.Programs(FLAGS.share)
+    paragraphs = []
     for _, same in itertools.groupby(plan.parts, key=lambda part: part.group):
         parts = list(same)
         first, networks = parts[0], sum(part.real for part in parts)
-        choices = [f"{name}={value}" for name, value in first.points[0].items() if name not in axes.NUMBERS]
-        job = jobs.prepare(first, plan, FLAGS.share)
+        values = {name: dict.fromkeys(part.flags[name] for part in parts) for name in first.points[0]}
+        numbers = axes.NUMBERS if FLAGS.share else (*axes.NUMBERS, "order_seed")
+        choices = [f"{name}={','.join(map(str, some))}" for name, some in values.items() if name not in numbers]
+        job = stack_jobs.prepare(first, plan, FLAGS.share)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
-        paragraphs.append(
-            "\n".join([" ".join((*choices, size)), describe(job, programs.of(first, job)[0], FLAGS.share)])
-        )
+        outlook = dry_run.outlook_of_stack(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
+        paragraphs.append("\n".join([" ".join((*choices, size)), outlook]))
     return "\n\n".join(paragraphs)
 
 
-def _finish(run, swept: list[axes.Axis], parts: int, compilations: int) -> None:
-    from experiments.runtime.sweeps import tables
+def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
+    from experiments.runtime import kept, sweep_tables
 
     names = [axis.name for axis in swept]
-    epochs, networks = tables.join(run, parts)
-    summary = tables.summarise(networks, names)
+    epochs, networks = sweep_tables.join(run, parts)
+    summary = sweep_tables.summarise(networks, names)
     seconds = time.perf_counter() - STARTED
-    engines = sorted(set(networks["engine"].to_pylist()))
-    facts = {"engine": "; ".join(engines), "compilations": compilations, "seconds": seconds}
+    engines, varies = sorted(set(networks["engine"].to_pylist())), _varies(names)
+    facts = {"engine": "; ".join(engines), "compilations": programs.compilations, "seconds": seconds}
+    facts |= {"networks": len(networks), "varies": varies}
+    sweep_tables.write_summary(run, summary, names, networks)
+    if programs.keep:
+        facts["kept"] = kept.collect(run, parts, networks, _flags_of(run), programs.keep)
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
-        from experiments.runtime.sweeps import figures
-
-        if len(epochs):  # an epoch has been finished
-            figures.curves(run.figures / "curves.png", epochs, names)
-        numeric = [axis.name for axis in swept if axis.name in axes.NUMBERS and axis.name != "seed" and not axis.draw]
-        if len(numeric) == 2:
-            figures.heat_map(run.figures / "heat_map.png", summary, *numeric)
+        _draw(run.figures, epochs, summary, swept, varies)
     run.set_status("done")
-    print(tables.text(summary, names))
-    programs = f"{compilations} compilation{'s' * (compilations != 1)}"
-    print(f"{len(networks)} networks, {programs}, {seconds:.1f} s; {run.path}")
+    run.tidy()
+    print(_text(run, summary, names, facts))
+
+
+def _flags_of(run) -> dict[str, Any]:
+    """Those of a training run, as the sweep has them."""
+    return {name: run.manifest["flags"][name] for name in training_flags.names()}
+
+
+def _varies(names: list[str]) -> dict[str, bool]:
+    from experiments.runtime import statistics
+
+    return statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)
+
+
+def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Axis], varies: dict[str, bool]) -> None:
+    from experiments.runtime import statistics, sweep_figures
+
+    names, note = [axis.name for axis in swept], statistics.said(varies)
+    if len(epochs):  # an epoch has been finished
+        sweep_figures.curves(folder / "curves.png", epochs, names, statistics.differ(varies))
+    chosen = [name for name in names if name not in statistics.SOURCES]
+    numeric = [name for name in chosen if all(isinstance(entry[name], int | float) for entry in summary)]
+    for x in numeric:
+        sweep_figures.against(folder / f"{x}.png", summary, x, [name for name in chosen if name != x], note)
+    grid = [axis.name for axis in swept if axis.name in numeric and not axis.draw]
+    if len(grid) >= 2:
+        x, y = grid[:2]
+        sweep_figures.heat_map(folder / "heat_map.png", summary, x, y, [n for n in chosen if n not in (x, y)])
+
+
+def _text(run, summary: list[dict], names: list[str], facts: dict) -> str:
+    from experiments.runtime import sweep_tables
+
+    lost = sum(entry["lost_for_good"]["count"] for entry in summary if entry["lost_for_good"])
+    lines = [sweep_tables.text(summary, names, facts["varies"])]
+    if lost:
+        lines.append(
+            f"warning: {lost} of {facts['networks']} networks have an output that is zero on every training example, "
+            "and can never predict its class; --init=alive without --output_bias, or a smaller --learning_rate"
+        )
+    if "kept" in facts:
+        lines.append(f"kept, best first: {', '.join(f'kept/{number:05d}' for number in facts['kept'][:10])}")
+    compiled = f"{facts['compilations']} compilation{'s' * (facts['compilations'] != 1)}"
+    return "\n".join([*lines, f"{facts['networks']} networks, {compiled}, {facts['seconds']:.1f} s; {run.path}"])
+
+
+def _tell_again(run, swept: list[axes.Axis]) -> None:
+    summary = read_json(run.path / "summary.json", "groups", "varies", "compilations", "seconds", "networks")
+    print(_text(run, summary["groups"], [axis.name for axis in swept], summary))
+    print(f"{run.path} is done already; choose another --run_dir to train again")
 
 
 if __name__ == "__main__":

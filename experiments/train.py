@@ -12,6 +12,7 @@ Exit status: 0 done, 1 bad input, 3 diverged, 75 interrupted and saved.
 import pathlib
 import sys
 import time
+from typing import Any
 
 from absl import flags
 
@@ -31,10 +32,10 @@ def main() -> int:
     return supervision.supervised(lambda: _train(values), values)
 
 
-def _train(values: dict[str, object]) -> int:
+def _train(values: dict[str, Any]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments.runtime import parameters, runs, supervision
+    from experiments.runtime import records, runs, supervision
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
@@ -42,7 +43,7 @@ def _train(values: dict[str, object]) -> int:
     def find() -> runs.Run:
         run = runs.find_run(*own)
         if run.status in ("done", "diverged"):
-            parameters.load_params(path)  # is it all there?
+            records.load_params(path)  # is it all there?
         return run
 
     run = supervision.one_run(values, find)
@@ -50,13 +51,20 @@ def _train(values: dict[str, object]) -> int:
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments.runtime import caches, dry_run, jobs, processes, session
+    from experiments.runtime import jobs, outcome, own_things, processes, session
 
-    caches.use(FLAGS.compile_cache)
+    session.use_compile_cache(FLAGS.compile_cache)
+    if FLAGS.figures and not FLAGS.dry_run and processes.first():
+        outcome.import_figures()
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
+    own_things.check_same(run.manifest, job.facts["own"], run.path)
+    if processes.first() and (told := own_things.told(job.data, job.facts["own"])):
+        print(told, flush=True)
     if FLAGS.dry_run:
-        print(dry_run.describe(job, session.program_of(job, job.state)))
+        from experiments.runtime import dry_run
+
+        dry_run.tell(lambda: dry_run.outlook(job))
         return cli.DONE
     with run.writing():
         return _carry_out(job, run, processes.first())
@@ -64,18 +72,17 @@ def _train(values: dict[str, object]) -> int:
 
 def _carry_out(job, run, first: bool) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
-    from experiments.runtime import outcome, processes, session, sinks
+    from experiments.runtime import outcome, processes, progress, session
 
-    sinks.check(FLAGS.tensorboard)
+    session.check_tensorboard(FLAGS.tensorboard)
     processes.first_does(run.create)
     with (
         cli.Interrupts() as interrupts,
-        sinks.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
-        sinks.profile(run.path, FLAGS.profile and first),
+        session.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
+        session.profile(run.path, FLAGS.profile and first),
     ):
-        every, kept = FLAGS.checkpoint_every, FLAGS.checkpoints_kept
-        quiet = FLAGS.quiet or not first
-        state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, quiet=quiet, sinks=tensorboard)
+        every, kept, show = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, progress.of_flags()
+        state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, show=show, sinks=tensorboard)
         if run.status == "interrupted":
             if first:
                 interrupts.tell(run.path)
@@ -93,15 +100,21 @@ def _carry_out(job, run, first: bool) -> int:
     run.set_status(summary["status"])
     if not first:
         return cli.DONE if summary["status"] == "done" else cli.DIVERGED
-    print(_closing_line(summary, run.path))
+    run.tidy()
+    hidden = job.state.params.W2.shape[1]
+    print("\n".join([_closing_line(summary, hidden, run.path), *(f"warning: {s}" for s in summary["warnings"])]))
+    if FLAGS.profile:
+        print(f"profile: {run.path / 'profile'}; its .json.gz opens at ui.perfetto.dev, all of it in TensorBoard")
     return _status(summary)
 
 
-def _closing_line(summary: dict, path: pathlib.Path) -> str:
+def _closing_line(summary: dict, hidden: int, path: pathlib.Path) -> str:
     accuracy = summary["test_accuracy"]
     result = f"test loss {summary['test_loss']:.4f}" + ("" if accuracy is None else f", test accuracy {accuracy:.4f}")
-    seconds, best, epochs = summary["seconds"], summary["best_epoch"], f"{summary['epochs']} epochs"
-    epochs += f", of which the parameters after {best} are kept" * (best < summary["epochs"])
+    seconds, kept, epochs = summary["seconds"], summary["params_epoch"], f"{summary['epochs']} epochs"
+    epochs += f", of which the parameters after {kept} are kept" * (kept < summary["epochs"])
+    dead = summary["train_dead_hidden"]
+    epochs += f", {dead} of {hidden} hidden units dead" * (dead > 0)
     times = f"{seconds['train']:.1f} s training"
     last = f"{seconds['compile']:.1f} s compiling, {seconds['total']:.1f} s in all"
     times += f", {last}" if summary["sessions"] == 1 else f" in {summary['sessions']} sessions, of this one {last}"
@@ -111,12 +124,13 @@ def _closing_line(summary: dict, path: pathlib.Path) -> str:
 def _status(summary: dict) -> int:
     if summary["status"] != "diverged":
         return cli.DONE
+    from experiments.runtime import findings
+
     epoch, first = summary["epochs"], summary.get("first_non_finite")
     at = f" at step {first['step']}: {first['quantity']}" if first else ""
-    kept = summary["best_epoch"]
+    kept, advice = summary["params_epoch"], findings.divergence_advice(training_flags.values())
     print(
-        f"diverged: epoch {epoch + 1} became non-finite{at}; the parameters after epoch {kept} are saved; "
-        "try a smaller --learning_rate",
+        f"diverged: epoch {epoch + 1} became non-finite{at}; the parameters after epoch {kept} are saved; {advice}",
         file=sys.stderr,
     )
     return cli.DIVERGED

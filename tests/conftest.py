@@ -23,11 +23,14 @@ _checked = jaxtyping.jaxtyped
 def _checked_if_made_once(**options):
     """What the hook decorates functions with, but for those that the verification's interpreters define as they go.
 
-    There are thousands in each verdict, and writing the checks of one takes 2 ms.
+    There are thousands in each verdict, and writing the checks of one takes 2 ms. Nor are numbers and the stand-ins for
+    NumPy checked, whose methods run a million times.
     """
 
     def decorate(function):
-        inner = function.__module__.startswith("twolayer.verification") and "<locals>" in function.__qualname__
+        own = function.__module__.startswith("twolayer.verification")
+        inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
+        inner = inner or ".stand_ins" in function.__module__
         return function if inner else _checked(**options)(function)
 
     return decorate
@@ -35,10 +38,22 @@ def _checked_if_made_once(**options):
 
 jaxtyping.jaxtyped = _checked_if_made_once
 
+import absl.flags  # noqa: E402
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import pytest  # noqa: E402
+
+_define = absl.flags.FlagValues.__setitem__
+
+
+def _define_again(self, name, flag):
+    """Scripts have flags of one name, and a session imports several scripts for their functions."""
+    flag.allow_override = True
+    _define(self, name, flag)
+
+
+absl.flags.FlagValues.__setitem__ = _define_again
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # The default on GPU (TF32) and TPU (bfloat16) keeps three digits of a float32 product.
@@ -50,17 +65,29 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
-# Files of a minute or more, by what they take: begun first, none of them is worked off by one process at the end.
-LONG = (
+# Files whose tests run scripts in processes of their own, or measure: half of all the time, and all of them slow. The
+# longest come first: begun first, none of them is worked off by one process at the end.
+SLOW = (
     *("test_sweep_script", "test_papers", "test_processes", "test_train", "test_resume", "test_endurance"),
     *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
     "test_people",
+    *("test_accelerator", "test_own_data", "test_papers_nielsen", "test_papers_chizat", "test_papers_safran"),
+    *("test_scaling", "test_output_relu", "test_verify_benchmark", "test_verify_catalogue", "test_verify_bounds"),
 )
 
 
+def pytest_configure(config):
+    """Workers take files in the order of SLOW, not by how many tests they have."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(config, items):
-    """Long files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """Slow files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker("slow")
     if jax.config.jax_enable_x64:
         repeated = [item for item in items if "float64" in item.fixturenames]
         items[:] = [item for item in items if item not in repeated]

@@ -15,7 +15,7 @@ def activation(name, xp, z):
 
 
 def back(name, dO, Z, O):  # noqa: E741
-    """DZ of an activation."""
+    """dZ of an activation."""
     return {"relu": lambda: dO * (Z > 0), "identity": lambda: dO, "sigmoid": lambda: dO * O * (1 - O)}[name]()
 
 

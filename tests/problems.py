@@ -63,7 +63,7 @@ def on_device(tree):
 @functools.cache
 def compiled(engine, loss="cross_entropy", output="relu", reduction="mean", hidden="relu"):
     """The named gradient engine under jit, NumPy in, NumPy out; shared, so that it is compiled once for each shape."""
-    f = jax.jit(GRADIENTS[engine](loss, output, reduction, hidden=hidden))
+    f = jax.jit(GRADIENTS[engine](loss, output, reduction, hidden_activation=hidden))
     return lambda *arguments: jax.tree.map(np.asarray, f(*arguments))
 
 

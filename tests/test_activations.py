@@ -91,7 +91,7 @@ def test_an_activation_of_ones_own_goes_where_a_name_goes(key):
     params = init(key, 3, 4, 2, "glorot")
     x, y = jnp.linspace(-1, 1, 15).reshape(5, 3), jnp.array([0, 1, 1, 0, 1])
     np.testing.assert_allclose(forward(params, x, swish).O2, jax.nn.silu(forward(params, x).Z2), rtol=1e-5)
-    of = [engine("cross_entropy", swish, hidden=swish)(params, x, y) for engine in GRADIENTS.values()]
+    of = [engine("cross_entropy", swish, hidden_activation=swish)(params, x, y) for engine in GRADIENTS.values()]
     assert_close(*of)
     assert hash(swish) == hash(swish._replace())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tolerances import assert_identical
 
-from experiments.runtime import checkpoints
+from experiments.runtime import checkpoints, loop
 from experiments.runtime.cli import BadInput
 from twolayer.network import Params
 
@@ -123,3 +123,23 @@ def test_a_state_of_other_shapes_is_refused(tmp_path):
     other = state(1)[0]._replace(W1=np.zeros((5, 3), np.float32)), *state(1)[1:]
     with pytest.raises(BadInput, match="another version"):
         checkpoints.restore(tmp_path, other)
+
+
+def test_by_time_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch):
+    """A clock that only `saving` and the epochs move: a second an epoch, and 8 for each checkpoint."""
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    saving, saved = loop.Saving(last=0.0), 0
+    for epoch in range(1, 2001):
+        clock[0] += 1
+        if saving.due(epoch):
+            with saving.saving():
+                clock[0] += 8
+            saved += 1
+    assert saved > 10 and 8 * saved <= 0.1 * clock[0]
+    assert saving.next_epoch(7) is None, "segments need not end for them"
+
+
+def test_a_checkpoint_that_is_asked_for_by_epochs_comes_whatever_it_costs():
+    saving = loop.Saving(every=20, cost=1e9)
+    assert [epoch for epoch in range(1, 61) if saving.due(epoch)] == [20, 40, 60] and saving.next_epoch(25) == 40

@@ -12,7 +12,7 @@ from twolayer.names import check_positive
 from twolayer.network import forward, init
 from twolayer.optimizers import make_optimizer, make_schedule
 from twolayer.segments import start
-from twolayer.training import Choices, Numbers, make_epoch
+from twolayer.training import Choices, Numbers, make_epoch, place
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
@@ -27,6 +27,14 @@ def with_entry(array, value):
 
 REFUSED = {
     "a batch of other images": (lambda: forward(PARAMS, X[:, :4]), ["x", "(7, 4)", "W1", "(6, 5)"]),
+    "placed labels that start at 1": (
+        lambda: place(np.ones((2, 5)), np.array([1, 2]), outputs=2),
+        ["y", "1..2", "0..1"],
+    ),
+    "a placed negative label": (lambda: place(np.ones((2, 5)), np.array([-1, 0])), ["y", "-1..0", "from 0"]),
+    "a placed NaN": (lambda: place(np.array([[0.0], [np.nan]]), np.array([0, 1])), ["x", "not finite", "row 1"]),
+    "a placed infinite target": (lambda: place(np.ones((1, 2)), np.array([[np.inf]])), ["y", "not finite", "row 0"]),
+    "placed examples without labels": (lambda: place(np.ones((2, 5)), np.array([0])), ["2 examples", "1"]),
     "one image without a batch": (lambda: forward(PARAMS, X[0]), ["x", "(5,)", "W1", "(6, 5)"]),
     "an empty batch": (lambda: forward(PARAMS, X[:0]), ["x", "(0, 5)", "at least one"]),
     "a NaN pixel": (lambda: closed_form()(PARAMS, with_entry(X, np.nan), LABELS), ["x", "(7, 5)", "NaN"]),
@@ -50,7 +58,7 @@ REFUSED = {
     "an unknown schedule": (lambda: make_schedule("linear", 5), ["schedule", "linear", "cosine"]),
     "a warm-up as long as the run": (lambda: make_schedule("cosine", 5, warmup=5), ["warm-up", "5 of 5"]),
     "no inputs": (lambda: init(KEY, 0, 2, 2), ["inputs", "0"]),
-    "half a hidden unit": (lambda: init(KEY, 2, 2.5, 2), ["hidden", "2.5"]),
+    "half a hidden unit": (lambda: init(KEY, 2, 2.5, 2), ["hidden_size", "2.5"]),
     "a boolean number of outputs": (lambda: init(KEY, 2, 2, True), ["outputs", "True"]),
     "an empty batch size": (lambda: make_epoch(Choices(batch_size=0)), ["batch_size", "0"]),
     "no epochs": (lambda: start(Choices(epochs=0), PARAMS, Numbers(0.1), 7), ["epochs", "0"]),
@@ -84,4 +92,4 @@ def test_data_that_a_jitted_function_closes_over_are_known_and_checked():
 
 
 def test_sizes_may_be_numpy_integers():
-    check_positive(inputs=np.int64(3), hidden=np.int32(1))
+    check_positive(inputs=np.int64(3), hidden_size=np.int32(1))

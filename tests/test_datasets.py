@@ -16,7 +16,7 @@ from twolayer.datasets import NAMES, DataError, Split, TeacherOptions, cache, di
 from twolayer.datasets.dataset import Form, assemble, fingerprint, named_arrays
 from twolayer.datasets.teacher import answer
 
-SMALL = TeacherOptions(inputs=3, hidden=4, outputs=2, train=5, valid=4, test=3)
+SMALL = TeacherOptions(inputs=3, hidden_size=4, outputs=2, train=5, valid=4, test=3)
 TINY = Form(sizes=(4, 2, 2), inputs=3, outputs=10, scale=1 / 255)
 
 

@@ -26,7 +26,7 @@ def examples(n, seed=0):
 
 
 def choices(**others):
-    return Choices(batch_size=m, epochs=EPOCHS, optimizer="adam", compute="float64", **others)
+    return Choices(warmup_epochs=0, batch_size=m, epochs=EPOCHS, optimizer="adam", compute="float64", **others)
 
 
 def numbers():
@@ -157,11 +157,11 @@ def test_meshes_that_cannot_be_are_refused(sizes, said):
 
 def test_sizes_that_cannot_be_dealt_out_are_refused_with_the_nearest_that_can():
     mesh = devices.make_mesh({"data": 2, "hidden": 4})
-    devices.check_divides(mesh, batch_size=128, hidden=8)
+    devices.check_divides(mesh, batch_size=128, hidden_size=8)
     with pytest.raises(ValueError, match="hidden=130 cannot be split evenly over hidden=4; take 128 or 132"):
-        devices.check_divides(mesh, batch_size=128, hidden=130)
+        devices.check_divides(mesh, batch_size=128, hidden_size=130)
     with pytest.raises(ValueError, match="batch_size=1 cannot be split evenly over data=2; take 2"):
-        devices.check_divides(mesh, batch_size=1, hidden=8)
+        devices.check_divides(mesh, batch_size=1, hidden_size=8)
 
 
 def test_keys_and_arrays_arrive_as_they_were():

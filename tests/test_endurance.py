@@ -10,7 +10,7 @@ import scripts
 
 from experiments.benchmarks.faults import damage, kills, pairs
 from experiments.runtime.cli import BadInput
-from experiments.runtime.parameters import load_params
+from experiments.runtime.records import load_params
 from experiments.runtime.runs import Run
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")

@@ -48,7 +48,7 @@ def test_chunks_of_any_size_give_the_scores_of_the_whole_set(chunk, activations,
 @pytest.mark.parametrize("loss", LOSSES)
 def test_scores_follow_the_loss_and_the_activations(loss, output, hidden):
     case = with_dead_units(problem(loss))
-    scores = evaluate(*on_device(case), loss=loss, output=output, hidden=hidden)
+    scores = evaluate(*on_device(case), loss=loss, output=output, hidden_activation=hidden)
     expected = in_one_go(case, loss, output, hidden)
     assert_close(scores._replace(accuracy=scores.loss), expected._replace(accuracy=expected.loss))
     np.testing.assert_allclose(scores.accuracy, expected.accuracy, rtol=1e-6)  # NaN for real targets
@@ -60,6 +60,12 @@ def test_the_quadratic_loss_of_class_labels_is_that_of_one_hot_targets():
     scores = evaluate(*on_device((params, x, y)), loss="quadratic")
     assert_close(scores.loss, evaluate(*on_device((params, x, one_hot)), loss="quadratic").loss)
     assert scores.accuracy == evaluate(*on_device((params, x, y))).accuracy
+
+
+def test_numpy_arrays_are_scored_as_they_are():
+    params, x, y = problem("cross_entropy")
+    assert_close(evaluate(params, x, y), evaluate(*on_device((params, x, y))))
+    assert_close(predict(params, x), predict(*on_device((params, x))))
 
 
 def test_pixels_stored_as_bytes_score_as_the_numbers_they_stand_for():

@@ -21,7 +21,7 @@ import scripts
 from experiments.runtime import checkpoints, runs
 from experiments.runtime.cli import BadInput
 from experiments.runtime.files import UNFINISHED
-from experiments.runtime.parameters import load_params
+from experiments.runtime.records import load_params
 
 train, sweep = (functools.partial(scripts.run, script) for script in ("train", "sweep"))
 RUN = ("--hidden=32", "--epochs=60", "--checkpoint_every=20", "--nofigures", "--quiet")

@@ -151,3 +151,29 @@ def test_a_second_signal_stops_at_once_and_the_last_checkpoint_holds(slow, tmp_p
     assert run("train", *SLOW, f"--run_dir={run_dir}")[0] == 0
     assert (run_dir / "metrics.jsonl").read_text().startswith(first), "it went on, and did not begin again"
     assert json.loads((run_dir / "summary.json").read_text())["params_sha256"] == slow["params_sha256"]
+
+
+LOSES_IT = """
+import sys, time
+from experiments.runtime import cli
+class Slow:
+    def __del__(self):  # Python reports an exception in here and goes on
+        print("deaf", flush=True)
+        time.sleep(30)
+def main():
+    Slow()
+    time.sleep(60)
+    return 0
+cli.run(main)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_loses_ends_the_program_all_the_same(number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOSES_IT], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "deaf\n"
+    process.send_signal(number)
+    process.communicate(timeout=25)
+    assert process.returncode == 75

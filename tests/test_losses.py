@@ -8,6 +8,8 @@ import pytest
 from problems import on_device, problem, unequal_weights
 from tolerances import assert_close
 
+from twolayer import losses
+from twolayer.formulas import FORMULAS
 from twolayer.losses import LOSSES, Loss, example_weights
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
@@ -27,6 +29,13 @@ def predictions(name, dtype="float32"):
 @jax.jit
 def slope_of_cross_entropy(O2, y):
     return jax.grad(lambda O2: LOSSES["cross_entropy"](O2, y).value.sum())(O2)
+
+
+@every_loss
+def test_the_texts_of_a_formula_are_the_function_that_training_uses(name, float64):
+    O2, y = predictions(name, "float64")
+    texts = losses.function_of(FORMULAS[name]._replace(stable=None))
+    assert_close(texts(jnp.asarray(O2), jnp.asarray(y)), COMPILED[name](O2, y))
 
 
 @every_loss

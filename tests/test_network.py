@@ -10,7 +10,8 @@ import pytest
 from problems import LAYERS, problem
 from tolerances import assert_close, assert_identical
 
-from twolayer.network import SCHEMES, Params, Trace, forward, grown, init
+from twolayer.network import Params, Trace, forward, grown, init
+from twolayer.starts import SCHEMES
 
 # The variance of one entry of W1, W2 and of both biases for d inputs, K hidden units and C outputs, as published.
 VARIANCES = {
@@ -29,7 +30,7 @@ VARIANCES = {
 @pytest.mark.parametrize(("hidden", "output"), LAYERS)
 def test_forward_equals_the_loops(output, hidden, dtype, strict_dtypes):
     params, x, _ = problem("cross_entropy", dtype)
-    trace = jax.jit(functools.partial(forward, output=output, hidden=hidden))(params, x)
+    trace = jax.jit(functools.partial(forward, output=output, hidden_activation=hidden))(params, x)
     expected = Trace(*oracles.forward(params, x, output, hidden))
     assert_close(trace, expected)
     # Or the tests of the gradient would not see a mask that is missing or the wrong way round.

@@ -13,7 +13,8 @@ import pytest
 from tolerances import assert_close
 
 from twolayer.network import Params
-from twolayer.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from twolayer.optimizers import make_optimizer, make_schedule
+from twolayer.updates import OPTIMIZERS, SCHEDULES
 
 RATE, DECAY, BETA = 0.1, 0.3, 0.8
 

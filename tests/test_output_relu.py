@@ -7,24 +7,24 @@ import pyarrow as pa
 import pytest
 import scripts
 
-from experiments.runtime.sweeps import lost
+from experiments.runtime import lost_classes
 
 
 def test_cells_count_the_networks_that_lost_something():
     rows = [
         {"init": init, "loss": "quadratic", "hidden": 8, "learning_rate": 0.1, "status": status}
-        | {"test_lost_classes": classes, "test_dead_outputs": outputs, "test_accuracy": 0.5}
+        | {"test_lost_classes": classes, "train_dead_outputs": outputs, "test_accuracy": 0.5}
         for init, status, classes, outputs in [
             ("he", "done", 0, 0), ("alive", "done", 0, 0), ("he", "done", 2, 1),
             ("he", "done", 1, 0), ("he", "diverged", 9, 9), ("alive", "done", 0, 0),
         ]
     ]  # fmt: skip
-    alive, he = lost.cells(pa.Table.from_pylist(rows))
-    assert (alive["init"], alive["networks"], alive["diverged"], alive["lost_class"]["count"]) == ("alive", 2, 0, 0)
+    alive, he = lost_classes.cells(pa.Table.from_pylist(rows))
+    assert (alive["init"], alive["networks"], alive["diverged"], alive["not_predicted"]["count"]) == ("alive", 2, 0, 0)
     assert (he["networks"], he["diverged"]) == (4, 1)
-    assert (he["lost_class"]["count"], he["lost_class"]["n"], he["dead_output"]["count"]) == (2, 3, 1)
-    low, high = he["lost_class"]["interval"]
-    assert 0 < low < 2 / 3 < high < 1 and lost.share(0, 0) is None
+    assert (he["not_predicted"]["count"], he["not_predicted"]["n"], he["lost_for_good"]["count"]) == (2, 3, 1)
+    low, high = he["not_predicted"]["interval"]
+    assert 0 < low < 2 / 3 < high < 1 and lost_classes.share(0, 0) is None
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.8])
@@ -32,15 +32,15 @@ def test_the_integral_is_the_share_of_draws_without_a_positive_number(rho):
     rng = np.random.default_rng(0)
     u, v = rng.normal(size=(40_000, 1)), rng.normal(size=(40_000, 20))
     drawn = (np.sqrt(rho) * u + np.sqrt(1 - rho) * v < 0).all(axis=1).mean()
-    assert lost.dead_probability(rho, 20) == pytest.approx(drawn, abs=4 * np.sqrt(drawn / 40_000))
-    assert lost.dead_probability(rho, 1) == pytest.approx(0.5)
+    assert lost_classes.dead_probability(rho, 20) == pytest.approx(drawn, abs=4 * np.sqrt(drawn / 40_000))
+    assert lost_classes.dead_probability(rho, 1) == pytest.approx(0.5)
 
 
 def test_alike_images_make_a_dead_output_more_likely():
     rng = np.random.default_rng(0)
     alike = 1 + 0.1 * rng.random((200, 30))
     apart = np.eye(200)
-    assert lost.expected_dead(apart, 10) < 0.01 < lost.expected_dead(alike, 10) < 1
+    assert lost_classes.expected_dead(apart, 10) < 0.01 < lost_classes.expected_dead(alike, 10) < 1
 
 
 SMALL = ("--seeds=4", "--inits=he,alive", "--losses=quadratic", "--widths=8", "--rates=1", "--epochs=2", "--quiet")
@@ -54,6 +54,7 @@ def test_a_small_study_counts_all_its_networks_and_is_continued(tmp_path):
     assert [(cell["init"], cell["networks"]) for cell in result["cells"]] == [("alive", 4), ("he", 4)]
     start = {entry["init"]: entry["dead_output"] for entry in result["start"]}
     assert start["alive"]["count"] == 0 and start["he"]["n"] == 4 and 0 < result["expected_at_the_start"] < 1
+    assert result["varies"] == {"start": True, "data order": True} and "over start and data order" in out
     assert "8 networks" in out and (run_dir / "figures" / "lost_classes.png").exists()
     again = scripts.run("output_relu", *SMALL, f"--run_dir={run_dir}")
     assert again[0] == 0 and again[1].split("\n\n")[0] == out.split("\n\n")[0], "told again without training"

@@ -4,8 +4,12 @@ import ast
 import configparser
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -23,7 +27,7 @@ def test_imports_point_one_way():
 def test_every_module_has_its_place_among_the_arrows():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    modules = {f"twolayer.{path.stem}" for path in (ROOT / "twolayer").iterdir() if path.stem.isidentifier()}
+    modules = {f"twolayer.{path.stem}" for path in (ROOT / "twolayer").iterdir() if path.suffix in ("", ".py")}
     modules -= {"twolayer.__init__", "twolayer.__pycache__", "twolayer.verification"}
     for contract, key in (("flow", "layers"), ("verification", "source_modules")):
         named = set(re.findall(r"twolayer\.\w+", config[f"importlinter:contract:{contract}"][key]))
@@ -44,7 +48,7 @@ def test_an_outdated_readme_is_noticed(tmp_path):
     code += "readme.ROOT = pathlib.Path(sys.argv.pop(1)); "
     check = (sys.executable, "-c", code + "cli.run(readme.main)", str(tmp_path), "--check")
     assert run(*check).returncode == 0
-    page.write_text(page.read_text().replace("| test accuracy 0.9", "| test accuracy 0.8", 1))
+    page.write_text(page.read_text().replace("| 1.6 | 1.44", "| 1.6 | 1.34", 1))
     done = run(*check)
     assert done.returncode == 1 and "README.md" in done.stderr, done
 
@@ -113,3 +117,34 @@ def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
     # jaxlib is what jax runs on; tensorflow-datasets imports importlib_resources without declaring it.
     wanted = {modules.get(package, package) for package in declared - {"jaxlib", "importlib_resources"}}
     assert wanted <= imported <= wanted | bench | writer, imported ^ wanted
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    """Nor does its verification: what only scripts, data sets and figures need stays away."""
+    heavy = ("tensorflow_datasets", "orbax", "pyarrow", "matplotlib", "sklearn")
+    code = f"import sys, twolayer, twolayer.verification; twolayer.closed_form; print(set({heavy}) & set(sys.modules))"
+    done = run(sys.executable, "-c", code)
+    assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_alone(tmp_path):
+    """Typed, with its metadata, and without experiments or tests."""
+    shutil.copytree(ROOT / "twolayer", tmp_path / "project" / "twolayer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "experiments" / "runtime", tmp_path / "project" / "experiments" / "runtime")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / "project")
+    build = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    done = run(*build, "--wheel-dir", str(tmp_path), str(tmp_path / "project"))
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0].removesuffix(".dist-info") for name in names} == {"twolayer", "twolayer-0.1.0"}
+    assert "twolayer/py.typed" in names and "twolayer/verification/__init__.py" in names
+    metadata = zipfile.ZipFile(wheel).read("twolayer-0.1.0.dist-info/METADATA").decode()
+    extras = set(re.findall(r"Provides-Extra: (\w+)", metadata))
+    assert extras >= {"cuda12", "tpu", "bench", "docs", "tensorboard", "test"}
+
+
+def test_the_readme_is_one_screen():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

@@ -11,9 +11,9 @@ import time
 import pytest
 import scripts
 
-from experiments.papers import child, listing, origin, results, tables
-from experiments.papers.origin import Origin
-from experiments.papers.rows import Row, text
+from experiments.papers import listing, results
+from experiments.papers.results import Origin, Row, as_text
+from experiments.runtime import cli
 from experiments.runtime.cli import BadInput
 
 needs_mnist = pytest.mark.skipif(
@@ -55,7 +55,7 @@ def test_a_row_has_what_the_contract_asks_for():
     assert (found["commit"], found["device"], found["seconds"]) == ("a, b", "d", 60.0)
     alone = Row("simard2003", "headline", None, [0.6], "% test error").as_dict()
     assert alone["sd"] is None and "met" not in alone
-    assert "1.45" in text([found, alone])
+    assert "1.45" in as_text([found, alone])
     with pytest.raises(ValueError, match="'headline' would replace n"):
         Row("simard2003", "headline", None, [0.6], "% test error", facts={"n": 3}).as_dict()
 
@@ -67,10 +67,10 @@ def test_a_row_comes_from_all_sessions_of_its_runs(tmp_path):
         {"git": {"commit": "b", "dirty": True}, "devices": ["gpu: H1"]},
     ]
     (tmp_path / "manifest.json").write_text(json.dumps({"platform": platform, "sessions": sessions, **sessions[1]}))
-    found = origin.of_run(tmp_path, 3.0)
+    found = Origin.of_run(tmp_path, 3.0)
     assert found == Origin(3.0, frozenset(["a", "b+"]), frozenset(["2 cores of Z80", "gpu: H1"]))
-    cell = origin.of_cell({"seconds": 4.0, "commit": "c", "device": "d"})
-    assert origin.total([found, cell.counted()]) == Origin(3.0, found.commits | {"c"}, found.devices | {"d"})
+    cell = Origin.of_cell({"seconds": 4.0, "commit": "c", "device": "d"})
+    assert Origin.total([found, cell.counted()]) == Origin(3.0, found.commits | {"c"}, found.devices | {"d"})
 
 
 def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
@@ -96,7 +96,7 @@ def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
     ],
 )
 def test_a_child_is_waited_for_and_told_to_stop(program, stop, status):
-    ended, errors = child.carry_out([sys.executable, "-c", program], lambda: stop, stderr=subprocess.PIPE)
+    ended, errors = cli.carry_out([sys.executable, "-c", program], lambda: stop, stderr=subprocess.PIPE)
     assert (ended, errors) == (status, "")
 
 
@@ -135,13 +135,13 @@ def test_all_of_them_stop_when_the_budget_is_used_up_and_go_on_from_there(tmp_pa
 
 def test_tables_say_what_was_missed_and_what_was_not_measured(tmp_path):
     paper = listing.Paper("simard2003", "?", 7, 3)
-    assert "Not measured yet" in tables.table(paper, tmp_path) and "7 minutes" in tables.table(paper, tmp_path)
+    assert "Not measured yet" in listing.table(paper, tmp_path) and "7 minutes" in listing.table(paper, tmp_path)
     again = dataclasses.replace(row_of("again", [1.5]), facts={"command": "c", "earlier_attempt": "1.7"})
     rows = [row_of("good", [1.5]), row_of("bad", [1.75]), again]
     paper.result(tmp_path).write_text(json.dumps({"rows": [row.as_dict() for row in rows]}))
-    assert "| bad | 1.6 | 1.75 |  | 1 | % test error | at most 1.6 | **no** |" in tables.table(paper, tmp_path)
-    assert "| at most 1.6 | yes, second attempt |" in tables.table(paper, tmp_path)
-    assert "2 of 3 bars are reached. Missed: simard2003: bad." in tables.misses(tmp_path)
+    assert "| bad | 1.6 | 1.75 |  | 1 | % test error | at most 1.6 | **no** |" in listing.table(paper, tmp_path)
+    assert "| at most 1.6 | yes, second attempt |" in listing.table(paper, tmp_path)
+    assert "2 of 3 bars are reached. Missed: simard2003: bad." in listing.misses(tmp_path)
     assert paper.status(tmp_path) == "all 3 rows, 1 missed"
 
 

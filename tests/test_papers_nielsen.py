@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import scripts
 
-from experiments.papers import nielsen_rows
+from experiments.papers import nielsen2015
 
 SMALL = ("--dataset=digits", "--seeds=2", "--quiet")
 ROWS = ("n=100", "n=500", "relu n=500", "K=30 default", "K=30 default epoch 1", "1000 images lambda=0.1")
@@ -60,8 +60,8 @@ def test_an_unknown_row_is_refused(tmp_path):
 
 
 def test_the_rows_are_the_published_numbers_of_the_recipes():
-    targets = nielsen_rows.TARGETS
-    assert [targets[f"n={n}"].recipe.decay / n for n in nielsen_rows.SIZES] == pytest.approx([1e-4] * 9)
+    targets = nielsen2015.TARGETS
+    assert [targets[f"n={n}"].recipe.decay / n for n in nielsen2015.SIZES] == pytest.approx([1e-4] * 9)
     assert {t.recipe.epochs * t.recipe.examples for name, t in targets.items() if "n=" in name} == {1_500_000}
     assert {t.measured for t in targets.values()} == {"valid", "first_valid", "test"}
     assert all(60 < t.published < 100 for t in targets.values())

@@ -16,7 +16,7 @@ from scripts import assert_refused, read, run, start, without_seconds
 
 from experiments.runtime import processes, supervision
 from experiments.runtime.cli import BadInput
-from experiments.runtime.locks import LOCK
+from experiments.runtime.files import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
 LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")

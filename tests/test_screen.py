@@ -10,9 +10,9 @@ import pytest
 from experiments.verification import equations, screen, wording
 from experiments.verification.report import Source as Judged
 from experiments.verification.report import markdown
-from twolayer.verifier.problem import LEAVES, STEPS
-from twolayer.verifier.programs.source import Source
-from twolayer.verifier.verdict import (
+from twolayer.verification.problem import LEAVES, STEPS
+from twolayer.verification.programs.source import Source
+from twolayer.verification.verdict import (
     Cause,
     Counterexample,
     Formula,

@@ -31,7 +31,9 @@ def one_of(params, n):
 def test_each_network_has_the_gradient_that_it_has_alone(loss, hidden, output, reduction, engine, float64):
     params, x, y = stacked(loss)
     weights = unequal_weights(dtype="float64")
-    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction, hidden=hidden))(params, x, y, weights)
+    losses, gradients = jax.jit(stacks.GRADIENTS[engine](loss, output, reduction, hidden_activation=hidden))(
+        params, x, y, weights
+    )
     for n in range(N):
         alone = compiled("closed_form", loss, output, reduction, hidden)(one_of(params, n), x, y, weights)
         assert_close((losses[n], one_of(gradients, n)), alone)
@@ -51,9 +53,9 @@ def test_each_network_can_have_targets_of_its_own(engine, float64):
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_activations_are_those_of_each_network_turned(hidden, float64):
     params, x, _ = on_device(stacked("quadratic"))
-    together = stacks.forward(params, x, hidden=hidden)
+    together = stacks.forward(params, x, hidden_activation=hidden)
     for n in range(N):
-        alone = forward(one_of(params, n), x, hidden=hidden)
+        alone = forward(one_of(params, n), x, hidden_activation=hidden)
         assert_close([a[n].T for a in together], list(alone))
 
 
@@ -64,7 +66,7 @@ def test_scalar_regression_and_a_single_network(float64):
     assert_close((losses[0], one_of(gradients, 0)), compiled("closed_form", "quadratic")(one_of(params, 0), x, y))
 
 
-@pytest.mark.parametrize("argument", ["loss", "output", "reduction", "hidden"])
+@pytest.mark.parametrize("argument", ["loss", "output", "reduction", "hidden_activation"])
 def test_unknown_names_are_refused(argument):
     with pytest.raises(ValueError, match=f"{argument}='third' is not known"):
         stacks.closed_form(**{argument: "third"})

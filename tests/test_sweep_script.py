@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import pathlib
 import signal
 import struct
 import subprocess
@@ -11,15 +10,16 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.runtime import axes, kept, stack_jobs, sweep_figures, sweep_tables
 from experiments.runtime.cli import BadInput
 from experiments.runtime.runs import Run
-from experiments.runtime.sweeps import axes, figures, jobs, tables
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
 train = functools.partial(scripts.run, "train")
@@ -104,7 +104,7 @@ def test_axes_that_do_not_go_together_are_refused(texts, samples, said):
 def test_parts_hold_each_network_once_and_have_one_size_in_a_group(networks, size, choices):
     flags = {"hidden": 8, "init": "he", "batch_size": 128}
     points = [{"seed": i, "loss": loss} for i in range(networks) for loss in choices]
-    found = jobs.parts(flags, points, 64, most=size)
+    found = stack_jobs.parts(flags, points, lambda own: 64, most=size)
     real = [network for part in found for network in part.networks[: part.real]]
     assert sorted(real) == list(range(len(points)))
     for group in {part.group for part in found}:
@@ -209,6 +209,7 @@ def test_tables_and_summary_hold_every_network_once(swept):
             if row["loss"] == group["loss"] and row["learning_rate"] == group["learning_rate"]
         ]
         figure = group["test_accuracy"]
+        assert group["lost_for_good"]["n"] == group["not_predicted"]["n"] == 2
         assert group["networks"] == figure["n"] == len(mine) == 2
         assert figure["mean"] == pytest.approx(np.mean(mine)) and figure["sd"] == pytest.approx(np.std(mine, ddof=1))
         assert figure["interval"][0] <= figure["mean"] <= figure["interval"][1]
@@ -218,7 +219,8 @@ def test_tables_and_summary_hold_every_network_once(swept):
 def test_a_finished_sweep_says_so_and_another_one_is_refused_its_directory(swept):
     axes = ("--sweep=seed=0:2", "--sweep=learning_rate=0.002,0.01", "--sweep=loss=cross_entropy,quadratic")
     status, out, _ = sweep(*axes, *QUICK, f"--run_dir={swept[0]}")
-    assert status == 0 and "is done already" in out
+    *table, last = out.splitlines()
+    assert status == 0 and "is done already" in last and table == swept[1].splitlines(), "with its table again"
     scripts.assert_refused(
         sweep("--sweep=seed=0:3", *QUICK, f"--run_dir={swept[0]}"), "belongs to other flags", "sweep"
     )
@@ -258,10 +260,11 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
     manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
     assert manifest["status"] == ("interrupted" if number == signal.SIGTERM else "running")
     part = tmp_path / "cut" / "parts" / "00000.networks.parquet"
-    before = part.read_bytes()
+    before = pq.read_table(part)["seconds"].to_pylist()
     others = "--together=4" if number == signal.SIGKILL else "--together=3"  # the parts stay what they are
     assert sweep(*LONG, others, f"--run_dir={tmp_path / 'cut'}")[0] == 0
-    assert part.read_bytes() == before, "a part that is done is not trained again"
+    seconds = pq.read_table(tmp_path / "cut" / "networks.parquet")["seconds"].to_pylist()
+    assert seconds[: len(before)] == before, "a part that is done is not trained again"
     for name in ("epochs", "networks"):
         whole, cut = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
         timed = {"seconds"} & set(whole.column_names)
@@ -272,9 +275,9 @@ IN_PARTS = """
 import os, signal, sys
 from experiments.runtime import cli
 from experiments import sweep
-from experiments.runtime.sweeps import session
-session.CHECKPOINT_SECONDS = 0.0  # one after each segment
-save, resumed, saved, kill = session.save, session._resumed, [], "kill" in sys.argv
+from experiments.runtime import loop, stack_session
+loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment
+save, resumed, saved, kill = loop.save, stack_session._resumed, [], "kill" in sys.argv
 def kill_after_five(run, name, *others):
     save(run, name, *others)
     saved.append(name)
@@ -284,7 +287,7 @@ def told(*arguments):
     found = resumed(*arguments)
     print("part", arguments[1].index, "from epoch", found[2], file=sys.stderr)
     return found
-session.save, session._resumed = kill_after_five, told
+loop.save, stack_session._resumed = kill_after_five, told
 sys.argv = [argument for argument in sys.argv if argument != "kill"]
 cli.run(sweep.main)
 """
@@ -310,10 +313,17 @@ REFUSED = {
     "no axis": ((), "nothing to sweep over"),
     "an unknown flag": (("--sweep=learning_speed=1",), "learning_speed is not a flag"),
     "a flag of places": (("--sweep=run_dir=a,b",), "run_dir is not a flag"),
-    "the data set": (("--sweep=dataset=digits,mnist",), "dataset is not a flag"),
+    "another precision": (("--sweep=precision=float32,float64",), "precision is not a flag"),
+    "too many examples": (("--sweep=train_examples=100,2000",), "has 1197 training examples, 2000 are wanted"),
+    "what to keep": (("--sweep=seed=0:2", "--keep=worst:3"), "--keep=worst:3 is not understood"),
+    "no effect on one of them": (
+        ("--sweep=momentum=0.5,0.9", "--sweep=optimizer=sgd,adam"),
+        "--momentum has no effect",
+    ),
+    "no effect on any": (("--sweep=seed=0:2", "--teacher_hidden=8"), "--teacher_hidden has no effect"),
     "noise of images": (("--sweep=teacher_noise=0,1",), "needs --dataset=teacher"),
     "a start": (("--sweep=start_from=a,b",), "start_from is not a flag"),
-    "a size of the teacher": (("--sweep=teacher_inputs=8,9",), "teacher_inputs is not a flag"),
+    "a size of the teacher": (("--sweep=teacher_inputs=8,9",), "teacher_inputs has no effect on --dataset=digits"),
     "no number": (("--sweep=hidden=8,x",), "'x' is not valid"),
     "a value twice": (("--sweep=hidden=8,8",), "has a value twice"),
     "too many values": (("--sweep=seed=0:99999999999",), "99,999,999,999 values"),
@@ -346,13 +356,13 @@ def test_a_dry_run_says_what_each_program_would_take_and_leaves_nothing(tmp_path
     assert f"{flop / 1e6:.3g} MFLOP an epoch" in first
 
 
-def test_a_damaged_part_is_refused_with_what_to_do(tmp_path):
-    run_dir = tmp_path / "run"
-    assert sweep("--sweep=seed=0:2", *QUICK, f"--run_dir={run_dir}")[0] == 0
-    part = run_dir / "parts" / "00000.epochs.parquet"
+def test_a_damaged_part_is_refused_with_what_to_do(swept, tmp_path):
+    run = Run(tmp_path, {"status": "running"})
+    sweep_tables.write_part(run, 0, *(pq.read_table(swept[0] / f"{name}.parquet") for name in ("epochs", "networks")))
+    part = tmp_path / "parts" / "00000.epochs.parquet"
     part.write_bytes(part.read_bytes()[:-20])
     with pytest.raises(BadInput, match="is damaged; remove it"):
-        tables.join(Run(run_dir, {"status": "running"}), 1)
+        sweep_tables.join(run, 1)
 
 
 def test_help_teaches_and_loads_no_jax(tmp_path):
@@ -364,43 +374,136 @@ def test_help_teaches_and_loads_no_jax(tmp_path):
 # --- figures and figures of speech ---
 
 
-def test_intervals_are_those_of_the_sample_and_a_constant_has_none():
-    rng = np.random.default_rng(0)
-    numbers = rng.normal(size=400).tolist()
-    found = tables._figures(numbers)
-    assert found["interval"][1] - found["interval"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
-    assert tables._figures([2.0] * 5)["interval"] == (2.0, 2.0)
-    assert tables._figures([None, float("nan")]) is None and tables._figures([1.0])["sd"] is None
-    assert tables._figures([1.0])["interval"] is None
+def test_the_tables_are_for_a_spreadsheet_and_an_article_too(swept):
+    rows, (_, _, summary) = pq.read_table(swept[0] / "summary.parquet").to_pylist(), read(swept[0])
+    assert [row["loss"] for row in rows] == [group["loss"] for group in summary["groups"]]
+    assert rows[0]["test_accuracy_mean"] == summary["groups"][0]["test_accuracy"]["mean"]
+    assert rows[0]["test_accuracy_high"] == summary["groups"][0]["test_accuracy"]["interval"][1]
+    assert (swept[0] / "summary.csv").read_text().count("\n") == 1 + 4
+    assert (swept[0] / "networks.csv").read_text().count("\n") == 1 + 8
+    tex = (swept[0] / "summary.tex").read_text()
+    assert tex.startswith(r"\begin{tabular}") and "cross\\_entropy" in tex and "95 \\% interval" in tex
+    assert not (swept[0] / "parts").exists() and not (swept[0] / "checkpoints").exists(), "nothing empty or twice stays"
+    assert "the data order is the same for all and not in them" in swept[1]
+    assert summary["varies"] == {"start": True, "data order": False}
 
 
-def test_the_figures_are_drawn(swept, tmp_path):
+def test_data_and_order_are_axes_and_a_start_is_no_program_of_its_own(tmp_path):
+    """Eight networks of two sizes of data: two programs, and each row is what the training script gives."""
+    axes = ("--sweep=train_examples=200,400", "--sweep=init=he,alive", "--sweep=label_noise_seed=0:2")
+    flags = (*QUICK, "--label_noise=0.5", "--noshare")
+    status, _, err = sweep(*axes, *flags, "--keep=best:2", f"--run_dir={tmp_path / 'all'}")
+    assert status == 0, err
+    networks, _, summary = read(tmp_path / "all")
+    assert summary["compilations"] == 2 and len(networks) == 8 and summary["varies"]["label noise"]
+    assert [(g["train_examples"], g["init"]) for g in summary["groups"]] == [
+        (200, "he"), (200, "alive"), (400, "he"), (400, "alive"),
+    ], "the order of the axes"  # fmt: skip
+    row = networks[-1]
+    own = [f"--{name}={row[name]}" for name in ("train_examples", "init", "label_noise_seed")]
+    status, _, err = train(*own, *QUICK, "--label_noise=0.5", f"--run_dir={tmp_path / 'alone'}")
+    assert status == 0, err
+    alone = json.loads((tmp_path / "alone" / "summary.json").read_text())
+    for name in ("train_loss", "valid_loss", "test_loss", "train_dead_hidden", "train_dead_outputs", "best_epoch"):
+        assert row[name] == pytest.approx(alone[name], rel=1e-6), name
+    lowest = sorted(networks, key=lambda row: row["valid_loss"])[:2]
+    assert summary["kept"] == [row["network"] for row in lowest]
+    folder = tmp_path / "all" / "kept" / f"{summary['kept'][0]:05d}"
+    again = scripts.run("predict", f"--run_dir={folder}", f"--input={tmp_path / 'x.npz'}")
+    scripts.assert_refused(again, "No such file")
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 64)))
+    assert scripts.run("predict", f"--run_dir={folder}", f"--input={tmp_path / 'x.npz'}")[0] == 0
+
+
+def test_networks_whose_order_is_an_axis_share_it_by_parts():
+    flags = {"hidden": 8, "init": "he", "batch_size": 128}
+    points = [{"seed": i, "order_seed": j} for i in range(4) for j in range(2)]
+    shared = stack_jobs.parts(flags, points, lambda own: 64)
+    assert [{points[n]["order_seed"] for n in part.networks} for part in shared] == [{0}, {1}]
+    assert {part.group for part in shared} == {0}
+    own = stack_jobs.parts(flags, points, lambda own: 64, shared=False)
+    assert [part.real for part in own] == [8]
+
+
+def test_the_best_are_kept_and_no_network_that_diverged():
+    table = pa.table({"valid_loss": [0.3, 0.1, float("nan"), 0.2], "status": ["done", "diverged", "done", "done"]})
+    assert kept.chosen(table, kept.parse("best:2")) == [3, 0] and kept.chosen(table, kept.parse("first:2")) == [0, 1]
+    assert kept.chosen(table, kept.parse("all")) == [0, 1, 2, 3] and kept.parse(None) is None
+
+
+GROUPS = [
+    {"learning_rate": a, "init_scale": b, "loss": loss, "test_accuracy": {"mean": 1 - a * b, "interval": None}}
+    | {"test_loss": {"mean": 1.0, "interval": None}}
+    for loss in ("quadratic", "cross_entropy")
+    for a in (0.1, 0.2)
+    for b in (0.25, 0.5, 0.75)
+]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that would have been saved, each once for both formats."""
+    kept = []
+    monkeypatch.setattr(sweep_figures, "save_both", lambda figure, path: kept.append(figure))
+    return kept
+
+
+def test_legends_are_in_the_order_of_the_axes(swept, drawn):
     table = pq.read_table(swept[0] / "epochs.parquet")
-    figures.curves(tmp_path / "curves.png", table, ["seed", "learning_rate", "loss"])
-    groups = [
-        {"learning_rate": a, "init_scale": b, "test_accuracy": {"mean": a * b}, "test_loss": {"mean": 1.0}}
-        for a in (0.1, 0.2)
-        for b in (1.0, 2.0, 3.0)
+    sweep_figures.curves(None, table, ["seed", "loss", "learning_rate"], "")
+    sweep_figures.against(None, GROUPS, "init_scale", ["loss", "learning_rate"], "")
+    losses = "cross_entropy", "quadratic"
+    expected = [f"loss {loss}, learning_rate {rate}" for loss in losses for rate in ("0.002", "0.01")]
+    shown = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in drawn]
+    assert shown[0] == expected
+    assert shown[1] == [f"loss {loss}, learning_rate {rate}" for loss in losses[::-1] for rate in ("0.1", "0.2")]
+
+
+def test_a_metric_is_drawn_against_a_swept_number_with_its_intervals(drawn):
+    groups = [{**g, "test_accuracy": {"mean": 0.9, "interval": (0.8, 0.95)}} for g in GROUPS[:6]]
+    sweep_figures.against(None, groups, "init_scale", ["learning_rate"], "what they are over")
+    (axis,) = drawn[0].axes
+    np.testing.assert_allclose(axis.lines[0].get_xdata(), (0.25, 0.5, 0.75))
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), 10)
+    segments = axis.collections[0].get_segments()
+    np.testing.assert_allclose(segments[0][:, 1], (5, 20))
+    assert any(text.get_text() == "what they are over" for text in drawn[0].texts)
+    ticks = [text.get_text() for text in axis.get_xticklabels()]
+    assert ticks == ["0.25", "0.5", "0.75"]
+
+
+def test_a_heat_map_shows_its_values_and_tells_good_cells_apart(drawn):
+    good = [
+        {**g, "test_accuracy": {"mean": m, "interval": None}}
+        for g, m in zip(GROUPS[:6], (0.99, 0.98, 0.97, 0.1, 0.5, 0.9), strict=True)
     ]
-    groups[2]["test_accuracy"] = groups[2]["test_loss"] = None
-    figures.heat_map(tmp_path / "heat_map.png", groups, "learning_rate", "init_scale")
-    many = [{**groups[0], "learning_rate": a / 300, "init_scale": b / 300} for a in range(300) for b in range(300)]
-    figures.heat_map(tmp_path / "many.png", many, "learning_rate", "init_scale")
-    for path in tmp_path.iterdir():
-        assert pathlib.Path(path).read_bytes().startswith(b"\x89PNG")
+    good[3]["test_accuracy"] = None
+    sweep_figures.heat_map(None, good, "init_scale", "learning_rate")
+    (axis,) = drawn[0].axes
+    assert sorted(text.get_text() for text in axis.texts) == sorted(["1", "2", "3", "50", "10"])
+    image = axis.images[0]
+    one, two, three = (float(image.norm(error)) for error in (1, 2, 3))
+    assert two - one > 0.1 and three - two > 0.1, "on a linear scale 1, 2 and 3 % of 50 % are one colour"
+
+
+def test_the_figures_are_a_png_and_a_pdf_the_same_bytes_every_time(tmp_path):
+    for name in ("a", "b"):
+        sweep_figures.heat_map(tmp_path / f"{name}.png", GROUPS, "learning_rate", "init_scale", ["loss"])
+    many = [{**GROUPS[0], "learning_rate": a / 300, "init_scale": b / 300} for a in range(300) for b in range(300)]
+    sweep_figures.heat_map(tmp_path / "many.png", many, "learning_rate", "init_scale")
+    for suffix, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        one, two = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("a", "b"))
+        assert one == two and one.startswith(start)
+    for path in tmp_path.glob("*.png"):
         width, height = struct.unpack(">II", path.read_bytes()[16:24])
         assert width < 3000 and height < 3000
 
 
-def test_a_sweep_over_two_numbers_has_curves_and_a_heat_map(tmp_path):
+def test_a_sweep_over_two_numbers_has_all_its_figures(tmp_path):
     two = ("--sweep=learning_rate=0.01,0.1", "--sweep=init_scale=0.5,1", "--sweep=seed=0:2")
     status, _, err = sweep(*two, "--hidden=4", "--epochs=1", "--quiet", f"--run_dir={tmp_path / 'run'}")
     assert (status, err) == (0, "")
-    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {"curves.png", "heat_map.png"}
-
-
-def test_intervals_of_many_networks_need_no_more_memory_at_once(monkeypatch):
-    numbers = np.random.default_rng(0).normal(size=50).tolist()
-    whole = tables._figures(numbers)
-    monkeypatch.setattr(tables, "AT_ONCE", 500)  # ten resamples
-    assert tables._figures(numbers) == whole
+    names = {
+        f"{name}.{form}" for name in ("curves", "heat_map", "learning_rate", "init_scale") for form in ("png", "pdf")
+    }
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == names

@@ -12,9 +12,8 @@ import pytest
 import scripts
 from scripts import assert_refused, read, without_seconds
 
-from experiments.runtime import flags
-from experiments.runtime.locks import LOCK
-from twolayer import activations, datasets, distortions, gradients, losses, network, optimizers
+from experiments.runtime.files import LOCK
+from twolayer import datasets
 from twolayer.datasets import mnist_family
 
 MEMORY = r"memory +([\d.]+) kB: data ([\d.]+) kB, parameters and moments ([\d.]+) kB, working memory ([\d.]+) kB"
@@ -40,8 +39,9 @@ def test_the_default_run_learns_the_digits(digits):
     assert summary["test_accuracy"] >= 0.95
     assert summary["dead_outputs"] == summary["lost_classes"] == 0
     assert f"test accuracy {summary['test_accuracy']:.4f}" in out
-    assert len(out.splitlines()) == 1
-    assert "100%" in err  # the progress bar
+    assert len(out.splitlines()) == 1 and summary["warnings"] == [], "nothing to warn of"
+    assert f"{summary['train_dead_hidden']} of 128 hidden units dead" in out
+    assert err == "", "no progress bar where there is no terminal"
     assert metrics[-1]["train_loss"] < metrics[0]["train_loss"] / 5
 
 
@@ -68,6 +68,7 @@ def test_the_run_directory_keeps_its_contract(digits):
     pictures = {"learning_curves.png", "hidden_units.png", "confusion_matrix.png", "worst_mistakes.png"}
     assert {path.name for path in (run_dir / "figures").iterdir()} == pictures
     assert [path.name for path in run_dir.rglob(".*")] == [LOCK]  # no temporary files
+    assert not [path for path in run_dir.iterdir() if path.is_dir() and not any(path.iterdir())], "no empty folders"
 
 
 def test_the_saved_parameters_give_the_reported_accuracy(digits):
@@ -86,6 +87,13 @@ def test_a_finished_run_says_so(digits):
     status, out, _ = train(f"--run_dir={run_dir}")
     assert status == 0 and "is done already" in out
     assert {path: path.stat().st_mtime_ns for path in run_dir.rglob("*")} == before
+
+
+def test_the_best_epoch_is_that_of_the_runs_own_figure(digits):
+    """The parameters are those of the last, without early stopping."""
+    summary, metrics = read(digits[0])
+    assert summary["best_epoch"] == int(np.argmin([row["valid_loss"] for row in metrics])) + 1
+    assert summary["params_epoch"] == summary["epochs"] == 30 and summary["valid_loss"] == metrics[-1]["valid_loss"]
 
 
 def test_a_run_of_other_flags_is_refused(digits):
@@ -131,7 +139,7 @@ def test_early_stopping_hands_over_the_best_epoch(tmp_path):
     summary, metrics = read(tmp_path / "run")
     losses = [row["valid_loss"] for row in metrics]
     assert summary["stopped_early"] and summary["epochs"] == len(metrics) < 300
-    assert summary["best_epoch"] == int(np.argmin(losses)) + 1 == summary["epochs"] - 5
+    assert summary["best_epoch"] == summary["params_epoch"] == int(np.argmin(losses)) + 1 == summary["epochs"] - 5
     assert summary["valid_loss"] == min(losses)
 
 
@@ -210,6 +218,12 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path):
     total, data, state, rest = (float(number) for number in re.search(MEMORY, out).groups())
     assert data > 1.2 * 64 and state > 3 * 4 * 1.2 and total == pytest.approx(data + state + rest, rel=0.02)
     assert rest > 4 * 0.3 * 16, "the activations of the validation set lie in it"
+    assert re.search(
+        r"^time +about [\d.]+ m?s of training, [\d.]+ m?s an epoch as measured; [\d.]+ m?s compiling", out, re.M
+    )
+    assert "bfloat16" not in out
+    status, out, _ = train("--dry_run", "--precision=bfloat16", f"--run_dir={tmp_path / 'run'}", JAX_PLATFORMS="cpu")
+    assert status == 0 and re.search("^note .*half as fast as float32$", out, re.M)
 
 
 def test_a_name_too_long_for_a_folder_is_refused():
@@ -260,8 +274,10 @@ def test_compiled_programs_are_kept_in_a_folder_of_ones_own(tmp_path):
 
 
 def test_a_profile_can_be_looked_at(tmp_path):
-    assert train(*QUICK, "--profile", f"--run_dir={tmp_path / 'run'}")[0] == 0
+    status, out, err = train(*QUICK, "--profile", f"--run_dir={tmp_path / 'run'}")
+    assert status == 0, err
     assert len(list((tmp_path / "run" / "profile").rglob("perfetto_trace.json.gz"))) == 1
+    assert f"profile: {tmp_path / 'run' / 'profile'}" in out
 
 
 def test_tensorboard_files_hold_the_metrics(tmp_path):
@@ -303,6 +319,12 @@ def test_the_manifest_names_the_precision(tmp_path, precision):
         ("--elastic_norm=none", ("--elastic_norm", "--elastic")),
         (("--optimizer=sgd", "--momentum=0.5"), ("--momentum has no effect on --optimizer=sgd",)),
         (("--schedule=constant", "--step_every=3"), ("--step_every has no effect on --schedule=constant",)),
+        ("--step_factor=0.5", ("--step_factor has no effect on --schedule=cosine",)),
+        ("--teacher_inputs=5", ("--teacher_inputs has no effect on --dataset=digits",)),
+        ("--teacher_seed=5", ("--teacher_seed has no effect on --dataset=digits",)),
+        ("--source_dir=nowhere", ("--source_dir has no effect on --dataset=digits",)),
+        ("--label_noise_seed=1", ("--label_noise_seed has no effect on --label_noise=0.0",)),
+        ("--measure=width", ("--measure", "norms,sharpness")),
         ("--hidden=1000000000", ("GiB on a device", "fewer hidden units")),
         ("--loss=binary_cross_entropy", ("binary_cross_entropy", "--output=identity")),
     ],
@@ -373,24 +395,82 @@ def test_a_cached_data_set_needs_no_heavy_library(tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)
 
 
-def test_the_flags_offer_what_the_library_has():
-    assert flags.DATASETS == list(datasets.NAMES)
-    assert flags.LOSSES == list(losses.LOSSES)
-    assert flags.REDUCTIONS == list(losses.REDUCTIONS)
-    assert flags.OUTPUTS == list(activations.OUTPUTS)
-    assert flags.ACTIVATIONS == list(activations.HIDDEN)
-    assert flags.GRADIENTS == list(gradients.GRADIENTS)
-    assert flags.SCHEMES == list(network.SCHEMES)
-    assert flags.OPTIMIZERS == list(optimizers.OPTIMIZERS)
-    assert flags.SCHEDULES == list(optimizers.SCHEDULES)
-    assert flags.NORMS == list(distortions.NORMS)
-    from experiments.runtime import jobs
-
-    assert (
-        flags.PRECISIONS
-        == ["float32", "float64", "bfloat16", "tensorfloat32"]
-        == sorted(jobs.PRECISIONS, key=flags.PRECISIONS.index)
+def test_the_flags_offer_what_the_library_has_and_load_no_jax():
+    code = (
+        "import sys; from experiments.runtime import flags\n"
+        "assert not {'jax', 'optax', 'sklearn', 'pyarrow', 'matplotlib', 'orbax'} & set(sys.modules)\n"
+        "from twolayer import activations, distortions, gradients, losses, network, optimizers\n"
+        "of = lambda name: list(flags.flags.FLAGS[name].parser.enum_values)\n"
+        "assert of('loss') == list(losses.LOSSES)\n"
+        "assert of('output') == of('activation') == list(activations.ACTIVATIONS)\n"
+        "assert of('gradient') == list(gradients.GRADIENTS)\n"
+        "assert 'alive' in of('init') and 'adamw' in of('optimizer') and 'cosine' in of('schedule')\n"
     )
+    subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)
+
+
+def test_dead_networks_are_named_with_the_remedy_and_the_status_is_that_of_a_finished_run(tmp_path):
+    he = ("--init=he", "--output_bias=0", "--nofigures", "--quiet", f"--run_dir={tmp_path / 'he'}")
+    status, out, _ = train(*he)
+    summary, dead = read(tmp_path / "he")[0], read(tmp_path / "he")[0]["train_dead_outputs"]
+    assert status == 0 and dead > 0 and len(summary["never_predicted"]) >= dead
+    assert f"warning: {dead} of 10 classes can never be predicted" in out and "--init=alive" in out
+    assert summary["warnings"][0] in out
+    steep = ("--reduction=sum", "--optimizer=sgd", "--learning_rate=1", *QUICK, f"--run_dir={tmp_path / 'sum'}")
+    status, out, _ = train(*steep)
+    assert status == 0 and "10 of 10 classes can never be predicted" in out and "--reduction=mean" in out
+    assert "is no better than that of the commonest class" in out
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu", "nonsense"])
+def test_a_platform_that_is_not_there_is_one_line(tmp_path, platform):
+    refused = scripts.run("train", *QUICK, f"--run_dir={tmp_path / 'run'}", JAX_PLATFORMS=platform)
+    assert_refused(refused, f"JAX_PLATFORMS={platform}", "no such device here", "unset it")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_device_that_is_idle_is_told(tmp_path):
+    status, _, err = scripts.run("train", *QUICK, f"--run_dir={tmp_path / 'run'}", JAX_NUM_CPU_DEVICES="2")
+    assert status == 0 and err == "note: 1 of 2 devices is idle; --mesh=hidden=2 uses all\n"
+
+
+def test_a_field_that_destroys_the_images_is_warned_of_once(tmp_path):
+    strong = ("--elastic=34", "--hidden=4", "--epochs=1", "--nofigures", f"--run_dir={tmp_path / 'run'}")
+    status, _, err = train(*strong)
+    assert status == 0 and err.startswith("warning: --elastic=34 moves the pixels of 8 x 8 images by 4.2 pixels")
+    assert len(err.splitlines()) == 1 and "--elastic=2.8" in err
+
+
+def test_a_log_gets_a_line_every_so_many_seconds(tmp_path):
+    often = ("--hidden=4", "--epochs=400", "--nofigures", "--quiet", "--log_seconds=0.01")
+    status, _, err = train(*often, f"--run_dir={tmp_path / 'run'}")
+    assert status == 0 and re.match(
+        r"epoch [\d,]+ of 400, loss [\d.]+, valid [\d.]+, accuracy [\d.]+, dead \d+ hidden \+ \d+ outputs; "
+        r"[\d.]+ m?s so far, [\d.]+ m?(s|in) left\n",
+        err,
+    ), err
+
+
+def test_what_a_run_cannot_start_from_is_said(tmp_path):
+    assert train(*QUICK, f"--run_dir={tmp_path / 'relu'}")[0] == 0
+    sigmoid = (*QUICK, "--activation=sigmoid", f"--start_from={tmp_path / 'relu'}", f"--run_dir={tmp_path / 'run'}")
+    assert_refused(train(*sigmoid), "--activation=relu", "sigmoid", "must agree")
+    (tmp_path / "relu" / "summary.json").write_text('{"groups": []}')
+    assert_refused(train(*QUICK, f"--start_from={tmp_path / 'relu'}"), "is a sweep of many networks")
+
+
+def test_measures_are_metrics_of_each_epoch(tmp_path):
+    assert train(*QUICK, "--measure=norms,sharpness", f"--run_dir={tmp_path / 'run'}")[0] == 0
+    rows = read(tmp_path / "run")[1]
+    with np.load(tmp_path / "run" / "params.npz") as params:
+        assert rows[-1]["norm_W1"] == pytest.approx(np.linalg.norm(params["W1"]), rel=1e-5)
+    assert all(row["sharpness"] > 0 and row["norm_dW2"] > 0 for row in rows)
+
+
+def test_in_python_the_script_says_what_to_call_instead():
+    code = "from experiments import train; train.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: this is a script, and no flags were read")
 
 
 @pytest.mark.mnist

@@ -15,10 +15,10 @@ from twolayer.distortions import Distortion, distort, example_keys
 from twolayer.evaluation import evaluate
 from twolayer.gradients import GRADIENTS
 from twolayer.network import Params
-from twolayer.optimizers import OPTIMIZERS
 from twolayer.segments import RUNNING, final_params, make_segment, start
 from twolayer.shuffling import permutation
 from twolayer.training import Choices, Examples, Numbers, make_epoch, make_update
+from twolayer.updates import OPTIMIZERS
 
 KEY = jax.random.key(3)
 # 23 examples in batches of 5: four full ones and one of 3.

@@ -20,9 +20,9 @@ from experiments.verification import batches, command, lines, loading, progress
 from experiments.verification import time_limit as limits
 from experiments.verification.command import Options
 from twolayer import activations, datasets, gradients, losses, network
-from twolayer.verifier import judge
-from twolayer.verifier.problem import LEAVES, STEPS
-from twolayer.verifier.verdict import Cause, Program, StepVerdict, Verdict
+from twolayer.verification import judge
+from twolayer.verification.problem import LEAVES, STEPS
+from twolayer.verification.verdict import Cause, Program, StepVerdict, Verdict
 
 # One derivation, right for the mean quadratic loss and output relu; tests change a line of it.
 HOMEWORK = """\

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Shaped
 
 from twolayer.names import check_choice as check_choice
@@ -32,8 +33,8 @@ def check_labels(loss: str, y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -
             f"O2 has shape {O2.shape}"
         )
     if _any(y, lambda y: (y < 0) | (y >= O2.shape[1])):
-        y = np.asarray(y)
-        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {y.min()}..{y.max()}")
+        known = np.asarray(y)
+        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {known.min()}..{known.max()}")
 
 
 def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
@@ -47,9 +48,23 @@ def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
         raise ValueError(f"y of shape {y.shape} holds a NaN")
 
 
+def check_examples(x: Shaped[np.ndarray, "..."], y: Shaped[np.ndarray, "..."], outputs: int | None) -> None:
+    """Raise ValueError unless x and real targets are finite, and labels are classes of a network with `outputs`."""
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} examples and y has {len(y)}")
+    for name, array in (("x", x), ("y", y)):
+        broken = ~np.isfinite(array) if jnp.issubdtype(array.dtype, jnp.inexact) else np.zeros(0, bool)
+        if broken.any():
+            row = int(np.argwhere(broken)[0, 0])
+            raise ValueError(f"{name} has a value that is not finite in row {row}, counted from 0")
+    if y.ndim == 1 and len(y) and (y.min() < 0 or y.max() >= (np.inf if outputs is None else outputs)):
+        classes = "from 0 on" if outputs is None else f"0..{outputs - 1}"
+        raise ValueError(f"y holds labels {y.min()}..{y.max()}, and the classes are {classes}; number them from 0")
+
+
 def _any(array: Shaped[Array, "..."], test: Callable) -> bool:
     """Whether `test` holds of an entry, where entries are known."""
-    if isinstance(array, jax.core.Tracer):
+    if isinstance(array, Tracer):
         return False
     with jax.ensure_compile_time_eval():  # an array that a jitted function closes over is known while JAX traces
         return bool(test(array).any())

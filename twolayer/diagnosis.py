@@ -40,7 +40,7 @@ def first_non_finite(
         params: Params, moments: optax.OptState, rows: Int[Array, " B"], weights: Float[Array, " B"]
     ) -> tuple[Params, optax.OptState, dict[str, Array]]:
         low, x = cast(params, jnp.dtype(choices.compute)), inputs(choices, train, rows, key, state.epoch)
-        trace = forward(low, x, choices.output, choices.activation)
+        trace = forward(low, x, choices.output, choices.hidden_activation)
         new, moments, of_step = take(params, moments, (rows, weights), state.epoch, key, numbers, train)
         seen = trace._asdict() | {"the loss": of_step.loss}
         seen |= {f"d{name}": leaf for name, leaf in of_step.gradients._asdict().items()}

@@ -20,9 +20,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Int, Key, Num
 
-from twolayer.names import check_choice
+from twolayer.names import NORMS, check_choice
 
-NORMS = ("unit", "none")
 TRUNCATE = 4.0  # deviations at which the Gaussian ends, as in scipy.ndimage.gaussian_filter
 STREAM = 0x5EED  # tells the keys of distortions from those of the data order
 
@@ -59,6 +58,12 @@ class Distortion:
     scaling: float = 0.0
     shear: float = 0.0
     shift: float = 0.0
+
+    @property
+    def root_mean_square(self) -> float:
+        """How far the elastic field moves a pixel in each direction, in pixels; away from the border for "none"."""
+        H, W = self.image_shape
+        return self.alpha / (math.sqrt(H * W) if self.norm == "unit" else self.sigma * math.sqrt(12 * math.pi))
 
     def __post_init__(self) -> None:
         check_choice("norm", self.norm, NORMS)

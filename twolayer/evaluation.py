@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
-from twolayer import activations
+from twolayer import activations, losses
 from twolayer.activations import Activation
 from twolayer.devices import split_examples
-from twolayer.losses import LOSSES, OF_LABELS
+from twolayer.formulas import Formula
+from twolayer.losses import Function
 from twolayer.names import check_positive
 from twolayer.network import Params, forward
 
@@ -47,7 +49,9 @@ def features(x: Num[Array, "m d"], scale: float, dtype: jnp.dtype) -> Float[Arra
     return split_examples(x.astype(dtype) * jnp.asarray(scale, dtype))
 
 
-def targets(y: Shaped[Array, "m *C"], loss: str, outputs: int, dtype: jnp.dtype) -> Shaped[Array, "m *out"]:
+def targets(
+    y: Shaped[Array, "m *C"], loss: str | Formula | Function, outputs: int, dtype: jnp.dtype
+) -> Shaped[Array, "m *out"]:
     """The y that `loss` takes: labels stay labels for the cross-entropies, the quadratic loss has one-hot rows.
 
     Real targets are cast to `dtype`, the one-hot rows have it.
@@ -55,10 +59,10 @@ def targets(y: Shaped[Array, "m *C"], loss: str, outputs: int, dtype: jnp.dtype)
     Raises:
       ValueError: real targets for a loss that needs classes.
     """
-    labels = jnp.issubdtype(y.dtype, jnp.integer)
-    if loss in OF_LABELS and not labels:
-        raise ValueError(f"{loss} needs class labels, this data set has real targets; use the quadratic loss")
-    if loss in OF_LABELS:
+    labels, cost = jnp.issubdtype(y.dtype, jnp.integer), losses.find("loss", loss)
+    if cost.labels and not labels:
+        raise ValueError(f"{cost.name} needs class labels, this data set has real targets; use the quadratic loss")
+    if cost.labels:
         return y
     return jax.nn.one_hot(y, outputs, dtype=dtype) if labels else y.astype(dtype)
 
@@ -72,29 +76,30 @@ def hits(O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Float[Array, " m"
 
 def evaluate(
     params: Params,
-    x: Num[Array, "n d"],
-    y: Shaped[Array, "n *C"],
+    x: Num[Array | np.ndarray, "n d"],
+    y: Shaped[Array | np.ndarray, "n *C"],
     *,
     scale: float = 1.0,
-    loss: str = "cross_entropy",
+    loss: str | Formula | Function = "cross_entropy",
     output: str | Activation = "relu",
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
 ) -> Evaluation:
     """Score all n examples, in chunks. The loss is the mean over examples, whatever the reduction in training.
 
     Args:
-      x: stored examples; the network sees x * scale.
+      x: stored examples; the network sees x * scale. NumPy arrays will do, for y and params too.
       y: (n,) class labels or (n, C) real targets.
     """
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
-    outputs, n = params.b2.shape[0], len(x)
+    params, x, y = jax.tree.map(jnp.asarray, (params, x, y))
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
+    cost, outputs, n = losses.find("loss", loss), params.b2.shape[0], len(x)
 
     def score(seen: _Seen, rows: Int[Array, " size"]) -> tuple[_Seen, tuple[Float[Array, ""], Float[Array, ""]]]:
         # The last chunk repeats the last example; a repetition counts for nothing in the sums, and changes no any().
         valid = rows < n
         at = jnp.minimum(rows, n - 1)
         trace = forward(params, features(x[at], scale, params.W1.dtype), second, first)
-        value = LOSSES[loss](trace.O2, targets(y[at], loss, outputs, trace.O2.dtype)).value
+        value = cost(trace.O2, targets(y[at], cost, outputs, trace.O2.dtype)).value
         sums = jnp.where(valid, value, 0).sum(), jnp.where(valid, hits(trace.O2, y[at]), 0).sum()
         chosen = trace.O2.argmax(axis=1)[:, None] == jnp.arange(outputs)[None, :]
         here = _Seen(*(event.any(axis=0) for event in (trace.O1 > 0, trace.O2 > 0, chosen)))
@@ -114,15 +119,16 @@ def evaluate(
 
 def predict(
     params: Params,
-    x: Num[Array, "n d"],
+    x: Num[Array | np.ndarray, "n d"],
     *,
     scale: float = 1.0,
     output: str | Activation = "relu",
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
 ) -> Float[Array, "n C"]:
-    """O2 for all n stored examples, in chunks."""
+    """O2 for all n stored examples, in chunks. NumPy arrays will do, as for `evaluate`."""
+    params, x = jax.tree.map(jnp.asarray, params), jnp.asarray(x)
     chunks = jax.lax.map(
-        lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden).O2,
+        lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden_activation).O2,
         jnp.minimum(_chunks(len(x), len(params.b1)), len(x) - 1),
     )
     return chunks.reshape(-1, chunks.shape[-1])[: len(x)]

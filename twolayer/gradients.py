@@ -12,9 +12,10 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Shaped
 
-from twolayer import activations
+from twolayer import activations, losses
 from twolayer.activations import Activation
-from twolayer.losses import LOSSES, REDUCTIONS, example_weights
+from twolayer.formulas import REDUCTIONS, Formula
+from twolayer.losses import Function, example_weights
 from twolayer.names import check_choice
 from twolayer.network import Params, forward
 
@@ -22,11 +23,11 @@ Gradient = Callable[..., tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[
 
 
 def closed_form(
-    loss: str = "cross_entropy",
+    loss: str | Formula | Function = "cross_entropy",
     output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """The hand-derived gradient. No automatic differentiation is used anywhere below.
@@ -63,10 +64,10 @@ def closed_form(
     dZ2^T O1 and dZ1^T x the matrix product does the adding. At the kink ReLU'(0) = 0, as in jax.nn.relu.
 
     Args:
-      loss: "cross_entropy", "quadratic" or "binary_cross_entropy".
+      loss: a name in LOSSES, or an entry of one's own.
       output: the activation of the second layer, a name in ACTIVATIONS or an entry of one's own.
       reduction: "mean" or "sum" over the examples.
-      hidden: that of the first layer, likewise.
+      hidden_activation: that of the first layer, likewise.
       predict: whether to return O2 (m, C) beside the loss.
 
     Returns:
@@ -75,8 +76,9 @@ def closed_form(
     Raises:
       ValueError: a name is not known; from f, an argument's shape or value does not fit.
     """
-    check_names(loss, output, reduction, hidden)
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
+    check_names(loss, output, reduction, hidden_activation)
+    cost = losses.find("loss", loss)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
 
     def loss_and_gradients(
         params: Params,
@@ -85,7 +87,7 @@ def closed_form(
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]], Params]:
         Z1, O1, Z2, O2 = forward(params, x, second, first)
-        value, residual = LOSSES[loss](O2, y)
+        value, residual = cost(O2, y)
         w = example_weights(reduction, len(x), weights, value.dtype)
 
         dO2 = (residual * w[:, None]).astype(O2.dtype)
@@ -103,19 +105,20 @@ def closed_form(
 
 
 def autodiff(
-    loss: str = "cross_entropy",
+    loss: str | Formula | Function = "cross_entropy",
     output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """The gradient by reverse-mode differentiation of the loss: the oracle `closed_form` is held against.
 
     Arguments, returned function and errors are those of `closed_form`.
     """
-    check_names(loss, output, reduction, hidden)
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
+    check_names(loss, output, reduction, hidden_activation)
+    cost = losses.find("loss", loss)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
 
     def total(
         params: Params,
@@ -124,19 +127,24 @@ def autodiff(
         weights: Float[Array, " m"] | None = None,
     ) -> Float[Array, ""] | tuple[Float[Array, ""], Float[Array, "m C"]]:
         O2 = forward(params, x, second, first).O2
-        value = LOSSES[loss](O2, y).value
+        value = cost(O2, y).value
         total = (example_weights(reduction, len(x), weights, value.dtype) * value).sum()
         return (total, O2) if predict else total
 
     return jax.value_and_grad(total, has_aux=predict)
 
 
-def check_names(loss: str, output: str | Activation, reduction: str, hidden: str | Activation = "relu") -> None:
+def check_names(
+    loss: str | Formula | Function,
+    output: str | Activation,
+    reduction: str,
+    hidden_activation: str | Activation = "relu",
+) -> None:
     """Raise ValueError unless all four are known."""
-    check_choice("loss", loss, LOSSES)
+    losses.find("loss", loss)
     activations.find("output", output)
     check_choice("reduction", reduction, REDUCTIONS)
-    activations.find("hidden", hidden)
+    activations.find("hidden_activation", hidden_activation)
 
 
 GRADIENTS: dict[str, Callable[..., Gradient]] = {"closed_form": closed_form, "autodiff": autodiff}

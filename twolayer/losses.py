@@ -1,17 +1,24 @@
 """The losses (eqs. 1b and 2a, and one over sigmoids), each a function of the prediction and the target of one batch.
 
 A loss is a pair (value, residual), one entry per example: residual = d value / d O2. Back-propagation needs nothing
-else of a loss, so one closed form serves them all, and a fourth loss is one more function here.
+else of a loss, so one closed form serves them all. formulas.py has the table; here is what must not be computed as it
+is written there.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from twolayer.activations import compiled
 from twolayer.checks import check_labels, check_targets
+from twolayer.formulas import FORMULAS, Formula
+from twolayer.formulas import OF_LABELS as OF_LABELS
+from twolayer.formulas import REDUCTIONS as REDUCTIONS
 from twolayer.names import check_choice
 
 
@@ -96,13 +103,57 @@ def _at_least_float32(a: Float[Array, "..."]) -> Float[Array, "..."]:
     return a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {
-    "cross_entropy": cross_entropy,
-    "quadratic": quadratic,
-    "binary_cross_entropy": binary_cross_entropy,
-}
-OF_LABELS = ("cross_entropy", "binary_cross_entropy")  # these take labels; the others real targets
-REDUCTIONS = ("mean", "sum")
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A loss as training calls it: (O2, y) -> Loss, with labels (m,) or real targets (m, C) as `labels` says.
+
+    This is also the form of a loss of one's own that is written as a function.
+    """
+
+    name: str
+    compute: Callable[..., Loss]
+    labels: bool = False
+
+    def __call__(self, O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Loss:
+        """Value and residual of a batch."""
+        return Loss(*self.compute(O2, y))
+
+
+@functools.cache
+def function_of(formula: Formula) -> Function:
+    """The loss of a formula: its stable function where it names one, else its two texts with JAX's functions."""
+    if formula.stable:
+        return Function(formula.name, globals()[formula.stable], formula.labels)
+    value, residual = (compiled("O2, y", text) for text in (formula.value, formula.residual))
+
+    def compute(O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Loss:
+        O2 = _at_least_float32(O2)
+        if formula.labels:
+            check_labels(formula.name, y, O2)
+            y = _is_label(O2, y)
+        else:
+            check_targets(y, O2)
+        y = y.astype(O2.dtype)
+        return Loss(value(O2, y), residual(O2, y))
+
+    return Function(formula.name, compute, formula.labels)
+
+
+LOSSES: dict[str, Function] = {name: function_of(formula) for name, formula in FORMULAS.items()}
+
+
+def find(argument: str, given: str | Formula | Function) -> Function:
+    """The loss of this name; one of one's own is a formula or a function.
+
+    Raises:
+      ValueError: the name is not known.
+    """
+    if isinstance(given, Function):
+        return given
+    if isinstance(given, Formula):
+        return function_of(given)
+    check_choice(argument, given, LOSSES)
+    return LOSSES[given]
 
 
 def example_weights(reduction: str, m: int, weights: Float[Array, " m"] | None, dtype: jnp.dtype) -> Float[Array, " m"]:

@@ -1,7 +1,19 @@
-"""Checks of names and sizes, for the tables that import no JAX: --help and bad flags are answered without it."""
+"""Checks of names and sizes, and short lists of names, without JAX: --help and bad flags are answered at once."""
 
 import operator
 from collections.abc import Iterable
+
+MNIST_FAMILY = ("mnist", "fashion_mnist", "kmnist")
+DATASETS = ("digits", *MNIST_FAMILY, "teacher")
+GRADIENTS = ("closed_form", "autodiff")  # the two engines
+NORMS = ("unit", "none")  # of an elastic field; see distortions.py
+
+OWN_FILES, OWN_SOURCES = (".npz", ".csv", ".parquet"), ("sklearn:", "tfds:")  # anybody's own data
+
+
+def is_own_data(name: str) -> bool:
+    """Whether this names anybody's own data: a file of one of these kinds, or a data set of a library."""
+    return name.startswith(OWN_SOURCES) or name.endswith(OWN_FILES)
 
 
 def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:

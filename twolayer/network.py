@@ -4,7 +4,6 @@ Legend, used in every file: d inputs, K hidden units, C outputs, m examples. Exa
 column-vector equation Z1 = W1 x + b1 becomes Z1 = x W1^T + b1 with x of shape (m, d).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,10 +11,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from twolayer import activations
+from twolayer import activations, starts
 from twolayer.activations import Activation
 from twolayer.checks import check_features
-from twolayer.names import check_choice, check_positive
+from twolayer.names import check_positive
+from twolayer.settings import DEFAULT
+from twolayer.starts import Scheme
 
 
 class Params(NamedTuple):
@@ -37,11 +38,14 @@ class Trace(NamedTuple):
 
 
 def forward(
-    params: Params, x: Float[Array, "m d"], output: str | Activation = "relu", hidden: str | Activation = "relu"
+    params: Params,
+    x: Float[Array, "m d"],
+    output: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
 ) -> Trace:
     """Both layers of the network (eq. 1a).
 
-        Z1 = x W1^T + b1    O1 = hidden(Z1)     (m, K)
+        Z1 = x W1^T + b1    O1 = hidden_activation(Z1)     (m, K)
         Z2 = O1 W2^T + b2   O2 = output(Z2)     (m, C)
 
     Args:
@@ -49,12 +53,12 @@ def forward(
       x: examples as rows.
       output: activation of the second layer, a name in ACTIVATIONS or an entry of one's own: "relu" is the author's
         equation, "identity" is the usual logit layer, "sigmoid" that of Nielsen (2015).
-      hidden: activation of the first layer, likewise.
+      hidden_activation: activation of the first layer, likewise.
 
     Raises:
       ValueError: an activation is not a known name, or x does not fit W1 (both shapes are named), or holds a NaN.
     """
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
     check_features(x, params.W1)
     Z1 = x @ params.W1.T + params.b1[None, :]
     O1 = first.apply(Z1)
@@ -62,60 +66,22 @@ def forward(
     return Trace(Z1, O1, Z2, second.apply(Z2))
 
 
-class Scheme(NamedTuple):
-    """Where training starts: W1, W2 and both biases are Gaussian with these variances, then b2 is shifted.
-
-    W1(d, K) and W2(K, C) map (fan in, fan out) to the variance of one weight.
-    """
-
-    W1: Callable[[int, int], float]
-    W2: Callable[[int, int], float]
-    bias: float = 0.0
-    output_bias: Callable[[int], float] = lambda C: 0.0
-
-
-SCHEMES: dict[str, Scheme] = {
-    # He et al. 2015, eq. 10: a ReLU halves the second moment, 2 / fan_in restores it.
-    "he": Scheme(lambda d, K: 2 / d, lambda K, C: 2 / K),
-    # He with W2 10 C times smaller and b2 = 1/C. O1 >= 0, so a row of W2 tends to push Z2 to one side on *every* image;
-    # with a ReLU on top, a class pushed below zero has no gradient and never comes back. Here b2 outweighs W2 O1: for
-    # pixels of mean square q the standard deviation of W2 O1 is sqrt(2 q) / (10 C), on MNIST (q = 0.11) a twentieth of
-    # b2. So each output starts positive on each image, and at the mean of one-hot targets.
-    "alive": Scheme(lambda d, K: 2 / d, lambda K, C: 2 / (K * (10 * C) ** 2), output_bias=lambda C: 1 / C),
-    # LeCun et al. 1998 (Efficient BackProp), eq. 16: unit variance in, unit variance out.
-    "lecun": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K),
-    # Glorot & Bengio 2010, eq. 12: a compromise between the forward and the backward pass.
-    "glorot": Scheme(lambda d, K: 2 / (d + K), lambda K, C: 2 / (K + C)),
-    # Belkin et al. 2019, appendix C.1 (the units that are new under weight reuse): whatever the fan, deviation 0.1.
-    "normal": Scheme(lambda d, K: 0.1**2, lambda K, C: 0.1**2),
-    # Jacot et al. 2018, section 2: Z = W a / sqrt(fan_in) + 0.1 b with W, b ~ N(0, 1); the factors are folded into
-    # the parameters, so the function at the start is theirs, while one learning rate for all makes training ours.
-    "ntk": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K, bias=0.1**2),
-    # Mei et al. 2018, eq. 1: the output is a mean (1/K) sum_j a_j ReLU(w_j x), a_j ~ N(0, 1); 1/K is folded into W2.
-    "mean_field": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K**2),
-    # Nielsen 2015, Neural Networks and Deep Learning, chapters 1 and 3: large_weight_initializer of his network2.py ...
-    "nielsen_large": Scheme(lambda d, K: 1, lambda K, C: 1, bias=1),
-    # ... and its default_weight_initializer, with weights over sqrt(fan_in) and the same biases.
-    "nielsen": Scheme(lambda d, K: 1 / d, lambda K, C: 1 / K, bias=1),
-}
-
-
 def init(
     key: Key[Array, ""],
     inputs: int,
-    hidden: int,
+    hidden_size: int,
     outputs: int,
-    scheme: str = "he",
+    scheme: str | Scheme = DEFAULT.init,
     *,
     output_bias: float | Float[Array, ""] | None = None,
     scale: float | Float[Array, ""] = 1.0,
     dtype: DTypeLike = jnp.float32,
 ) -> Params:
-    """Draw the parameters of a network with `inputs` = d, `hidden` = K and `outputs` = C.
+    """Draw the parameters of a network with `inputs` = d, `hidden_size` = K and `outputs` = C.
 
     Args:
       key: a typed key from jax.random.key.
-      scheme: a name in SCHEMES, where each formula stands beside its source.
+      scheme: a name in starts.SCHEMES, where each formula stands beside its source, or an entry of one's own.
       output_bias: the constant in b2; None takes the scheme's own.
       scale: multiplies the standard deviation of all weights. This and `output_bias` may be traced.
       dtype: of all four arrays.
@@ -123,9 +89,8 @@ def init(
     Raises:
       ValueError: a size is not a positive integer, or `scheme` is not a known name.
     """
-    check_choice("scheme", scheme, SCHEMES)
-    check_positive(inputs=inputs, hidden=hidden, outputs=outputs)
-    rule = SCHEMES[scheme]
+    rule = starts.find("scheme", scheme)
+    check_positive(inputs=inputs, hidden_size=hidden_size, outputs=outputs)
     shift = rule.output_bias(outputs) if output_bias is None else output_bias
     shift, scale = jnp.asarray(shift, dtype), jnp.asarray(scale, dtype)
     keys = jax.random.split(key, 4)
@@ -133,11 +98,15 @@ def init(
     def normal(key: Key[Array, ""], shape: tuple[int, ...], variance: float) -> Float[Array, "..."]:
         return variance**0.5 * jax.random.normal(key, shape, dtype)
 
+    def bias(key: Key[Array, ""], size: int) -> Float[Array, " size"]:
+        # Most schemes have none, and what draws one takes as long to compile as what draws W1.
+        return normal(key, (size,), rule.bias) if rule.bias else jnp.zeros(size, dtype)
+
     return Params(
-        W1=scale * normal(keys[0], (hidden, inputs), rule.W1(inputs, hidden)),
-        b1=normal(keys[1], (hidden,), rule.bias),
-        W2=scale * normal(keys[2], (outputs, hidden), rule.W2(hidden, outputs)),
-        b2=normal(keys[3], (outputs,), rule.bias) + shift,
+        W1=scale * normal(keys[0], (hidden_size, inputs), rule.W1(inputs, hidden_size)),
+        b1=bias(keys[1], hidden_size),
+        W2=scale * normal(keys[2], (outputs, hidden_size), rule.W2(hidden_size, outputs)),
+        b2=bias(keys[3], outputs) + shift,
     )
 
 

@@ -5,51 +5,32 @@ are Python; numbers (rate, decay, momentum) may be traced, so a sweep over them 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from twolayer.names import check_choice
+from twolayer import updates
 from twolayer.network import Params
+from twolayer.updates import Direction
 
 Scalar = float | Float[Array, ""]
 Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
 
 
-class Direction(NamedTuple):
-    """What a gradient becomes before it is multiplied by the learning rate, with the numbers to start from."""
-
-    transform: Callable[[Scalar], optax.GradientTransformation]
-    learning_rate: float
-    weight_decay: float = 0.0
-    decoupled: bool = False  # weight decay beside the direction (AdamW, Lion), not inside the gradient (L2)
-    momentum: bool = True  # it has one
-
-
-OPTIMIZERS: dict[str, Direction] = {
-    "sgd": Direction(lambda momentum: optax.identity(), 0.2, momentum=False),
-    "momentum": Direction(lambda momentum: optax.trace(momentum), 0.1),
-    "nesterov": Direction(lambda momentum: optax.trace(momentum, nesterov=True), 0.1),
-    "adam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004),
-    "nadam": Direction(lambda momentum: optax.scale_by_adam(b1=momentum, nesterov=True), 0.004),
-    "adamw": Direction(lambda momentum: optax.scale_by_adam(b1=momentum), 0.004, weight_decay=0.2, decoupled=True),
-    "adabelief": Direction(lambda momentum: optax.scale_by_belief(b1=momentum), 0.004),
-    "lion": Direction(lambda momentum: optax.scale_by_lion(b1=momentum), 0.0003, decoupled=True),
-    "rmsprop": Direction(lambda momentum: optax.scale_by_rms(), 0.001, momentum=False),
-    "adagrad": Direction(lambda momentum: optax.scale_by_rss(), 0.02, momentum=False),
-}
-
-
 def make_optimizer(
-    name: str, schedule: Schedule, learning_rate: Scalar, weight_decay: Scalar = 0.0, momentum: Scalar = 0.9
+    name: str | Direction,
+    schedule: Schedule,
+    learning_rate: Scalar,
+    weight_decay: Scalar = 0.0,
+    momentum: Scalar = 0.9,
 ) -> optax.GradientTransformation:
     """The named optimiser with rate `learning_rate * schedule(step)`.
 
     Args:
-      name: a name in OPTIMIZERS.
+      name: a name in updates.OPTIMIZERS, or an entry of one's own.
       schedule: the shape of the rate over steps, from `make_schedule`.
       learning_rate: the rate where the schedule is 1.
       weight_decay: lambda on W1 and W2, biases are free. It adds lambda W to the gradient (the gradient of
@@ -59,11 +40,15 @@ def make_optimizer(
     Raises:
       ValueError: `name` is not known.
     """
-    check_choice("optimizer", name, OPTIMIZERS)
-    direction = OPTIMIZERS[name]
-    decay = optax.add_decayed_weights(weight_decay, mask=Params(W1=True, b1=False, W2=True, b2=False))
-    step = (direction.transform(momentum), decay) if direction.decoupled else (decay, direction.transform(momentum))
-    return optax.chain(*step, optax.scale_by_learning_rate(lambda count: learning_rate * schedule(count)))
+    direction = updates.find("optimizer", name)
+    weights: Any = {"W1": True, "b1": False, "W2": True, "b2": False}
+    decay = optax.add_decayed_weights(weight_decay, mask=Params(**weights))
+    step = (direction.make(momentum), decay) if direction.decoupled else (decay, direction.make(momentum))
+
+    def rate(count: Any) -> Any:
+        return learning_rate * schedule(count)
+
+    return optax.chain(*step, optax.scale_by_learning_rate(rate))
 
 
 class Average(NamedTuple):
@@ -91,36 +76,13 @@ def averaged(decay: float) -> optax.GradientTransformation:
         average = jax.tree.map(lambda old, new: (keep * old + (1 - keep) * new).astype(old.dtype), state.average, new)
         return updates, Average(state.count + 1, average)
 
-    return optax.GradientTransformation(init, update)
+    own: Any = init, update  # optax's own types take any tree
+    return optax.GradientTransformation(*own)
 
 
 def average_of(params: Params, moments: optax.OptState) -> Params:
     """The averaged parameters, if the optimiser keeps them in its state `moments`, else `params`."""
     return optax.tree.get(moments, "average", default=params)
-
-
-def _constant(steps: int, every: int, factor: float) -> Schedule:
-    return optax.constant_schedule(1.0)
-
-
-def _cosine(steps: int, every: int, factor: float) -> Schedule:
-    return optax.cosine_decay_schedule(1.0, max(steps, 1))
-
-
-def _step(steps: int, every: int, factor: float) -> Schedule:
-    return lambda step: jnp.power(factor, jnp.floor(step / float(every)))  # optax's stays at 1 where the factor is 0
-
-
-def _inverse_sqrt(steps: int, every: int, factor: float) -> Schedule:
-    return lambda step: jax.lax.rsqrt(1 + jnp.floor(step / float(every)))
-
-
-SCHEDULES: dict[str, Callable[[int, int, float], Schedule]] = {
-    "constant": _constant,
-    "cosine": _cosine,
-    "step": _step,
-    "inverse_sqrt": _inverse_sqrt,
-}
 
 
 def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor: float = 0.1) -> Schedule:
@@ -135,10 +97,9 @@ def make_schedule(name: str, steps: int, warmup: int = 0, every: int = 1, factor
     Raises:
       ValueError: `name` is not known, or the warm-up is not shorter than the run.
     """
-    check_choice("schedule", name, SCHEDULES)
     if not 0 <= warmup < max(steps, 1):
         raise ValueError(f"warm-up must be shorter than the run: {warmup} of {steps} steps")
-    shape = SCHEDULES[name](steps - warmup, every, factor)
+    shape = updates.shape(name, steps - warmup, every, factor)
 
     def rate(step: Int[Array, ""]) -> Float[Array, ""]:
         step = jnp.asarray(step, float)  # float64 where that is on: float32 would round the rate of a float64 run

@@ -48,7 +48,7 @@ QUOTIENT = (
 
 
 def exact_arc(c: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-    """Pi - theta and sin(theta) for cosines c; jax.grad of it has no NaN where c is 1 or -1, or beyond by rounding."""
+    """pi - theta and sin(theta) for cosines c; jax.grad of it has no NaN where c is 1 or -1, or beyond by rounding."""
     square = (1 - c) * (1 + c)
     inside = square > 0
     sine = jnp.where(inside, jnp.sqrt(jnp.where(inside, square, 1)), 0)

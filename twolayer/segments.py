@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from twolayer.evaluation import evaluate
+from twolayer.measures import make_measure
 from twolayer.network import Params
 from twolayer.optimizers import average_of
 from twolayer.training import Choices, Examples, Numbers, make_epoch, optimizer_for, with_noise
@@ -40,6 +41,12 @@ class Metrics(NamedTuple):
     dead_hidden: Int[Array, "*epochs"]
     dead_outputs: Int[Array, "*epochs"]
     lost_classes: Int[Array, "*epochs"]
+    measured: dict[str, Float[Array, "*epochs"]] | None = None  # what Choices.measure names
+
+    def columns(self) -> dict[str, Array]:
+        """All of them by name, those that were measured too."""
+        fields = self._asdict()
+        return {name: fields[name] for name in self._fields if name != "measured"} | (self.measured or {})
 
 
 def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> State:
@@ -60,20 +67,21 @@ def make_segment(choices: Choices, length: int) -> Callable:
 
     Returns:
       segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the
-      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are filler. An epoch that ends with
-      anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it does not
-      change any more.
+      epoch to stop after. Rows beyond the epochs that state.epoch has advanced are NaN, counts -1. An epoch that ends
+      with anything non-finite is undone: the state keeps the last finite parameters, its status is DIVERGED, and it
+      does not change any more.
     """
-    train_epoch, judge = make_epoch(choices), make_judge(choices)
+    train_epoch, judge, measure = make_epoch(choices), make_judge(choices), make_measure(choices)
 
     def advance(state: State, key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples):
         trained = train_epoch(state.params, state.moments, state.epoch, key, numbers, train)
-        return judge(state, trained, with_noise(valid, numbers))
+        state, metrics = judge(state, trained, with_noise(valid, numbers))
+        return state, metrics._replace(measured=measure(state.params, with_noise(train, numbers)))
 
     def segment(
         state: State, until: Int[Array, ""], key: Key[Array, ""], numbers: Numbers, train: Examples, valid: Examples
     ) -> tuple[State, Metrics]:
-        filler = zeros(jax.eval_shape(advance, state, key, numbers, train, valid)[1])
+        filler = filler_of(jax.eval_shape(advance, state, key, numbers, train, valid)[1])
 
         def body(state: State, _: None) -> tuple[State, Metrics]:
             running = (state.status == RUNNING) & (state.epoch < jnp.minimum(until, choices.epochs))
@@ -127,9 +135,13 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
-def zeros(shapes: PyTree) -> PyTree:
-    """Zeros of these shapes and types."""
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+def filler_of(shapes: PyTree) -> PyTree:
+    """What stands for an epoch that was not run: NaN, and -1 for counts, which nobody takes for a result."""
+
+    def fill(leaf: jax.ShapeDtypeStruct) -> Array:
+        return jnp.full(leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.inexact) else -1, leaf.dtype)
+
+    return jax.tree.map(fill, shapes)
 
 
 def where(condition: Bool[Array, ""], yes: PyTree, no: PyTree) -> PyTree:

@@ -11,23 +11,27 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, Shaped
 
-from twolayer import activations, gradients
+from twolayer import activations, gradients, losses
 from twolayer.activations import Activation
-from twolayer.losses import LOSSES, Loss, example_weights
+from twolayer.formulas import Formula
+from twolayer.losses import Function, Loss, example_weights
 from twolayer.network import Params, Trace
 
-Gradient = Callable[..., tuple[Float[Array, " N"], Params]]
+Gradient = Callable[..., tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]]
 
 
 def forward(
-    params: Params, x: Float[Array, "m d"], output: str | Activation = "relu", hidden: str | Activation = "relu"
+    params: Params,
+    x: Float[Array, "m d"],
+    output: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
 ) -> Trace:
     """Both layers of all networks (eq. 1a): Z1, O1 (N, K, m) and Z2, O2 (N, C, m).
 
     Raises:
       ValueError: an activation is not a known name.
     """
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
     N, K, d = params.W1.shape
     Z1 = (params.W1.reshape(N * K, d) @ x.T).reshape(N, K, len(x)) + params.b1[:, :, None]
     O1 = first.apply(Z1)
@@ -36,11 +40,11 @@ def forward(
 
 
 def closed_form(
-    loss: str = "cross_entropy",
+    loss: str | Formula | Function = "cross_entropy",
     output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """The hand-derived gradient of every network; each line is that of `gradients.closed_form`, transposed.
@@ -54,8 +58,9 @@ def closed_form(
     Raises:
       ValueError: a name is not known.
     """
-    gradients.check_names(loss, output, reduction, hidden)
-    first, second = activations.find("hidden", hidden), activations.find("output", output)
+    gradients.check_names(loss, output, reduction, hidden_activation)
+    cost = losses.find("loss", loss)
+    first, second = activations.find("hidden_activation", hidden_activation), activations.find("output", output)
 
     def losses_and_gradients(
         params: Params,
@@ -64,8 +69,8 @@ def closed_form(
         weights: Float[Array, " m"] | None = None,
     ) -> tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]:
         (N, K, d), m = params.W1.shape, len(x)
-        Z1, O1, Z2, O2 = forward(params, x, output, hidden)
-        each = jax.vmap(lambda O2, y: _columns(LOSSES[loss](O2.T, y)), in_axes=(0, _axis_of(y)))
+        Z1, O1, Z2, O2 = forward(params, x, second, first)
+        each = jax.vmap(lambda O2, y: _columns(cost(O2.T, y)), in_axes=(0, _axis_of(y)))
         value, residual = each(O2, y)
         w = example_weights(reduction, m, weights, value.dtype)
 
@@ -77,22 +82,22 @@ def closed_form(
         dZ1 = first.back(Z1, O1, dO1)
         dW1 = (dZ1.reshape(N * K, m) @ x).reshape(N, K, d)
         db1 = dZ1.sum(axis=2)
-        losses = (w[None, :] * value).sum(axis=1)
-        return (losses, O2.swapaxes(1, 2)) if predict else losses, Params(dW1, db1, dW2, db2)
+        totals = (w[None, :] * value).sum(axis=1)
+        return (totals, O2.swapaxes(1, 2)) if predict else totals, Params(dW1, db1, dW2, db2)
 
     return losses_and_gradients
 
 
 def autodiff(
-    loss: str = "cross_entropy",
+    loss: str | Formula | Function = "cross_entropy",
     output: str | Activation = "relu",
     reduction: str = "mean",
     *,
-    hidden: str | Activation = "relu",
+    hidden_activation: str | Activation = "relu",
     predict: bool = False,
 ) -> Gradient:
     """`gradients.autodiff` of each network, by vmap. Arguments, result and errors are those of closed_form."""
-    one = gradients.autodiff(loss, output, reduction, hidden=hidden, predict=predict)
+    one = gradients.autodiff(loss, output, reduction, hidden_activation=hidden_activation, predict=predict)
     return lambda params, x, y, weights=None: jax.vmap(one, in_axes=(0, None, _axis_of(y), None))(params, x, y, weights)
 
 

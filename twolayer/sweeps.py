@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from twolayer import segments, training
+from twolayer.measures import make_measure
 from twolayer.network import Params
 from twolayer.segments import RUNNING, Metrics, State
 from twolayer.stacks import GRADIENTS
@@ -40,18 +41,21 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
     Returns:
       segment(state, first, until, key, numbers, train, valid) -> (state, Metrics of shape (length, N)), where `first`
       counts the epochs before this segment and `until` is the epoch to stop after. A network's rows count while its own
-      state.epoch advances; beyond they are filler.
+      state.epoch advances; those of epochs that nobody ran are NaN, counts -1.
     """
     if shared:
         train_epoch = make_epoch(choices)
     else:
         train_epoch = jax.vmap(training.make_epoch(choices), in_axes=(0, 0, None, 0, 0, None))
-    judge_one = segments.make_judge(choices)
+    judge_one, measure = segments.make_judge(choices), make_measure(choices)
 
-    def judge(state: State, trained: tuple, numbers: Numbers, valid: Examples) -> tuple[State, Metrics]:
-        return judge_one(state, trained, training.with_noise(valid, numbers))
+    def judge(
+        state: State, trained: tuple, numbers: Numbers, train: Examples, valid: Examples
+    ) -> tuple[State, Metrics]:
+        state, metrics = judge_one(state, trained, training.with_noise(valid, numbers))
+        return state, metrics._replace(measured=measure(state.params, training.with_noise(train, numbers)))
 
-    judge_all = jax.vmap(judge, in_axes=(0, 0, 0, None))
+    judge_all = jax.vmap(judge, in_axes=(0, 0, 0, None, None))
 
     def segment(
         state: State,
@@ -64,10 +68,10 @@ def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Calla
     ) -> tuple[State, Metrics]:
         def advance(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             trained = train_epoch(state.params, state.moments, index, key, numbers, train)
-            judged, metrics = judge_all(state, trained, numbers, valid)
+            judged, metrics = judge_all(state, trained, numbers, train, valid)
             return jax.vmap(segments.where)(state.status == RUNNING, judged, state), metrics
 
-        filler = segments.zeros(jax.eval_shape(advance, state, first)[1])
+        filler = segments.filler_of(jax.eval_shape(advance, state, first)[1])
 
         def body(state: State, index: Int[Array, ""]) -> tuple[State, Metrics]:
             wanted = index < jnp.minimum(until, choices.epochs)

@@ -6,7 +6,7 @@ weight decay, momentum, keys and data are arguments, so other numbers never comp
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,20 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer.activations import Activation
+from twolayer.checks import check_examples
 from twolayer.devices import put
 from twolayer.distortions import Distortion, distort, example_keys
-from twolayer.evaluation import features, hits, targets
+from twolayer.evaluation import Evaluation, evaluate, features, hits, targets
+from twolayer.formulas import Formula
 from twolayer.gradients import GRADIENTS
 from twolayer.idle import live_inputs, narrow, widen
+from twolayer.losses import Function
 from twolayer.names import check_choice, check_positive
 from twolayer.network import Params
 from twolayer.optimizers import Scalar, averaged, make_optimizer, make_schedule
+from twolayer.settings import DEFAULT, warmup
 from twolayer.shuffling import batches
+from twolayer.updates import Direction
 
 
 class Examples(NamedTuple):
@@ -40,6 +45,7 @@ def place(
     x: Num[np.ndarray, "n d"],
     y: Shaped[np.ndarray, "n *C"],
     *,
+    outputs: int | None = None,
     skip_idle: bool = False,
     noise: Float[np.ndarray, "n C"] | None = None,
     where: NamedSharding | None = None,
@@ -47,16 +53,22 @@ def place(
     """Put examples on the device, without their idle inputs if these may be skipped (see twolayer/idle.py).
 
     Args:
+      outputs: C of the network, against which labels are checked; without it, only that none is negative.
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
         without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
       where: the devices, if not the first alone.
+
+    Raises:
+      ValueError: a number is not finite, or a label is not one of the C classes. Inside a compiled program neither
+        can be seen.
     """
+    check_examples(x, y, outputs)
     live = live_inputs(x) if skip_idle else None
-    if live is None or len(live) == x.shape[1]:
-        examples = Examples(x, y, noise=noise)
-    else:
-        examples = Examples(np.ascontiguousarray(x[:, live]), y, live, noise)
+    fields: Any = x, y, None, noise  # NumPy's, until they are put on a device
+    if live is not None and len(live) < x.shape[1]:
+        fields = np.ascontiguousarray(x[:, live]), y, live, noise
+    examples = Examples(*fields)
     return jax.device_put(examples) if where is None else put(examples, where)
 
 
@@ -64,28 +76,30 @@ def place(
 class Choices:
     """What a training program is compiled for. Every field is a Python value."""
 
-    loss: str = "cross_entropy"
-    output: str | Activation = "relu"
-    activation: str | Activation = "relu"  # of the hidden layer
-    reduction: str = "mean"
-    gradient: str = "closed_form"
-    optimizer: str = "adam"
-    schedule: str = "cosine"
-    batch_size: int = 128
-    epochs: int = 10
-    warmup_epochs: float = 0.0
-    step_every: int = 1  # epochs between drops of the step and inverse_sqrt schedules
-    step_factor: float = 0.1
-    patience: int = 0  # epochs without a lower validation loss before stopping; 0 never stops
+    loss: str | Formula | Function = DEFAULT.loss
+    output: str | Activation = DEFAULT.output
+    hidden_activation: str | Activation = DEFAULT.hidden_activation
+    reduction: str = DEFAULT.reduction
+    gradient: str = DEFAULT.gradient
+    optimizer: str | Direction = DEFAULT.optimizer
+    schedule: str = DEFAULT.schedule
+    batch_size: int = DEFAULT.batch_size
+    epochs: int = DEFAULT.epochs
+    warmup_epochs: float | None = DEFAULT.warmup_epochs  # None is a tenth of the run, at most 1
+    step_every: int = DEFAULT.step_every  # epochs between drops of the step and inverse_sqrt schedules
+    step_factor: float = DEFAULT.step_factor
+    patience: int = DEFAULT.early_stopping  # epochs without a lower validation loss before stopping; 0 never stops
     compute: str = "float32"  # dtype of the forward and backward pass; parameters keep their own
     scale: float = 1.0  # the network sees x * scale
     distortion: Distortion | None = None  # of the images, drawn afresh each epoch
-    averaging: float = 0.0  # of the parameters over steps: what the average keeps in a step; 0 has none
+    averaging: float = DEFAULT.averaging  # of the parameters over steps: what the average keeps in a step; 0 has none
+    measure: tuple[str, ...] = ()  # what is measured after each epoch besides the scores, of measures.MEASURES
 
     @property
-    def scoring(self) -> dict[str, object]:
+    def scoring(self) -> dict[str, Any]:
         """What `evaluation.evaluate` takes of them, by name."""
-        return {"loss": self.loss, "output": self.output, "hidden": self.activation, "scale": self.scale}
+        names = ("loss", "output", "hidden_activation", "scale")
+        return {name: getattr(self, name) for name in names}
 
 
 class Numbers(NamedTuple):
@@ -132,7 +146,8 @@ def make_step(choices: Choices, networks: Networks = ONE) -> Callable:
     """
     check_choice("gradient", choices.gradient, networks.engines)
     engine = networks.engines[choices.gradient]
-    gradient = engine(choices.loss, choices.output, choices.reduction, hidden=choices.activation, predict=True)
+    names = choices.loss, choices.output, choices.reduction
+    gradient = engine(*names, hidden_activation=choices.hidden_activation, predict=True)
     compute = jnp.dtype(choices.compute)
 
     def step(
@@ -220,7 +235,8 @@ def make_update(choices: Choices, examples: int) -> Callable:
     ) -> tuple[Params, optax.OptState]:
         optimizer = optimizer_for(choices, numbers, examples)
         updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
-        return optax.apply_updates(params, updates), moments
+        new: Any = optax.apply_updates(params, updates)  # of the same type
+        return new, moments
 
     return update
 
@@ -238,7 +254,7 @@ def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.Gr
     schedule = make_schedule(
         choices.schedule,
         steps * choices.epochs,
-        warmup=round(steps * choices.warmup_epochs),
+        warmup=round(steps * warmup(choices.epochs, choices.warmup_epochs)),
         every=steps * choices.step_every,
         factor=choices.step_factor,
     )
@@ -252,7 +268,14 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
     """Examples whose targets have their noise, as one network is judged by them."""
     if examples.noise is None:
         return examples
-    return examples._replace(y=examples.y + numbers.noise * examples.noise, noise=None)
+    level = 0 if numbers.noise is None else numbers.noise
+    return examples._replace(y=examples.y + level * examples.noise, noise=None)
+
+
+def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:
+    """How good one network is on stored examples, which may lack their idle inputs, and what of it is dead there."""
+    seen = with_noise(examples, numbers)
+    return evaluate(narrow(params, examples.live), seen.x, seen.y, **choices.scoring)
 
 
 def cast(params: Params, dtype: jnp.dtype) -> Params:

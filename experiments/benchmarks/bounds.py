@@ -1,18 +1,19 @@
 """Problems for the rounding bounds, and a tally of how the bounds did on them."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from twolayer import network
-from twolayer.verification.draws import Sizes
-from twolayer.verification.numbers.units import unit
-from twolayer.verification.program import instrument, resized
-from twolayer.verification.reference import Setting
-from twolayer.verification.stepwise import Compared, Instrumented, report, running
-from twolayer.verification.untraceable import canonical
+from twolayer.gradients import closed_form
+from twolayer.network import Params
+from twolayer.verification.problem import INPUTS, Setting, Sizes
+from twolayer.verification.rounding.program import instrument, report, resized
+from twolayer.verification.rounding.runs import Compared, Floats, Instrumented, running
+from twolayer.verification.rounding.units import unit
 from twolayer.verification.verdict import Rounding
 
 
@@ -25,11 +26,16 @@ class Subject(NamedTuple):
 
 def subject(setting: Setting, precision: str, sizes: Sizes) -> Subject:
     """Compile the closed form at these sizes."""
-    gradients = canonical(setting)
+    closed = closed_form(setting.loss, setting.output, setting.reduction, hidden=setting.hidden)
+
+    def gradients(params: Any, x: Any, y: Any) -> dict[str, Any]:
+        labels = jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y
+        return {f"d{name}": leaf for name, leaf in closed(Params(*params), x, labels)[1]._asdict().items()}
+
     return Subject(setting, resized(instrument(gradients, setting, precision), gradients, sizes))
 
 
-def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> list[np.ndarray]:
+def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> Floats:
     """W1, b1, W2, b2, x, y in the precision of the program: normal numbers, y one-hot for cross-entropy.
 
     With a scheme the parameters are those that training starts from. Without, they and x are at scales from 1e-3 to
@@ -49,7 +55,7 @@ def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> list[n
             params[2:] = [array * min(1, 80 / abs(Z2).max()) for array in params[2:]]
     y = np.eye(C)[rng.integers(C, size=m)] if of.setting.loss == "cross_entropy" else noise
     with running(of.program.precision) as dtype:
-        return [array.astype(dtype) for array in (*params, x, y)]
+        return {name: array.astype(dtype) for name, array in zip(INPUTS, (*params, x, y), strict=True)}
 
 
 @dataclasses.dataclass
@@ -84,10 +90,10 @@ class Tally:
         self.counts: dict[tuple[str, str, str], Count] = {}
         self.masks = {"entries": 0, "ambiguous": 0, "other_sign": 0, "other_sign_not_ambiguous": 0}
 
-    def add(self, kind: str, of: Subject, arguments: list[np.ndarray]) -> None:
+    def add(self, kind: str, of: Subject, arguments: Floats) -> None:
         """Run one problem and count."""
         compared = of.program.compare(arguments).compared
-        for rounding in report(compared, unit(arguments[0].dtype).u):
+        for rounding in report(compared, unit(arguments["x"].dtype).u):
             parts = [one for one in compared if one.step == rounding.step]
             self.counts.setdefault((kind, of.program.precision, rounding.step), Count()).add(parts, rounding)
         for one in compared:

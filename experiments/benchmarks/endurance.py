@@ -26,6 +26,7 @@ import pathlib
 import signal
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
@@ -64,7 +65,7 @@ def main() -> int:
     return cli.DONE if result["nothing_lost"] else 1
 
 
-def _measure(place: pathlib.Path) -> dict[str, object]:
+def _measure(place: pathlib.Path) -> dict[str, Any]:
     """All of it, in an empty folder."""
     import numpy as np
     from tqdm import tqdm
@@ -78,14 +79,12 @@ def _measure(place: pathlib.Path) -> dict[str, object]:
     first = kills.alone(training, place / "whole")
     until = kills.SPREAD * first
     with tqdm(total=len(signals), unit="kill", disable=FLAGS.quiet) as bar:
-        lives, met = kills.interrupted(
-            training, place / "cut", place / "whole", signals, until, moments, lambda: bar.update()
-        )
+        lives, met = kills.interrupted(training, place / "cut", place / "whole", signals, until, moments, bar.update)
     together = _pairs(place / "pairs") if FLAGS.pairs else {}
     counts = {}
     for name, (paths, read) in damage.subjects(place / "whole").items():
         with tqdm(total=FLAGS.damages, unit="damage", desc=name, disable=FLAGS.quiet) as bar:
-            counts[name] = damage.count(paths, read, FLAGS.damages, damages, lambda bar=bar: bar.update())
+            counts[name] = damage.count(paths, read, FLAGS.damages, damages, bar.update)
     lost = any(life.differs for life in lives) or any(count[damage.USED] for count in counts.values())
     lost |= any(not one["ended_well"] for one in together.get("lost", [])) or not together.get("equal", True)
     return {
@@ -100,7 +99,7 @@ def _measure(place: pathlib.Path) -> dict[str, object]:
     }
 
 
-def _pairs(place: pathlib.Path) -> dict[str, object]:
+def _pairs(place: pathlib.Path) -> dict[str, Any]:
     """Two processes to the end, then each way to lose one of them."""
     import dataclasses
 

@@ -9,8 +9,9 @@ import re
 
 from absl import flags
 
-from experiments.benchmarks.tables import speed, training, verdicts
-from experiments.papers import tables as papers
+from experiments.benchmarks import pages, speed_pages
+from experiments.benchmarks.device import pages as device_pages
+from experiments.papers import listing
 from experiments.runtime import cli
 from experiments.runtime.files import atomic
 
@@ -19,20 +20,27 @@ flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
 ROOT = pathlib.Path(__file__).parents[2]
 TABLES = {
-    "training": training.training,
-    "endurance": training.endurance,
-    "output_relu": training.output_relu,
-    "benchmark": speed.benchmark,
-    "networks": speed.networks,
-    "scaling_width": speed.scaling_width,
-    "scaling_networks": speed.scaling_networks,
-    "scaling_devices": speed.scaling_devices,
-    "example": verdicts.example,
-    "catalogue": verdicts.catalogue,
-    "verification": verdicts.verification,
-    **papers.TABLES,
+    "results": pages.results,
+    "training": pages.training,
+    "endurance": pages.endurance,
+    "output_relu": pages.output_relu,
+    "coverage": pages.coverage,
+    "example": pages.example,
+    "people": pages.people,
+    "catalogue": pages.catalogue,
+    "verification": pages.verification,
+    "benchmark": speed_pages.benchmark,
+    "networks": speed_pages.networks,
+    "against": speed_pages.against,
+    "startup": speed_pages.startup,
+    "limits": speed_pages.limits,
+    "scaling_width": speed_pages.scaling_width,
+    "scaling_networks": speed_pages.scaling_networks,
+    "scaling_devices": speed_pages.scaling_devices,
+    **device_pages.TABLES,
+    **listing.TABLES,
 }
-PAGES = ("README.md", "docs/scaling.md", "docs/results.md")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("verify", "training", "sweeps", "speed", "scaling", "results")))
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli, metrics
+from experiments.runtime import cli, records
 from experiments.runtime.files import writable, write_json
 from experiments.runtime.provenance import provenance
 
@@ -87,7 +88,7 @@ class Session:
         outcomes = []
         for _ in range(2):
             summary, run_dir, _ = self.train(*arguments)
-            outcomes.append((summary["params_sha256"], metrics.without_seconds(metrics.read(run_dir))))
+            outcomes.append((summary["params_sha256"], records.without_seconds(records.read_metrics(run_dir))))
         return _row("the same command twice", arguments, identical=outcomes[0] == outcomes[1])
 
     def wide(self, seeds: int) -> dict:
@@ -120,7 +121,7 @@ def _process(module: str, *arguments: str) -> float:
     return seconds
 
 
-def _row(name: str, arguments: tuple[str, ...], **values: object) -> dict:
+def _row(name: str, arguments: tuple[str, ...], **values: Any) -> dict:
     return {"row": name, "command": " ".join(("python -m experiments.train", *arguments)), **values}
 
 

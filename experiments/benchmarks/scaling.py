@@ -37,7 +37,7 @@ def main() -> int:
 
     from tqdm import tqdm
 
-    from experiments.benchmarks import costs
+    from experiments.benchmarks import timed_epochs
     from experiments.runtime import jobs
     from experiments.runtime.provenance import provenance
 
@@ -49,7 +49,7 @@ def main() -> int:
     if not FLAGS.batch_size <= examples <= most:
         raise cli.BadInput(f"--examples={examples}: between --batch_size and the {most:,} of --dataset={data.name}")
     meshes = [text.replace("/", ",") for text in FLAGS.meshes]
-    cases = costs.cases(
+    cases = timed_epochs.cases(
         widths=_integers("widths"),
         networks=_integers("networks"),
         stacked_widths=_integers("stacked_widths"),
@@ -60,22 +60,22 @@ def main() -> int:
     for mesh in meshes:
         jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
-    prepared = [costs.prepare(case, data, examples, FLAGS.batch_size) for case in bar]
+    prepared = [timed_epochs.prepare(case, data, examples, FLAGS.batch_size) for case in bar]
     times: list[list[float]] = [[] for _ in cases]
     for _ in tqdm(range(FLAGS.rounds), unit="round", disable=FLAGS.quiet):
         for epoch, seconds in zip(prepared, times, strict=True):
             seconds.append(epoch())
     sizes = examples, FLAGS.batch_size
-    rows = [costs.row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
+    rows = [timed_epochs.row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
     if json:
         chosen = {name: FLAGS[name].value for name in ("dataset", "examples", "batch_size", "rounds")}
         write_json(json, {"rows": rows, "flags": chosen, **provenance()})
-    print(costs.text(rows))
+    print(timed_epochs.text(rows))
     return cli.DONE
 
 
 def _integers(name: str) -> list[int]:
-    texts = FLAGS[name].value
+    texts: list[str] = FLAGS[name].value or []
     if not all(text.isdecimal() and int(text) for text in texts):
         raise cli.BadInput(f"--{name}={','.join(texts)}: give positive integers")
     return [int(text) for text in texts]

@@ -17,15 +17,15 @@ Many networks at once, 64 here, against one after the other and against torch.fu
 
   python -m experiments.benchmarks.speed --dataset=mnist --hidden=32 --peers=stack,torch_vmap --rounds=3
 
-Wanted: the best PyTorch row takes at least 3, 2 and 1.5 times our epoch at K = 32, 128 and 800, and from K = 128 on
-ours runs at 80 % or more of the rate at which its five matrix products run alone. Measured on 2 cores of an AMD EPYC:
-1.6, 1.4 and 1.3 times; 71 % of that rate at K = 128 and 84 % at K = 800.
+Expected on 2 cores of an AMD EPYC: the best PyTorch row takes 1.6, 1.4 and 1.3 times our epoch at K = 32, 128 and 800;
+ours runs at 71 % of the rate at which its five matrix products run alone at K = 128, and at 84 % at K = 800.
 """
 
 import datetime
 import importlib.metadata
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -66,23 +66,23 @@ def main() -> int:
     if FLAGS.batch_size > len(dataset.train.x):
         raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
 
-    from experiments.benchmarks.peers import table
+    from experiments.benchmarks.peers import summary
     from experiments.runtime import files
 
     report = _facts(dataset) | {"cases": []}
     for K in hidden:
         case = _case(dataset, K)
         report["cases"].append(case)
-        print(f"\n{table.text(case)}", flush=True)
+        print(f"\n{summary.text(case)}", flush=True)
         files.write_json(path, report)
     right = all(row["epoch_s"] for case in report["cases"] for row in case["rows"] if row["name"] == OURS)
     return cli.DONE if right else 1
 
 
-def _case(dataset, hidden: int) -> dict[str, object]:
+def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
-    from experiments.benchmarks.peers import problem, rounds, table
-    from experiments.benchmarks.peers.processes import threads
+    from experiments.benchmarks.peers import problem, rounds, summary
+    from experiments.benchmarks.peers.worker import threads
 
     whole = problem.make(
         dataset,
@@ -113,7 +113,7 @@ def _case(dataset, hidden: int) -> dict[str, object]:
         "steps": whole.steps,
         "live_inputs": len(whole.live),
     }
-    return sizes | table.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
+    return sizes | summary.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
 
 
 def _hidden() -> list[int]:
@@ -126,9 +126,9 @@ def _hidden() -> list[int]:
     return sizes
 
 
-def _facts(dataset) -> dict[str, object]:
+def _facts(dataset) -> dict[str, Any]:
     """Where the numbers come from."""
-    from experiments.benchmarks.peers.processes import threads
+    from experiments.benchmarks.peers.worker import threads
     from experiments.runtime.provenance import provenance
 
     facts = provenance()

@@ -2,6 +2,8 @@
 
   python -m experiments.benchmarks.verify_catalogue                 all parts, about half an hour on 2 CPU cores
   python -m experiments.benchmarks.verify_catalogue --limit=20      a look, two minutes
+  python -m experiments.benchmarks.verify_catalogue --dialect=numpy --json=docs/results/verification_numpy.json
+                                                                    the same derivations as NumPy code
 
 Kills: wrong derivations called wrong, or refused because they raise. Located: the first wrong step is the true one, all
 eight steps returned; for two errors, both steps exactly. Named, from the four leaves alone: "unique" if the only cause
@@ -37,6 +39,7 @@ flags.DEFINE_multi_enum("parts", PARTS, PARTS, "Which parts; the others are kept
 flags.DEFINE_integer("doubles", 150, "Pairs of errors in each setting.", lower_bound=1)
 flags.DEFINE_integer("right", 250, "Right derivations, of all styles and settings.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides which derivations are drawn.", lower_bound=0)
+flags.DEFINE_enum("dialect", "jax", ["jax", "numpy"], "What the derivations are written in.")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
 
 SETTINGS = [(loss, output) for loss in ("cross_entropy", "quadratic") for output in ("relu", "identity")]
@@ -46,13 +49,14 @@ def main() -> int:
     """Run all parts and write the counts."""
     from experiments.benchmarks.catalogue import RIGHT, WRONG
 
-    rng = random.Random(FLAGS.seed)
+    rng, dialect = random.Random(FLAGS.seed), FLAGS.dialect
     wrong = [e for e in WRONG if (e.reduction, e.layout) == ("mean", "rows")]
     parts = {
-        "singles": [("single", key) for key in _drawn(rng, [e.id for e in wrong])],
-        "doubles": [("double", key) for key in _drawn(rng, list(_doubles(rng)))],
+        "singles": [("single", dialect, key) for key in _drawn(rng, [e.id for e in wrong])],
+        "doubles": [("double", dialect, key) for key in _drawn(rng, list(_doubles(rng)))],
         "right": [
-            ("right", key) for key in _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
+            ("right", dialect, key)
+            for key in _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
         ],
     }
     context = multiprocessing.get_context("spawn")
@@ -84,21 +88,21 @@ def _doubles(rng: random.Random) -> Iterator[tuple[str, str, int]]:
         yield from ((*setting, place) for place in sorted(rng.sample(range(count), min(FLAGS.doubles, count))))
 
 
-def judge(task: tuple[str, Any]) -> dict:
+def judge(task: tuple[str, str, Any]) -> dict:
     """One derivation, judged and compared with what the catalogue says of it."""
-    kind, key = task
+    kind, dialect, key = task
     if kind == "right":
-        return _judge_right(key)
+        return _judge_right(key, dialect)
     entry = _double(*key) if kind == "double" else _single(key)
     row = {"id": entry.id, "kind": entry.kind}
-    full = _verify(entry, steps=True)
+    full = _verify(entry, dialect, steps=True)
     row |= {"killed": full is None or full.verdict == "wrong", "raised": full is None}
     if full is not None:
         wrong = {cause.leaf for cause in full.causes if cause.explanation == 0}
         row["located"] = wrong == set(entry.steps) if kind == "double" else _first(full) == entry.steps[0]
         row["subset"] = bool(wrong) and wrong < set(entry.steps)
     if kind == "single":
-        leaves = _verify(entry, steps=False)
+        leaves = _verify(entry, dialect, steps=False)
         row["killed"] &= leaves is None or leaves.verdict == "wrong"
         row["name"] = "refused" if leaves is None else _named(leaves, entry)
         row["causes"] = [] if leaves is None else [f"{cause.id} at {cause.leaf}" for cause in leaves.causes]
@@ -123,13 +127,14 @@ def _named(verdict: Any, entry: Any) -> str:
     return "wrong name"
 
 
-def _verify(entry: Any, steps: bool) -> Any:
+def _verify(entry: Any, dialect: str, steps: bool) -> Any:
     """The verdict, or None if the derivation was refused: it raises, or returns leaves of wrong shapes."""
+    from experiments.benchmarks.catalogue.in_numpy import wrong_text
     from twolayer.verification import verify
 
     try:
         return verify(
-            entry.function(steps=steps),
+            entry.function(steps=steps) if dialect == "jax" else _in_numpy(wrong_text(entry, steps), entry.id),
             loss=entry.loss,
             output=entry.output,
             reduction=entry.reduction,
@@ -140,38 +145,56 @@ def _verify(entry: Any, steps: bool) -> Any:
         return None
 
 
-def _judge_right(key: str) -> dict:
+def _in_numpy(text: str, name: str) -> Any:
+    from twolayer.verification.programs.numpy_code import File
+
+    return File(f"{name}.py", text).program("gradients")
+
+
+def _judge_right(key: str, dialect: str) -> dict:
     from experiments.benchmarks.catalogue import RIGHT
+    from experiments.benchmarks.catalogue.in_numpy import right_text
     from twolayer.verification import verify
 
     entry = next(e for e in RIGHT if e.id == key)
-    verdict = verify(
-        entry.function(), loss=entry.loss, output=entry.output, reduction=entry.reduction, precisions=PRECISIONS
-    )
+    text = right_text(entry) if dialect == "numpy" else None  # None: a style that is about automatic differentiation
+    program = entry.function() if text is None else _in_numpy(text, entry.id)
+    precisions = PRECISIONS if text is None else PRECISIONS[:2]
+    verdict = verify(program, loss=entry.loss, output=entry.output, reduction=entry.reduction, precisions=precisions)
     row = {"id": entry.id, "formula": verdict.formula.verdict if verdict.formula else "undecided"}
     row["program"] = {one.precision: one.verdict for one in verdict.program}
-    row["shapes"] = [_at_random_shape(entry, seed) for seed in range(SHAPES)]
+    row["shapes"] = _at_random_shapes(entry, program)
     row["tie"] = verdict.conventions.get("relu_at_zero", {}).get("hidden") == entry.tie
     return row
 
 
-def _at_random_shape(entry: Any, seed: int) -> str:
-    """The verdict of exact algebra on all four leaves, at sizes of 1 to 6."""
-    import jax
+def _at_random_shapes(entry: Any, program: Any) -> list[str]:
+    """The verdict on all four leaves, at sizes of 1 to 6; a derivation that does not run there is undecided."""
     import numpy as np
 
-    from twolayer.verification.draws import Sizes
-    from twolayer.verification.evidence import Subject, gather
-    from twolayer.verification.formula import leaf_verdicts, worst
-    from twolayer.verification.reference import Setting
-    from twolayer.verification.tracing import trace
+    from twolayer.verification.evidence.cases import subject, verdict_of
+    from twolayer.verification.evidence.points import points
+    from twolayer.verification.numbers.balls import Undecided
+    from twolayer.verification.problem import LEAVES, Setting, Sizes
+    from twolayer.verification.programs import NotJudged, Refused
+    from twolayer.verification.programs.load import program_of
+    from twolayer.verification.verdict import worst
 
-    setting = Setting(entry.loss, entry.output, entry.reduction)
-    d, K, C, m = np.random.default_rng([seed, len(entry.id)]).integers(1, 7, 4).tolist()
-    sizes = Sizes(d, K, max(C, 2) if entry.loss == "cross_entropy" else C, max(m, 2))
-    with jax.enable_x64(True):
-        groups = gather(Subject((trace(entry.function(), sizes),), None, None), setting, seed)
-        return worst(leaf.verdict for leaf in leaf_verdicts(groups, setting).values())
+    setting, verdicts = Setting(entry.loss, entry.output, entry.reduction), []
+    program = program_of(program)
+    found = subject(program, program.function, setting)
+    for seed in range(SHAPES):
+        d, K, C, m = np.random.default_rng([seed, len(entry.id)]).integers(1, 7, 4).tolist()
+        sizes = Sizes(d, K, max(C, 2) if entry.loss == "cross_entropy" else C, max(m, 2))
+        kinds = [("ordinary", 2), ("extreme", 1)]
+        try:
+            cases = [found.at(point) for kind, n in kinds for point in points(setting, sizes, kind, n, seed)]
+        except (Undecided, NotJudged, Refused):
+            verdicts.append("undecided")
+            continue
+        states = [verdict_of(leaf, cases) for leaf in LEAVES]
+        verdicts.append(worst("undecided" if state == "unknown" else state for state in states))
+    return verdicts
 
 
 SHAPES = 36  # random shapes for each right derivation

@@ -17,13 +17,15 @@ import time
 
 from absl import flags
 
-from experiments.papers import child, listing
-from experiments.runtime import cli
+from experiments.papers import listing
+from experiments.runtime import cli, tables
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")
 flags.DEFINE_string("budget", None, "How long --all may take: 45s, 60min, 2h [no limit].")
 flags.DEFINE_string("results", None, "Folder of the result files [docs/results of this checkout].")
+flags.DEFINE_string("paper", None, "Print the rows of this one instead, in the form of --form.")
+flags.DEFINE_enum("form", "text", list(tables.FORMS), "text, a Markdown table, CSV, or a LaTeX tabular.")
 flags.DEFINE_string("runs", str(listing.RUNS), "Folder where the work goes.")
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
 flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/twolayer].")
@@ -31,6 +33,9 @@ flags.DEFINE_string("data_dir", None, "Where prepared data are kept [~/.cache/tw
 
 def main() -> int:
     """The list, or the work."""
+    if FLAGS.paper is not None:
+        print(listing.laid_out(FLAGS.paper, FLAGS.form, _folders()[0]), end="")
+        return cli.DONE
     if not FLAGS.all:
         if FLAGS.budget is not None:
             raise cli.BadInput("--budget belongs to --all")
@@ -66,7 +71,7 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
         _say_why(interrupts)
         return cli.INTERRUPTED
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
-    status, _ = child.carry_out(command, stop)
+    status, _ = cli.carry_out(command, stop)
     if status == cli.INTERRUPTED:
         _say_why(interrupts)
     if status > 128:

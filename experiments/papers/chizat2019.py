@@ -32,8 +32,8 @@ import statistics
 
 from absl import flags
 
-from experiments.papers import origin, study
-from experiments.papers.rows import Row
+from experiments.papers import study
+from experiments.papers.results import Origin, Row
 from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
@@ -84,13 +84,13 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
         "test_loss": cells[largest]["test"],
     }
     name, unit = "distance to the linearised model", "of the predictions, relative"
-    met, of_both = max(away) <= 0.01, origin.total(map(origin.of_cell, (linear, cells[largest])))
+    met, of_both = max(away) <= 0.01, Origin.total(map(Origin.of_cell, (linear, cells[largest])))
     of_both = dataclasses.replace(of_both, seconds=linear["seconds"])
     rows.append(Row("chizat2019", name, None, away, unit, of_both, facts, bar="at most 0.01 in each trial", met=met))
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
-        figures.lazy(work.run.figures / "chizat2019.png", cells)
+        plots.lazy(work.run.figures / "chizat2019.png", cells)
     return study.judged(rows, "log_taus", "steps", "inputs", "hidden", "examples", "seed", least=("trials",))
 
 
@@ -102,7 +102,7 @@ def _slope(cells: dict[float, dict]) -> list[Row]:
     changes = zip(*([math.log10(max(c, TINY)) for c in cells[t]["change"]] for t in large), strict=True)
     slopes = [statistics.linear_regression(large, trial).slope for trial in changes]
     facts = {"taus": [10**t for t in large], "change": {f"{t:g}": cell["change"] for t, cell in cells.items()}}
-    of_all = origin.total(map(origin.of_cell, cells.values()))
+    of_all = Origin.total(map(Origin.of_cell, cells.values()))
     name, unit = "slope of the weight change", "d log / d log tau"
     met = abs(statistics.fmean(slopes) + 2) <= 0.1
     return [Row("chizat2019", name, -2, slopes, unit, of_all, facts, bar="-2, by 0.1 at most", met=met)]
@@ -118,7 +118,7 @@ def _contrast(cells: dict[float, dict]) -> list[Row]:
     facts["test_loss"] = {f"{t:g}": cell["test"] for t, cell in cells.items()}
     name, unit = "test loss at 10 over test loss at 0.1", "mean of the ratios"
     met = statistics.fmean(ratios) >= 5 and min(lazy["test"]) > max(rich["test"])
-    bar, of_both = "at least 5, and all trials apart", origin.total(map(origin.of_cell, (lazy, rich))).counted()
+    bar, of_both = "at least 5, and all trials apart", Origin.total(map(Origin.of_cell, (lazy, rich))).counted()
     return [Row("chizat2019", name, None, ratios, unit, of_both, facts, bar=bar, met=met)]
 
 

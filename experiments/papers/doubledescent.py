@@ -28,8 +28,8 @@ import statistics
 
 from absl import flags
 
-from experiments.papers import networks, origin, study
-from experiments.papers.rows import Row
+from experiments.papers import networks, study
+from experiments.papers.results import Origin, Row
 from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
@@ -101,10 +101,10 @@ def _rows(work: study.Study, parts: list[str], widths: list[int], chain: list[in
         scale = ("reuse_epochs", "chain", "fresh", "examples")
         rows += study.judged(_contrasts(losses, _origin(trained)), *scale, least=("reuse_repetitions",))
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
         curve = [row for row in rows if "hidden" in row.facts]
-        figures.double_descent(work.run.figures / "doubledescent.png", curve, losses)
+        plots.double_descent(work.run.figures / "doubledescent.png", curve, losses)
     return rows
 
 
@@ -138,7 +138,7 @@ def _beside_published(row: Row, mean: float, deviation: float, accuracy: float) 
 def _peak(noise: list[Row]) -> Row:
     """At which width the mean test loss is largest."""
     highest = max(noise, key=lambda row: statistics.fmean(row.values))
-    peak, bar, of_all = highest.facts["hidden"], "10, 12 or 14", origin.total(row.origin for row in noise).counted()
+    peak, bar, of_all = highest.facts["hidden"], "10, 12 or 14", Origin.total(row.origin for row in noise).counted()
     met = peak in (10, 12, 14)
     return Row("doubledescent", "label noise, peak", 12, [peak], "hidden units", of_all, bar=bar, met=met)
 
@@ -169,11 +169,11 @@ def _losses(trained: Trained) -> Losses:
     }
 
 
-def _origin(trained: Trained) -> origin.Origin:
-    return origin.total(some.origin for widths in trained.values() for some in widths.values())
+def _origin(trained: Trained) -> Origin:
+    return Origin.total(some.origin for widths in trained.values() for some in widths.values())
 
 
-def _contrasts(losses: Losses, of_all: origin.Origin) -> list[Row]:
+def _contrasts(losses: Losses, of_all: Origin) -> list[Row]:
     """What the switch does: where weights are reused up to it, and where they never are."""
     rows = [row for switch in SWITCHES if (row := _switch(losses, switch))]
     if {20, *NEAR} <= set(losses["fresh"]):
@@ -195,9 +195,7 @@ def _switch(losses: Losses, switch: int) -> Row | None:
     facts = {"reuse": reuse[switch], "fresh": fresh[switch + 1], "peaks": peaks}
     name = f"weight reuse up to {switch}: H = {switch} over H = {switch + 1}"
     bar, met = f"at least {least:g} and the peak, each time", min(ratios) >= least and set(peaks) == {switch}
-    return Row(
-        "doubledescent", name, published, ratios, "ratio of test losses", origin.Origin(), facts, bar=bar, met=met
-    )
+    return Row("doubledescent", name, published, ratios, "ratio of test losses", Origin(), facts, bar=bar, met=met)
 
 
 def _no_reuse(losses: Losses) -> Row:

@@ -1,7 +1,8 @@
 """Teacher, student and full-batch gradient descent of the lazy-training study; the student, or its linearisation."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,9 +78,10 @@ def _trial(key: Key[Array, ""], tau: float, sizes: Sizes, steps: int, linear: bo
     x, y = problem(of_data, sizes)
     first = start(of_start, tau, sizes)
     step = jnp.minimum(10.0, 0.1 / tau**2)
+    learn: Callable[[Params], tuple[Any, Params]]
     learn, predict = _linearised(first, x, y) if linear else _network(x, y)
 
-    def one(_: int, params: Params) -> Params:
+    def one(_: jax.Array, params: Params) -> Params:
         _, gradients = learn(params)
         # The paper's network has no biases: theirs stay 0.
         return params._replace(W1=params.W1 - step * gradients.W1, W2=params.W2 - step * gradients.W2)
@@ -96,7 +98,8 @@ def _trial(key: Key[Array, ""], tau: float, sizes: Sizes, steps: int, linear: bo
 
 def _network(x, y):
     """The network: its loss and gradients on the first data, its outputs on the second."""
-    return lambda p: loss_and_gradients(p, x[0], y[0]), lambda p: forward(p, x[1], "identity").O2
+    learn: Any = loss_and_gradients
+    return lambda p: learn(p, x[0], y[0]), lambda p: forward(p, x[1], "identity").O2
 
 
 def _linearised(first: Params, x, y):

@@ -1,6 +1,7 @@
 """The published bad minima (Safran & Shamir 2018), and how ours are compared with them."""
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -79,4 +80,5 @@ def same_levels(ours: dict[float, int], theirs: dict[float, int]) -> float | Non
     table = table[table.any(1)]
     if len(table) < 2 or not table.any(0).all():
         return None
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    found: Any = stats.chi2_contingency(table, correction=False)
+    return float(found.pvalue)

@@ -3,8 +3,9 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
-from experiments.papers import origin
+from experiments.papers.results import Origin
 from experiments.papers.study import Study
 from experiments.runtime.files import read_json
 
@@ -22,13 +23,13 @@ class Networks:
         return [100 * (1 - summary["test_accuracy"]) for summary in self.summaries]
 
     @property
-    def origin(self) -> origin.Origin:
+    def origin(self) -> Origin:
         """Of all together; the seconds are those of training."""
         pairs = zip(self.folders, self.summaries, strict=True)
-        return origin.total(origin.of_run(folder, summary["seconds"]["train"]) for folder, summary in pairs)
+        return Origin.total(Origin.of_run(folder, summary["seconds"]["train"]) for folder, summary in pairs)
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, Any]:
         """What a row must say of them: how many diverged, if any. Of these the epoch before counts."""
         diverged = sum(summary["status"] == "diverged" for summary in self.summaries)
         return {"diverged": diverged} if diverged else {}

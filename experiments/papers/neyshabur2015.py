@@ -23,8 +23,8 @@ import statistics
 
 from absl import flags
 
-from experiments.papers import networks, origin, study
-from experiments.papers.rows import Row
+from experiments.papers import networks, study
+from experiments.papers.results import Origin, Row
 from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
@@ -52,9 +52,9 @@ def main() -> int:
 def _rows(work: study.Study, widths: list[int]) -> list[Row]:
     rows = [_width(work, width) for width in widths]
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
-        figures.width(work.run.figures / "neyshabur2015.png", rows)
+        plots.width(work.run.figures / "neyshabur2015.png", rows)
     usual = [row for row in rows if "scaled" not in row.facts]
     fall = [_fall(usual)] if len(usual) == len(WIDTHS) else []  # of all widths, or it says nothing
     return study.judged([*rows, *fall], "epochs", "examples", least=("seeds",))
@@ -78,7 +78,7 @@ def _fall(rows: list[Row]) -> Row:
     mean, spread = statistics.fmean(fall), statistics.stdev(fall) if len(fall) > 1 else math.inf
     facts = {"first": first and first.facts["hidden"], "last": last.facts["hidden"]}
     judged = {"bar": "at least 0.3 and 3 standard errors", "met": mean >= max(0.3, 3 * spread / len(fall) ** 0.5)}
-    name, of_all = "fall from the first width that fits", origin.total(row.origin for row in rows)
+    name, of_all = "fall from the first width that fits", Origin.total(row.origin for row in rows)
     return Row("neyshabur2015", name, None, fall, "points of test error", of_all.counted(), facts, **judged)
 
 

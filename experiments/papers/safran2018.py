@@ -32,11 +32,12 @@ the same shares (Pearson's chi-squared test of the 19 cells where it can be made
 
 import dataclasses
 import math
+from typing import Any
 
 from absl import flags
 
-from experiments.papers import minima, origin, study
-from experiments.papers.rows import Row
+from experiments.papers import minima, study
+from experiments.papers.results import Origin, Row
 from experiments.runtime import cli
 
 FLAGS = flags.FLAGS
@@ -74,15 +75,15 @@ def _rows(work: study.Study, cells: list[tuple[int, int]]) -> list[Row]:
     if len(judged) == len(minima.PUBLISHED):
         outside = sum(not row.beside["inside"] for row in judged)
         name, bar = "cells outside their interval", f"at most 1 of {len(judged)}"
-        of_all = origin.total(row.origin for row in judged).counted()
+        of_all = Origin.total(row.origin for row in judged).counted()
         rows.append(Row("safran2018", name, None, [outside], "cells", of_all, bar=bar, met=outside <= 1))
         rows.append(_same_minima(judged, of_all))
     rows += [_again(work, row) for row in judged if not row.beside["inside"]]
     rows = study.judged(rows, "step", "flat", "settle", "cap", "seed", least=("runs",))
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
-        figures.bad_minima(work.run.figures / "safran2018.png", [row for row in rows if _is_cell(row)])
+        plots.bad_minima(work.run.figures / "safran2018.png", [row for row in rows if _is_cell(row)])
     return rows
 
 
@@ -94,7 +95,7 @@ def _again(work: study.Study, row: Row) -> Row:
     """The cell of a row outside its interval from other starts, and how both together compare."""
     k, n = row.facts["k"], row.facts["units"]
     other = _row(k, n, work.cell(f"k{k}-n{n}-again", lambda: _cell(k, n, FLAGS.seed + 1)))
-    failures, runs = row.facts["failures"] + other.facts["failures"], row.n + other.n
+    failures, runs = row.facts["failures"] + other.facts["failures"], (row.n or 0) + (other.n or 0)
     beside = minima.compare(failures, runs, other.beside["published_failures"], minima.PUBLISHED_RUNS)
     facts = {**other.facts, "both": {"failures": failures, "runs": runs, **beside}}
     return dataclasses.replace(other, row=f"{row.row}, other starts", facts=facts, bar="", met=None)
@@ -132,13 +133,13 @@ def _cell(k: int, n: int, seed: int) -> dict:
 def _minimum(cell: dict) -> Row:
     """How far the failed runs for k = 7 end from the authors' minimum."""
     name, unit = "k = 7, from the known minimum", "largest difference of an entry"
-    of_cell, runs = origin.of_cell(cell).counted(), cell["failures"]
+    of_cell, runs = Origin.of_cell(cell).counted(), cell["failures"]
     bar, met = "at most 1e-8", cell["distance"] <= 1e-8
     values = [cell["distance"]]
     return Row("safran2018", name, None, values, unit, of_cell, bar=bar, met=met, n=runs)
 
 
-def _same_minima(cells: list[Row], of_all: origin.Origin) -> Row:
+def _same_minima(cells: list[Row], of_all: Origin) -> Row:
     """Whether the failed runs of all cells end where the authors' do, and how many end where none of theirs did."""
     tested = [p for row in cells if (p := row.beside["levels_p_value"]) is not None]
     failures, new = sum(row.facts["failures"] for row in cells), sum(row.beside["at_new_levels"] for row in cells)
@@ -157,11 +158,11 @@ def _row(k: int, n: int, cell: dict) -> Row:
     share = 100 * cell["failures"] / FLAGS.runs
     facts = {"k": k, "units": n}
     facts |= {name: value for name, value in cell.items() if name not in ("seconds", "device", "commit", "distance")}
-    row = Row("safran2018", name, None, [share], "% of runs that fail", origin.of_cell(cell), facts, n=FLAGS.runs)
+    row = Row("safran2018", name, None, [share], "% of runs that fail", Origin.of_cell(cell), facts, n=FLAGS.runs)
     if published is None:
         return row.scaled({"ks" if n == k else "ks_plus_one": [str(k)]})
     failures = sum(published.values())
-    beside = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
+    beside: dict[str, Any] = {"published_2021": minima.PUBLISHED_2021[k - 6]} if n == k else {}
     beside |= {"published_failures": failures, "published_n": minima.PUBLISHED_RUNS, "published_levels": published}
     beside |= minima.compare(cell["failures"], FLAGS.runs, failures, minima.PUBLISHED_RUNS)
     levels = {float(loss): runs for loss, runs in cell["levels"].items()}

@@ -30,7 +30,7 @@ def train(
     Args:
       numbers: of all networks.
       hidden: units K.
-      scheme: a name in network.SCHEMES.
+      scheme: a name in starts.SCHEMES.
 
     Returns:
       "first_valid" after the first epoch, "valid" and "test" after the last.

@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from typing import Any
 
 from absl import flags
 
-from experiments.papers import child, origin, results
-from experiments.papers.rows import Row, text
-from experiments.runtime import cli, manifests, runs
+from experiments.papers import results
+from experiments.papers.results import Row
+from experiments.runtime import cli, runs
 from experiments.runtime.files import read_json, writable, write_json
 from experiments.runtime.provenance import provenance
 
@@ -66,9 +67,9 @@ class Study:
         if value is None:
             raise Interrupted
         facts = self.run.manifest
-        own = {"seconds": time.perf_counter() - began, "device": origin.machine(facts["platform"], [_device()])}
+        own = {"seconds": time.perf_counter() - began, "device": results.machine_of(facts["platform"], [_device()])}
         kept.parent.mkdir(exist_ok=True)
-        write_json(kept, {**value, **own, "commit": origin.commit(facts)})
+        write_json(kept, {**value, **own, "commit": results.commit_of(facts)})
         self.say(f"{name}: {own['seconds']:.1f} s")
 
     def command(self, name: str, module: str, *arguments: str) -> pathlib.Path:
@@ -79,7 +80,7 @@ class Study:
           BadInput: the command failed, or its directory is damaged or that of other flags.
         """
         path = self.run.path / "runs" / name
-        manifest = path / manifests.NAME
+        manifest = path / runs.MANIFEST
         if not (path / "summary.json").exists() or read_json(manifest, "status")["status"] not in ("done", "diverged"):
             self._check()
             self._carry_out(name, path, module, *arguments)
@@ -97,11 +98,11 @@ class Study:
         self.say(f"{name} ...")
         began = time.perf_counter()
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        status, errors = child.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
+        status, errors = cli.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
         if status == cli.INTERRUPTED:
             raise Interrupted
         if status not in (cli.DONE, cli.DIVERGED):
-            reason = (errors.strip().splitlines() or [f"ended with {status}"])[-1]
+            reason = ((errors or "").strip().splitlines() or [f"ended with {status}"])[-1]
             raise cli.BadInput(f"{name}: {reason.removeprefix('error: ')}")
         self.say(f"{name}: {time.perf_counter() - began:.1f} s")
 
@@ -156,7 +157,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         if target:
             results.merge(target, result)
         run.set_status("done")
-    print(text(result["rows"]))
+    print(results.as_text(result["rows"]))
     return cli.DONE
 
 
@@ -168,7 +169,8 @@ def judged(rows: Sequence[Row], *scale: str, least: Sequence[str] = ()) -> list[
       least: flags that do if they are below.
     """
     changed = {name: FLAGS[name].value for name in scale if FLAGS[name].value != FLAGS[name].default}
-    changed |= {name: FLAGS[name].value for name in least if FLAGS[name].value < FLAGS[name].default}
+    values: dict[str, Any] = {name: FLAGS[name].value for name in least}
+    changed |= {name: value for name, value in values.items() if value < FLAGS[name].default}
     return [row.scaled(changed) if changed else row for row in rows]
 
 
@@ -178,7 +180,8 @@ def chosen(flag: str, known: Sequence[str]) -> list[str]:
     Raises:
       BadInput: there are none, or one is not known or given twice.
     """
-    names = list(known) if FLAGS[flag].value is None else FLAGS[flag].value
+    given: list[str] | None = FLAGS[flag].value
+    names = list(known) if given is None else given
     for name in names:
         if name not in known:
             raise cli.BadInput(f"--{flag}: {name!r} is not known; there are {'; '.join(known)}")
@@ -193,7 +196,7 @@ def whole_numbers(flag: str, least: int = 1, most: int = 10**6) -> list[int]:
     Raises:
       BadInput: one is not a whole number from `least` to `most`, or given twice.
     """
-    texts = FLAGS[flag].value
+    texts: list[str] = FLAGS[flag].value or []
     if not all(text.isdecimal() and least <= int(text) <= most for text in texts) or len(set(texts)) < len(texts):
         raise cli.BadInput(f"--{flag}={','.join(texts)}: give different whole numbers from {least} to {most}")
     return sorted(map(int, texts))

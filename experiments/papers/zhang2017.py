@@ -17,15 +17,15 @@ active, on one none, which then has no gradient in W1, b1 and W2. At 0.0003 no i
 """
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
-from experiments.papers import networks, origin, study
-from experiments.papers.rows import Row
-from experiments.runtime import cli, metrics
-from experiments.runtime.parameters import load_params
+from experiments.papers import networks, study
+from experiments.papers.results import Origin, Row
+from experiments.runtime import cli, records
+from experiments.runtime.records import load_params
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
@@ -75,13 +75,13 @@ def _rows(work: study.Study) -> list[Row]:
     rows = [_row(work, kind) for kind in KINDS]
     rows = study.judged(rows, "hidden", "examples", "epochs", least=("seeds",))
     if FLAGS.figures:
-        from experiments.papers import figures
+        from experiments.papers import plots
 
-        figures.memorisation(work.run.figures / "zhang2017.png", rows)
+        plots.memorisation(work.run.figures / "zhang2017.png", rows)
     return rows
 
 
-def _train(work: study.Study, kind: Kind) -> tuple[networks.Networks, list[list[float]], origin.Origin]:
+def _train(work: study.Study, kind: Kind) -> tuple[networks.Networks, list[list[float]], Origin]:
     """The networks at the end, their training accuracies by epoch in percent, and where all of it comes from."""
     random = kind.labels == "random"
     epochs = FLAGS.epochs if random else -(-FLAGS.epochs // 16)
@@ -95,7 +95,7 @@ def _train(work: study.Study, kind: Kind) -> tuple[networks.Networks, list[list[
         started = [(*seed, f"--start_from={folder}") for seed, folder in zip(seeds, trained.folders, strict=True)]
         trained = networks.train(work, f"{name}-again-{restart}", (*common, f"--epochs={-(-epochs // 2)}"), started)
         curves = [before + after for before, after in zip(curves, _curves(trained), strict=True)]
-        spent = origin.total([spent, trained.origin])
+        spent = Origin.total([spent, trained.origin])
     return trained, curves, spent
 
 
@@ -120,10 +120,10 @@ def _row(work: study.Study, kind: Kind) -> Row:
 
 def _curves(trained: networks.Networks) -> list[list[float]]:
     """The training accuracy of each network by epoch, in percent."""
-    return [[100 * row["train_accuracy"] for row in metrics.read(folder)] for folder in trained.folders]
+    return [[100 * row["train_accuracy"] for row in records.read_metrics(folder)] for folder in trained.folders]
 
 
-def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, object]:
+def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, Any]:
     """How many hidden units are active on a training image, in the least and the middle, and on those not learnt."""
     from twolayer import datasets
 

@@ -10,11 +10,13 @@ import math
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from absl import app, flags, logging
 
@@ -25,6 +27,7 @@ PATIENCE = 2.0  # seconds that a program may go on after a signal; then what was
 STOPPED = "interrupted; repeat the command"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAME = 0.5  # seconds within which two signals are one
+LOOK = 0.1  # seconds between two looks at a script that another carries out: a terminal's Ctrl-C stays one signal
 
 
 class BadInput(Exception):
@@ -74,26 +77,26 @@ class Interrupts:
 
         It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
         """
-        outcome: list[tuple[bool, object]] = []
+        results: list[Result] = []
+        errors: list[BaseException] = []
         ended = threading.Event()
 
         def call() -> None:
             try:
-                outcome.append((True, work()))
+                results.append(work())
             except BaseException as error:
-                outcome.append((False, error))
+                errors.append(error)
             ended.set()
 
         threading.Thread(target=call, daemon=True).start()
         while not ended.wait(0.5):
             if self.received and not ended.wait(patience):
                 return None
-        done, value = outcome[0]
-        if done:
-            return value
+        if results:
+            return results[0]
         if self.received:  # another process of the job may have left before this one
             return None
-        raise value
+        raise errors[0]
 
     def tell(self, path: pathlib.Path, saved: str = "saved") -> None:
         """Say that the run in `path` was saved because of the signal, or what else of it."""
@@ -110,7 +113,8 @@ class Interrupts:
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, while there is nothing to save
+    for number in (signal.SIGTERM, signal.SIGINT):  # while there is nothing to save
+        signal.signal(number, _stop)
     status = 128 + signal.SIGPIPE  # where a reader of the output has seen enough
     try:
         status = main()
@@ -122,7 +126,34 @@ def _call(main: Callable[[], int], refusal: int) -> int:
         os._exit(INTERRUPTED)  # a normal end crashes if a library was half imported
     except BrokenPipeError:
         _say_no_more()
+    except (AssertionError, RuntimeError) as error:
+        if not _lacks_a_platform(error):
+            raise
+        return refuse(_no_platform(error), refusal)
     return status
+
+
+def _stop(number: int, frame: object) -> None:
+    """End the program, by an exception so that nothing is left half-written; Python may lose it, as in a destructor."""
+    end = threading.Timer(PATIENCE, os._exit, (INTERRUPTED,))
+    end.daemon = True
+    end.start()
+    raise KeyboardInterrupt
+
+
+def _lacks_a_platform(error: BaseException) -> bool:
+    """Whether JAX has no device of the kind that JAX_PLATFORMS asks for."""
+    if not os.environ.get("JAX_PLATFORMS"):
+        return False
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].endswith("xla_bridge.py")
+
+
+def _no_platform(error: BaseException) -> str:
+    wanted = os.environ["JAX_PLATFORMS"]
+    extras = {"cuda": "cuda12", "gpu": "cuda12", "tpu": "tpu"}
+    install = f", or pip install 'jax[{extras[wanted]}]'" if wanted in extras else ""
+    return f"JAX_PLATFORMS={wanted}, and JAX finds no such device here; unset it to take what there is{install}"
 
 
 def _say_no_more() -> None:
@@ -153,3 +184,28 @@ def refuse(reason: str, status: int) -> int:
     """Say in one line why not, and return the status."""
     print(f"error: {' '.join(reason.split())}", file=sys.stderr)
     return status
+
+
+def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: Any) -> tuple[int, str | None]:
+    """Exit status and standard error, if that is a pipe, of a command that gets SIGTERM once `stop()` is true.
+
+    One that ends by that signal before it listens for it was interrupted too; the status of another signal is 128 and
+    its number, as in a shell.
+    """
+    told = False
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            while True:
+                try:
+                    _, errors = process.communicate(timeout=LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop() and not told:
+                        process.send_signal(signal.SIGTERM)
+                        told = True
+        finally:
+            process.kill()  # if this process is ended by an error
+    status = process.returncode
+    if status < 0:
+        status = INTERRUPTED if stop() else 128 - status
+    return status, errors

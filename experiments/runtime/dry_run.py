@@ -1,13 +1,109 @@
-"""What a run would take, before anything runs: shapes, bytes and floating-point operations."""
+"""What a run would take: shapes, bytes, floating-point operations, and the time, for which a few epochs are trained."""
 
 import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
-from experiments.runtime import memory
+from experiments.runtime import cli, jobs, processes, session
 from experiments.runtime.jobs import Job
-from experiments.runtime.sweeps.jobs import StackJob
+from experiments.runtime.progress import duration
+from experiments.runtime.stack_jobs import StackJob
+
+PATIENCE = 60.0  # seconds that the trained epochs may take
+SHORT = 0.5  # seconds: after a first epoch shorter than this, so many more are timed
+MORE = 10
+
+
+class TooLong(Exception):
+    """The first epoch outlasted PATIENCE."""
+
+
+def tell(outlook: Callable[[], str]) -> None:
+    """Print what `outlook` returns; the program may still be at work on an epoch that took too long."""
+    began = threading.active_count()
+    print(outlook())
+    if threading.active_count() > began:
+        sys.stdout.flush()
+        os._exit(cli.DONE)  # a normal end would wait for the program
+
+
+def outlook(job: Job) -> str:
+    """A few lines on one network; raises BadInput as `session.program_of`."""
+    began = time.perf_counter()
+    program = session.program_of(job, job.state)
+    compiling = time.perf_counter() - began
+    text = describe(job, program)  # before the state is given away
+
+    def train(state: PyTree, first: int, until: int) -> PyTree:
+        return program(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)[0]
+
+    return f"{text}\n{time_line(train, job.state, job.choices.epochs, compiling)}"
+
+
+def outlook_of_stack(job: StackJob, compiled: Callable[[], jax.stages.Compiled], parts: int) -> str:
+    """A few lines on a group of parts, of which this is the first.
+
+    Args:
+      compiled: compiles the program of the group, and returns it.
+    """
+    began = time.perf_counter()
+    program = compiled()
+    compiling = time.perf_counter() - began
+    shared = job.order_key.ndim == 0
+    text = describe(job, program, shared)
+
+    def train(state: PyTree, first: int, until: int) -> PyTree:
+        numbers = jnp.int32(first), jnp.int32(until)
+        return program(state, *numbers, job.order_key, job.numbers, job.train, job.valid)[0]
+
+    return f"{text}\n{time_line(train, job.state, parts * job.choices.epochs, compiling)}"
+
+
+def time_line(train: Callable[[PyTree, int, int], PyTree], state: PyTree, epochs: int, compiling: float) -> str:
+    """How long it would take, measured.
+
+    Args:
+      train: (state, first epoch, epoch to stop after) -> state.
+      epochs: in all, over all parts of a sweep.
+      compiling: seconds.
+    """
+    try:
+        seconds = _epoch_seconds(train, state, epochs)
+    except TooLong:
+        return f"time         more than {duration(PATIENCE * epochs)}: an epoch takes more than {duration(PATIENCE)}"
+    training = f"{duration(seconds * epochs)} of training, {duration(seconds)} an epoch as measured"
+    return f"time         about {training}; {duration(compiling)} compiling"
+
+
+def _epoch_seconds(train: Callable, state: PyTree, most: int) -> float:
+    """Seconds of an epoch: of the first, or of ten more if that is short."""
+    done: list[float] = []
+
+    def work() -> None:
+        began = time.perf_counter()
+        after = jax.block_until_ready(train(state, 0, 1))
+        first = float(processes.firsts(np.float64(time.perf_counter() - began)))
+        more = min(MORE, most - 1)
+        if first < SHORT and more > 0:
+            began = time.perf_counter()
+            jax.block_until_ready(train(after, 1, 1 + more))
+            first = (time.perf_counter() - began) / more
+        done.append(first)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if not done:
+        raise TooLong
+    return done[0]
 
 
 def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = True) -> str:
@@ -24,7 +120,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data, state = _bytes((job.train, job.valid)), _bytes(job.state)
-    total = max(memory.of_program(program), data + state)
+    total = max(jobs.bytes_of_program(program), data + state)
     train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
@@ -45,6 +141,8 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
         f"operations   {_count(train + valid)} an epoch, {_count((train + valid) * epochs)} in all",
         f"devices      {', '.join(kinds)}" + (f"; split by {mesh}" if mesh else ""),
     ]
+    if job.choices.compute == "bfloat16" and job.mesh.devices.flat[0].platform == "cpu":
+        lines.append("note         a CPU has no units for bfloat16 and converts: about half as fast as float32")
     return "\n".join(lines)
 
 
@@ -59,7 +157,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 def _bytes(tree: PyTree) -> int:
     """On one device."""
-    return memory.of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
+    return jobs.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 
 def _size(number: float) -> str:

@@ -5,6 +5,7 @@ d inputs, K hidden units, C outputs or classes, n examples; sizes in inches; col
 """
 
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -18,9 +19,12 @@ from experiments.runtime.files import atomic
 DPI, MAX_UNITS, MAX_MISTAKES, MAX_OUTPUTS, MAX_POINTS = 140, 100, 40, 4, 5000
 BLUE, RED, GREY, PALE = "#0072B2", "#D55E00", "#606060", "#E6E6E6"
 WHITE_TO_RED = LinearSegmentedColormap.from_list("", ["white", RED]).with_extremes(bad=PALE)
-Images, Outputs = UInt8[np.ndarray, "n d"], Float[np.ndarray, "n C"]
-Labels, Losses = Integer[np.ndarray, " n"], Float[np.ndarray, " n"]
-Weights1, Weights2 = Float[np.ndarray, "K d"], Float[np.ndarray, "C K"]
+Images: TypeAlias = UInt8[np.ndarray, "n d"]
+Outputs: TypeAlias = Float[np.ndarray, "n C"]
+Labels: TypeAlias = Integer[np.ndarray, " n"]
+Losses: TypeAlias = Float[np.ndarray, " n"]
+Weights1: TypeAlias = Float[np.ndarray, "K d"]
+Weights2: TypeAlias = Float[np.ndarray, "C K"]
 
 
 def learning_curves(path: Path, metrics: list[dict]) -> None:
@@ -35,9 +39,9 @@ def learning_curves(path: Path, metrics: list[dict]) -> None:
     if np.isfinite(error).any():
         panels.append((f"Validation error {error[1, -1]:.3g} % at the end", error))
     panels.append(("Dead at the end: {:.0f} hidden, {:.0f} outputs".format(*dead[:, -1]), dead))
-    figure = _figure(4.0 * len(panels), 3.3)
+    figure = new_figure(4.0 * len(panels), 3.3)
     for i, (title, curves) in enumerate(panels):
-        _draw_curves(_axes(figure, 0.5 + 4.0 * i, 0.55, 2.75, 2.35, title), epochs, curves, curves is dead)
+        _draw_curves(new_axes(figure, 0.5 + 4.0 * i, 0.55, 2.75, 2.35, title), epochs, curves, curves is dead)
     save(figure, path)
 
 
@@ -66,8 +70,8 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
     cell, left, bottom = np.clip(5 / C, 0.26, 0.8), 0.6 + 0.07 * longest, 0.55 + 0.06 * longest
     title = f"Error {100 * wrong / max(n, 1):.3g} %: {wrong:,} of {n:,} images"
     note = "colour: share of the true class (square-root scale); right: error of the class"
-    figure = _figure(left + C * cell + 0.75, bottom + C * cell + 0.85, title, note)
-    axes = _axes(figure, left, bottom, C * cell, C * cell)
+    figure = new_figure(left + C * cell + 0.75, bottom + C * cell + 0.85, title, note)
+    axes = new_axes(figure, left, bottom, C * cell, C * cell)
     axes.pcolormesh(range(C), range(C), shades, cmap=WHITE_TO_RED, vmin=0, vmax=1, ec=PALE, linewidth=0.5)
     axes.set(xlim=(-0.5, C - 0.5), ylim=(C - 0.5, -0.5), xlabel="predicted class", ylabel="true class")
     axes.set_xticks(range(C), names, rotation=90 * (longest > 3))
@@ -75,10 +79,10 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
     axes.tick_params(length=0)
     centre = {"ha": "center", "va": "center", "fontsize": 8}
     for i, j in np.argwhere(counts) if C <= 20 else ():
-        axes.text(j, i, counts[i, j], color=GREY if i == j else "black", **centre)
-    for i in np.flatnonzero(totals):
+        axes.text(j, i, str(counts[i, j]), color=GREY if i == j else "black", **centre)
+    for i in np.flatnonzero(totals).tolist():
         axes.text(C - 0.3, i, f"{100 * (1 - right[i] / totals[i]):.1f} %", va="center", fontsize=8)
-    for j in np.flatnonzero(counts.sum(axis=0) == 0):
+    for j in np.flatnonzero(counts.sum(axis=0) == 0).tolist():
         axes.axvspan(j - 0.5, j + 0.5, facecolor=BLUE, alpha=0.25)
         axes.text(j, (C - 1) / 2, "never predicted", rotation=90, color=BLUE, weight="bold", **centre)
     save(figure, path)
@@ -91,7 +95,7 @@ def worst_mistakes(
     wrong = np.flatnonzero(labels != predictions)
     shown = wrong[largest_first(losses[wrong])][:MAX_MISTAKES]
     if not wrong.size:
-        return save(_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
+        return save(new_figure(5.2, 0.5, f"No mistakes among {len(labels):,} images"), path)
     title = f"The {len(shown)} costliest of {len(wrong):,} mistakes among {len(labels):,} images"
     note, columns = "true → predicted class, and the loss of the image", min(len(shown), 8)
     tiles = images[shown].reshape(-1, *image_shape).astype(float)
@@ -105,13 +109,13 @@ def worst_mistakes(
 def regression_fit(path: Path, targets: Outputs, predictions: Outputs) -> None:
     """Predicted against true: R² of all outputs, and a panel for each of the at most four with the lowest."""
     targets, predictions = targets.astype(float), predictions.astype(float)
-    scores = r_squared(targets, predictions, axis=0)
+    scores = np.asarray(r_squared(targets, predictions, axis=0))
     shown = np.argsort(scores)[:MAX_OUTPUTS]
     title = f"R² = {r_squared(targets, predictions):z.3f} on {len(targets):,} examples"
     note = f"{len(shown)} of {len(scores)} outputs, lowest R² first; grey line: prediction = target"
-    figure = _figure(3.3 * len(shown) + 0.4, 4.0, title, note)
+    figure = new_figure(3.3 * len(shown) + 0.4, 4.0, title, note)
     for column, j in enumerate(shown):
-        axes = _axes(figure, 0.7 + 3.3 * column, 0.5, 2.6, 2.6, f"output {j}: R² = {scores[j]:z.3f}")
+        axes = new_axes(figure, 0.7 + 3.3 * column, 0.5, 2.6, 2.6, f"output {j}: R² = {scores[j]:z.3f}")
         points = np.stack([targets[:, j], predictions[:, j]])[:, :: -(-len(targets) // MAX_POINTS)]
         points = points[:, np.isfinite(points).all(axis=0)]
         ends = points.min(initial=0), points.max(initial=0)  # one range for both: a dead output looks flat
@@ -129,7 +133,7 @@ def largest_first(values: Losses) -> Integer[np.ndarray, " n"]:
 def mosaic(tiles: Float[np.ndarray, "n h w"], columns: int, gap: tuple) -> Float[np.ndarray, "H W"]:
     """The tiles row by row in one picture, each followed by `gap` NaN pixels below and to the right."""
     tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, gap[0]), (0, gap[1])), constant_values=np.nan)
-    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
+    return np.vstack([np.hstack(list(tiles[i : i + columns])) for i in range(0, len(tiles), columns)])
 
 
 def r_squared(targets: Outputs, predictions: Outputs, axis: int | None = None) -> float | np.ndarray:
@@ -163,7 +167,8 @@ def _draw_curves(axes: Axes, epochs, curves, counts: bool) -> None:
             axes.annotate(names[i], (epochs[seen][-1], ends[i]), (7, 0), textcoords="offset points", **style)
 
 
-def _figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+def new_figure(width: float, height: float, title: str = "", note: str = "") -> Figure:
+    """An empty figure of these inches, with a title and a smaller line below it."""
     width = max(width, 5.2)
     figure = Figure((width, height), DPI)
     figure.text(0.15 / width, 1 - 0.12 / height, title, va="top", fontsize=11, weight="bold")
@@ -171,7 +176,7 @@ def _figure(width: float, height: float, title: str = "", note: str = "") -> Fig
     return figure
 
 
-def _axes(figure: Figure, left: float, bottom: float, width: float, height: float, title: str = "") -> Axes:
+def new_axes(figure: Figure, left: float, bottom: float, width: float, height: float, title: str = "") -> Axes:
     """Axes placed in inches: no layout solver, and mosaics land on whole screen pixels."""
     W, H = figure.get_size_inches()
     axes = figure.add_axes((left / W, bottom / H, width / W, height / H))
@@ -187,14 +192,17 @@ def _mosaic_figure(tiles, columns: int, room: float, title: str, note: str, **co
     gap = int(np.ceil(room * DPI / zoom)) or 1, int(np.ceil(room * DPI / zoom / 2)) or 1
     picture = mosaic(tiles, columns, gap)
     height, width = (zoom * side / DPI for side in picture.shape)
-    figure = _figure(width + 0.2, height + 0.75, title, note)
-    axes = _axes(figure, 0.15, 0.1, width, height)
+    figure = new_figure(width + 0.2, height + 0.75, title, note)
+    axes = new_axes(figure, 0.15, 0.1, width, height)
     axes.imshow(picture, interpolation="nearest", **colours)
     axes.set_axis_off()
     return figure, axes, np.add(tiles.shape[1:], gap)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole, the same bytes for the same figure."""
+    """Write a PNG or a PDF, whole, the same bytes for the same figure."""
+    own: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}, "metadata": {"Software": None}}
+    if path.suffix == ".pdf":
+        own = {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}}
     with atomic(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1})
+        figure.savefig(file, format=path.suffix[1:], **own)

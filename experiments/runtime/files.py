@@ -1,6 +1,7 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and the lock of a directory."""
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -33,14 +34,14 @@ def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
         raise
 
 
-def writable(name: str) -> pathlib.Path:
-    """The path of what --json names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
+def writable(name: str, flag: str = "json") -> pathlib.Path:
+    """The path that a flag names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
     path = pathlib.Path(name)
     with bad_input(OSError):
         if path.is_dir():
-            raise IsADirectoryError(f"--json={name} is a directory")
+            raise IsADirectoryError(f"--{flag}={name} is a directory")
         if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
-            raise OSError(f"--json={name} is no regular file")
+            raise OSError(f"--{flag}={name} is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     return path
@@ -90,3 +91,41 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+LOCK = ".lock"
+
+
+class Lock:
+    """The lock of a directory; `take` takes it.
+
+    It is on a file, because a lock on a directory is not seen by the other machines of a network file system.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._path = folder / LOCK
+        self._file: int | None = None  # open, which holds the lock
+
+    @property
+    def taken(self) -> bool:
+        """Whether this process has taken it."""
+        return self._file is not None
+
+    def take(self) -> None:
+        """Take it, or raise BlockingIOError where another process has it."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        self._file = handle
+
+    def in_place(self) -> bool:
+        """Whether the file that was taken is still the one in the directory: nobody removed or renamed it."""
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), os.stat(self._path))
+        except FileNotFoundError:
+            return False

@@ -1,28 +1,24 @@
 """The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from absl import flags
 
-from twolayer import activations
-
-# Each list repeats the keys of a table in the library, so that --help needs no JAX; a test holds the two together.
-DATASETS = ["digits", "mnist", "fashion_mnist", "kmnist", "teacher"]
-LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
-REDUCTIONS = ["mean", "sum"]
-OUTPUTS = ACTIVATIONS = list(activations.ACTIVATIONS)
-GRADIENTS = ["closed_form", "autodiff"]
-SCHEMES = ["he", "alive", "lecun", "glorot", "normal", "ntk", "mean_field", "nielsen_large", "nielsen"]
-OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "nadam", "adamw", "adabelief", "lion", "rmsprop", "adagrad"]
-SCHEDULES = ["constant", "cosine", "step", "inverse_sqrt"]
-NORMS = ["unit", "none"]
-PRECISIONS = ["float32", "float64", "bfloat16", "tensorfloat32"]
+from twolayer.activations import ACTIVATIONS
+from twolayer.formulas import FORMULAS, REDUCTIONS
+from twolayer.names import DATASETS, GRADIENTS, NORMS, is_own_data
+from twolayer.own import is_own
+from twolayer.precisions import PRECISIONS
+from twolayer.settings import DEFAULT
+from twolayer.starts import SCHEMES
+from twolayer.updates import OPTIMIZERS, SCHEDULES
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
 PLACES = (
     *("run_dir", "source_dir", "data_dir", "quiet", "figures", "tensorboard"),
-    *("checkpoint_every", "checkpoints_kept"),
+    *("checkpoint_every", "checkpoints_kept", "log_seconds", "start_timeout"),
     *("dry_run", "debug_nans", "compile_cache", "profile"),
     *("mesh", "distributed", "coordinator_address", "num_processes", "process_id"),  # up to rounding
 )
@@ -36,10 +32,52 @@ OF_ONE_RUN = (
 )  # many networks at once have none
 
 # What a repetition of a run elsewhere has of its own.
-NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id")
+NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id", "start_timeout")
+
+
+class NameOrFile(flags.EnumParser):
+    """A name of a table, or FILE.py:NAME."""
+
+    form, others = "FILE.py:NAME", staticmethod(lambda text: is_own(text) or text.startswith("leaky_relu("))
+
+    def __init__(self, table: Iterable[str]):
+        super().__init__(list(table))
+
+    def parse(self, argument: str) -> str:
+        """The text, if it is one of these.
+
+        Raises:
+          ValueError: it is not.
+        """
+        if self.others(argument):
+            return argument
+        if argument not in self.enum_values:
+            raise ValueError(f"value should be one of <{'|'.join(self.enum_values)}> or {self.form}")
+        return argument
+
+
+class DataName(NameOrFile):
+    """A name of a data set, or one's own."""
+
+    form, others = "FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME", staticmethod(is_own_data)
+
+
+def _define(name: str, default: str, parser: NameOrFile, text: str) -> None:
+    words = f"<{'|'.join(parser.enum_values)}>, or {parser.form}: {text}"
+    flags.DEFINE(parser, name, default, words, serializer=flags.ArgumentSerializer())
+
 
 # Data
-flags.DEFINE_enum("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.")
+_define("dataset", "digits", DataName(DATASETS), "digits is embedded; teacher is synthetic regression.")
+flags.DEFINE_string("target", None, "One's own table: the column to predict, or several of a regression, a,b.")
+flags.DEFINE_enum("task", None, ["classes", "regression"], "One's own data: what y holds [found from y].")
+flags.DEFINE_bool("standardize", None, "One's own data: inputs and real targets get mean 0, deviation 1 in training.")
+_SHARE = {"lower_bound": 0, "upper_bound": 0.99}
+flags.DEFINE_float(
+    "valid_share", None, "One's own data: drawn for validation, if it has no such part [0.15].", **_SHARE
+)
+flags.DEFINE_float("test_share", None, "One's own data: drawn for the test, if it has no such part [0.15].", **_SHARE)
+flags.DEFINE_integer("split_seed", None, "One's own data: decides which examples these are [0].", lower_bound=0)
 flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
 flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
 flags.DEFINE_integer("teacher_inputs", 64, "teacher: inputs d.", lower_bound=1)
@@ -68,44 +106,61 @@ flags.DEFINE_float("shear", 0.0, "Pixels from one row to the next: at most.", lo
 flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bound=0)
 
 # Network
-flags.DEFINE_integer("hidden", 128, "Hidden units K.", lower_bound=1)
-flags.DEFINE_enum("output", "relu", OUTPUTS, "Activation of the output: relu is the author's equation.")
-flags.DEFINE_enum("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.")
-flags.DEFINE_enum("init", "alive", SCHEMES, "Initialisation; alive keeps every output of a ReLU layer trainable.")
-flags.DEFINE_float("init_scale", 1.0, "Multiplies all initial weights.", lower_bound=0)
+flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", lower_bound=1)
+_define("output", DEFAULT.output, NameOrFile(ACTIVATIONS), "Activation of the output: relu is the author's equation.")
+_define("activation", DEFAULT.hidden_activation, NameOrFile(ACTIVATIONS), "Activation of the hidden layer.")
+_define(
+    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive keeps every output of a ReLU layer trainable."
+)
+flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
 LOSS_HELP = "quadratic: 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids, on identity."
-flags.DEFINE_enum("loss", "cross_entropy", LOSSES, LOSS_HELP)
-flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
-flags.DEFINE_enum("gradient", "closed_form", GRADIENTS, "Back-propagation by hand, or by jax.grad.")
-flags.DEFINE_enum("precision", "float32", PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
+_define("loss", DEFAULT.loss, NameOrFile(FORMULAS), LOSS_HELP)
+flags.DEFINE_enum("reduction", DEFAULT.reduction, REDUCTIONS, "Over the examples of a batch.")
+flags.DEFINE_enum("gradient", DEFAULT.gradient, GRADIENTS, "Back-propagation by hand, or by jax.grad.")
+flags.DEFINE_enum("precision", DEFAULT.precision, PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
 
 # Optimisation
-flags.DEFINE_enum("optimizer", "adamw", OPTIMIZERS, "Optimiser.")
+_define("optimizer", DEFAULT.optimizer, NameOrFile(OPTIMIZERS), "Optimiser.")
 flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", lower_bound=0)
-flags.DEFINE_float("momentum", 0.9, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1)
+flags.DEFINE_float(
+    "momentum", DEFAULT.momentum, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1
+)
 flags.DEFINE_float(
     "weight_decay", None, "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].", lower_bound=0
 )
-flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Shape of the learning rate.")
+flags.DEFINE_enum("schedule", DEFAULT.schedule, SCHEDULES, "Shape of the learning rate.")
 flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
-flags.DEFINE_integer("step_every", 10, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
-flags.DEFINE_float("step_factor", 0.1, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1)
+flags.DEFINE_integer("step_every", DEFAULT.step_every, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
+flags.DEFINE_float(
+    "step_factor", DEFAULT.step_factor, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1
+)
 _AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it is judged and handed over [none]."
-flags.DEFINE_float("averaging", 0.0, _AVERAGING, lower_bound=0, upper_bound=0.999999)
-flags.DEFINE_integer("batch_size", 128, "Examples a step.", lower_bound=1)
-flags.DEFINE_integer("epochs", 30, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
-flags.DEFINE_integer("early_stopping", 0, "Epochs without a lower validation loss to stop after [never].", 0, 2**31 - 1)
-SEEDS = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
-flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data order.", **SEEDS)
+flags.DEFINE_float("averaging", DEFAULT.averaging, _AVERAGING, lower_bound=0, upper_bound=0.999999)
+flags.DEFINE_integer("batch_size", DEFAULT.batch_size, "Examples a step.", lower_bound=1)
+flags.DEFINE_integer("epochs", DEFAULT.epochs, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
+flags.DEFINE_integer(
+    "early_stopping",
+    DEFAULT.early_stopping,
+    "Epochs without a lower validation loss to stop after [never].",
+    0,
+    2**31 - 1,
+)
+SEEDS: dict[str, Any] = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
+flags.DEFINE_integer("seed", DEFAULT.seed, "Decides the initial parameters and the data order.", **SEEDS)
 flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
 
 # Run
+MEASURES = ["norms", "sharpness"]
+_MEASURE = "After each epoch, beside the scores: norms (of weights and gradients), sharpness (top Hessian eigenvalue)."
+flags.DEFINE_list("measure", [], _MEASURE)
+flags.register_validator("measure", lambda names: set(names) <= set(MEASURES), f"give some of {','.join(MEASURES)}")
 flags.DEFINE_string("run_dir", None, "Where the run goes [runs/, named after the flags].")
-flags.DEFINE_integer("checkpoint_every", 10, "Epochs between checkpoints; a signal saves one too.", lower_bound=1)
+_EVERY = "Epochs between checkpoints; a signal saves one too [by time: every 10 s, less often where they are slow]."
+flags.DEFINE_integer("checkpoint_every", None, _EVERY, lower_bound=1)
 flags.DEFINE_integer("checkpoints_kept", 2, "How many; of a damaged one the one before is used.", lower_bound=1)
 flags.DEFINE_bool("figures", True, "Draw the figures at the end.")
 flags.DEFINE_bool("tensorboard", False, "Write TensorBoard event files too; needs pip install -e '.[tensorboard]'.")
@@ -123,7 +178,9 @@ flags.DEFINE_enum("distributed", "auto", ["auto", "on", "off"], "Whether this is
 flags.DEFINE_string("coordinator_address", None, "HOST:PORT of the first process [Slurm, Open MPI, TPU: detected].")
 flags.DEFINE_integer("num_processes", None, "How many processes [detected].", lower_bound=1)
 flags.DEFINE_integer("process_id", None, "Which of them this is, from 0 [detected].", lower_bound=0)
-flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
+flags.DEFINE_integer("start_timeout", 300, "Seconds to wait for the other processes at the start.", lower_bound=1)
+flags.DEFINE_bool("quiet", False, "No progress bar, even at a terminal: lines, as in a log.")
+flags.DEFINE_float("log_seconds", 30.0, "Seconds between lines of progress where there is no bar.", lower_bound=0.01)
 
 
 def given(some: Sequence[str]) -> str | None:
@@ -136,8 +193,14 @@ def names() -> list[str]:
     return sorted(flag.name for flag in flags.FLAGS.flags_by_module_dict()[__name__])
 
 
-def values() -> dict[str, object]:
-    """Every flag defined here with its value: all that a run is a function of, besides code and machine."""
+def values() -> dict[str, Any]:
+    """Every flag defined here with its value: all that a run is a function of, besides code and machine.
+
+    Raises:
+      RuntimeError: the flags have not been read, as in a notebook.
+    """
+    if not flags.FLAGS.is_parsed():
+        raise RuntimeError("this is a script, and no flags were read; in Python call the functions of twolayer instead")
     return {name: flags.FLAGS[name].value for name in names()}
 
 

@@ -1,36 +1,35 @@
 """From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
 
 import dataclasses
+import functools
+import math
+import os
 import pathlib
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import flags as absl_flags
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
-from experiments.runtime import memory
+from experiments.runtime import own_things, processes
 from experiments.runtime.cli import BadInput, bad_input
-from experiments.runtime.parameters import load_params
-from twolayer import datasets, devices, network, segments, training
+from experiments.runtime.records import load_params
+from experiments.runtime.runs import earlier_flags
+from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
+from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
-from twolayer.losses import OF_LABELS
-from twolayer.optimizers import OPTIMIZERS
+from twolayer.fitting import keys_of, may_skip_idle
+from twolayer.precisions import PRECISIONS, PRNG
 
-# --precision: dtype of the parameters, dtype of the forward and backward pass, precision of float32 matrix products.
-# On a GPU "float32" means float32: JAX's own default there is TensorFloat-32, which has its own name here.
-PRECISIONS = {
-    "float32": ("float32", "float32", "highest"),
-    "tensorfloat32": ("float32", "float32", "tensorfloat32"),
-    "bfloat16": ("float32", "bfloat16", "highest"),
-    "float64": ("float64", "float64", "highest"),
-}
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
 FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
-PRNG = "threefry2x32"  # pinned: a change of JAX's default must not change results
+MOST_MOVED = 1 / 6  # of the side of an image: beyond, nobody knows what it shows
+USUAL_MOVED = 34 / 28 / 28  # Simard's, of the side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +44,10 @@ class Job:
     numbers: training.Numbers
     order_key: Key[Array, ""]
     state: segments.State
-    facts: dict[str, object]  # for the manifest
+    facts: dict[str, Any]  # for the manifest
 
 
-def prepare(flags: Mapping[str, object]) -> Job:
+def prepare(flags: Mapping[str, Any]) -> Job:
     """Check the flags against the data and put everything in place. Writes nothing but the cache of prepared data.
 
     Sets the precision of the process, as `configure`.
@@ -62,11 +61,13 @@ def prepare(flags: Mapping[str, object]) -> Job:
     if mesh.shape["nets"] > 1:
         raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
-    check_targets(data, flags["loss"])
+    check_targets(data, own_things.entry(flags, "loss"))
+    own = own_things.checked(flags, data.outputs)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
-    earlier = earlier_params(flags["start_from"], parameters)
+    earlier = earlier_params(flags["start_from"], parameters, flags["activation"])
     facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
+    facts["own"] = own
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
     def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
@@ -75,7 +76,7 @@ def prepare(flags: Mapping[str, object]) -> Job:
             data.inputs,
             flags["hidden"],
             data.outputs,
-            flags["init"],
+            own_things.entry(flags, "init"),
             output_bias=flags["output_bias"],
             scale=flags["init_scale"],
             dtype=jnp.dtype(parameters),
@@ -88,26 +89,32 @@ def prepare(flags: Mapping[str, object]) -> Job:
     with bad_input(ValueError):
         shapes = jax.eval_shape(start, init_key, numbers, earlier)
         places = devices.spread(shapes, mesh)
-        devices.check_divides(mesh, batch_size=choices.batch_size, hidden=flags["hidden"])
-        memory.check_fits(memory.of_arrays(shapes, places), "parameters and moments", mesh)
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=flags["hidden"])
+        check_fits(bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
-    train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers), where=everywhere)
-    valid = training.place(*data.valid, where=everywhere)
+    with bad_input(ValueError):
+        skip = may_skip_idle(choices, numbers)
+        train = training.place(*data.train, outputs=data.outputs, skip_idle=skip, where=everywhere)
+        valid = training.place(*data.valid, outputs=data.outputs, where=everywhere)
     return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
 
 
-def earlier_params(path: str | None, dtype: str) -> network.Params | None:
+def earlier_params(path: str | None, dtype: str, activation: str) -> network.Params | None:
     """The parameters of the finished run in `path`, to start from.
 
     Raises:
-      BadInput: it is no finished run, or damaged.
+      BadInput: it is no finished run, or damaged, or its hidden units are of another kind.
     """
     if path is None:
         return None
-    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in load_params(pathlib.Path(path)).items()})
+    params = load_params(pathlib.Path(path))
+    theirs = earlier_flags(pathlib.Path(path)).get("activation", activation)
+    if theirs != activation:
+        raise BadInput(f"--start_from={path} has --activation={theirs}, and this run {activation}; they must agree")
+    return network.Params(**{name: jnp.asarray(a, dtype) for name, a in params.items()})
 
 
-def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
+def mesh_of(flags: Mapping[str, Any], spread_over: str) -> Mesh:
     """The mesh that --mesh describes: one device if it is not given, all devices of several processes.
 
     Args:
@@ -125,7 +132,13 @@ def mesh_of(flags: Mapping[str, object], spread_over: str) -> Mesh:
             raise BadInput(f"--mesh={text} is not understood; write it like --mesh=data=2,hidden=4")
         sizes = {name: int(number) for name, _, number in pairs}
     with bad_input(ValueError):
-        return devices.make_mesh(sizes)
+        mesh = devices.make_mesh(sizes)
+    idle, here = jax.device_count() - mesh.size, jax.device_count()
+    if idle and processes.first():
+        axis = "nets" if spread_over == "nets" else "hidden"
+        verb = "is" if idle == 1 else "are"
+        print(f"note: {idle} of {here} devices {verb} idle; --mesh={axis}={here} uses all", file=sys.stderr)
+    return mesh
 
 
 def configure(precision: str) -> tuple[str, str, str]:
@@ -136,20 +149,22 @@ def configure(precision: str) -> tuple[str, str, str]:
     return parameters, compute, matmul
 
 
-def load(flags: Mapping[str, object]) -> datasets.Dataset:
+def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     """The data set of a run.
 
     Raises:
       BadInput: it cannot be had.
     """
-    names = (field.name for field in dataclasses.fields(datasets.TeacherOptions))
+    names = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
+    names["hidden_size"] = "teacher_hidden"
     with bad_input(datasets.DataError, MemoryError):
         data = datasets.load(
             flags["dataset"],
             data_dir=flags["data_dir"],
             source_dir=flags["source_dir"],
             seed=flags["teacher_seed"],
-            teacher=datasets.TeacherOptions(**{name: flags[f"teacher_{name}"] for name in names}),
+            teacher=datasets.TeacherOptions(**{name: flags[flag] for name, flag in names.items()}),
+            **own_things.data_arguments(flags),
         )
     with bad_input(datasets.DataError):
         for part in ("train", "valid"):
@@ -160,38 +175,64 @@ def load(flags: Mapping[str, object]) -> datasets.Dataset:
     return data
 
 
-def check_used(flags: Mapping[str, object]) -> None:
+def _is_teacher(name: str) -> bool:
+    return name == "teacher"
+
+
+def _has_momentum(name: str) -> bool:
+    return updates.find("optimizer", own_things.entry({"optimizer": name}, "optimizer")).momentum
+
+
+# What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
+USED = (
+    (("momentum",), "optimizer", _has_momentum),
+    (("step_every",), "schedule", lambda name: name in ("step", "inverse_sqrt")),
+    (("step_factor",), "schedule", lambda name: name == "step"),
+    (tuple(f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)), "dataset", _is_teacher),
+    (("teacher_seed",), "dataset", _is_teacher),
+    (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
+    (("label_noise_seed",), "label_noise", bool),
+    (("elastic_sigma", "elastic_norm"), "elastic", bool),
+    (("output_bias",), "start_from", lambda path: path is None),
+)
+
+
+def unused(flags: Mapping[str, Any]) -> dict[str, str]:
+    """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
+    found = {}
+    for names, decides, has_effect in USED:
+        for name in names:
+            changed = name in flags and flags[name] != absl_flags.FLAGS[name].default
+            if changed and not has_effect(flags[decides]):
+                found[name] = f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
+    return found
+
+
+def check_used(flags: Mapping[str, Any]) -> None:
     """Raise BadInput if a flag has been changed that has no effect beside the others."""
-    default = absl_flags.FLAGS
-    if flags["momentum"] != default["momentum"].default and not OPTIMIZERS[flags["optimizer"]].momentum:
-        raise BadInput(f"--momentum has no effect on --optimizer={flags['optimizer']}; take another, or leave it out")
-    if flags["step_every"] != default["step_every"].default and flags["schedule"] not in ("step", "inverse_sqrt"):
-        raise BadInput(f"--step_every has no effect on --schedule={flags['schedule']}; take another, or leave it out")
+    for sentence in unused(flags).values():
+        raise BadInput(sentence)
 
 
-def check_targets(data: datasets.Dataset, loss: str) -> None:
+def check_targets(data: datasets.Dataset, loss: Any) -> None:
     """Raise BadInput if the data has real targets and the loss needs classes."""
-    if data.regression and loss in OF_LABELS:
-        raise BadInput(f"--dataset={data.name} has real targets, {loss} needs classes; add --loss=quadratic")
+    cost = losses.find("loss", loss)
+    if data.regression and cost.labels:
+        raise BadInput(f"--dataset={data.name} has real targets, {cost.name} needs classes; add --loss=quadratic")
 
 
-def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, object]:
+def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, Any]:
     """What a manifest says of the machine and the data."""
     return {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
         "prng": PRNG,
         "data_sha256": data.sha256,
+        "data": own_things.facts_of(data),
     }
 
 
-def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """The key of the initial parameters and the key of the data order."""
-    first, order = jax.random.split(jax.random.key(seed, impl=PRNG))
-    return first, order if order_seed is None else keys_of(order_seed)[1]
-
-
-def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str) -> training.Choices:
+def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
     """What the program of a run is compiled for.
 
     Raises:
@@ -199,43 +240,67 @@ def choices_of(flags: Mapping[str, object], data: datasets.Dataset, compute: str
     """
     if flags["loss"] == "binary_cross_entropy" and flags["output"] != "identity":
         raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
-    warmup = flags["warmup_epochs"]
-    if warmup is None:  # the first steps of Adam are its largest, and can push an output's ReLU below zero for good
-        warmup = min(1.0, flags["epochs"] / 10)
-    fields = (field.name for field in dataclasses.fields(training.Choices))
-    same_name = {name: flags[name] for name in fields if name in flags}
-    own = {"warmup_epochs": warmup, "patience": flags["early_stopping"], "compute": compute, "scale": data.scale}
-    own["distortion"] = distortion_of(flags, data)
-    return training.Choices(**same_name | own)
+    with bad_input(ValueError):
+        found = fitting.choices_of(own_things.settings_of(flags), data, distortion_of(flags, data))
+    return dataclasses.replace(found, compute=compute, measure=tuple(flags.get("measure", ())))
 
 
-def distortion_of(flags: Mapping[str, object], data: datasets.Dataset) -> Distortion | None:
+def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortion | None:
     """How training images are distorted; None if they are not. A flag that is not there is at its default.
 
     Raises:
       BadInput: the data are not images, or the flags do not go together.
     """
     given = {field: flags[flag] for flag, field in (DISTORTION | FIELD).items() if flag in flags}
-    shaped = any(name in given and given[name] != getattr(Distortion, name) for name in FIELD.values())
-    if shaped and not given.get("alpha"):
-        raise BadInput("--elastic_sigma and --elastic_norm shape the field of --elastic; say how strong it is")
     used = [flag for flag, field in DISTORTION.items() if given.get(field)]
     if not used:
         return None
     if data.image_shape is None:
         raise BadInput(f"--{used[0]} distorts images, and --dataset={data.name} has none")
-    return Distortion(data.image_shape, **given)
+    distortion = Distortion(data.image_shape, **given)
+    _warn_of(distortion)
+    return distortion
 
 
-def may_skip_idle(choices: training.Choices, numbers: training.Numbers) -> bool:
-    """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
-    return choices.distortion is None and not np.any(numbers.weight_decay)
+@functools.cache  # once
+def _warn_of(distortion: Distortion) -> None:
+    moved, (H, W) = distortion.root_mean_square, distortion.image_shape
+    if moved > MOST_MOVED * min(H, W) and processes.first():
+        less = distortion.alpha * USUAL_MOVED * min(H, W) / moved
+        print(
+            f"warning: --elastic={distortion.alpha:g} moves the pixels of {H} x {W} images by {moved:.1f} pixels, and "
+            f"what they show is lost; --elastic={less:.2g} distorts them as 34 does those of 28 x 28",
+            file=sys.stderr,
+        )
 
 
-def numbers_of(flags: Mapping[str, object], dtype: str) -> training.Numbers:
+def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:
     """The numbers of a run that may vary without compiling again."""
-    own = OPTIMIZERS[flags["optimizer"]]
-    given = {name: flags[name] for name in training.Numbers._fields if name in flags}
-    defaults = {"learning_rate": own.learning_rate, "weight_decay": own.weight_decay}
-    numbers = {name: defaults[name] if value is None else value for name, value in given.items()}
-    return training.Numbers(**{name: jnp.asarray(number, dtype) for name, number in numbers.items()})
+    return fitting.numbers_of(own_things.settings_of(flags), dtype)
+
+
+def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:
+    """Bytes on each device of arrays of these shapes and types in these places."""
+    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
+    return sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
+
+
+def bytes_of_program(program: jax.stages.Compiled) -> int:
+    """Bytes on each device while a compiled program runs: arguments, results, and all that lies between them."""
+    found = program.memory_analysis()
+    if found is None:  # not every platform tells
+        return 0
+    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return held + found.temp_size_in_bytes
+
+
+def check_fits(needed: int, what: str, mesh: Mesh) -> None:
+    """Raise BadInput if a device of the mesh has not so many bytes."""
+    limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None:  # the devices of a CPU share its memory
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)
+    if needed > limit:
+        raise BadInput(
+            f"{what} take {needed / 2**30:,.1f} GiB on a device, which has {limit / 2**30:,.1f} GiB; take fewer hidden "
+            "units, smaller batches, fewer networks at once, or more devices with --mesh"
+        )

@@ -7,12 +7,13 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 SETTINGS = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES")
 PACKAGES = ("twolayer", "jax", "jaxlib", "numpy", "optax", "absl-py", "tensorflow-datasets", "scikit-learn")
 
 
-def provenance() -> dict[str, object]:
+def provenance() -> dict[str, Any]:
     """The facts for a manifest or a result file. Packages are looked up, not imported."""
     return {
         "argv": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -28,13 +29,13 @@ def provenance() -> dict[str, object]:
     }
 
 
-def processor(platform: Mapping[str, object]) -> str:
+def processor(platform: Mapping[str, Any]) -> str:
     """The cores that a process may use, in words."""
     cores = "a core" if platform["cpus"] == 1 else f"{platform['cpus']} cores"
     return f"{cores} of {platform['cpu']}"
 
 
-def _git() -> dict[str, object] | None:
+def _git() -> dict[str, Any] | None:
     root = pathlib.Path(__file__).parent
 
     def git(*arguments: str) -> str:

@@ -23,14 +23,15 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from absl import flags as absl_flags
 
-from experiments.runtime import manifests, metrics
+from experiments.runtime import records
 from experiments.runtime.cli import BadInput
-from experiments.runtime.files import UNFINISHED, atomic, write_json
-from experiments.runtime.locks import LOCK, Lock
-from experiments.runtime.parameters import save_params
+from experiments.runtime.files import LOCK, UNFINISHED, Lock, atomic, write_json
+from experiments.runtime.records import save_params
 
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
@@ -77,8 +78,8 @@ class Run:
                 pass
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
-            if not (self.path / manifests.NAME).exists():  # first of all: without it nobody knows that this is a run
-                write_json(self.path / manifests.NAME, self.manifest)
+            if not (self.path / MANIFEST).exists():  # first of all: without it nobody knows that this is a run
+                write_json(self.path / MANIFEST, self.manifest)
             if self.flagfile and not (self.path / "flags.txt").exists():
                 with atomic(self.path / "flags.txt") as file:
                     file.write(self.flagfile)
@@ -108,9 +109,16 @@ class Run:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise BadInput(f"--run_dir={self.path} was removed or renamed while the run went on{GONE}") from error
 
+    def tidy(self) -> None:
+        """Remove what a finished run has no use for: empty folders, and the parts whose rows stand in the tables."""
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+        for folder in (self.checkpoints, self.figures):
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+
     def _present(self) -> bool:
         """Whether the directory is the one that was locked, with its manifest; true where none was locked."""
-        return not self._lock.taken or (self._lock.in_place() and (self.path / manifests.NAME).exists())
+        return not self._lock.taken or (self._lock.in_place() and (self.path / MANIFEST).exists())
 
     def _check_present(self) -> None:
         if not self._present():
@@ -127,12 +135,12 @@ class Run:
             self._lock.take()
         except BlockingIOError:
             raise BadInput(f"another process works in --run_dir={self.path}; wait for it, or choose another") from None
-        if not (self.path / manifests.NAME).exists():
+        if not (self.path / MANIFEST).exists():
             return
-        manifest = manifests.read(self.path)
+        manifest = read_manifest(self.path)
         if not again and manifest["status"] in ("done", "diverged"):
             raise BadInput(f"--run_dir={self.path}: another process finished it meanwhile; see its summary.json")
-        manifests.check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
+        check_flags(manifest, self.manifest["flags"], self.ignore, self.path)
         self.manifest = manifest
 
     def check_data(self, sha256: str) -> None:
@@ -144,13 +152,13 @@ class Run:
                 "use the same --data_dir, or choose another --run_dir"
             )
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": _now()}
-        write_json(self.path / manifests.NAME, self.manifest)
+        write_json(self.path / MANIFEST, self.manifest)
 
-    def begin(self, facts: Mapping[str, object], **where: object) -> None:
+    def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
 
         Args:
@@ -163,23 +171,23 @@ class Run:
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""
-        return metrics.read(self.path)
+        return records.read_metrics(self.path)
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append epochs to the metrics: all of them, or none if they cannot be written."""
         self._check_present()
-        metrics.append(self.path, rows)
+        records.append_metrics(self.path, rows)
 
     def keep_metrics(self, epochs: int) -> list[dict]:
         """Drop all but the first epochs, and return these; raises BadInput if some of them are missing or damaged."""
-        return metrics.keep(self.path, epochs)
+        return records.keep_metrics(self.path, epochs)
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns its params_sha256."""
         self._check_present()
         return save_params(self.path, params)
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
         self._check_present()
         write_json(self.path / "summary.json", summary)
@@ -191,7 +199,7 @@ class Follower(Run):
     def create(self, again: bool = False) -> None:
         """Nothing."""
 
-    def set_status(self, status: str, **facts: object) -> None:
+    def set_status(self, status: str, **facts: Any) -> None:
         """Keep them in memory."""
         self.manifest |= {**facts, "status": status}
 
@@ -199,22 +207,25 @@ class Follower(Run):
         """None."""
         return []
 
-    def log(self, rows: Sequence[Mapping[str, object]]) -> None:
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Nothing."""
 
     def keep_metrics(self, epochs: int) -> list[dict]:
         """None."""
         return []
 
+    def tidy(self) -> None:
+        """Nothing."""
+
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Nothing."""
         return ""
 
-    def save_summary(self, summary: Mapping[str, object]) -> None:
+    def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Nothing."""
 
 
-def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
+def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
     """The run in `path`: the one that is there if it has these flags, else a new one. Nothing is written yet.
 
     Args:
@@ -226,15 +237,15 @@ def find_run(path: pathlib.Path, flags: Mapping[str, object], ignore: Sequence[s
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / manifests.NAME).exists(), not path.exists() or _is_empty(path)
+        new, empty = not (path / MANIFEST).exists(), not path.exists() or _is_empty(path)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
         return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
-    manifest = manifests.read(path)
-    manifests.check_flags(manifest, flags, ignore, path)
+    manifest = read_manifest(path)
+    check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
 
 
@@ -243,13 +254,60 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
-def default_path(flags: Mapping[str, object], ignore: Sequence[str] = ()) -> pathlib.Path:
-    """A readable name for these flags with a hash of all of them: other flags, another directory."""
-    relevant = {name: value for name, value in flags.items() if name not in ignore}
+def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
+    """The flags of the run in `path`; none where it has no manifest any more."""
+    return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
+
+
+LATER = ("target", "task", "standardize", "valid_share", "test_share", "split_seed")
+
+
+def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
+    """A readable name for these flags with a hash of all of them: other flags, another directory.
+
+    Args:
+      kind: what it is, if not a run of one network: stands first.
+    """
+    # Flags that came later count where they are given, so that an older run is still found.
+    relevant = {
+        name: value for name, value in flags.items() if name not in ignore and not (name in LATER and value is None)
+    }
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
-    parts = (flags["dataset"], flags["loss"], flags["output"], f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
-    return pathlib.Path("runs") / "-".join(map(str, parts))
+    names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
+    parts = (*names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
+    return pathlib.Path("runs") / "-".join(map(str, (*([kind] if kind else []), *parts)))
 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+MANIFEST = "manifest.json"
+
+
+def read_manifest(run_dir: pathlib.Path) -> dict:
+    """The manifest of the run.
+
+    Raises:
+      BadInput: it cannot be read_manifest, or lacks flags or status.
+    """
+    try:
+        manifest = json.loads((run_dir / MANIFEST).read_text())
+        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{run_dir / MANIFEST} is not a readable manifest; choose another --run_dir") from error
+    return manifest
+
+
+def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
+    """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`.
+
+    A flag that the manifest does not know has been added to the script since; the run has its default.
+    """
+    known = absl_flags.FLAGS
+    theirs = {name: known[name].default if name in known else None for name in flags} | manifest["flags"]
+    differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
+    if differing:
+        listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)
+        raise BadInput(f"--run_dir={run_dir} belongs to other flags ({listed}); choose another")

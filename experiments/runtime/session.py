@@ -1,54 +1,46 @@
-"""A training session: the compiled segment in a loop, with all that a run writes and a person sees meanwhile."""
+"""A training session of one network: the loop, with all that a run writes and a person sees meanwhile."""
 
-import dataclasses
+import contextlib
+import importlib.util
+import math
 import os
-import sys
+import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jaxtyping import PyTree
-from tqdm import tqdm
 
-from experiments.runtime import checkpoints, cli, memory, processes
-from experiments.runtime.cli import Interrupts
+from experiments.runtime import cli, processes
+from experiments.runtime.cli import BadInput, Interrupts
 from experiments.runtime.jobs import Job
+from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
+from experiments.runtime.progress import Progress
 from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
-from experiments.runtime.sinks import Sink
-from twolayer import devices, segments
+from twolayer import segments
 
-LONGEST_SEGMENT = 100  # epochs
-
-
-@dataclasses.dataclass
-class Pace:
-    """How many epochs the next segment should have, so that progress is shown and signals are heard in between."""
-
-    seconds: float = 0.25  # that a segment should last
-    epoch_seconds: float | None = None  # what an epoch took last time
-
-    def epochs(self) -> int:
-        """Of the next segment, the same in all processes."""
-        known = self.epoch_seconds is not None
-        own = np.int32(np.clip(self.seconds / max(self.epoch_seconds, 1e-9), 1, LONGEST_SEGMENT) if known else 1)
-        return int(processes.firsts(own))
-
-    def slow(self) -> bool:
-        """Whether an epoch may outlast the patience after a signal."""
-        long = self.epoch_seconds is None or self.epoch_seconds > cli.PATIENCE / 3
-        return processes.any_of(long)
+Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs: where they go besides metrics.jsonl
 
 
 def train(
-    job: Job, run: Run, interrupts: Interrupts, *, checkpoint_every: int, kept: int, quiet: bool, sinks: list[Sink]
+    job: Job,
+    run: Run,
+    interrupts: Interrupts,
+    *,
+    checkpoint_every: int | None,
+    kept: int,
+    show: Callable[[int, int, str], Progress],
+    sinks: list[Sink],
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
-    The metrics are on disk after every segment, the state after every `checkpoint_every` epochs and at a signal.
+    The metrics are on disk after every segment, the state as `Saving` says and at a signal.
+
+    Args:
+      checkpoint_every: epochs; None saves by time.
+      show: (epochs in all, done before, what is counted) -> the progress to show.
 
     Raises:
       BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
@@ -65,31 +57,28 @@ def train(
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    pace = Pace()
-    with tqdm(total=epochs, initial=epoch, unit="epoch", disable=quiet) as progress:
-        while epoch < epochs and int(state.status) == segments.RUNNING:
-            if processes.any_of(interrupts.received is not None):
-                save(run, f"{epoch:08d}", processes.fetch(state), kept)
-                run.set_status("interrupted")
-                break
-            began, last = time.perf_counter(), epoch
-            until = min(epoch + pace.epochs(), (epoch // checkpoint_every + 1) * checkpoint_every, epochs)
-            arguments = (state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)
-            copy = host_copy(state) if pace.slow() else None
-            done = interrupts.during(lambda arguments=arguments: jax.block_until_ready(segment(*arguments)))
-            if done is None:
-                leave(run, interrupts, f"{epoch:08d}", copy, kept)
-            state, metrics = done
-            seconds = time.perf_counter() - began
-            epoch = int(state.epoch)
-            pace.epoch_seconds = seconds / (until - last)
-            rows = _rows(job, metrics, last, epoch, seconds)
+    with show(epochs, epoch, "epoch") as progress:
+
+        def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
+            rows = _rows(job, metrics, first, int(state.epoch), seconds)
             run.log(rows)
             for sink in sinks:
                 sink(rows)
             _show(progress, rows)
-            if epoch % checkpoint_every == 0 and last < epoch < epochs:
-                save(run, f"{epoch:08d}", processes.fetch(state), kept)
+            return int(state.epoch)
+
+        loop = Loop(
+            run,
+            interrupts,
+            lambda state, _, until: segment(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid),
+            log,
+            held=lambda state, _: state,
+            saving=Saving(checkpoint_every),
+            kept=kept,
+        )
+        state, ended = loop.carry_on(state, epoch, epochs)
+    if not ended:
+        run.set_status("interrupted")
     return state
 
 
@@ -110,65 +99,10 @@ def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:
     return compiled(segments.make_segment(job.choices, LONGEST_SEGMENT), job.mesh, state, *arguments)
 
 
-def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTree) -> jax.stages.Compiled:
-    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices.
-
-    Raises:
-      BadInput: a device has less memory than the program takes.
-    """
-    places = jax.tree.map(lambda leaf: leaf.sharding, state), devices.everywhere(mesh)
-    # The state is donated: each segment overwrites the one before in place.
-    program = jax.jit(segment, donate_argnums=0, out_shardings=places)
-    with jax.set_mesh(mesh):
-        found = program.lower(state, *others).compile()
-    memory.check_fits(memory.of_program(found), "training and validation", mesh)
-    return found
-
-
-def restored(run: Run, state: PyTree, prefix: str = "") -> PyTree:
-    """`state`, or what the run's newest checkpoint has in its place: arrays of devices on the same devices.
-
-    Args:
-      prefix: of the checkpoints that count.
-
-    Raises:
-      BadInput: the checkpoint is of another version.
-    """
-    found = processes.first_does(lambda: checkpoints.restore(run.checkpoints, state, prefix))
-    if not processes.firsts(np.array(found is not None)):
-        return state
-    host = processes.firsts(found if processes.first() else jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), state))
-    return jax.tree.map(
-        lambda new, old: devices.put(new, old.sharding) if isinstance(old, jax.Array) else new, host, state
-    )
-
-
-def save(run: Run, name: str, state: PyTree, kept: int) -> None:
-    """A checkpoint, by the process that writes."""
-    if processes.first():
-        checkpoints.save(run.checkpoints, name, state, kept)
-
-
-def host_copy(state: PyTree) -> PyTree:
-    """The state as it is now: the arrays themselves are given away with the next segment."""
-    return jax.tree.map(np.array, processes.fetch(state))
-
-
-def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> None:
-    """End this process in the midst of a program; `state`, from before it, is saved if there is one."""
-    if state is not None:
-        save(run, name, state, kept)
-    run.set_status("interrupted")
-    if processes.first():
-        interrupts.tell(run.path, "saved" if state is not None else "what was saved before is")
-    sys.stdout.flush()
-    os._exit(cli.INTERRUPTED)  # a normal end would wait for the program
-
-
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
     """One dict per epoch trained; an epoch that diverged has none. Time is shared evenly within a segment."""
     steps = -(-len(job.train.x) // job.choices.batch_size)
-    columns = {name: np.asarray(column).tolist() for name, column in metrics._asdict().items()}
+    columns = {name: np.asarray(column).tolist() for name, column in metrics.columns().items()}
     return [
         {
             "epoch": last + i + 1,
@@ -180,13 +114,79 @@ def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: f
     ]
 
 
-def _show(progress: tqdm, rows: list[dict]) -> None:
+def _show(progress: Progress, rows: list[dict]) -> None:
     if not rows:
         return
     row = rows[-1]
     shown = {"loss": f"{row['train_loss']:.4f}", "valid": f"{row['valid_loss']:.4f}"}
     if np.isfinite(row["valid_accuracy"]):
         shown["accuracy"] = f"{row['valid_accuracy']:.4f}"
-    shown["dead"] = f"{row['dead_hidden']}+{row['dead_outputs']}"
-    progress.set_postfix(shown, refresh=False)
-    progress.update(len(rows))
+    shown["dead"] = f"{row['dead_hidden']} hidden + {row['dead_outputs']} outputs"
+    progress.update(len(rows), shown)
+
+
+def check_tensorboard(tensorboard: bool) -> None:
+    """Raise BadInput if the library is wanted that writes TensorBoard event files, and is not installed."""
+    if tensorboard and importlib.util.find_spec("tensorboardX") is None:
+        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
+
+
+@contextlib.contextmanager
+def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
+    """A sink that writes TensorBoard event files into `path`, if one is wanted."""
+    if not wanted:
+        yield []
+        return
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(path / "tensorboard")) as writer:
+
+        def write(rows: list[dict]) -> None:
+            for row in rows:
+                for name, value in row.items():
+                    if name != "epoch" and value is not None and math.isfinite(value):
+                        writer.add_scalar(name, value, row["epoch"])
+
+        yield [write]
+
+
+@contextlib.contextmanager
+def profile(path: pathlib.Path, wanted: bool) -> Iterator[None]:
+    """Trace what runs inside, if wanted, into path/profile: for TensorBoard, and a .json.gz for Perfetto."""
+    if not wanted:
+        yield
+        return
+    import jax
+
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0  # its events of every Python call take ten times longer than the training
+    with jax.profiler.trace(str(path / "profile"), create_perfetto_trace=True, profiler_options=options):
+        yield
+
+
+def use_compile_cache(folder: str | None) -> None:
+    """Keep compiled programs in `folder` and take them from there, if one is named. A new one is made with mode 0700.
+
+    Raises:
+      BadInput: it is open to others, or cannot be made.
+    """
+    if folder is None:
+        return
+    path = pathlib.Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = path.stat()
+    except OSError as error:
+        raise BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
+    mode = found.st_mode & 0o777
+    if mode & 0o077 or found.st_uid != os.getuid():
+        whose = f"is open to others (mode {mode:04o})" if mode & 0o077 else "belongs to another user"
+        raise BadInput(
+            f"--compile_cache={folder} {whose}, and what lies there is run; "
+            "chmod 700 one of your own, or name a folder that does not exist yet"
+        )
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from experiments.runtime import cli, processes
 from experiments.runtime.cli import BadInput
@@ -25,7 +26,7 @@ from experiments.runtime.runs import Run
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
-PATIENCE = 300  # seconds to wait for all processes at the start and at the end
+PATIENCE = 300  # seconds to wait for all processes at the end
 QUIET = 10  # seconds of them that pass before it is said
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -41,7 +42,7 @@ OWN = ("data_dir", "source_dir", "quiet", "compile_cache")
 CONNECTION = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "Barrier", "barrier")
 
 
-def several(flags: Mapping[str, object]) -> bool:
+def several(flags: Mapping[str, Any]) -> bool:
     """Whether this is one process of several, as --distributed says or the environment.
 
     Raises:
@@ -67,7 +68,7 @@ def several(flags: Mapping[str, object]) -> bool:
     return max(counts) > 1
 
 
-def one_run(flags: Mapping[str, object], find: Callable[[], Run]) -> Run:
+def one_run(flags: Mapping[str, Any], find: Callable[[], Run]) -> Run:
     """The run that `find` finds; if there are several processes, that of the first, which the others follow.
 
     Raises:
@@ -76,7 +77,7 @@ def one_run(flags: Mapping[str, object], find: Callable[[], Run]) -> Run:
     return processes.agreed(find) if several(flags) else find()
 
 
-def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     """The exit status of `main`, which joins the other processes of the job if there are any.
 
     Then `main` runs in a child: signals are passed on to it, and if JAX aborts it because another process was lost,
@@ -107,7 +108,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, object]) -> int:
     return 128 - ended
 
 
-def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
+def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     """`main` as one of several processes."""
     import jax
 
@@ -115,7 +116,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # JAX waits where Python is deaf
-    waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {PATIENCE} s",))
+    waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {flags['start_timeout']} s",))
     waiting.daemon = True
     waiting.start()
     try:
@@ -124,7 +125,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, object]) -> int:
             flags["num_processes"],
             flags["process_id"],
             heartbeat_timeout_seconds=HEARTBEAT,
-            initialization_timeout=PATIENCE,
+            initialization_timeout=flags["start_timeout"],
             shutdown_timeout_seconds=PATIENCE,
         )
     except (ValueError, RuntimeError) as error:

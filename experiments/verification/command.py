@@ -17,7 +17,7 @@ from experiments.verification.time_limit import time_limit
 
 if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
     from experiments.verification.batches import Batch
-    from twolayer.verifier.verdict import Verdict
+    from twolayer.verification.verdict import Verdict
 
 RIGHT, WRONG, OPEN, BAD_INPUT, FAULT, INTERRUPTED = 0, 1, 2, 3, 70, 130
 STATUS = {"right": RIGHT, "wrong": WRONG, "undecided": OPEN, "not_derived": OPEN}
@@ -83,7 +83,7 @@ def _run(options: Options) -> int:
     json = outputs.check("json", options.json, inputs)
     report = outputs.check("report", options.report, inputs + ([json] if json else []))
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
-    from twolayer.verifier.judge import verify
+    from twolayer.verification.judge import verify
 
     batch = _batch(options)
     verdict, derivation = _judge(verify, file, options, batch)

@@ -3,7 +3,7 @@
 import re
 
 from twolayer.activations import find
-from twolayer.verifier.problem import LOSSES
+from twolayer.verification.problem import LOSSES
 
 SUMS = {"mean": r"\frac{1}{m} \sum_{i=1}^{m} ", "sum": r"\sum_{i=1}^{m} "}
 OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "

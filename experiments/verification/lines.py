@@ -38,7 +38,7 @@ def _place(path: pathlib.Path, number: int) -> str:
     code = linecache.getline(str(path), number).strip()
     place = f"{path.name}:{number}"
     if path.suffix == ".ipynb":
-        from twolayer.verifier.programs.source import Source
+        from twolayer.verification.programs.source import Source
 
         place = Source(str(path), "".join(linecache.getlines(str(path)))).place(number)
     return f"{place}: {code}" if code else place

@@ -13,7 +13,7 @@ from experiments.runtime.cli import BadInput
 from experiments.verification import lines
 
 if TYPE_CHECKING:
-    from twolayer.verifier.programs import Program
+    from twolayer.verification.programs import Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read(name: str) -> File:
         raise BadInput(f"--derivation={name}: no such file") from error
     except OSError as error:
         raise BadInput(f"--derivation={name}: {error.strerror or error}") from error
-    from twolayer.verifier.programs import Refused, source
+    from twolayer.verification.programs import Refused, source
 
     try:
         text = source.read(path)
@@ -72,7 +72,7 @@ def derivation(file: File) -> Derivation:
     Raises:
       BadInput: it has no gradients(params, x, y).
     """
-    from twolayer.verifier.programs import source
+    from twolayer.verification.programs import source
 
     text = source.Source(str(file.path), file.source)
     names = text.names()
@@ -88,9 +88,9 @@ def closed_form(loss: str, output: str, reduction: str, activation: str = "relu"
     from twolayer import gradients
     from twolayer.losses import OF_LABELS
     from twolayer.network import Params
-    from twolayer.verifier.programs.jax_code import JaxProgram
+    from twolayer.verification.programs.jax_code import JaxProgram
 
-    engine = gradients.closed_form(loss, output, reduction, hidden=activation)
+    engine = gradients.closed_form(loss, output, reduction, hidden_activation=activation)
 
     def closed_form_gradients(params, x, y):
         target = y.argmax(axis=1) if loss in OF_LABELS else y

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 
 from experiments.verification import equations, wording
-from twolayer.verifier.problem import STEPS
-from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
+from twolayer.verification.problem import STEPS
+from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 
 NOT_SHOWN = StepVerdict("not_shown")
 

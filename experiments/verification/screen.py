@@ -7,8 +7,8 @@ from typing import TextIO
 
 from experiments.verification import wording
 from experiments.verification.wording import LINE, Place
-from twolayer.verifier.problem import STEPS
-from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
+from twolayer.verification.problem import STEPS
+from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 
 HEIGHT, WIDTH, GUTTER = 40, 100, 9
 LEGEND = "itself: given the steps before it; gradient: as a whole; carries: a factor that is paid back later"

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
-from twolayer.verifier.problem import LEAVES, STEPS
-from twolayer.verifier.verdict import Cause, Counterexample, Formula, Program, Verdict
+from twolayer.verification.problem import LEAVES, STEPS
+from twolayer.verification.verdict import Cause, Counterexample, Formula, Program, Verdict
 
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 

@@ -35,6 +35,31 @@ class Form(NamedTuple):
     image_shape: tuple[int, int] | None = None
 
 
+class Standard(NamedTuple):
+    """What is taken from inputs and real targets, and what they are divided by; () leaves them as they are."""
+
+    x_mean: tuple[float, ...] = ()
+    x_deviation: tuple[float, ...] = ()
+    y_mean: tuple[float, ...] = ()
+    y_deviation: tuple[float, ...] = ()
+
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """Raw inputs as the network sees them, float32."""
+        if not self.x_mean:
+            return x.astype(np.float32)
+        return ((x - np.array(self.x_mean)) / np.array(self.x_deviation)).astype(np.float32)
+
+    def outputs(self, O2: np.ndarray) -> np.ndarray:
+        """What the network answers, in the units of the raw targets."""
+        return O2 * np.array(self.y_deviation) + np.array(self.y_mean) if self.y_mean else O2
+
+    def apply(self, x: np.ndarray, y: np.ndarray, *, keep_bytes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Raw examples as they are trained on."""
+        if self.y_mean:
+            y = ((y - np.array(self.y_mean)) / np.array(self.y_deviation)).astype(np.float32)
+        return np.ascontiguousarray(x if keep_bytes else self.inputs(x)), y
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """A checked data set.
@@ -43,6 +68,9 @@ class Dataset:
     scale: the network sees x * scale, which puts pixels in [0, 1].
     image_shape: (height, width) of a row of x, or None if rows are not images.
     sha256: `fingerprint` of the three splits, as hexadecimal digits.
+    classes: what the labels are called, where they have names.
+    standard: how inputs and targets were standardised, if they were.
+    said: what was understood of somebody's own data, a line each.
     """
 
     name: str
@@ -53,6 +81,9 @@ class Dataset:
     scale: float
     image_shape: tuple[int, int] | None
     sha256: str
+    classes: tuple[str, ...] = ()
+    standard: Standard | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -81,7 +112,7 @@ def fingerprint(train: Split, valid: Split, test: Split) -> str:
     digest = hashlib.sha256()
     for key, array in named_arrays(train, valid, test).items():
         digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -16,8 +16,8 @@ from jaxtyping import UInt8
 from twolayer.datasets import idx
 from twolayer.datasets.dataset import DataError, Form, Split
 from twolayer.datasets.download import download
+from twolayer.names import MNIST_FAMILY as NAMES
 
-NAMES = ("mnist", "fashion_mnist", "kmnist")
 FORM = Form(sizes=(50_000, 10_000, 10_000), inputs=784, outputs=10, scale=1 / 255, image_shape=(28, 28))
 ARCHIVES = {
     "train-images-idx3-ubyte.gz": (60_000, 28, 28),
@@ -49,6 +49,13 @@ def prepare(name: str, source_dir: str | os.PathLike | None, folder: Path) -> tu
     )
 
 
+def check_archives(name: str, source_dir: str | os.PathLike) -> None:
+    """Raise DataError unless source_dir holds the four archives of this data set, as their SHA-256 tell."""
+    infos = {info.filename: info for info in registered_archives(name).values()}
+    for filename in ARCHIVES:
+        _content(Path(source_dir).expanduser() / filename, name, infos[filename])
+
+
 def registered_archives(name: str) -> Mapping[str, Any]:
     """What TFDS registers for a data set: address -> UrlInfo(size, checksum, filename).
 
@@ -62,10 +69,11 @@ def registered_archives(name: str) -> Mapping[str, Any]:
             f"preparing {name} needs tensorflow-datasets ({error}): install it, or give --data_dir with a"
             f" {name}.npz prepared on another machine"
         ) from error
-    return builder_cls(name).url_infos
+    return builder_cls(name).url_infos or {}
 
 
-def _read(path: Path, name: str, info: Any, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
+def _content(path: Path, name: str, info: Any) -> bytes:
+    """The bytes of an archive, which are those that were registered."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -78,7 +86,11 @@ def _read(path: Path, name: str, info: Any, shape: tuple[int, ...]) -> UInt8[np.
             f"{path} is not the {info.filename} of {name} but {_identify(content, sha256)}, expected"
             f" {int(info.size):,} bytes with SHA-256 {info.checksum[:12]}; replace or delete it"
         )
-    array = idx.parse(content, str(path))
+    return content
+
+
+def _read(path: Path, name: str, info: Any, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
+    array = idx.parse(_content(path, name, info), str(path))
     if array.shape != shape:
         raise DataError(f"{path} holds an array {array.shape}, expected {shape}; replace or delete it")
     return array

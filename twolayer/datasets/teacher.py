@@ -16,7 +16,7 @@ MOST = sys.maxsize  # bytes that an array may have
 class TeacherOptions:
     """Sizes of the teacher and of the data.
 
-    inputs, hidden, outputs: d, K, C of the teacher.
+    inputs, hidden_size, outputs: d, K, C of the teacher.
     train, valid, test: numbers of examples.
     noise: standard deviation of the noise on each target. Before its last ReLU the teacher has variance 2.
     output: "relu" as in the author's network, so that a student of this kind can reach the noise floor, or
@@ -27,7 +27,7 @@ class TeacherOptions:
     """
 
     inputs: int = 64
-    hidden: int = 32
+    hidden_size: int = 32
     outputs: int = 10
     train: int = 10_000
     valid: int = 2_000
@@ -36,12 +36,17 @@ class TeacherOptions:
     output: str = "relu"
 
     def __post_init__(self) -> None:
-        for field in ("inputs", "hidden", "outputs", "train", "valid", "test"):
+        for field in ("inputs", "hidden_size", "outputs", "train", "valid", "test"):
             if getattr(self, field) < 1:
                 raise DataError(f"teacher: {field} must be at least 1, got {getattr(self, field)}")
         if not 0 <= self.noise < math.inf:
             raise DataError(f"teacher: noise must be a finite number of at least 0, got {self.noise}")
-        if 8 * max(self.train, self.valid, self.test, self.hidden) * max(self.inputs, self.hidden, self.outputs) > MOST:
+        if (
+            8
+            * max(self.train, self.valid, self.test, self.hidden_size)
+            * max(self.inputs, self.hidden_size, self.outputs)
+            > MOST
+        ):
             raise DataError("teacher: sizes whose arrays are more than any memory has; take smaller ones")
         if self.output not in ("relu", "identity"):
             raise DataError(f"teacher: output must be relu or identity, got {self.output!r}")
@@ -58,7 +63,7 @@ def teacher_student(options: TeacherOptions, seed: int) -> Dataset:
     """
     if seed < 0:
         raise DataError(f"teacher: seed must be at least 0, got {seed}")
-    d, K, C = options.inputs, options.hidden, options.outputs
+    d, K, C = options.inputs, options.hidden_size, options.outputs
     weights, *streams = np.random.SeedSequence(seed).spawn(4)
     rng = _generator(weights)
     W1 = rng.normal(0, math.sqrt(2 / d), (K, d))

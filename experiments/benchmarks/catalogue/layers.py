@@ -36,7 +36,7 @@ LEAF = [
     *SCALES,
     ("assigned", "one_example", "= {right}", {"layouts": ("loop",)}),
     ("absolute", "unknown", "jnp.abs({right})"),
-    ("signs", "unknown", "jnp.sign({right})"),
+    ("signs", "gradient_sign", "jnp.sign({right})"),
 ]
 WEIGHTS = [
     *LEAF,
@@ -114,7 +114,7 @@ MISTAKES = (
             ("updated", "updated_w2", ("W2", "(W2 - 0.1 * dW2)"), {"layouts": BATCHED}),
             ("absolute", "absolute_weights", ("W2", "jnp.abs(W2)")),
             ("signs", "unknown", ("W2", "jnp.sign(W2)")),
-            ("squares", "unknown", ("W2", "(W2 ** 2)")),
+            ("squares", "squared_weights", ("W2", "(W2 ** 2)")),
             ("positive", "mask_of_weights unknown", ("W2", "jnp.maximum(W2, 0)")),
             ("no-weights", "weights_missing unknown", ("W2", "jnp.ones_like(W2)")),
             ("plus-bias", "unknown", "{right} + {b1}"),

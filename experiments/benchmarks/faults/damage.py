@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.runtime import checkpoints
 from experiments.runtime.cli import BadInput
-from experiments.runtime.parameters import load_params
+from experiments.runtime.records import load_params
 from twolayer.datasets import DataError, cache, digits
 
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")
@@ -22,7 +22,7 @@ def subjects(place: pathlib.Path) -> dict[str, tuple[list[pathlib.Path], Callabl
     """What a run in `place` has left: name -> (files, how they are read; None says that damage was detected)."""
     run, data = place / "run", place / "data" / "digits.npz"
     newest = checkpoints.newest_first(run / "checkpoints")[0]
-    like = checkpoints.read(newest)
+    like = checkpoints.read(newest) or []
     files = [path for path in newest.rglob("*") if path.is_file()]
     return {
         "checkpoint": ([*files, newest.with_suffix(checkpoints.SUMS)], lambda: checkpoint(newest.parent, like)),
@@ -63,12 +63,12 @@ def count(
     read: Callable[[], Arrays | None],
     trials: int,
     rng: np.random.Generator,
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[], object] = lambda: None,
 ) -> dict[str, int]:
     """How many of so many damages had which outcome. Each meets one file, which is mended afterwards."""
-    whole = _content(read())
+    whole = _content(read() or {})
     files = sorted(path for path in files if path.stat().st_size)
-    found = dict.fromkeys(OUTCOMES, 0)
+    found: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     for _ in range(trials):
         path = files[rng.integers(len(files))]
         content = path.read_bytes()

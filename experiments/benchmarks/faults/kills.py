@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments.runtime import checkpoints, cli, manifests, metrics
-from experiments.runtime.parameters import load_params
+from experiments.runtime import checkpoints, cli, records, runs
+from experiments.runtime.records import load_params
 
 ROOT = pathlib.Path(__file__).parents[3]
 SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint
@@ -72,7 +72,7 @@ def interrupted(
     signals: Sequence[signal.Signals],
     until: float,
     rng: np.random.Generator,
-    tick: Callable[[], None],
+    tick: Callable[[], object],
 ) -> tuple[list[Life], list[Kill]]:
     """Train in `place`, with a signal at a random moment of each start, then to the end.
 
@@ -123,14 +123,14 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     found = {
         "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
         "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
-        metrics.NAME: [metrics.without_seconds(metrics.read(path)) for path in (one, other)],
+        records.METRICS: [records.without_seconds(records.read_metrics(path)) for path in (one, other)],
     }
     return [name for name, (a, b) in found.items() if a != b]
 
 
 def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, moment: float) -> Kill | None:
     """Start the run and send the signal at this moment; None if it has ended before."""
-    manifest = place / "run" / manifests.NAME
+    manifest = place / "run" / runs.MANIFEST
     before = _stamp(manifest)
     process = start(flags, place)
     try:
@@ -142,13 +142,13 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
         return None
     if process.returncode not in (-number, cli.INTERRUPTED):
         raise cli.BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
-    return Kill(number.name, round(moment, 3), len(metrics.lines(place / "run")), _phase(place / "run", before))
+    return Kill(number.name, round(moment, 3), len(records.metrics_lines(place / "run")), _phase(place / "run", before))
 
 
 def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     """What a process was at when it ended; `before` is the stamp of its manifest when it began."""
     starting, training, writing, finishing = PHASES
-    manifest = run / manifests.NAME
+    manifest = run / runs.MANIFEST
     if _stamp(manifest) == before or json.loads(manifest.read_text()).get("compile_seconds") is None:
         return starting
     if any(run.glob("params.npz")) or any(run.glob(".params.npz.*")):

@@ -93,7 +93,8 @@ def _running(processes: list[subprocess.Popen]) -> Iterator[list[subprocess.Pope
     finally:
         for process in processes:
             process.kill()
-            process.stderr.close()
+            if process.stderr:
+                process.stderr.close()
             process.wait()
 
 

@@ -32,11 +32,11 @@ COMPETITORS: dict[str, Competitor] = {
     "autodiff": Competitor("experiments.benchmarks.peers.ours:Autodiff", "twolayer, autodiff", remark=SKIPS),
     "dense": Competitor("experiments.benchmarks.peers.ours:Dense", "twolayer, every input"),
     "jax_loop": Competitor("experiments.benchmarks.peers.jax_loop:Loop", "JAX, one jitted step at a time"),
-    "torch_eager": Competitor("experiments.benchmarks.peers.torch_eager:Eager", "PyTorch eager, resident", BENCH),
+    "torch_eager": Competitor("experiments.benchmarks.peers.torch_forms:Eager", "PyTorch eager, resident", BENCH),
     "torch_compile": Competitor(
-        "experiments.benchmarks.peers.torch_compile:Compiled", "PyTorch compiled, resident", BENCH
+        "experiments.benchmarks.peers.torch_forms:Compiled", "PyTorch compiled, resident", BENCH
     ),
-    "torch_loader": Competitor("experiments.benchmarks.peers.torch_loader:Loader", "PyTorch eager, DataLoader", BENCH),
+    "torch_loader": Competitor("experiments.benchmarks.peers.torch_forms:Loader", "PyTorch eager, DataLoader", BENCH),
     "sklearn": Competitor(
         "experiments.benchmarks.peers.sklearn_mlp:Classifier",
         "scikit-learn MLPClassifier",
@@ -49,13 +49,16 @@ COMPETITORS: dict[str, Competitor] = {
 NETWORKS = 64
 TOGETHER: dict[str, Competitor] = {
     "stack": Competitor(
-        "experiments.benchmarks.peers.stacks:Stack",
+        "experiments.benchmarks.peers.ours:Stack",
         f"twolayer, {NETWORKS} networks at once",
         remark=SKIPS,
         networks=NETWORKS,
     ),
     "torch_vmap": Competitor(
-        "experiments.benchmarks.peers.torch_vmap:Vmap", f"torch.func.vmap, {NETWORKS} at once", BENCH, networks=NETWORKS
+        "experiments.benchmarks.peers.torch_forms:Vmap",
+        f"torch.func.vmap, {NETWORKS} at once",
+        BENCH,
+        networks=NETWORKS,
     ),
 }
 

@@ -11,6 +11,7 @@ rows or by columns, and so may the result; each library keeps the choice that is
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from experiments.benchmarks.peers.problem import Problem, backward
 
 Matrix = Float[np.ndarray, "rows columns"]
-Repeat = Callable[[int], object]  # computes one product so many times, and returns it
+Repeat = Callable[[int], Any]  # computes one product so many times, and returns it
 
 CHOICE_SECONDS, BLOCK_SECONDS, BLOCKS = 0.004, 0.02, 5  # a product is timed by the best of a few blocks
 
@@ -115,8 +116,9 @@ def products(problem: Problem) -> dict[str, tuple[Matrix, Matrix]]:
 
 def layouts(name: str, A: Matrix, B: Matrix) -> Iterator[tuple[Matrix, Matrix]]:
     """A B and its transpose B^T A^T, with A and B stored by rows or by columns; x only by rows."""
-    for a in "C" if name == "Z1" else "CF":
-        for b in "C" if name == "dW1" else "CF":
+    every: tuple[Literal["C", "F"], ...] = ("C", "F")
+    for a in every[:1] if name == "Z1" else every:
+        for b in every[:1] if name == "dW1" else every:
             left, right = np.require(A, requirements=a), np.require(B, requirements=b)
             yield left, right
             yield right.T, left.T

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.peers.problem import Problem
-from twolayer import segments, training
+from experiments.runtime.jobs import configure
+from twolayer import network, segments, sweeps, training
 from twolayer.network import Params
 
 
@@ -22,18 +23,21 @@ class ClosedForm:
     skip_idle = True
 
     def __init__(self, problem: Problem) -> None:
-        choices = training.Choices(
+        _, compute, _ = configure(problem.precision)
+        self.choices = training.Choices(
             loss="cross_entropy",
             output=problem.output,
             gradient=self.gradient,
             optimizer="sgd",
             schedule="constant",
+            warmup_epochs=0.0,
             batch_size=problem.batch_size,
             scale=problem.scale,
+            compute=compute,
         )
         self.train = training.place(problem.x, problem.y, skip_idle=self.skip_idle)
         self.key = jax.random.key(problem.seed)
-        epoch, self.numbers, state = self.begin(problem, choices)
+        epoch, self.numbers, state = self.begin(problem, self.choices)
         self.params, self.moments = state.params, state.moments
         self.run = jax.jit(epoch, donate_argnums=(0, 1))
 
@@ -63,3 +67,19 @@ class Dense(ClosedForm):
     """With the hand-derived gradient and every input."""
 
     skip_idle = False
+
+
+class Stack(ClosedForm):
+    """The first network starts where the problem says, so that the gate can judge it."""
+
+    def begin(self, problem: Problem, choices: training.Choices) -> tuple[Callable, training.Numbers, segments.State]:
+        """The epoch, the numbers and the first state, of all networks."""
+        (K, d), C, N = problem.W1.shape, len(problem.b2), problem.networks
+        draw = jax.vmap(lambda key: network.init(key, d, K, C, "alive"))
+        others = draw(jax.random.split(jax.random.key(problem.seed + 1), N))
+        params = Params(*(leaf.at[0].set(start) for leaf, start in zip(others, problem.start, strict=True)))
+        numbers = training.Numbers(*(jnp.full(N, v) for v in (problem.learning_rate, 0.0, 0.9)))
+        return sweeps.make_epoch(choices), numbers, sweeps.start(choices, params, numbers, len(problem.x))
+
+    def parameters(self) -> tuple[np.ndarray, ...]:
+        return tuple(np.asarray(leaf[0]) for leaf in self.params)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from experiments.benchmarks.peers import NETWORKS
+
 if TYPE_CHECKING:  # every competitor reads this file, and PyTorch's start must not wait for JAX
     from twolayer.datasets import Dataset
 
@@ -37,6 +39,8 @@ class Problem(NamedTuple):
     batch_size: int
     seed: int
     output: str
+    precision: str = "float32"  # as --precision of the training script
+    networks: int = NETWORKS  # of a competitor that trains many at once; the first starts as above
 
     def features(self, dtype: type = np.float32) -> Float[np.ndarray, "n d"]:
         """What the network sees: x * scale."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.benchmarks.peers import Competitor, problem
 from experiments.benchmarks.peers.problem import Problem
-from experiments.benchmarks.peers.processes import PAUSE, Failed, Process, busy_seconds
+from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
 
 # A turn is epochs back to back, as in training: threads that have slept take some milliseconds to run at full speed.
 TURN = 0.5  # seconds, at least
@@ -66,7 +66,7 @@ def run(
         alive = {}
         for row in [*(row for row in rows if not row.note), *limits]:
             say(f"start: {row.competitor.label}")
-            process = processes.enter_context(Process(row.competitor, files.whole(row.competitor), timeout))
+            process = processes.enter_context(_process(row.competitor, files.whole(row.competitor), timeout))
             if _start(row, process, cold=row in rows):
                 alive[row.name] = row, process
         for number in range(1, rounds + 1):
@@ -104,7 +104,7 @@ def _gate(row: Row, files: _Files, timeout: float) -> None:
     path, small = files.gate(row.competitor)
     answer = files.folder / f"{row.name}.npz"
     try:
-        with Process(row.competitor, path, timeout) as process:
+        with _process(row.competitor, path, timeout) as process:
             process.wait_until_ready()
             for index in range(len(small.orders)):
                 process.ask(epoch=index)
@@ -117,6 +117,10 @@ def _gate(row: Row, files: _Files, timeout: float) -> None:
             raise Failed(f"wrong, so not timed: after {steps} steps it misses {', '.join(wrong)} of the distance moved")
     except (Failed, ValueError) as error:
         row.fail(error)
+
+
+def _process(competitor: Competitor, path: pathlib.Path, timeout: float) -> Process:
+    return Process((competitor.target, str(path)), timeout, install=competitor.install)
 
 
 def _start(row: Row, process: Process, cold: bool) -> bool:

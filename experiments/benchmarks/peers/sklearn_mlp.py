@@ -17,7 +17,7 @@ class Classifier:
         self.x, self.y, self.orders = problem.features(), problem.y, problem.orders
         # Its own shuffling would draw another order. Gathering the epoch at once is cheaper than its batch by batch.
         self.model = MLPClassifier(
-            problem.b1.shape, solver="sgd", alpha=0, batch_size=problem.batch_size, shuffle=False,
+            problem.b1.shape, solver="sgd", alpha=0, batch_size=problem.batch_size, shuffle=False,  # type: ignore
             learning_rate_init=problem.learning_rate, momentum=0, nesterovs_momentum=False,
         )  # fmt: skip
         # One step on one batch makes it allocate its parameters; then they are set to where everybody starts.

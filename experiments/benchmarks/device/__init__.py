@@ -1,0 +1,1 @@
+"""What `experiments.benchmarks.accelerator` measures: one function a question, each called in a process of its own."""

@@ -1,0 +1,135 @@
+"""Whole runs of the training script on a device: its memory, the same bits twice, and a checkpoint from a CPU."""
+
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+STEPS = 20  # of an epoch of the wide network
+# How far parameters may be apart that were trained on two kinds of devices, as a share of their length. Gradients
+# differ by some 2^-20 of theirs; thousands of steps add that up, and a ReLU that one side enters a step later moves
+# its unit away for good.
+CLOSE = 1e-2
+
+
+def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[str, Any]:
+    """One epoch of a few steps of a wide network by the training script's own program, and the memory it takes.
+
+    Runs in a process of its own, since a device tells the most that was in use since its start.
+
+    Returns:
+      step_us; estimate_bytes, which --dry_run prints and the script compares with the device's memory; the most that
+      was in use, prepared_bytes before training and measured_bytes after it. If they are equal, drawing the parameters
+      took more than training.
+    """
+    from absl import flags
+
+    from experiments.runtime import flags as training_flags
+
+    flags.FLAGS(
+        [
+            "accelerator",
+            *("--dataset=teacher", "--teacher_inputs=784", "--loss=quadratic", "--schedule=constant", "--epochs=5"),
+            *(f"--teacher_train={STEPS * batch_size}", f"--teacher_valid={batch_size}", f"--teacher_test={batch_size}"),
+            *(f"--hidden={hidden}", f"--batch_size={batch_size}"),
+            *(f"--precision={precision}", f"--optimizer={optimizer}"),
+        ]
+    )
+    import jax
+    import jax.numpy as jnp
+
+    from experiments.runtime import jobs, session
+
+    job = jobs.prepare(training_flags.values())
+    program, prepared = session.program_of(job, job.state), _peak()
+    estimate, state, times = jobs.bytes_of_program(program), job.state, []
+    for epoch in range(1, 4):
+        began = time.perf_counter()
+        state, metrics = program(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
+        jax.block_until_ready((state, metrics))
+        times.append(time.perf_counter() - began)
+    return {
+        "step_us": 1e6 * min(times) / STEPS,
+        "steps": STEPS,
+        "finite": bool(jnp.isfinite(metrics.train_loss[0])),
+        "estimate_bytes": estimate,
+        "prepared_bytes": prepared,
+        "measured_bytes": _peak(),
+    }
+
+
+def _peak() -> int:
+    """The most bytes in use so far, on the device; of a CPU those of the process."""
+    import jax
+
+    found = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if found is None else found
+
+
+def repeated(flags: Sequence[str]) -> dict[str, Any]:
+    """The training script with these flags twice on the device: are the parameters the same to the bit?"""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [pathlib.Path(folder) / name for name in ("first", "second")]
+        for run in runs:
+            _train(run, flags)
+        first, second = map(_parameters, runs)
+    same = all((first[name] == second[name]).all() for name in first)
+    return {"same": same, "apart": _apart(first, second), "wrong": [] if same else ["two runs differ"]}
+
+
+def continued(flags: Sequence[str]) -> dict[str, Any]:
+    """A run that was interrupted on a CPU and goes on on the device, beside one that was on the device throughout.
+
+    Raises:
+      RuntimeError: on the CPU it was over before it could be interrupted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        moved, whole = (pathlib.Path(folder) / name for name in ("moved", "whole"))
+        epochs = _interrupted(moved, flags)
+        _train(moved, flags)
+        _train(whole, flags)
+        apart = _apart(_parameters(whole), _parameters(moved))
+    wrong = [] if apart <= CLOSE else [f"parameters are {apart:.1e} of their length apart"]
+    return {"cpu_epochs": epochs, "apart": apart, "allowed": CLOSE, "wrong": wrong}
+
+
+def _interrupted(run: pathlib.Path, flags: Sequence[str]) -> int:
+    """Start a run on the CPU and stop it with SIGTERM after its first epochs; returns how many it has done."""
+    process = subprocess.Popen(
+        _command(run, flags), env=os.environ | {"JAX_PLATFORMS": "cpu"}, stderr=subprocess.DEVNULL
+    )
+    metrics = run / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    if process.wait() != 75:
+        raise RuntimeError(f"the run on the CPU was not interrupted but ended with status {process.returncode}")
+    return len(metrics.read_text().splitlines())
+
+
+def _train(run: pathlib.Path, flags: Sequence[str]) -> None:
+    done = subprocess.run(_command(run, flags), capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the training script ended with status {done.returncode}: {done.stderr.strip()[-200:]}")
+
+
+def _command(run: pathlib.Path, flags: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "experiments.train", *flags, "--nofigures", "--quiet", f"--run_dir={run}"]
+
+
+def _parameters(run: pathlib.Path) -> dict[str, np.ndarray]:
+    with np.load(run / "params.npz") as file:
+        return dict(file)
+
+
+def _apart(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+    """The largest distance of a parameter from the other's, as a share of its length."""
+    return max(float(np.linalg.norm(a[name] - b[name]) / max(np.linalg.norm(a[name]), 1e-30)) for name in a)

@@ -1,0 +1,109 @@
+"""Where do the seconds of the README's first command go, import by import and program by program?
+
+  python -m experiments.benchmarks.startup --json=docs/results/startup.json      about a minute on 2 quiet CPU cores
+
+`python -m experiments.train` is run --rounds times as it is, for its seconds from start to exit, and as often with
+python -X importtime and JAX_LOG_COMPILES=1, for what it does meanwhile. Of each part the least counts. The parts do not
+add up to the whole: matplotlib is imported while programs compile, and what has no name of its own is not listed.
+
+Wanted on 2 cores of an AMD EPYC: at most 3.5 s from start to exit.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from absl import flags
+
+from experiments.runtime import cli
+from experiments.runtime.files import writable, write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("rounds", 5, "Runs of either kind.", lower_bound=1)
+flags.DEFINE_string("json", "runs/startup.json", "Where the numbers go.")
+
+IMPORTED = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", re.MULTILINE)
+COMPILED = re.compile(
+    r"Finished (tracing|jaxpr to MLIR|XLA compilation)[^\n]*?(?:jit\()?(\w+)\)?(?: for \w+)? in ([\d.e-]+)"
+)
+# Whose import a package is part of.
+DRAWING = ("PIL", "mpl_toolkits", "pyparsing", "kiwisolver", "contourpy", "cycler", "dateutil", "fontTools")
+OWNERS = {"jaxlib": "jax", "experiments": "twolayer"} | dict.fromkeys(DRAWING, "matplotlib")
+NAMED = ("jax", "numpy", "optax", "matplotlib", "twolayer", "orbax", "sklearn", "scipy", "tensorflow_datasets")
+
+
+def main() -> int:
+    """Flags to a table and a file; returns the exit status."""
+    path = writable(FLAGS.json)
+    from experiments.runtime.provenance import provenance
+
+    seconds, cpu, parts = [], [], []
+    for _ in range(FLAGS.rounds):
+        whole = run()
+        seconds.append(whole["seconds"])
+        cpu.append(whole["cpu"])
+        parts.append(taken_apart())
+    least = {name: min(part.get(name, 0.0) for part in parts) for name in parts[0]}
+    result = provenance() | {"load_average": os.getloadavg(), "rounds": FLAGS.rounds}
+    result |= {"seconds": seconds, "cpu_seconds": cpu}
+    longest = sorted(least.items(), key=lambda part: part[1], reverse=True)
+    result["parts"] = [{"part": name, "seconds": found} for name, found in longest]
+    write_json(path, result)
+    print(f"{min(seconds):.2f} s from start to exit at least, {min(cpu):.2f} s of the CPU")
+    for row in result["parts"]:
+        print(f"{row['seconds']:7.3f} s  {row['part']}")
+    return cli.DONE
+
+
+def run(*options: str, **variables: str) -> dict[str, Any]:
+    """The command once: seconds, those of the CPU, what it says on stderr, and its summary.
+
+    Raises:
+      BadInput: it fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, *options, "-m", "experiments.train", "--quiet", f"--run_dir={folder}/run"]
+        before, began = os.times(), time.perf_counter()
+        done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
+        seconds, after = time.perf_counter() - began, os.times()
+        if done.returncode:
+            raise cli.BadInput(f"the training script ended with status {done.returncode}: {done.stderr.strip()[-200:]}")
+        summary = json.loads((pathlib.Path(folder) / "run" / "summary.json").read_text())
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"seconds": seconds, "cpu": used, "err": done.stderr, "summary": summary}
+
+
+def taken_apart() -> dict[str, float]:
+    """Seconds of each part of one run."""
+    found = run("-X", "importtime", JAX_LOG_COMPILES="1")
+    parts: dict[str, float] = collections.defaultdict(float)
+    for microseconds, module in IMPORTED.findall(found["err"]):
+        package = OWNERS.get(module.split(".")[0], module.split(".")[0])
+        parts[f"import {package}" if package in NAMED else "import the standard library and the rest"] += (
+            int(microseconds) / 1e6
+        )
+    for stage, program, seconds in COMPILED.findall(found["err"]):
+        name = PROGRAMS.get(program, "small programs") if stage.startswith("XLA") else "all programs"
+        parts[f"{STAGES[stage]} {name}"] += float(seconds)
+    parts["train 30 epochs"] = found["summary"]["seconds"]["train"]
+    return dict(parts)
+
+
+STAGES = {"tracing": "trace and lower", "jaxpr to MLIR": "trace and lower", "XLA compilation": "compile"}
+PROGRAMS = {
+    "segment": "training and validation",
+    "start": "the first parameters",
+    "score": "the test",
+    "_dead": "the dead units",
+}
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,1 +1,0 @@
-"""The tables of README and docs/, each written from committed result files in docs/results/."""

@@ -1,0 +1,349 @@
+"""From points of a sweep to networks that train together: groups of equal choices, cut into parts of equal size."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags as absl_flags
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Key
+
+from experiments.runtime import flags as training_flags
+from experiments.runtime import jobs, own_things, session
+from experiments.runtime.axes import NUMBERS
+from experiments.runtime.cli import BadInput, bad_input
+from twolayer import datasets, devices, network, segments, sweeps, training
+
+# Flags that make the data, besides those of a teacher.
+DATA = ("dataset", "train_examples", "valid_examples", "label_noise", "label_noise_seed")
+# Choices that do not change what is compiled: where a network starts, which labels it sees, in which order.
+SAME_PROGRAM = ("init", "label_noise", "label_noise_seed", "teacher_seed", "order_seed")
+
+# What is trained together. On a CPU, as many networks as keep the hidden activations of a batch in its caches: the
+# fastest stacks have 2,000 to 4,000 hidden units in all at batch 128, for 64 inputs as for 784 (docs/scaling.md). An
+# accelerator takes as many as its memory holds.
+CPU_ACTIVATIONS = 2**19  # numbers in O1 of all networks
+ACCELERATOR_WEIGHTS = 2**30  # numbers in W1 of all networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Networks that train together, on the same data. It may be filled up with repetitions, to the size of its group.
+
+    Attributes:
+      index: of this part.
+      group: parts of one group have one program and one size.
+      flags: of all its networks.
+      networks: the numbers of its points; the first `real` count.
+      points: the swept values of each.
+    """
+
+    index: int
+    group: int
+    flags: Mapping[str, Any]
+    networks: tuple[int, ...]
+    points: tuple[Mapping[str, Any], ...]
+    real: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StackJob:
+    """A part that has been checked and can start."""
+
+    mesh: Mesh
+    train: training.Examples
+    valid: training.Examples
+    test: training.Examples
+    choices: training.Choices
+    numbers: training.Numbers
+    order_key: Key[Array, "*N"]
+    state: segments.State
+
+
+def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Points with each value as its flag reads it.
+
+    Raises:
+      BadInput: a name is no flag of a training run, or a value is not valid for it.
+    """
+    fixed = {"precision", "measure", *training_flags.PLACES, *training_flags.OF_ONE_RUN}
+    allowed = set(training_flags.names()) - fixed - {"target", *own_things.OF_DATA}
+    found = []
+    for point in points:
+        values = {}
+        for name, text in point.items():
+            if name not in allowed:
+                raise BadInput(f"--sweep={name}=...: {name} is not a flag that a sweep can vary; see --help")
+            flag = absl_flags.FLAGS[name]
+            try:
+                values[name] = flag.parser.parse(text)
+                if isinstance(values[name], float) and not math.isfinite(values[name]):
+                    raise ValueError("must be a finite number")
+            except ValueError as error:
+                raise BadInput(f"--sweep={name}=...: {text!r} is not valid: {error}") from error
+        found.append(values)
+    if len({tuple(values.items()) for values in found}) < len(found):
+        raise BadInput("two of the networks to sweep over are the same; give each value once, or sweep over seeds")
+    return found
+
+
+def parts(
+    flags: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
+    inputs: Callable[[Mapping[str, Any]], int],
+    multiple: int = 1,
+    most: int | None = None,
+    sizes: Sequence[int] = (),
+    shared: bool = True,
+) -> list[Part]:
+    """Group the points by what their program is compiled for, and cut each group into parts of one size.
+
+    Networks of one part have the same data and start by the same scheme; if they share batches, in the same order.
+
+    Args:
+      inputs: flags -> d of their data.
+      multiple: that the size of a part must be of; a part is filled up anyway.
+      most: networks in a part at most; None is what suits the device.
+      sizes: the parts of an earlier session, if the sweep is continued: whatever the device, they stay the same.
+      shared: whether the networks of a part see the same batches.
+    """
+    each = NUMBERS if shared else (*NUMBERS, "order_seed")
+    groups: dict[tuple, dict[tuple, list[int]]] = {}
+    for number, point in enumerate(points):
+        choices = {name: value for name, value in point.items() if name not in each}
+        program = tuple(item for item in choices.items() if item[0] not in SAME_PROGRAM)
+        groups.setdefault(program, {}).setdefault(tuple(choices.items()), []).append(number)
+    found: list[Part] = []
+    for group, alike in enumerate(groups.values()):
+        own = [dict(flags) | dict(choices) for choices in alike]
+        largest = max(map(len, alike.values()))
+        together = min(most or _suitable(own[0]["hidden"], inputs(own[0]), own[0]["batch_size"]), largest)
+        together = -(-largest // -(-largest // together))  # no part much smaller than the others
+        together = sizes[group] if sizes else -(-together // multiple) * multiple
+        for flags_of_part, members in zip(own, alike.values(), strict=True):
+            for start in range(0, len(members), together):
+                networks = members[start : start + together]
+                real, filled = len(networks), (networks * together)[:together]
+                shown = tuple(points[n] for n in filled)
+                found.append(Part(len(found), group, flags_of_part, tuple(filled), shown, real))
+    return found
+
+
+def _suitable(hidden: int, inputs: int, batch_size: int) -> int:
+    if jax.default_backend() == "cpu":
+        return max(1, CPU_ACTIVATIONS // (hidden * batch_size))
+    return max(1, ACCELERATOR_WEIGHTS // (hidden * inputs))
+
+
+class Data(NamedTuple):
+    """A data set, and the noise of deviation 1 to add to the targets of each split, if noise is swept."""
+
+    whole: datasets.Dataset
+    noise: Sequence[np.ndarray | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A sweep that has been checked and can start: parts, data, devices, and what a manifest says of them."""
+
+    parts: Sequence[Part]
+    data: Mapping[tuple, Data]  # by the values of the flags that make them
+    mesh: Mesh
+    facts: Mapping[str, Any]
+    networks: int
+    skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
+
+    def of(self, part: Part) -> Data:
+        """The data of a part."""
+        return self.data[_data_key(part.flags)]
+
+    @property
+    def sha256(self) -> str:
+        """Of the data; of several data sets together."""
+        return self.facts["data_sha256"]
+
+
+def _data_key(flags: Mapping[str, Any]) -> tuple:
+    """The values of all flags that decide about the data, but the noise of the teacher, which is added later."""
+    names = [name for name in flags if name.startswith("teacher_") and name != "teacher_noise"]
+    return tuple(flags[name] for name in (*DATA, *sorted(names)))
+
+
+def plan(
+    flags: Mapping[str, Any],
+    texts: Sequence[Mapping[str, str]],
+    most: int | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    shared: bool = True,
+) -> Plan:
+    """Read the points, load the data, and check each group of choices, before anything is written.
+
+    Args:
+      texts: points of axes.points.
+      most: networks to train at once; None is what suits the device.
+      manifest: of the sweep that is continued, if one is.
+      shared: whether the networks of a part see the same batches.
+
+    Raises:
+      BadInput: a point is not valid, or its choices do not go with the data.
+    """
+    session.use_compile_cache(flags["compile_cache"])
+    points = read(texts)
+    _check_used(flags, points)
+    precision = jobs.configure(flags["precision"])
+    mesh = jobs.mesh_of(flags, "nets")
+    data: dict[tuple, Data] = {}
+    for point in points:
+        own = dict(flags) | dict(point)
+        if _data_key(own) not in data:
+            data[_data_key(own)] = _load(own, "teacher_noise" in point)
+    sizes = (manifest or {}).get("part_sizes", ())
+    cut = parts(flags, points, lambda own: data[_data_key(own)].whole.inputs, mesh.shape["nets"], most, sizes, shared)
+    for part in cut:
+        _check(part, data[_data_key(part.flags)].whole, mesh)
+    first, *others = (one.whole for one in data.values())
+    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape), "own": _own(cut, first.outputs)}
+    facts |= {"part_sizes": [len(part.networks) for part in {part.group: part for part in cut}.values()]}
+    if others:
+        texts_of_data = "".join(one.whole.sha256 for one in data.values())
+        facts["data_sha256"] = hashlib.sha256(texts_of_data.encode()).hexdigest()
+    return Plan(cut, data, mesh, facts, len(points), _skip_idle(cut, data))
+
+
+def _skip_idle(cut: Sequence[Part], data: Mapping[tuple, Data]) -> dict[int, bool]:
+    """Of all parts of a group alike, because they share a program, and with it the number of inputs."""
+    found: dict[int, bool] = {}
+    for part in cut:
+        _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+        choices = jobs.choices_of(part.flags, data[_data_key(part.flags)].whole, compute)
+        decays = {point.get("weight_decay", part.flags["weight_decay"]) for point in part.points}
+        numbers = (jobs.numbers_of({**part.flags, "weight_decay": d}, "float32") for d in decays)
+        may = all(jobs.may_skip_idle(choices, one) for one in numbers)
+        found[part.group] = found.get(part.group, True) and may
+    return found
+
+
+def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
+    """The data; if the noise of a teacher's targets is swept, without noise, and the noise by itself."""
+    if not noise_is_swept:
+        return Data(jobs.load(flags), [None] * 3)
+    if flags["dataset"] != "teacher":
+        raise BadInput("--sweep=teacher_noise=... needs --dataset=teacher")
+    clean, noisy = (jobs.load({**flags, "teacher_noise": level}) for level in (0.0, 1.0))
+    return Data(clean, [getattr(noisy, name).y - getattr(clean, name).y for name in ("train", "valid", "test")])
+
+
+def _check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
+    """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them."""
+    names = {name for some, decides, _ in jobs.USED for name in (*some, decides)}
+    different = {tuple((name, point[name]) for name in point if name in names): point for point in points}
+    unused = [jobs.unused({**flags, **point}) for point in different.values()]
+    for point, found in zip(different.values(), unused, strict=True):
+        for name in found.keys() & point.keys():
+            raise BadInput(found[name])
+    for name in set.intersection(*map(set, unused)):
+        raise BadInput(unused[0][name])
+
+
+def _own(groups: Iterable[Part], outputs: int) -> dict[str, dict[str, str]]:
+    """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
+    found: dict[str, dict[str, str]] = {}
+    for part in groups:
+        for kind, one in own_things.checked(part.flags, outputs).items():
+            same = kind not in found or found[kind]["reference"] == one["reference"]
+            found[kind if same else f"{kind}={one['reference']}"] = one
+    return found
+
+
+def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
+    """Whether the choices of a part go with the data and the devices."""
+    jobs.check_targets(data, own_things.entry(part.flags, "loss"))
+    _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+    with bad_input(ValueError):
+        choices = jobs.choices_of(part.flags, data, compute)
+        training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
+        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=part.flags["hidden"])
+    if len(part.networks) % mesh.shape["nets"]:
+        raise BadInput(
+            f"this sweep was begun with parts of {len(part.networks)} networks, which cannot be split evenly over "
+            f"nets={mesh.shape['nets']}; use another --mesh"
+        )
+
+
+def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
+    """Draw the networks of a part and put the data on the devices.
+
+    Raises:
+      BadInput: the flags do not go with the data.
+    """
+    (data, noise), mesh = plan.of(part), plan.mesh
+    parameters, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
+    each = [dict(part.flags) | dict(point) for point in part.points]
+    with bad_input(ValueError):
+        choices = jobs.choices_of(part.flags, data, compute)
+        numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(_numbers(f, noise, parameters) for f in each))
+        keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
+        arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
+        sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
+        start = _start(own_things.entry(part.flags, "init"), sizes, choices)
+        shapes = jax.eval_shape(start, *arguments)
+        places = devices.spread(shapes, mesh, stacked=True)
+        jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
+        nets, everywhere = places.epoch, devices.everywhere(mesh)
+        state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
+        own = {"outputs": data.outputs, "where": everywhere}
+        train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=noise[0], **own)
+        others = zip((data.valid, data.test), noise[1:], strict=True)
+        valid, test = (training.place(*examples, noise=of_them, **own) for examples, of_them in others)
+    order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
+    return StackJob(mesh, train, valid, test, choices, devices.put(numbers, nets), order, state)
+
+
+@functools.lru_cache
+def _start(scheme: Any, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
+    """The function that draws networks: one for all parts of a group, so that it is compiled once.
+
+    Args:
+      sizes: inputs, hidden units, outputs, and training examples.
+
+    Returns:
+      start(keys, numbers, scales, biases) -> each network as `network.init` draws it alone, before its first epoch.
+    """
+    inputs, hidden, outputs, examples = sizes
+
+    def start(
+        keys: Key[Array, " N"],
+        numbers: training.Numbers,
+        scales: Float[Array, " N"],
+        biases: Float[Array, " N"] | None,
+    ) -> segments.State:
+        def one(key: Key[Array, ""], scale: Float[Array, ""], bias: Float[Array, ""] | None) -> network.Params:
+            options = {"output_bias": bias, "scale": scale, "dtype": scales.dtype}
+            return network.init(key, inputs, hidden, outputs, scheme, **options)
+
+        params = jax.vmap(one)(keys, scales, biases)
+        return sweeps.start(choices, params, numbers, examples)
+
+    return start
+
+
+def _numbers(flags: Mapping[str, Any], noise: Sequence[np.ndarray | None], dtype: str) -> training.Numbers:
+    numbers = jobs.numbers_of(flags, dtype)
+    swept = noise[0] is not None
+    return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers
+
+
+def _scales(each: list[dict], dtype: str) -> Float[np.ndarray, " N"]:
+    return np.asarray([f["init_scale"] for f in each], dtype)
+
+
+def _biases(each: list[dict], dtype: str) -> Float[np.ndarray, " N"] | None:
+    """None where the scheme's own is taken; then it is so for all."""
+    biases = [f["output_bias"] for f in each]
+    return None if biases[0] is None else np.asarray(biases, dtype)

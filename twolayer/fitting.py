@@ -1,0 +1,385 @@
+"""Training from Python: `fit` one network on one's own arrays, `sweep` many, and what comes out of it, a `Result`.
+
+A run of experiments.train on the same data with the same settings has the same parameters, bit for bit: both make
+their choices, numbers, keys and first parameters here.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, Num, Shaped
+
+from twolayer import evaluation, losses, network, segments, settings, sweeps, training, updates
+from twolayer.datasets.arrays import Options, Raw, from_arrays
+from twolayer.datasets.dataset import Dataset, Standard
+from twolayer.distortions import Distortion
+from twolayer.network import Params
+from twolayer.precisions import PRECISIONS, PRNG
+from twolayer.settings import Settings
+from twolayer.training import Choices, Numbers
+
+LONGEST_SEGMENT = 100  # epochs of one call of a program
+# What may differ between the networks of one program of a sweep.
+SWEPT_NUMBERS = ("seed", "order_seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias")
+STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
+
+
+def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = None) -> Choices:
+    """What the program of these settings is compiled for.
+
+    Raises:
+      ValueError: a name is not known, or the loss does not go with the output or the data.
+    """
+    cost = losses.find("loss", wanted.loss)
+    if cost.name == "binary_cross_entropy" and wanted.output != "identity":
+        raise ValueError("loss='binary_cross_entropy' has the sigmoid of the output inside it; add output='identity'")
+    if data.regression and cost.labels:
+        raise ValueError(f"{data.name} has real targets, {cost.name} needs classes; add loss='quadratic'")
+    shared = {field.name for field in dataclasses.fields(Choices)} & set(settings.NAMES)
+    own = {name: getattr(wanted, name) for name in shared}
+    own["warmup_epochs"] = settings.warmup(wanted.epochs, wanted.warmup_epochs)
+    own["batch_size"] = settings.batch(wanted.batch_size, len(data.train.x))
+    compute = PRECISIONS[wanted.precision].compute
+    return Choices(**own, patience=wanted.early_stopping, compute=compute, scale=data.scale, distortion=distortion)
+
+
+def numbers_of(wanted: Settings, dtype: str) -> Numbers:
+    """The numbers that may vary without compiling again; the optimiser's own where none are given.
+
+    Raises:
+      ValueError: the optimiser is not known.
+    """
+    own = updates.find("optimizer", wanted.optimizer)
+    rate = own.learning_rate if wanted.learning_rate is None else wanted.learning_rate
+    decay = own.weight_decay if wanted.weight_decay is None else wanted.weight_decay
+    return Numbers(*(jnp.asarray(number, dtype) for number in (rate, decay, wanted.momentum)))
+
+
+def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The key of the initial parameters and the key of the data order."""
+    first, order = _two_keys(seed)
+    return first, order if order_seed is None else keys_of(order_seed)[1]
+
+
+@jax.jit
+def _two_keys(seed: int | Int[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    return tuple(jax.random.split(jax.random.key(seed, impl=PRNG)))  # as one program it compiles in half the time
+
+
+def may_skip_idle(choices: Choices, numbers: Numbers) -> bool:
+    """Whether inputs that are zero on all training examples need no arithmetic: nothing moves their weights."""
+    known = isinstance(choices.optimizer, str)  # of one's own, nobody knows that a zero gradient is a zero step
+    return known and choices.distortion is None and not np.any(np.asarray(numbers.weight_decay))  # nothing to compile
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[tuple[str, str]]:
+    """JAX as --precision wants it, for a while; gives the types of the parameters and of the arithmetic.
+
+    Raises:
+      ValueError: the name is not known.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"precision={name!r} is not known; choose one of: {', '.join(PRECISIONS)}")
+    parameters, compute, matmul = PRECISIONS[name]
+    with jax.enable_x64(parameters == "float64"), jax.default_matmul_precision(matmul):
+        yield parameters, compute
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A trained network with all that it takes to use it.
+
+    Attributes:
+      params: W1 (K, d), b1 (K,), W2 (C, K), b2 (C,) as NumPy arrays; the best on validation with early stopping.
+      metrics: name -> an array with one entry for each epoch that was trained.
+      settings: how it was trained.
+      status: "done", "stopped early" or "diverged"; then `params` are the last finite ones.
+      labels: the classes as `fit` was given them; None of a regression.
+      scale: the network sees x * scale.
+      standard: how inputs and targets were standardised, if they were.
+      said: what was understood of the data, a line each.
+    """
+
+    params: Params
+    metrics: Mapping[str, np.ndarray]
+    settings: Settings
+    status: str
+    labels: np.ndarray | None
+    scale: float = 1.0
+    standard: Standard | None = None
+    said: tuple[str, ...] = ()
+
+    def outputs(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> Float[np.ndarray, "m C"]:
+        """O2 of raw examples, in the units of the raw targets.
+
+        Args:
+          precision_of: the arithmetic; None is that of the training, "float64" rounds less.
+
+        Raises:
+          ValueError: x does not fit the network, or holds a NaN.
+        """
+        x = np.asarray(x)
+        x = x.reshape(len(x), -1)
+        if self.standard is not None:
+            x = self.standard.inputs(x)
+        elif x.dtype != np.uint8:
+            x = x.astype(np.float32)
+        if x.shape[1] != self.params.W1.shape[1]:
+            raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
+        if x.dtype != np.uint8 and not np.isfinite(x).all():
+            raise ValueError("x holds a value that is not finite")
+        with precision(precision_of or self.settings.precision) as (dtype, _):
+            run = _predictor(self.scale, self.settings.output, self.settings.hidden_activation)
+            O2 = np.asarray(run(Params(*(jnp.asarray(leaf, dtype) for leaf in self.params)), jnp.asarray(x)))
+        return O2 if self.standard is None else self.standard.outputs(O2)
+
+    def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
+        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
+        O2 = self.outputs(x, precision_of)
+        if self.labels is not None:
+            return self.labels[O2.argmax(axis=1)]
+        return O2[:, 0] if O2.shape[1] == 1 else O2
+
+    def probabilities(
+        self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
+    ) -> Float[np.ndarray, "m C"]:
+        """The softmax of O2: what cross-entropy makes of it.
+
+        Raises:
+          ValueError: this is a regression.
+        """
+        if self.labels is None:
+            raise ValueError("this network has real targets, and no probabilities")
+        O2 = self.outputs(x, precision_of).astype(np.float64)
+        exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
+        return exps / exps.sum(axis=1, keepdims=True)
+
+    def score(self, x: Num[Array | np.ndarray, "m ..."], y: Shaped[Array | np.ndarray, "m ..."]) -> float:
+        """The accuracy on raw examples; of a regression R^2, the mean over its targets."""
+        y, found = np.asarray(y), self.predict(x)
+        if self.labels is not None:
+            return float((found == y.reshape(len(y))).mean())
+        y = y.reshape(found.shape).astype(np.float64)
+        rest, whole = ((y - found) ** 2).sum(axis=0), ((y - y.mean(axis=0)) ** 2).sum(axis=0)
+        return float(np.mean(1 - rest / np.where(whole == 0, 1, whole)))
+
+
+def fit(
+    x: Shaped[Array | np.ndarray, "n ..."],
+    y: Shaped[Array | np.ndarray, "n ..."],
+    *,
+    valid: tuple | None = None,
+    test: tuple | None = None,
+    options: Options | None = None,
+    progress: Callable[[int, Mapping[str, float]], None] | None = None,
+    **wanted: Any,
+) -> Result:
+    """Train one network on arrays, as experiments.train does on a file of the same arrays.
+
+    Args:
+      x: examples as rows, or images; uint8 are pixels, scaled by 1/255.
+      y: whole numbers or names of classes, or real targets (n,) or (n, C).
+      valid, test: (x, y) of their own; else they are drawn from x and y, as `options` says. A test part is kept out of
+        training and otherwise unused here.
+      options: task, standardize, valid_share, test_share, split_seed.
+      progress: called with the epochs done and the last metrics, at least every 100 epochs.
+      wanted: fields of `Settings`, whose defaults are the script's: hidden_size=128, loss="cross_entropy", epochs=30,
+        learning_rate, seed, ...
+
+    Raises:
+      ValueError: the examples or the settings cannot be used, in one line. DataError is one.
+      TypeError: a setting is not known.
+    """
+    chosen = _settings(wanted)
+    data, labels = _data(x, y, valid, test, options)
+    return _fit(chosen, data, labels, progress)
+
+
+def _settings(wanted: Mapping[str, Any]) -> Settings:
+    unknown = [name for name in wanted if name not in settings.NAMES]
+    if unknown:
+        raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")
+    return Settings(**wanted)
+
+
+def _data(
+    x: Array | np.ndarray, y: Array | np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
+) -> tuple[Dataset, np.ndarray | None]:
+    """The data set, and the classes as they were given."""
+    given = {"train": (x, y), "valid": valid, "test": test}
+    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in given.items() if part}
+    data = from_arrays("the data", Raw(parts), options or Options())
+    return data, np.unique(parts["train"][1]) if data.classes else None
+
+
+def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: Callable | None) -> Result:
+    with precision(wanted.precision) as (parameters, _):
+        choices, numbers = choices_of(wanted, data), numbers_of(wanted, parameters)
+        init_key, order_key = keys_of(wanted.seed, wanted.order_seed)
+        start = _starter(choices, _drawing(wanted), (data.inputs, data.outputs), len(data.train.x), parameters)
+        scale, bias = np.asarray(wanted.init_scale, parameters), _bias(wanted, parameters)
+        state = start(init_key, numbers, scale, bias)
+        train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
+        valid = training.place(*data.valid)
+        segment, rows, epoch = _segment(choices, min(choices.epochs, LONGEST_SEGMENT)), [], 0
+        while epoch < choices.epochs and int(state.status) == segments.RUNNING:
+            until = min(epoch + LONGEST_SEGMENT, choices.epochs)
+            state, metrics = segment(state, jnp.int32(until), order_key, numbers, train, valid)
+            done = int(state.epoch) - epoch
+            rows.append({name: np.asarray(column)[:done] for name, column in metrics.columns().items()})
+            epoch = int(state.epoch)
+            if progress and done:
+                progress(epoch, {name: column[-1].item() for name, column in rows[-1].items()})
+        params = jax.tree.map(np.asarray, segments.final_params(state))
+    metrics = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return _result(params, metrics, wanted, int(state.status), data, labels)
+
+
+def _result(
+    params: Params, metrics: Mapping, wanted: Settings, status: int, data: Dataset, labels: np.ndarray | None
+) -> Result:
+    return Result(params, metrics, wanted, STATUSES[status], labels, data.scale, data.standard, data.said)
+
+
+def _drawing(wanted: Settings) -> tuple:
+    return wanted.hidden_size, wanted.init
+
+
+def _bias(wanted: Settings, dtype: str) -> np.ndarray | None:
+    return None if wanted.output_bias is None else np.asarray(wanted.output_bias, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _starter(choices: Choices, drawing: tuple, sizes: tuple, examples: int, dtype: str) -> Callable:
+    """(key, numbers, scale, output bias) -> the state before the first epoch; compiled once for its arguments."""
+    (hidden_size, scheme), (inputs, outputs) = drawing, sizes
+
+    def start(key, numbers, scale, bias):
+        options = {"output_bias": bias, "scale": scale, "dtype": jnp.dtype(dtype)}
+        params = network.init(key, inputs, hidden_size, outputs, scheme, **options)
+        return segments.start(choices, params, numbers, examples)
+
+    return jax.jit(start)
+
+
+@functools.lru_cache(maxsize=64)
+def _segment(choices: Choices, length: int) -> Callable:
+    return jax.jit(segments.make_segment(choices, length), donate_argnums=0)
+
+
+@functools.lru_cache(maxsize=64)
+def _stack_segment(choices: Choices, length: int, shared: bool) -> Callable:
+    return jax.jit(sweeps.make_segment(choices, length, shared=shared), donate_argnums=0)
+
+
+@functools.lru_cache(maxsize=64)
+def _predictor(scale: float, output: object, hidden_activation: object) -> Callable:
+    names = {"output": output, "hidden_activation": hidden_activation}
+    return jax.jit(functools.partial(evaluation.predict, scale=scale, **names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Networks of a sweep, in the order of the points: the last axis varies fastest.
+
+    Attributes:
+      points: the swept values of each network.
+      results: the networks.
+    """
+
+    points: Sequence[Mapping[str, object]]
+    results: Sequence[Result]
+
+    def last(self, metric: str) -> np.ndarray:
+        """The metric of each network after its last epoch; NaN where not one epoch was finite."""
+        found = (result.metrics[metric] for result in self.results)
+        return np.array([column[-1] if len(column) else np.nan for column in found])
+
+
+def sweep(
+    x: Shaped[Array | np.ndarray, "n ..."],
+    y: Shaped[Array | np.ndarray, "n ..."],
+    *,
+    axes: Mapping[str, Sequence],
+    valid: tuple | None = None,
+    test: tuple | None = None,
+    options: Options | None = None,
+    share: bool = True,
+    **wanted: Any,
+) -> Sweep:
+    """Train a network for each combination of values, all that differ in numbers alone together in one program.
+
+    Args:
+      axes: setting -> its values; seeds, rates, decays, momenta, scales and biases share a program, other settings
+        have a program for each value.
+      share: whether all networks see the same batches, in the order of `order_seed`, 0 unless given; else each has the
+        order of its seed.
+      x, y, valid, test, options, wanted: as in `fit`.
+
+    Raises:
+      ValueError: the examples or the settings cannot be used, or an axis is empty.
+      TypeError: a setting is not known.
+    """
+    empty = [name for name, values in axes.items() if not len(values)]
+    if empty or not axes:
+        raise ValueError(
+            f"axes[{empty[0]!r}] has no values" if empty else "axes is empty; name a setting and its values"
+        )
+    if share and "order_seed" in axes:
+        raise ValueError("order_seed is swept, so the networks cannot share their batches; add share=False")
+    fixed = [name for name in axes if name in wanted]
+    if fixed:
+        raise ValueError(f"{fixed[0]} is given beside axes[{fixed[0]!r}]; leave one of them out")
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    each = [_settings({**wanted, **point}) for point in points]
+    data, labels = _data(x, y, valid, test, options)
+    groups: dict[Settings, list[int]] = {}
+    for number, one in enumerate(each):
+        same = dataclasses.replace(one, **{name: getattr(settings.DEFAULT, name) for name in SWEPT_NUMBERS})
+        groups.setdefault(same, []).append(number)
+    found: dict[int, Result] = {}
+    for members in groups.values():
+        found |= zip(members, _fit_stack([each[n] for n in members], data, labels, share), strict=True)
+    return Sweep(points, [found[number] for number in range(len(points))])
+
+
+def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | None, share: bool) -> list[Result]:
+    """Networks that differ in SWEPT_NUMBERS alone, trained together."""
+    first = each[0]
+    if len({one.output_bias is None for one in each}) > 1:
+        raise ValueError("axes['output_bias'] has None beside numbers; sweep over numbers alone")
+    with precision(first.precision) as (parameters, _):
+        choices = choices_of(first, data)
+        numbers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(numbers_of(one, parameters) for one in each))
+        orders = [0 if share and one.order_seed is None else one.order_seed for one in each]
+        keys = [keys_of(one.seed, order) for one, order in zip(each, orders, strict=True)]
+        init = _starter(choices, _drawing(first), (data.inputs, data.outputs), len(data.train.x), parameters)
+        scales = np.asarray([one.init_scale for one in each], parameters)
+        biases = None if first.output_bias is None else np.asarray([one.output_bias for one in each], parameters)
+        state = jax.jit(jax.vmap(init))(jnp.stack([key for key, _ in keys]), numbers, scales, biases)
+        order = keys[0][1] if share else jnp.stack([key for _, key in keys])
+        train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
+        valid = training.place(*data.valid)
+        segment = _stack_segment(choices, min(choices.epochs, LONGEST_SEGMENT), share)
+        history, epoch = [], 0
+        while epoch < choices.epochs and (np.asarray(state.status) == segments.RUNNING).any():
+            until = min(epoch + LONGEST_SEGMENT, choices.epochs)
+            state, metrics = segment(state, jnp.int32(epoch), jnp.int32(until), order, numbers, train, valid)
+            history.append({name: np.asarray(a)[: until - epoch] for name, a in metrics.columns().items()})
+            epoch = until
+        final = [np.asarray(leaf) for leaf in jax.vmap(segments.final_params)(state)]
+        reached, status = np.asarray(state.epoch).tolist(), np.asarray(state.status).tolist()
+    columns = {name: np.concatenate([part[name] for part in history]) for name in history[0]}
+    results = []
+    for i, one in enumerate(each):
+        metrics = {name: column[: reached[i], i] for name, column in columns.items()}
+        results.append(_result(Params(*(leaf[i] for leaf in final)), metrics, one, status[i], data, labels))
+    return results
