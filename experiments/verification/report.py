@@ -52,7 +52,8 @@ def _question(verdict: Verdict, source: Source) -> list[str]:
     return [
         "## The question",
         f"Is this derivation the gradient of {loss} of a two-layer network with output {source.output}? "
-        "Examples are rows: $x$ is $(m, d)$, with $d$ inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is $\\partial L / \\partial A$.",
+        "Examples are rows: $x$ is $(m, d)$, with $d$ inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is "
+        "$\\partial L / \\partial A$.",
         *(f"$$\n{equation}\n$$" for equation in equations.network(source.output, source.activation)),
         *equation,
     ]
