@@ -298,6 +298,13 @@ def test_the_report_of_a_right_derivation_says_what_was_tested():
     assert "## Cause" not in text and "counterexample" not in text
 
 
+def test_the_report_by_the_files_own_loss_has_no_other_in_it():
+    standard = "twice the mean of the quadratic loss"
+    text = markdown(right(standard=standard), source(loss="own"))
+    assert f"the gradient of the file's own loss, {standard}, of a two-layer network" in text
+    assert r"$\mathrm{d}O_2 = \partial L / \partial O_2$" in text and "$$\nL\n$$" not in text
+
+
 def test_code_with_a_fence_does_not_end_the_report():
     assert "\n````python\n" in markdown(right(), source(text='"""\n```\n"""\n'))
 

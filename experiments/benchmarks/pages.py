@@ -161,9 +161,7 @@ def people() -> str:
         "line right": ("line_right", "wrong_judged_wrong"),
         "cause named": ("cause_right", "wrong_judged_wrong"),
     }
-    rows = [
-        (text, *(f"{one[count]} of {one[total]}" for one in columns)) for text, (count, total) in said.items()
-    ]
+    rows = [(text, *(f"{one[count]} of {one[total]}" for one in columns)) for text, (count, total) in said.items()]
     rows.append(("wrong files passed as right", *(str(len(one["wrong_passed"])) for one in columns)))
     rows.append(("only false causes", *(str(len(one["false_causes"])) for one in columns)))
     header = ("", "the verifier before", "first run", "now")

@@ -30,7 +30,7 @@ def markdown(verdict: Verdict, source: Source) -> str:
     parts = [
         f"# {_escaped(source.name)}: {word}",
         _escaped(sentence),
-        *_question(source),
+        *_question(verdict, source),
         *_steps(verdict, source),
         *_causes(verdict, source),
         *_counterexample(verdict),
@@ -44,14 +44,18 @@ def markdown(verdict: Verdict, source: Source) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _question(source: Source) -> list[str]:
+def _question(verdict: Verdict, source: Source) -> list[str]:
+    loss = f"the {source.loss.replace('_', '-')} loss ({source.reduction} over the examples)"
+    if verdict.standard:
+        loss = f"the file's own loss, {_escaped(verdict.standard)},"
+    equation = [] if verdict.standard else [f"$$\n{equations.loss(source.loss, source.reduction)}\n$$"]
     return [
         "## The question",
-        f"Is this derivation the gradient of the {source.loss.replace('_', '-')} loss ({source.reduction} over the "
-        f"examples) of a two-layer network with output {source.output}? Examples are rows: $x$ is $(m, d)$, with $d$ "
-        "inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is $\\partial L / \\partial A$.",
+        f"Is this derivation the gradient of {loss} of a two-layer network with output {source.output}? "
+        "Examples are rows: $x$ is $(m, d)$, with $d$ inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is "
+        "$\\partial L / \\partial A$.",
         *(f"$$\n{equation}\n$$" for equation in equations.network(source.output, source.activation)),
-        f"$$\n{equations.loss(source.loss, source.reduction)}\n$$",
+        *equation,
     ]
 
 

@@ -160,10 +160,22 @@ def _programs(gradients: Any, own_loss: Any) -> tuple[Program, Program | None]:
     if isinstance(gradients, str):
         file = Loaded(gradients)
         gradients = file.program("gradients")
-        own_loss = own_loss or (file.program("loss") if file.defines("loss") else None)
+        own_loss = own_loss or (file.program("loss") if _states_a_loss(file) else None)
     if not callable(gradients) and not hasattr(gradients, "run"):
         raise Refused(f"gradients must be a function (params, x, y), got {type(gradients).__name__}")
     return program_of(gradients), None if own_loss is None else program_of(own_loss)
+
+
+def _states_a_loss(file: Loaded) -> bool:
+    """Whether a file's `loss` takes the arguments of the gradients; else it is a helper, or a number."""
+    if not file.defines("loss"):
+        return False
+    try:
+        return bool(ways(file.program("loss").function, Setting("quadratic", "identity", "mean")))
+    except RaisedInside:
+        raise
+    except Refused:
+        return False
 
 
 def _setting(loss: str, output: str, reduction: str, hidden: str, biases: bool) -> Setting:
@@ -284,7 +296,10 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
     checks.say("explanations")
     literals = tuple(dict.fromkeys(simplest_rational(abs(n)) for n in found.program.literals()))
     explained = explanations(found.setting, cases, literals) if wrong else []
-    evidence = causes.Evidence(found.setting, cases, _watched(found, cases), leaves, found.program.thresholds())
+    probe, scale = _watched(found, cases), Fraction(1)
+    if probe is not None and found.standard is not None:
+        scale = found.standard.terms(probe.sizes).constant
+    evidence = causes.Evidence(found.setting, cases, probe, leaves, scale, found.program.thresholds())
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)
     first = next((cause for cause in findings.causes if cause.line is not None), None)
@@ -496,7 +511,7 @@ def _by_gradient(found: Subject, standard: Standard, checks: _Checks) -> Verdict
     probe = _watched(found, own)
     if probe is not None:
         probe = probe._replace(point=probe.point._replace(right=probe.right | standard.gradient(probe.point)))
-    evidence = causes.Evidence(found.setting, own, probe, leaves, found.program.thresholds())
+    evidence = causes.Evidence(found.setting, own, probe, leaves, thresholds=found.program.thresholds())
     findings = causes.find((), evidence)
     steps = {s: one if s in LEAVES else StepVerdict("not_shown") for s, one in findings.steps.items()}
     wrong = next((leaf for leaf in STEPS if leaf in LEAVES and leaves[leaf].verdict == "wrong"), None)

@@ -8,12 +8,12 @@ rows, a tuple, weights (in, out), a bias gradient (K, 1).
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from twolayer.verification.problem import LEAVES, STEPS, Setting, Sizes, targets
-from twolayer.verification.programs import Program, Refused, Run
+from twolayer.verification.programs import Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data", "images", "features", "x_train")
@@ -55,6 +55,14 @@ class Parameters:
         return dict(self.items())
 
 
+@runtime_checkable
+class Runs(Protocol):
+    """A program, or the function that it is made of."""
+
+    def run(self, *arguments: Any, watch: bool = False) -> Run:
+        """Run on these arguments."""
+
+
 class Call(NamedTuple):
     """How a function is called: the order of its arguments, labels or rows, all examples at once or one by one."""
 
@@ -75,7 +83,7 @@ class Call(NamedTuple):
             said.append("it is a function of one example, so it was judged example by example, and the results summed")
         return said
 
-    def run(self, program: Program, scope: Mapping[str, np.ndarray], watch: bool = False) -> Run:
+    def run(self, program: "Runs", scope: Mapping[str, np.ndarray], watch: bool = False) -> Run:
         """Run a program at a point; copies are handed out, since people assign in place."""
         if not self.one_by_one:
             return program.run(*self.arguments(scope, scope["x"], scope["y"]), watch=watch)

@@ -23,13 +23,15 @@ class Evidence(NamedTuple):
     """What is known when causes are sought.
 
     cases: the derivation at all points. probe: one of them, with the user's locals.
-    leaves: each leaf's own verdict. thresholds: comparisons, clips and roundings of the code, with their lines.
+    leaves: each leaf's own verdict. scale: what the own loss is times the declared one behind it, and so all its steps.
+    thresholds: comparisons, clips and roundings of the code, with their lines.
     """
 
     setting: Setting
     cases: Sequence[Case]
     probe: Case | None
     leaves: Mapping[str, StepVerdict]
+    scale: Fraction = Fraction(1)
     thresholds: Sequence[str] = ()
 
     @property
@@ -41,7 +43,12 @@ class Evidence(NamedTuple):
     def seen(self) -> list[where.Seen]:
         if self.probe is None:
             return []
-        return where.seen(self.probe.locals, {name: self.probe.right[name] for name in where.NAMED})
+        return self.seen_as({name: self.probe.right[name] for name in where.NAMED})
+
+    def seen_as(self, arrays: Mapping[str, np.ndarray]) -> list[where.Seen]:
+        """The user's variables that are one of these arrays, which are by the loss that can be declared."""
+        found = where.seen(self.probe.locals, arrays)
+        return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
 
     @property
     def returned(self) -> frozenset[str]:
@@ -138,7 +145,7 @@ def _inside(explanation: Explanation, evidence: Evidence) -> dict[str, frozenset
     found: dict[str, set[Fraction]] = {}
     if evidence.probe is not None:
         arrays = _arrays(explanation, evidence)
-        for one in where.seen(evidence.probe.locals, {n: arrays[n] for n in where.NAMED if n in arrays}):
+        for one in evidence.seen_as({n: arrays[n] for n in where.NAMED if n in arrays}):
             found.setdefault(one.step, set()).add(one.factor)
     return {step: frozenset(factors) for step, factors in found.items()}
 
@@ -330,7 +337,7 @@ def _steps(
     arrays = _arrays(explanation, evidence) if explanation else {}
     if evidence.probe is not None and arrays:
         named = {name: arrays[name] for name in STEPS if name in arrays}
-        names = where.variables(where.seen(evidence.probe.locals, named)) | names
+        names = where.variables(evidence.seen_as(named)) | names
     inferred = explanation is not None and not any(leaf.verdict == "undecided" for leaf in evidence.leaves.values())
     for step in STEPS:
         one = names.get(step)

@@ -81,15 +81,23 @@ class Loaded:
             raise Refused(f"{self.file.path.name}: {name} is no function")
         text = self.file.source.text
         linecache.cache[self.file.source.filename] = (len(text), None, text.splitlines(True), self.file.source.filename)
-        return MixedProgram(JaxProgram(function, self.file.source.filename, text), lambda: self.file.program(name))
+        return MixedProgram(JaxProgram(function, self.file.source.filename, text), self.file, name)
 
 
 class MixedProgram:
     """A JAX program, or its NumPy twin from when JAX could not trace it."""
 
-    def __init__(self, program: Any, otherwise: Callable[[], NumpyProgram]):
-        self._program, self._otherwise = program, otherwise
+    def __init__(self, program: Any, file: File, name: str):
+        self._program, self._file, self._name = program, file, name
         self.function = program.function
+
+    def with_source(self, text: str) -> Any:
+        """The same function of another text of the file."""
+        if isinstance(self._program, NumpyProgram):
+            return self._program.with_source(text)
+        file = File(self._file.path, text)
+        program = type(self._program)(file.get(self._name, exact=False), file.source.filename, text)
+        return MixedProgram(program, file, self._name)
 
     def run(self, *arguments: Any, watch: bool = False) -> Any:
         from twolayer.verification.programs.jax_code import NotTraceable
@@ -97,7 +105,7 @@ class MixedProgram:
         try:
             return self._program.run(*arguments, watch=watch)
         except NotTraceable:
-            self._program = self._otherwise()
+            self._program = self._file.program(self._name)
             return self._program.run(*arguments, watch=watch)
 
     def __getattr__(self, name: str) -> Any:
