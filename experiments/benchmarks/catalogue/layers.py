@@ -118,7 +118,7 @@ MISTAKES = (
             ("positive", "mask_of_weights unknown", ("W2", "jnp.maximum(W2, 0)")),
             ("no-weights", "weights_missing unknown", ("W2", "jnp.ones_like(W2)")),
             ("plus-bias", "unknown", "{right} + {b1}"),
-            ("one-output", "unknown", "dZ2[:, :1] @ W2[:1]", {"layouts": ("rows",)}),
+            ("one-output", "one_output", "dZ2[:, :1] @ W2[:1]", {"layouts": ("rows",)}),
         ],
     ),
     *of_layer(1, "dZ", MASKS),

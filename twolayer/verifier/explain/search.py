@@ -237,7 +237,7 @@ class Search:
                 yield from self._go(start, unknown, left - 1)
 
     def _lost(self, start: Start, scope: Scope, layer: str) -> int:
-        """How many of a layer's leaves are, at one point, no multiple of what right lines give: each takes a wrong one."""
+        """How many of a layer's leaves are no multiple, at one point, of what the right lines give: one error each."""
         upstream = [scope[name] for name in CHAIN if name in scope]
         key = (layer, tuple(map(id, upstream)))
         if key not in start.memory:
