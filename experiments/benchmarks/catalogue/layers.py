@@ -66,7 +66,7 @@ BIASES = [
     ("first", "one_example", "dZ#{first}", {"layouts": BATCHED}),
     ("last", "one_example", "dZ#{last}", {"layouts": BATCHED}),
     ("both-axes", "wrong_axis", "jnp.full_like(b#, dZ#.sum())", {"layouts": BATCHED}),
-    ("maximum", "unknown", ("sum", "max"), {"layouts": BATCHED}),
+    ("maximum", "largest_example", ("sum", "max"), {"layouts": BATCHED}),
     ("decay", "phantom_l2", "{right} + 0.01 * b#"),
     ("zero", "zero", "jnp.zeros_like(b#)"),
     ("ones", "unknown", "jnp.ones_like(b#)"),
