@@ -291,6 +291,8 @@ def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
     shape = evidence.leaves[step].reason if step in LEAVES else None
     if shape and "summed over the units" in shape:
         return Cause("wrong_axis", shape, step, code)
+    if shape and "is transposed" in shape:
+        return Cause("transpose", shape, step, code)
     return unexplained.describe(step, code, evidence.cases, found, evidence.thresholds)
 
 

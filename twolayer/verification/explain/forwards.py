@@ -13,6 +13,7 @@ from twolayer.verification.explain.edits import constants, said, tidy, with_cons
 from twolayer.verification.explain.lines import Line, Misfit, compute
 from twolayer.verification.explain.rows import formula_of
 from twolayer.verification.explain.wrong_forwards import ForwardRow
+from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.numbers.texts import reads
 from twolayer.verification.problem import (
     LEAVES,
@@ -48,7 +49,9 @@ class Forward(NamedTuple):
     lines: dict[str, Line]
     literal: bool = False
 
-    def compute(self, scope: Mapping[str, np.ndarray], t: float | Fraction | None = None) -> dict[str, np.ndarray]:
+    def compute(
+        self, scope: Mapping[str, np.ndarray], t: float | Fraction | Ball | None = None
+    ) -> dict[str, np.ndarray]:
         """Z1, O1, Z2 and O2 by name, from a scope of parameters and a batch.
 
         Raises:

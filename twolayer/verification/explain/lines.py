@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.numbers.texts import evaluate, reads
 
 
@@ -52,7 +53,7 @@ class Line(NamedTuple):
         """The names that the formula reads; two scopes that agree on these give the same step."""
         return reads(self.formula)
 
-    def compute(self, scope: Mapping[str, np.ndarray], t: float | Fraction | None = None) -> np.ndarray:
+    def compute(self, scope: Mapping[str, np.ndarray], t: float | Fraction | Ball | None = None) -> np.ndarray:
         """The step's array, float64 or balls as the scope's; a number or a column is spread over it.
 
         Raises:
@@ -78,7 +79,7 @@ class Row(NamedTuple):
 
 
 def compute(
-    formula: str, letters: str, scope: Mapping[str, np.ndarray], t: float | Fraction | None = None
+    formula: str, letters: str, scope: Mapping[str, np.ndarray], t: float | Fraction | Ball | None = None
 ) -> np.ndarray:
     """A formula at a scope, in the shape of these letters.
 

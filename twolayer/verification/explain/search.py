@@ -25,6 +25,7 @@ CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}
 MOST_WRONG_LINES = 3
 CANCELLED = 1e-14  # of the numbers that are summed
+GLANCE = 12  # one in so many of the patterns is looked at first
 SIZED = frozenset(("W1", "W2", "x", "t"))  # what shows the sizes at a point, and a constant
 PROBED = 2  # points that the walk looks at
 
@@ -237,7 +238,7 @@ class Search:
                 yield from self._go(start, unknown, left - 1)
 
     def _lost(self, start: Start, scope: Scope, layer: str) -> int:
-        """How many of a layer's leaves are, at one point, no multiple of what right lines give: each has an error."""
+        """How many of a layer's leaves are no multiple, at one point, of what the right lines give: one error each."""
         upstream = [scope[name] for name in CHAIN if name in scope]
         key = (layer, tuple(map(id, upstream)))
         if key not in start.memory:
@@ -309,6 +310,7 @@ def explanations(setting: Setting, cases: Sequence[Case], literals: tuple[Fracti
     search = Search(setting, probe, literals, exact=probe[0].point.kind == "extreme")
     confirmed: list[Explanation] = []
     found: list[Explanation] = []
+    known, tried = usable(cases), {}
     starts = search.starts()
     # Without anything of the output layer to match, three wrong lines are too many to try; in balls, two.
     most = MOST_WRONG_LINES if {"dO2", "dZ2", "dW2", "db2"} & set(search.shown) else MOST_WRONG_LINES - 1
@@ -316,7 +318,7 @@ def explanations(setting: Setting, cases: Sequence[Case], literals: tuple[Fracti
         if confirmed and confirmed[0].errors <= budget:
             break
         found += _with_budget(search, starts, budget)
-        confirmed = _confirmed(sorted(found, key=_rank), setting, cases, literals)
+        confirmed = _confirmed(sorted(found, key=_rank), setting, known, literals, tried)
     return confirmed
 
 
@@ -333,14 +335,20 @@ def _with_budget(search: Search, starts: Iterable[Start], budget: int) -> Iterat
 
 
 def _confirmed(
-    found: Iterable[Explanation], setting: Setting, cases: Sequence[Case], literals: tuple[Fraction, ...]
+    found: Iterable[Explanation],
+    setting: Setting,
+    known: Sequence[Case],
+    literals: tuple[Fraction, ...],
+    tried: dict[int, Explanation | None],
 ) -> list[Explanation]:
-    """Those of lowest rank that hold in balls at every case."""
+    """Those of lowest rank that hold in balls at every case. `tried`: what is known already, by identity."""
     confirmed: list[Explanation] = []
     for explanation in found:
         if confirmed and explanation.errors > confirmed[0].errors:
             break
-        exact = confirm(explanation, setting, cases, literals)
+        if id(explanation) not in tried:
+            tried[id(explanation)] = _confirm(explanation, setting, known, literals)
+        exact = tried[id(explanation)]
         if exact is not None:
             confirmed.append(exact)
     confirmed.sort(key=_rank)
@@ -375,9 +383,19 @@ def confirm(
     explanation: Explanation, setting: Setting, cases: Sequence[Case], literals: tuple[Fraction, ...]
 ) -> Explanation | None:
     """The explanation with its exact factors, if it holds at every case; None if not."""
+    return _confirm(explanation, setting, usable(cases), literals)
+
+
+def _confirm(
+    explanation: Explanation, setting: Setting, known: Sequence[Case], literals: tuple[Fraction, ...]
+) -> Explanation | None:
     first: Explanation | None = None
     each: dict[Sizes, tuple[dict[str, Fraction], dict[str, Fraction], Sizes]] = {}
-    known = usable(cases)
+    few = [case for case in known if case.point.kind == "pattern"][::GLANCE]
+    if few and not any(choice.line and choice.line.affine for choice in explanation.choices):
+        with precision(BITS):  # small and of all patterns: most of what does not hold fails here
+            if _holds(explanation, Search(setting, few, literals, exact=True), False) is None:
+                return None
     for size in dict.fromkeys(case.sizes for case in known):
         now, solve = explanation, True  # constants, solved for at the first points of a size, hold at the others
         for part in _by_kind([case for case in known if case.sizes == size]):
