@@ -24,6 +24,7 @@ Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 import itertools
 import pathlib
 import time
+from typing import Any
 
 from absl import flags
 
@@ -139,7 +140,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
     print(_text(run, summary, names, facts))
 
 
-def _flags_of(run) -> dict[str, object]:
+def _flags_of(run) -> dict[str, Any]:
     """Those of a training run, as the sweep has them."""
     return {name: run.manifest["flags"][name] for name in training_flags.names()}
 
@@ -162,7 +163,8 @@ def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Ax
         sweep_figures.against(folder / f"{x}.png", summary, x, [name for name in chosen if name != x], note)
     grid = [axis.name for axis in swept if axis.name in numeric and not axis.draw]
     if len(grid) >= 2:
-        sweep_figures.heat_map(folder / "heat_map.png", summary, *grid[:2], [n for n in chosen if n not in grid[:2]])
+        x, y = grid[:2]
+        sweep_figures.heat_map(folder / "heat_map.png", summary, x, y, [n for n in chosen if n not in (x, y)])
 
 
 def _text(run, summary: list[dict], names: list[str], facts: dict) -> str:

@@ -28,7 +28,7 @@ def _checked_if_made_once(**options):
     """
 
     def decorate(function):
-        own = function.__module__.startswith(("twolayer.verification", "twolayer.verifier"))
+        own = function.__module__.startswith("twolayer.verification")
         inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
         inner = inner or ".stand_ins" in function.__module__
         return function if inner else _checked(**options)(function)
@@ -38,10 +38,22 @@ def _checked_if_made_once(**options):
 
 jaxtyping.jaxtyped = _checked_if_made_once
 
+import absl.flags  # noqa: E402
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import pytest  # noqa: E402
+
+_define = absl.flags.FlagValues.__setitem__
+
+
+def _define_again(self, name, flag):
+    """Scripts have flags of one name, and a session imports several scripts for their functions."""
+    flag.allow_override = True
+    _define(self, name, flag)
+
+
+absl.flags.FlagValues.__setitem__ = _define_again
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # The default on GPU (TF32) and TPU (bfloat16) keeps three digits of a float32 product.

@@ -240,9 +240,9 @@ def test_a_graph_needs_a_gpu_and_says_so():
 def test_a_graph_takes_the_steps_of_the_given_rows(monkeypatch):
     """With a stand-in for CUDA, whose graph repeats the step that it has seen."""
     torch = pytest.importorskip("torch")
-    from experiments.benchmarks.peers import torch_graph
+    from experiments.benchmarks.peers import torch_forms
 
-    step, seen = torch_graph.Recorded._whole_step, []
+    step, seen = torch_forms.Recorded._whole_step, []
 
     class Graph:
         def replay(self):
@@ -257,18 +257,18 @@ def test_a_graph_takes_the_steps_of_the_given_rows(monkeypatch):
         def wait_stream(self, other):
             pass
 
-    monkeypatch.setattr(torch_graph, "DEVICE", "cuda")
-    monkeypatch.setattr(torch_graph.Recorded, "_whole_step", lambda *given: (seen.append(given), step(*given))[1])
+    monkeypatch.setattr(torch_forms, "GRAPHS", True)
+    monkeypatch.setattr(torch_forms.Recorded, "_whole_step", lambda *given: (seen.append(given), step(*given))[1])
     stand_in = {"Stream": Stream, "current_stream": Stream, "stream": contextlib.nullcontext}
     for name, value in (stand_in | {"CUDAGraph": Graph, "graph": record}).items():
         monkeypatch.setattr(torch.cuda, name, value)
     small = steps.make(16, 32, "float32", examples=320)
     small = small._replace(x=small.x[:304], y=small.y[:304], orders=problem.draw_orders(0, 304, 32, 1))
-    peer = torch_graph.Graph(small)
+    peer = torch_forms.Graph(small)
     peer.epoch(0)
     for name, leaf in problem.compare(small, peer.parameters()).items():
         assert leaf["error"] <= leaf["allowed"], (name, "nine replays and a ragged last batch")
-    assert len(seen) == torch_graph.WARM_UP + 2
+    assert len(seen) == torch_forms.WARM_UP + 2
 
 
 def test_operations_inside_others_count_once():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.test_numpy_code import agree, as_balls, leaves, numbers
-from twolayer.verifier.numbers.balls import balls, precision
-from twolayer.verifier.programs.stand_ins.arrays import wrap
-from twolayer.verifier.programs.stand_ins.numpy_module import NUMPY
+from twolayer.verification.numbers.balls import balls, precision
+from twolayer.verification.programs.stand_ins.arrays import wrap
+from twolayer.verification.programs.stand_ins.numpy_module import NUMPY
 
 # They print, or tell of memory and dtypes, or say what they do not promise (partition's order within its parts).
 OTHERS = "array2string array_repr array_str printoptions result_type may_share_memory shares_memory partition"

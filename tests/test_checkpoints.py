@@ -129,7 +129,7 @@ def test_by_time_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch):
     """A clock that only `saving` and the epochs move: a second an epoch, and 8 for each checkpoint."""
     clock = [0.0]
     monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
-    saving, saved = loop.Saving(), 0
+    saving, saved = loop.Saving(last=0.0), 0
     for epoch in range(1, 2001):
         clock[0] += 1
         if saving.due(epoch):

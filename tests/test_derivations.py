@@ -222,7 +222,7 @@ def expected(module):
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
 def test_the_verification_answers_as_the_docstring_says(name):
     if name in IN_PLACE:
-        pytest.importorskip("twolayer.verifier.judge", reason="needs a verifier of NumPy")
+        pytest.importorskip("twolayer.verification.judge", reason="needs a verifier of NumPy")
     module = load(name)
     loss, output, reduction = declared(module)
     own_loss = getattr(module, "loss", None)

@@ -26,7 +26,7 @@ def examples(n, seed=0):
 
 
 def choices(**others):
-    return Choices(batch_size=m, epochs=EPOCHS, optimizer="adam", compute="float64", **others)
+    return Choices(warmup_epochs=0, batch_size=m, epochs=EPOCHS, optimizer="adam", compute="float64", **others)
 
 
 def numbers():

@@ -13,7 +13,9 @@ from twolayer.segments import DIVERGED, make_segment, start
 from twolayer.training import Choices, Numbers, place
 
 KEY = jax.random.key(3)
-CHOICES = Choices(batch_size=5, epochs=4, optimizer="sgd", schedule="constant", loss="quadratic", output="identity")
+CHOICES = Choices(
+    warmup_epochs=0, batch_size=5, epochs=4, optimizer="sgd", schedule="constant", loss="quadratic", output="identity"
+)
 
 
 def diagnosed(numbers, choices=CHOICES, data=None):

@@ -21,8 +21,8 @@ def test_each_file_runs_and_is_short(number, tmp_path):
 
 
 def test_the_three_layer_net_is_right_and_a_missing_derivative_is_told_with_its_line(tmp_path, capsys):
-    from twolayer.verifier import verify_gradient
-    from twolayer.verifier.programs.load import Loaded
+    from twolayer.verification import verify_gradient
+    from twolayer.verification.programs.load import Loaded
 
     (text,) = (block for block in BLOCKS if "SHAPES" in block)
     wrong = text.replace("d1 = (d2 @ W2.T) * (1 - h1**2)", "d1 = d2 @ W2.T")

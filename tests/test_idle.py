@@ -55,7 +55,7 @@ def test_widen_undoes_narrow_and_keeps_the_idle_columns():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_leaves_idle_columns_where_they_started(name, float64):
     """Three epochs with and without the idle inputs: the same parameters, and idle columns that have not moved."""
-    choices = Choices(optimizer=name, batch_size=5, epochs=3, compute="float64", scale=1 / 255)
+    choices = Choices(warmup_epochs=0, optimizer=name, batch_size=5, epochs=3, compute="float64", scale=1 / 255)
     numbers = Numbers(OPTIMIZERS[name].learning_rate)
     params = network.init(jax.random.key(1), 40, 8, 3, "alive", dtype=jnp.float64)
     outcomes = []

@@ -11,9 +11,9 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.experimental import pallas as pl
 from jax.scipy import special
 
-from twolayer.verifier.numbers.balls import BITS, Undecided, balls, floats, precision
-from twolayer.verifier.programs import NotJudged, RaisedInside, Refused, reals
-from twolayer.verifier.programs.jax_code import JaxProgram, NotTraceable
+from twolayer.verification.numbers.balls import BITS, Undecided, balls, floats, precision
+from twolayer.verification.programs import NotJudged, RaisedInside, Refused, reals
+from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -9,15 +9,15 @@ import oracles
 import pytest
 
 from twolayer import activations
-from twolayer.verifier import problem
-from twolayer.verifier.evidence.points import exactly
-from twolayer.verifier.explain.catalogue import wrong_lines
-from twolayer.verifier.explain.edits import edits
-from twolayer.verifier.explain.forwards import wrong_forwards
-from twolayer.verifier.explain.lines import Misfit
-from twolayer.verifier.numbers import factors
-from twolayer.verifier.numbers.balls import Ball, floats, precision
-from twolayer.verifier.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes
+from twolayer.verification import problem
+from twolayer.verification.evidence.points import exactly
+from twolayer.verification.explain.catalogue import wrong_lines
+from twolayer.verification.explain.edits import edits
+from twolayer.verification.explain.forwards import wrong_forwards
+from twolayer.verification.explain.lines import Misfit
+from twolayer.verification.numbers import factors
+from twolayer.verification.numbers.balls import Ball, floats, precision
+from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes
 
 SMALL, SQUARE = Sizes(2, 3, 2, 3), Sizes(5, 5, 5, 5)
 FITTING = (Sizes(3, 11, 5, 7), Sizes(5, 7, 13, 3), SQUARE)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer.datasets import DataError, download, idx, load, mnist_family
+from twolayer.datasets import DataError, catalog, download, idx, load, mnist_family
 from twolayer.datasets.dataset import Form
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist_family.ARCHIVES
@@ -389,3 +389,17 @@ def test_real_mnist(real_archives, tmp_path):
 def test_real_mnist_is_no_other(real_archives, tmp_path, name):
     with pytest.raises(DataError, match=f"is not the {TRAIN_X} of {name} but the {TRAIN_X} of mnist"):
         load(name, source_dir=real_archives, data_dir=tmp_path)
+
+
+def test_a_folder_of_archives_beside_prepared_data_must_hold_the_same(monkeypatch, tmp_path):
+    """Otherwise a run would train on what was prepared before, whatever its --source_dir says."""
+    prepared = load("teacher")  # stands for what was prepared
+    (tmp_path / "mnist.npz").touch()
+    monkeypatch.setattr(catalog, "read_or_prepare", lambda *_, **__: prepared)
+    assert catalog.load("mnist", data_dir=tmp_path) is prepared
+    with pytest.raises(DataError, match="needs its four archives"):
+        catalog.load("mnist", data_dir=tmp_path, source_dir=tmp_path / "nowhere")
+    for name in mnist_family.ARCHIVES:
+        (tmp_path / name).write_bytes(b"others")
+    with pytest.raises(DataError, match="of mnist but 6 bytes"):
+        catalog.load("mnist", data_dir=tmp_path, source_dir=tmp_path)

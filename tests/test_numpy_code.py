@@ -7,9 +7,9 @@ import pytest
 
 from tests.numpy_expressions import EXPRESSIONS, JAX_EXPRESSIONS, JAX_NOT_JUDGED, NOT_JUDGED, STATEMENTS
 from tests.numpy_styles import STYLES
-from twolayer.verifier.numbers.balls import Ball, balls, precision
-from twolayer.verifier.programs import NotJudged
-from twolayer.verifier.programs.numpy_code import File, NumpyProgram
+from twolayer.verification.numbers.balls import Ball, balls, precision
+from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.numpy_code import File, NumpyProgram
 
 HEAD = """import copy
 import functools

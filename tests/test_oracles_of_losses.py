@@ -6,9 +6,9 @@ import flint
 import numpy as np
 import pytest
 
-from twolayer.verifier.numbers.balls import AGREEMENT, BITS, Ball, balls, floats, precision
-from twolayer.verifier.numbers.differences import central, gradient_by_differences
-from twolayer.verifier.numbers.recorded import Recorded, gradient
+from twolayer.verification.numbers.balls import AGREEMENT, BITS, Ball, balls, floats, precision
+from twolayer.verification.numbers.differences import central, gradient_by_differences
+from twolayer.verification.numbers.recorded import Recorded, gradient
 
 SIZE = (3, 4)
 

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 import scripts
 
-pytest.importorskip("twolayer.verifier.judge", reason="the verifier that follows NumPy")
+pytest.importorskip("twolayer.verification.judge", reason="the verifier that follows NumPy")
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "people"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())

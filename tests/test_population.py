@@ -7,10 +7,10 @@ import pytest
 
 from twolayer import Params, population
 from twolayer.gradients import closed_form
-from twolayer.verifier import verify
-from twolayer.verifier.evidence.points import exactly
-from twolayer.verifier.numbers.balls import precision
-from twolayer.verifier.programs.jax_code import JaxProgram
+from twolayer.verification import verify
+from twolayer.verification.evidence.points import exactly
+from twolayer.verification.numbers.balls import precision
+from twolayer.verification.programs.jax_code import JaxProgram
 
 pytestmark = pytest.mark.usefixtures("float64")
 

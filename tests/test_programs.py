@@ -12,10 +12,10 @@ import pytest
 
 from tests.numpy_styles import STYLES
 from tests.test_numpy_code import Params, agree, leaves, network, network_of
-from twolayer.verifier.numbers.balls import Ball, Undecided, balls, floats, precision
-from twolayer.verifier.numbers.rounded import Rounded, rounding
-from twolayer.verifier.programs import NotJudged, RaisedInside, Refused
-from twolayer.verifier.programs.numpy_code import File, from_function, run_floats
+from twolayer.verification.numbers.balls import Ball, Undecided, balls, floats, precision
+from twolayer.verification.numbers.rounded import Rounded, rounding
+from twolayer.verification.programs import NotJudged, RaisedInside, Refused
+from twolayer.verification.programs.numpy_code import File, from_function, run_floats
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_file_that_is_needed_and_missing_is_one_line(write):
 
 
 def test_training_at_the_top_level_that_is_needed_is_stopped(write, monkeypatch):
-    monkeypatch.setattr("twolayer.verifier.programs.execution.TOP_LEVEL_SECONDS", 0.2)
+    monkeypatch.setattr("twolayer.verification.programs.execution.TOP_LEVEL_SECONDS", 0.2)
     file = write("""
         W = 1.0
         while True:
@@ -539,7 +539,7 @@ def test_numpy_code_is_judged_without_jax():
     code = (
         "import sys, time; import numpy, flint; start = time.perf_counter();"
         "sys.modules['twolayer'] = type(sys)('twolayer'); sys.modules['twolayer'].__path__ = ['twolayer'];"
-        "import twolayer.verifier.programs.numpy_code; print(time.perf_counter() - start);"
+        "import twolayer.verification.programs.numpy_code; print(time.perf_counter() - start);"
         "print([m for m in ('jax', 'scipy', 'matplotlib', 'pandas', 'torch') if m in sys.modules])"
     )
     seconds, loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split("\n")[

@@ -155,3 +155,15 @@ def test_a_run_is_not_continued_on_other_data(tmp_path):
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     found = train(*other, f"--run_dir={tmp_path / 'run'}")
     assert_refused(found, "was begun on other data", "000000000000 there")
+
+
+def test_a_run_from_before_a_flag_was_added_has_its_default(tmp_path):
+    """As if the flag had not existed when it was begun; another value of it is another run."""
+    run_dir = tmp_path / "run"
+    assert train("--epochs=1", "--nofigures", f"--run_dir={run_dir}")[0] == 0
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    for name in ("averaging", "label_noise_seed", "activation"):  # defaults that are not None
+        del manifest["flags"][name]
+    (run_dir / "manifest.json").write_text(json.dumps(manifest))
+    assert train("--epochs=1", "--nofigures", f"--run_dir={run_dir}")[0] == 0
+    scripts.assert_refused(train("--epochs=1", "--averaging=0.9", f"--run_dir={run_dir}"), "--averaging is 0.0 there")

@@ -7,11 +7,12 @@ import re
 
 import pytest
 
-from experiments.verification import equations, lines, screen, wording
-from experiments.verification.report import Source, markdown
+from experiments.verification import equations, screen, wording
+from experiments.verification.report import Source as Judged
+from experiments.verification.report import markdown
+from twolayer.verification.problem import LEAVES, STEPS
+from twolayer.verification.programs.source import Source
 from twolayer.verification.verdict import (
-    LEAVES,
-    STEPS,
     Cause,
     Counterexample,
     Formula,
@@ -23,10 +24,15 @@ from twolayer.verification.verdict import (
 
 NAME = "homework.py: cross_entropy, output relu, mean"
 MASK = Cause(
-    "mask_of_other_layer", "The mask of the output layer is used for the hidden layer.", "dZ1", "dZ1 = dO1 * (Z1 > 0)"
+    "mask_of_other_layer",
+    "The mask of the output layer is used for the hidden layer.",
+    "dZ1",
+    "dZ1 = dO1 * (Z1 > 0)",
+    line=2,
+    variable="delta",
 )
 HALF = Cause("half", "A factor 2 is kept, although the loss has 1/2.", "dO2", "dO2 = (O2 - y) / m")
-TEXT = "def gradients(params, x, y):\n    dZ1 = dO1 * (\n        Z2 > 0)\n    return {}\n"
+TEXT = "def gradients(params, x, y):\n    delta = dO1 * (Z2 > 0)\n    return {}\n"
 
 
 def parts(names, **others):
@@ -40,7 +46,7 @@ def programs(verdict="right", reason=None):
 
 
 def right(**changes):
-    formula = Formula("right", 2.3e-15, degree=12, draws=24, patterns=16, literals={"0.1": "1/10"})
+    formula = Formula("right", points=24, patterns=16, sizes=4)
     zero = {"relu_at_zero": {"hidden": "0", "output": "1/2"}, "unknown": {"hidden": "None"}}
     verdict = Verdict("right", parts(LEAVES), parts(STEPS), None, (), formula, programs(), zero, seconds=1.5)
     return dataclasses.replace(verdict, **changes)
@@ -59,10 +65,10 @@ def wrong(*causes, **changes):
     verdict = Verdict(
         "wrong",
         parts(LEAVES, dW1="wrong", db1="wrong"),
-        parts(STEPS, dZ1="wrong"),
+        parts(STEPS, dZ1="wrong") | {"dZ1": StepVerdict("wrong", where="found", variable="delta", line=2)},
         "dZ1",
         causes or (MASK,),
-        Formula("wrong", 0.0, degree=12, draws=4, patterns=2),
+        Formula("wrong", points=4, patterns=2, sizes=1),
         counterexample=example,
     )
     return dataclasses.replace(verdict, **changes)
@@ -79,10 +85,10 @@ def test_a_right_derivation_is_calm():
     assert first == "RIGHT: dW1, db1, dW2, db2 are the gradient of the loss"
     assert second == f"{NAME}; 1.5 s"
     assert len(rest) <= 10 and not rows(text)
-    assert "24 draws" in text and "16 activation patterns" in text and "below 1e-14" in text
+    assert "FORMULA  right; equal to 2^-200 (60 digits) at 24 points, 16 activation patterns, 4 sizes" in text
+    assert "prove" not in text
     assert "ReLU'(0) hidden 0, output 1/2" in text
     assert "unknown" not in text
-    assert "1/10" not in text  # everyone reads 0.1 so
 
 
 def test_each_precision_says_its_error_and_its_agreement():
@@ -93,11 +99,20 @@ def test_each_precision_says_its_error_and_its_agreement():
     assert text.count("jit, vmap agree; sharding: one device\n") == 3
 
 
-def test_a_literal_that_is_no_short_decimal_is_told():
-    formula = dataclasses.replace(right().formula, literals={"0.1": "1/10", "0.14285714285714285": "1/7"}, left_out=1)
+def test_rounded_literals_and_points_left_out_are_told():
+    formula = dataclasses.replace(right().formula, rounded=("0.3989423",), left_out=1)
     text = " ".join(screen.render(right(formula=formula), NAME).split())
-    assert "0.14285714285714285 as 1/7" in text and "1/10" not in text
-    assert "1 draw left out" in text
+    assert "up to the rounding of 0.3989423" in text and "1 point left out" in text
+
+
+def test_guards_have_a_line_of_their_own():
+    guards = ("differs from the declared loss by the guard 1e-08 at line 5, by at most 2e-08 relative",)
+    formula = dataclasses.replace(right().formula, guards=guards)
+    text = screen.render(right(formula=formula), NAME)
+    assert text.splitlines()[0].endswith("; but for a guard") and f"GUARD    {guards[0]}\n" in text
+    refused = " ".join(screen.render(wrong(formula=dataclasses.replace(formula, verdict="wrong")), NAME).split())
+    assert f"GUARD {guards[0]}; without it the formula is right: --allow_guards accepts it" in refused
+    assert "guard 1e-08" in markdown(right(formula=formula), source()).replace("\\", "")
 
 
 def test_a_scale_that_is_paid_back_is_no_error():
@@ -108,29 +123,59 @@ def test_a_scale_that_is_paid_back_is_no_error():
 
 def test_a_wrong_derivation_says_where_why_and_shows_a_case():
     text = screen.render(wrong(), NAME, source=TEXT)
-    assert text.startswith("WRONG at dZ1: The mask of the output layer is used for the hidden layer\n")
+    assert text.startswith("WRONG at dZ1, line 2: delta should be dL/dZ1: The mask of the output layer is ")
     table = rows(text)
     assert list(table) == list(STEPS)
-    assert table["dZ1"] == ["dZ1", "wrong", "returned"]
+    assert table["dZ1"] == ["dZ1", "wrong", "found", "line", "2:", "delta"]
     assert table["dW1"] == ["dW1", "right", "wrong", "returned"]
-    assert "yours  dZ1 = dO1 * (Z2 > 0)   (line 2)" in text
+    assert "yours  delta = dO1 * (Z2 > 0)   (line 2)" in text
     assert "right  dZ1 = dO1 * (Z1 > 0)" in text
     assert "m = 1, d = 1, K = 2, C = 2" in text
     assert "W1 = [[1], [-1]]" in text and "Z2 = [[2, 0.5]]" in text
     assert "dZ1[0, 1]: yours 0.25, right 0" in text
-    assert "refuted exactly" in text
+    assert "FORMULA  wrong; proved different; tried at 4 points" in text
 
 
-def test_the_line_is_quoted_only_where_there_is_one():
-    assert lines.assigned(TEXT, "dZ1") == (2, "dZ1 = dO1 * (Z2 > 0)")
-    assert lines.assigned(TEXT + "dZ1 = 0\n", "dZ1") is None
-    assert lines.assigned(TEXT, "dW1") is None
-    assert lines.assigned("not Python", "dZ1") is None
+PLACES = {
+    "a variable": ({}, "WRONG at dZ1, line 2: delta should be dL/dZ1: "),
+    "a range": ({"since": 1, "variable": None}, "WRONG at dZ1, between line 1, right, and line 2: "),
+    "no variable": ({"variable": None}, "WRONG at dZ1, line 2 or before: "),
+    "no line": ({"variable": None, "line": None}, "WRONG at dZ1: "),
+    "the forward pass": ({"leaf": "forward", "variable": "a1"}, "WRONG at dZ1, line 2: "),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_the_headline_names_the_line_as_far_as_it_is_known(case):
+    changes, said = PLACES[case]
+    text = screen.render(wrong(dataclasses.replace(MASK, **changes)), NAME, source=TEXT)
+    assert text.startswith(f"{said}The mask")
+    assert ("delta = dO1 * (Z2 > 0)   (line 2)" in " ".join(text.split("\n"))) == (changes.get("line", 2) is not None)
+
+
+def test_a_line_of_a_notebook_is_counted_in_its_cell():
+    place = Source("homework.ipynb", "# In [1]:\nimport numpy\n# In [2]:\n\ndelta = 1\n").line
+    text = screen.render(wrong(dataclasses.replace(MASK, line=5)), NAME, source="1\n2\n3\n4\n5", place=place)
+    assert text.startswith("WRONG at dZ1, cell 2, line 2: delta should be dL/dZ1: ")
+
+
+def test_the_place_is_that_of_the_cause_that_is_told():
+    far = dataclasses.replace(MASK, leaf="dO2", line=9)
+    text = screen.render(wrong(far, dataclasses.replace(HALF, line=None)), NAME)
+    assert "line 9: delta should be dL/dO2: The mask" in " ".join(text.split())
+
+
+def test_two_steps_that_are_one_variable_are_one_cause():
+    one, same = (dataclasses.replace(MASK, leaf=leaf, explanation=i) for i, leaf in enumerate(("dO2", "dZ2")))
+    assert wording.explanations(wrong(one, same)) == [[one]]
+    other = dataclasses.replace(same, line=3)
+    assert wording.explanations(wrong(one, other)) == [[one], [other]]
 
 
 def test_alternatives_are_shown_as_such():
     text = screen.render(wrong(MASK, dataclasses.replace(HALF, explanation=1)), NAME)
-    assert text.startswith("WRONG at dZ1: 2 different causes explain it equally well\n")
+    assert text.startswith("WRONG at dZ1, line 2: delta should be dL/dZ1: The mask")
+    assert "layer; or another of 2 causes, which explain it equally well" in " ".join(text.split())
     assert "Any one of these 2" in text
     assert re.search(r"\(a\) +at dZ1: The mask", text) and re.search(r"\(b\) +at dO2: A factor 2", text)
 
@@ -157,10 +202,17 @@ def test_a_wrong_program_with_a_right_formula():
 
 
 def test_the_loss_that_it_is_right_for_comes_first():
-    said = "Your gradient is right for the sum; you declared the mean."
-    text = screen.render(dataclasses.replace(wrong(), causes=(), loss=said), NAME)
-    assert text.startswith(f"WRONG at dZ1: {said[:-1]}\n") and text.count(said[:-1]) == 1
-    assert f"LOSS     {said}" in screen.render(wrong(loss=said), NAME)
+    said = "right for the file's own loss, the sum; you declared the mean"
+    text = screen.render(wrong(Cause("loss", said, "loss", ""), loss="the file's own loss is the sum"), NAME)
+    assert text.startswith(f"WRONG for the declared loss: {said}\n") and "LOSS" not in text
+    assert "LOSS     the file's own loss is the sum\n" in screen.render(
+        wrong(loss="the file's own loss is the sum"), NAME
+    )
+
+
+def test_the_files_own_loss_is_in_the_headline():
+    first = screen.render(right(standard="twice the mean of the quadratic loss"), NAME).split("\n\n")[0]
+    assert "of the loss of the file, which is twice the mean of the quadratic loss" in " ".join(first.split())
 
 
 def test_missing_leaves_are_named_with_their_formula():
@@ -196,7 +248,7 @@ def test_it_fits_on_one_screen_whatever_is_found(colour):
 
 def test_colours_change_nothing_else():
     plain, coloured = (screen.render(wrong(), NAME, colour=colour) for colour in (False, True))
-    assert "\x1b" not in plain and "\x1b[31;1mWRONG at dZ1\x1b[0m: The mask" in coloured
+    assert "\x1b" not in plain and "\x1b[31;1mWRONG at dZ1, line 2: delta should be dL/dZ1\x1b[0m: The" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
 
@@ -209,13 +261,6 @@ def test_colour_is_for_terminals_whose_users_want_it(monkeypatch, terminal, no_c
     assert screen.wants_colour(stream) is wanted
 
 
-def test_odds_are_rounded_to_the_safe_side():
-    odds = {2.3e-15: "below 1e-14", 1e-18: "below 1e-17", 0.0: "probability 0", 9.99e-16: "below 1e-15"}
-    for probability, said in odds.items():
-        formula = dataclasses.replace(right().formula, error_probability=probability)
-        assert said in " ".join(wording.formula(formula))
-
-
 @pytest.mark.parametrize(
     ("value", "text"), [(3.0, "3"), (-2, "-2"), (0.5, "0.5"), (1 / 3, "0.333333"), (1e20, "1e+20")]
 )
@@ -225,28 +270,39 @@ def test_numbers_are_short(value, text):
 
 def source(**changes):
     fields = {"name": "homework.py", "text": TEXT, "loss": "cross_entropy", "output": "relu", "reduction": "mean"}
-    return Source(**fields | changes, versions={"jax": "0.10.2", "torch": None})
+    return Judged(**fields | changes, versions={"jax": "0.10.2", "torch": None})
 
 
 def test_the_report_has_the_equations_and_the_verdict_of_every_step():
     text = markdown(wrong(), source())
-    assert text.startswith("# homework.py: WRONG at dZ1\n\nThe mask of the output layer")
+    assert text.startswith("# homework.py: WRONG at dZ1, line 2: delta should be dL/dZ1\n\nThe mask of the output")
     table = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line[2:6].strip() in STEPS}
     assert list(table) == list(STEPS)
-    assert r"$\mathrm{d}Z_1 = \mathrm{d}O_1 \odot \mathbf{1}[Z_1 > 0]$" in table["dZ1"] and "**wrong**" in table["dZ1"]
-    assert "dZ1 = dO1 * (Z2 > 0)    # line 2, as it is\ndZ1 = dO1 * (Z1 > 0)    # as it should be" in text
+    assert (
+        r"$\mathrm{d}Z_1 = \mathrm{d}O_1 \odot f'(Z_1), \quad f'(z) = [z > 0]$" in table["dZ1"]
+        and "**wrong**" in table["dZ1"]
+    )
+    assert "`delta`, line 2" in table["dZ1"]
+    assert "delta = dO1 * (Z2 > 0)    # line 2, as it is\ndZ1 = dO1 * (Z1 > 0)    # as it should be" in text
     assert r"W_1 = \begin{pmatrix} 1 \\ -1 \end{pmatrix}" in text
     assert "| dZ1[0, 1] | 0.25 | 0 |" in text
     assert "jax 0.10.2" in text and "torch" not in text
     assert text.count("$$") % 2 == 0 and "\n\n\n" not in text
 
 
-def test_the_report_of_a_right_derivation_says_what_was_proved():
+def test_the_report_of_a_right_derivation_says_what_was_tested():
     text = markdown(right(loss="Your loss is the mean.", notes=("a*b",)), source(name="a_b.py"))
     assert r"# a\_b.py: RIGHT" in text and r"a\*b" in text
-    assert "Schwartz" in text and "below 1e-14" in text and "| 0.1 | 1/10 |" in text
+    assert "agreement to 2^-200, 60 digits, at every point" in text and "24 points" in text
     assert "| float32 | dW1 | 1.25 | 0.02 | 1e-05 |" in text
     assert "## Cause" not in text and "counterexample" not in text
+
+
+def test_the_report_by_the_files_own_loss_has_no_other_in_it():
+    standard = "twice the mean of the quadratic loss"
+    text = markdown(right(standard=standard), source(loss="own"))
+    assert f"the gradient of the file's own loss, {standard}, of a two-layer network" in text
+    assert r"$\mathrm{d}O_2 = \partial L / \partial O_2$" in text and "$$\nL\n$$" not in text
 
 
 def test_code_with_a_fence_does_not_end_the_report():
@@ -263,7 +319,7 @@ def test_the_equations_are_those_of_the_declared_loss(loss, output, reduction):
         (r"\frac{1}{m}" in steps["dO2"]) == (r"\frac{1}{m}" in equations.loss(loss, reduction)) == (reduction == "mean")
     )
     assert ("softmax" in steps["dO2"]) == (loss == "cross_entropy")
-    assert ("Z_2 > 0" in steps["dZ2"]) == (output == "relu")
+    assert ("g'(Z_2)" in steps["dZ2"]) == (output == "relu")
     for text in [*steps.values(), *equations.network(output), equations.loss(loss, reduction)]:
         assert text.count("{") == text.count("}")
 

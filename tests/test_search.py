@@ -8,15 +8,15 @@ import pytest
 
 from experiments.benchmarks.catalogue.base import source
 from experiments.benchmarks.catalogue.in_numpy import in_numpy
-from twolayer.verifier import verify
-from twolayer.verifier.evidence.calls import squeezed
-from twolayer.verifier.evidence.cases import gather, known_well, subject, usable
-from twolayer.verifier.explain.forwards import wrong_forwards
-from twolayer.verifier.explain.search import Search, confirm, explanations, telling
-from twolayer.verifier.numbers.balls import Ball, balls
-from twolayer.verifier.numbers.literals import simplest_rational
-from twolayer.verifier.problem import LEAVES, Setting
-from twolayer.verifier.programs.numpy_code import File
+from twolayer.verification import verify
+from twolayer.verification.evidence.calls import squeezed
+from twolayer.verification.evidence.cases import gather, known_well, subject, usable
+from twolayer.verification.explain.forwards import wrong_forwards
+from twolayer.verification.explain.search import Search, confirm, explanations, telling
+from twolayer.verification.numbers.balls import Ball, balls
+from twolayer.verification.numbers.literals import simplest_rational
+from twolayer.verification.problem import LEAVES, Setting
+from twolayer.verification.programs.numpy_code import File
 
 
 def derivation(changes, loss="quadratic", output="relu", steps=False):

@@ -16,7 +16,9 @@ TRAIN, VALID = examples(), examples(9, seed=1)
 NUMBERS = Numbers(0.5)
 EPOCHS, PATIENCE = 12, 2
 ALL = np.int32(1000)  # an epoch to stop after, beyond all
-EARLY = Choices(batch_size=5, epochs=EPOCHS, patience=PATIENCE, optimizer="momentum", schedule="constant")
+EARLY = Choices(
+    batch_size=5, epochs=EPOCHS, patience=PATIENCE, optimizer="momentum", schedule="constant", warmup_epochs=0
+)
 
 
 def fresh():
@@ -75,7 +77,7 @@ def test_epochs_that_are_not_run_cannot_be_taken_for_perfect_ones(in_one_go):
     assert int(state.epoch) < EPOCHS and no_result(metrics, int(state.epoch))
 
 
-LIMITED = Choices(batch_size=5, epochs=3, optimizer="momentum", schedule="constant", loss="quadratic")
+LIMITED = Choices(warmup_epochs=0, batch_size=5, epochs=3, optimizer="momentum", schedule="constant", loss="quadratic")
 
 
 @pytest.fixture(scope="module")

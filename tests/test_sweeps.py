@@ -19,7 +19,9 @@ from twolayer.training import Choices, Examples, Numbers, place
 KEY = jax.random.key(3)
 RATES = (0.03, 0.1, 0.3)
 N, EPOCHS = len(RATES), 3
-CHOICES = Choices(batch_size=5, epochs=EPOCHS, optimizer="momentum", schedule="cosine", compute="float64")
+CHOICES = Choices(
+    warmup_epochs=0, batch_size=5, epochs=EPOCHS, optimizer="momentum", schedule="cosine", compute="float64"
+)
 
 
 def networks(dtype="float64"):

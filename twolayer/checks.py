@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Shaped
 
 from twolayer.names import check_choice as check_choice
@@ -32,8 +33,8 @@ def check_labels(loss: str, y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -
             f"O2 has shape {O2.shape}"
         )
     if _any(y, lambda y: (y < 0) | (y >= O2.shape[1])):
-        y = np.asarray(y)
-        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {y.min()}..{y.max()}")
+        known = np.asarray(y)
+        raise ValueError(f"y holds a label outside 0..{O2.shape[1] - 1}: y in {known.min()}..{known.max()}")
 
 
 def check_targets(y: Shaped[Array, "..."], O2: Shaped[Array, "..."]) -> None:
@@ -63,7 +64,7 @@ def check_examples(x: Shaped[np.ndarray, "..."], y: Shaped[np.ndarray, "..."], o
 
 def _any(array: Shaped[Array, "..."], test: Callable) -> bool:
     """Whether `test` holds of an entry, where entries are known."""
-    if isinstance(array, jax.core.Tracer):
+    if isinstance(array, Tracer):
         return False
     with jax.ensure_compile_time_eval():  # an array that a jitted function closes over is known while JAX traces
         return bool(test(array).any())

@@ -11,8 +11,10 @@ For a wide network `hidden` is the cheap one: at 784-K-10, m = 128 it sends 5 kB
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -63,11 +65,12 @@ def spread(tree: PyTree, mesh: Mesh, *, stacked: bool = False) -> PyTree:
       stacked: whether every leaf has a leading axis of networks; they are split over `nets`.
     """
     nets = ("nets",) if stacked else ()
-    specs = Params(W1=P(*nets, "hidden", None), b1=P(*nets, "hidden"), W2=P(*nets, None, "hidden"), b2=P(*nets))
+    specs = P(*nets, "hidden", None), P(*nets, "hidden"), P(*nets, None, "hidden"), P(*nets)  # of W1, b1, W2, b2
 
     def place(node: PyTree) -> PyTree:
         if isinstance(node, Params):
-            return Params(*(NamedSharding(mesh, spec) for spec in specs))
+            places: Any = (NamedSharding(mesh, spec) for spec in specs)
+            return Params(*places)
         return NamedSharding(mesh, P(*nets))
 
     return jax.tree.map(place, tree, is_leaf=lambda node: isinstance(node, Params))
@@ -88,7 +91,7 @@ def put(tree: PyTree, places: PyTree) -> PyTree:
         places = jax.tree.map(lambda _: places, tree)
 
     def copy(leaf: Array | np.ndarray, place: NamedSharding) -> Array:
-        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(copy(jax.random.key_data(leaf), place), impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)
         return jax.make_array_from_callback(host.shape, place, lambda index: host[index])

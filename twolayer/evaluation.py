@@ -126,7 +126,7 @@ def predict(
     hidden_activation: str | Activation = "relu",
 ) -> Float[Array, "n C"]:
     """O2 for all n stored examples, in chunks. NumPy arrays will do, as for `evaluate`."""
-    params, x = jax.tree.map(jnp.asarray, (params, x))
+    params, x = jax.tree.map(jnp.asarray, params), jnp.asarray(x)
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden_activation).O2,
         jnp.minimum(_chunks(len(x), len(params.b1)), len(x) - 1),

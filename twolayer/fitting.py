@@ -9,11 +9,12 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num, Shaped
+from jaxtyping import Array, Float, Int, Key, Num, Shaped
 
 from twolayer import evaluation, losses, network, segments, settings, sweeps, training, updates
 from twolayer.datasets.arrays import Options, Raw, from_arrays
@@ -68,7 +69,7 @@ def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], K
 
 
 @jax.jit
-def _two_keys(seed: int) -> tuple[Key[Array, ""], Key[Array, ""]]:
+def _two_keys(seed: int | Int[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
     return tuple(jax.random.split(jax.random.key(seed, impl=PRNG)))  # as one program it compiles in half the time
 
 
@@ -116,8 +117,11 @@ class Result:
     standard: Standard | None = None
     said: tuple[str, ...] = ()
 
-    def outputs(self, x: Num[Array | np.ndarray, "m ..."]) -> Float[np.ndarray, "m C"]:
+    def outputs(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> Float[np.ndarray, "m C"]:
         """O2 of raw examples, in the units of the raw targets.
+
+        Args:
+          precision_of: the arithmetic; None is that of the training, "float64" rounds less.
 
         Raises:
           ValueError: x does not fit the network, or holds a NaN.
@@ -132,19 +136,21 @@ class Result:
             raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
         if x.dtype != np.uint8 and not np.isfinite(x).all():
             raise ValueError("x holds a value that is not finite")
-        with precision(self.settings.precision):
+        with precision(precision_of or self.settings.precision) as (dtype, _):
             run = _predictor(self.scale, self.settings.output, self.settings.hidden_activation)
-            O2 = np.asarray(run(Params(*map(jnp.asarray, self.params)), jnp.asarray(x)))
+            O2 = np.asarray(run(Params(*(jnp.asarray(leaf, dtype) for leaf in self.params)), jnp.asarray(x)))
         return O2 if self.standard is None else self.standard.outputs(O2)
 
-    def predict(self, x: Num[Array | np.ndarray, "m ..."]) -> np.ndarray:
+    def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
         """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
-        O2 = self.outputs(x)
+        O2 = self.outputs(x, precision_of)
         if self.labels is not None:
             return self.labels[O2.argmax(axis=1)]
         return O2[:, 0] if O2.shape[1] == 1 else O2
 
-    def probabilities(self, x: Num[Array | np.ndarray, "m ..."]) -> Float[np.ndarray, "m C"]:
+    def probabilities(
+        self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
+    ) -> Float[np.ndarray, "m C"]:
         """The softmax of O2: what cross-entropy makes of it.
 
         Raises:
@@ -152,7 +158,7 @@ class Result:
         """
         if self.labels is None:
             raise ValueError("this network has real targets, and no probabilities")
-        O2 = self.outputs(x).astype(np.float64)
+        O2 = self.outputs(x, precision_of).astype(np.float64)
         exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
         return exps / exps.sum(axis=1, keepdims=True)
 
@@ -174,7 +180,7 @@ def fit(
     test: tuple | None = None,
     options: Options | None = None,
     progress: Callable[[int, Mapping[str, float]], None] | None = None,
-    **wanted: object,
+    **wanted: Any,
 ) -> Result:
     """Train one network on arrays, as experiments.train does on a file of the same arrays.
 
@@ -197,7 +203,7 @@ def fit(
     return _fit(chosen, data, labels, progress)
 
 
-def _settings(wanted: Mapping[str, object]) -> Settings:
+def _settings(wanted: Mapping[str, Any]) -> Settings:
     unknown = [name for name in wanted if name not in settings.NAMES]
     if unknown:
         raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")
@@ -205,11 +211,11 @@ def _settings(wanted: Mapping[str, object]) -> Settings:
 
 
 def _data(
-    x: np.ndarray, y: np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
+    x: Array | np.ndarray, y: Array | np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
 ) -> tuple[Dataset, np.ndarray | None]:
     """The data set, and the classes as they were given."""
-    parts = {"train": (np.asarray(x), np.asarray(y))}
-    parts |= {name: tuple(map(np.asarray, part)) for name, part in (("valid", valid), ("test", test)) if part}
+    given = {"train": (x, y), "valid": valid, "test": test}
+    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in given.items() if part}
     data = from_arrays("the data", Raw(parts), options or Options())
     return data, np.unique(parts["train"][1]) if data.classes else None
 
@@ -228,12 +234,12 @@ def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: C
             until = min(epoch + LONGEST_SEGMENT, choices.epochs)
             state, metrics = segment(state, jnp.int32(until), order_key, numbers, train, valid)
             done = int(state.epoch) - epoch
-            rows.append({name: np.asarray(column)[:done] for name, column in metrics._asdict().items()})
+            rows.append({name: np.asarray(column)[:done] for name, column in metrics.columns().items()})
             epoch = int(state.epoch)
             if progress and done:
                 progress(epoch, {name: column[-1].item() for name, column in rows[-1].items()})
-        params = Params(*map(np.asarray, segments.final_params(state)))
-    metrics = {name: np.concatenate([row[name] for row in rows]) for name in segments.Metrics._fields}
+        params = jax.tree.map(np.asarray, segments.final_params(state))
+    metrics = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     return _result(params, metrics, wanted, int(state.status), data, labels)
 
 
@@ -307,7 +313,7 @@ def sweep(
     test: tuple | None = None,
     options: Options | None = None,
     share: bool = True,
-    **wanted: object,
+    **wanted: Any,
 ) -> Sweep:
     """Train a network for each combination of values, all that differ in numbers alone together in one program.
 
@@ -357,7 +363,7 @@ def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | Non
         keys = [keys_of(one.seed, order) for one, order in zip(each, orders, strict=True)]
         init = _starter(choices, _drawing(first), (data.inputs, data.outputs), len(data.train.x), parameters)
         scales = np.asarray([one.init_scale for one in each], parameters)
-        biases = None if first.output_bias is None else np.stack([_bias(one, parameters) for one in each])
+        biases = None if first.output_bias is None else np.asarray([one.output_bias for one in each], parameters)
         state = jax.jit(jax.vmap(init))(jnp.stack([key for key, _ in keys]), numbers, scales, biases)
         order = keys[0][1] if share else jnp.stack([key for _, key in keys])
         train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
@@ -367,11 +373,11 @@ def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | Non
         while epoch < choices.epochs and (np.asarray(state.status) == segments.RUNNING).any():
             until = min(epoch + LONGEST_SEGMENT, choices.epochs)
             state, metrics = segment(state, jnp.int32(epoch), jnp.int32(until), order, numbers, train, valid)
-            history.append([np.asarray(column)[: until - epoch] for column in metrics])
+            history.append({name: np.asarray(a)[: until - epoch] for name, a in metrics.columns().items()})
             epoch = until
         final = [np.asarray(leaf) for leaf in jax.vmap(segments.final_params)(state)]
         reached, status = np.asarray(state.epoch).tolist(), np.asarray(state.status).tolist()
-    columns = dict(zip(segments.Metrics._fields, map(np.concatenate, zip(*history, strict=True)), strict=True))
+    columns = {name: np.concatenate([part[name] for part in history]) for name in history[0]}
     results = []
     for i, one in enumerate(each):
         metrics = {name: column[: reached[i], i] for name, column in columns.items()}

@@ -5,7 +5,7 @@ are Python; numbers (rate, decay, momentum) may be traced, so a sweep over them 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,9 +41,14 @@ def make_optimizer(
       ValueError: `name` is not known.
     """
     direction = updates.find("optimizer", name)
-    decay = optax.add_decayed_weights(weight_decay, mask=Params(W1=True, b1=False, W2=True, b2=False))
+    weights: Any = {"W1": True, "b1": False, "W2": True, "b2": False}
+    decay = optax.add_decayed_weights(weight_decay, mask=Params(**weights))
     step = (direction.make(momentum), decay) if direction.decoupled else (decay, direction.make(momentum))
-    return optax.chain(*step, optax.scale_by_learning_rate(lambda count: learning_rate * schedule(count)))
+
+    def rate(count: Any) -> Any:
+        return learning_rate * schedule(count)
+
+    return optax.chain(*step, optax.scale_by_learning_rate(rate))
 
 
 class Average(NamedTuple):
@@ -71,7 +76,8 @@ def averaged(decay: float) -> optax.GradientTransformation:
         average = jax.tree.map(lambda old, new: (keep * old + (1 - keep) * new).astype(old.dtype), state.average, new)
         return updates, Average(state.count + 1, average)
 
-    return optax.GradientTransformation(init, update)
+    own: Any = init, update  # optax's own types take any tree
+    return optax.GradientTransformation(*own)
 
 
 def average_of(params: Params, moments: optax.OptState) -> Params:

@@ -58,12 +58,20 @@ def load(kind: str, reference: str) -> Own:
     Raises:
       ValueError: there is no such file or name, the file cannot be run, or it is not of the form in FORMS.
     """
-    path = Path(REFERENCE.fullmatch(reference)[1]).expanduser()
+    path = Path(_parts(reference)[0]).expanduser()
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{kind}={reference}: {path} cannot be read ({error})") from error
     return from_text(kind, reference, text)
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    """File and name of FILE.py:NAME."""
+    found = REFERENCE.fullmatch(reference)
+    if not found:
+        raise ValueError(f"{reference} is not FILE.py:NAME")
+    return found[1], found[2]
 
 
 def from_text(kind: str, reference: str, text: str) -> Own:
@@ -72,7 +80,7 @@ def from_text(kind: str, reference: str, text: str) -> Own:
     Raises:
       ValueError: as `load`.
     """
-    file, name = REFERENCE.fullmatch(reference).groups()
+    file, name = _parts(reference)
     names = {"__name__": Path(file).stem, "__file__": file}
     try:
         exec(compile(text, file, "exec"), names)
@@ -105,4 +113,5 @@ def _entry(kind: str, value: Any, name: str) -> Any:
         return None
     from twolayer.losses import Function
 
-    return Function(name, value, bool(getattr(value, "labels", False)))
+    compute: Any = value
+    return Function(name, compute, bool(getattr(value, "labels", False)))

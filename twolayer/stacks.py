@@ -17,7 +17,7 @@ from twolayer.formulas import Formula
 from twolayer.losses import Function, Loss, example_weights
 from twolayer.network import Params, Trace
 
-Gradient = Callable[..., tuple[Float[Array, " N"], Params]]
+Gradient = Callable[..., tuple[Float[Array, " N"] | tuple[Float[Array, " N"], Float[Array, "N m C"]], Params]]
 
 
 def forward(

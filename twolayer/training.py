@@ -6,7 +6,7 @@ weight decay, momentum, keys and data are arguments, so other numbers never comp
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +57,6 @@ def place(
       skip_idle: for training examples, and only without weight decay, which moves weights that have no gradient, and
         without distortions, which move pixels.
       noise: to add to real targets, as often as Numbers.noise says.
-      outputs: C, if labels are to be held against it.
       where: the devices, if not the first alone.
 
     Raises:
@@ -66,10 +65,10 @@ def place(
     """
     check_examples(x, y, outputs)
     live = live_inputs(x) if skip_idle else None
-    if live is None or len(live) == x.shape[1]:
-        examples = Examples(x, y, noise=noise)
-    else:
-        examples = Examples(np.ascontiguousarray(x[:, live]), y, live, noise)
+    fields: Any = x, y, None, noise  # NumPy's, until they are put on a device
+    if live is not None and len(live) < x.shape[1]:
+        fields = np.ascontiguousarray(x[:, live]), y, live, noise
+    examples = Examples(*fields)
     return jax.device_put(examples) if where is None else put(examples, where)
 
 
@@ -97,7 +96,7 @@ class Choices:
     measure: tuple[str, ...] = ()  # what is measured after each epoch besides the scores, of measures.MEASURES
 
     @property
-    def scoring(self) -> dict[str, object]:
+    def scoring(self) -> dict[str, Any]:
         """What `evaluation.evaluate` takes of them, by name."""
         names = ("loss", "output", "hidden_activation", "scale")
         return {name: getattr(self, name) for name in names}
@@ -236,7 +235,8 @@ def make_update(choices: Choices, examples: int) -> Callable:
     ) -> tuple[Params, optax.OptState]:
         optimizer = optimizer_for(choices, numbers, examples)
         updates, moments = optimizer.update(cast(gradients, params.W1.dtype), moments, params)
-        return optax.apply_updates(params, updates), moments
+        new: Any = optax.apply_updates(params, updates)  # of the same type
+        return new, moments
 
     return update
 
@@ -268,7 +268,8 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
     """Examples whose targets have their noise, as one network is judged by them."""
     if examples.noise is None:
         return examples
-    return examples._replace(y=examples.y + numbers.noise * examples.noise, noise=None)
+    level = 0 if numbers.noise is None else numbers.noise
+    return examples._replace(y=examples.y + level * examples.noise, noise=None)
 
 
 def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:

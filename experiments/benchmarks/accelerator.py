@@ -21,6 +21,7 @@ import pathlib
 import shutil
 import sys
 import time
+from typing import Any
 
 from absl import flags
 
@@ -70,7 +71,7 @@ def main() -> int:
     return 1 if wrong else cli.INTERRUPTED if left else cli.DONE
 
 
-def _begin(path: pathlib.Path, device: dict[str, object], sizes: str) -> dict[str, object]:
+def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, Any]:
     """The result so far: what the file has, or nothing.
 
     Raises:

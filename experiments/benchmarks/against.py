@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -53,13 +54,13 @@ def main() -> int:
     return cli.DONE
 
 
-def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, object]:
+def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
     """Epochs of both checkouts in turns."""
     arguments = [sys.executable, "-P", str(CHILD), FLAGS.dataset, FLAGS.source_dir or "", str(hidden), str(networks)]
     children = [_start(arguments, checkout) for checkout in (HERE, there)]
     try:
         for child in children:
-            if child.stdout.readline().strip() != "ready":
+            if _said(child) != "ready":
                 raise cli.BadInput(f"the checkout cannot train: {_last_line(child)}")
         count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1)[0] for child in children)))
         rounds, cpu = [], []
@@ -77,7 +78,7 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, object
     return _row(f"an epoch, {each}, K = {hidden}", rounds) | sizes | {"cpu": _row("", cpu)}
 
 
-def _command(there: pathlib.Path) -> dict[str, object]:
+def _command(there: pathlib.Path) -> dict[str, Any]:
     """`python -m experiments.train` of both checkouts in turns."""
     rounds, cpu = [], []
     for number in range(FLAGS.rounds):
@@ -97,12 +98,12 @@ def _command(there: pathlib.Path) -> dict[str, object]:
     return _row("python -m experiments.train", rounds) | {"cpu": _row("", cpu)}
 
 
-def _row(name: str, rounds: Sequence[Sequence[float]]) -> dict[str, object]:
+def _row(name: str, rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
     here, there = zip(*rounds, strict=True)
     return {"name": name, "here_s": spread(here), "there_s": spread(there), "ratio": ratio(here, there)}
 
 
-def text(row: Mapping[str, object]) -> str:
+def text(row: Mapping[str, Any]) -> str:
     """A row in one line."""
     here, there, found = row["here_s"], row["there_s"], row["ratio"]
     said = f"{row['name']:45} {here['median']:8.4f} s, there {there['median']:8.4f} s: {found['median']:.2f} times"
@@ -123,8 +124,13 @@ def _turn(child: subprocess.Popen, count: int) -> tuple[float, float]:
     """Seconds of one of so many epochs, and of the CPU."""
     time.sleep(0.05)  # the other's threads spin for a while
     print(count, file=child.stdin, flush=True)
-    seconds, cpu = map(float, child.stdout.readline().split())
+    seconds, cpu = map(float, _said(child).split())
     return seconds / count, cpu / count
+
+
+def _said(child: subprocess.Popen) -> str:
+    assert child.stdout
+    return child.stdout.readline().strip()
 
 
 def _last_line(child: subprocess.Popen) -> str:

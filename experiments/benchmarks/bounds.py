@@ -10,11 +10,11 @@ import numpy as np
 from twolayer import network
 from twolayer.gradients import closed_form
 from twolayer.network import Params
-from twolayer.verifier.problem import INPUTS, Setting, Sizes
-from twolayer.verifier.rounding.program import instrument, report, resized
-from twolayer.verifier.rounding.runs import Compared, Floats, Instrumented, running
-from twolayer.verifier.rounding.units import unit
-from twolayer.verifier.verdict import Rounding
+from twolayer.verification.problem import INPUTS, Setting, Sizes
+from twolayer.verification.rounding.program import instrument, report, resized
+from twolayer.verification.rounding.runs import Compared, Floats, Instrumented, running
+from twolayer.verification.rounding.units import unit
+from twolayer.verification.verdict import Rounding
 
 
 class Subject(NamedTuple):

@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -103,7 +104,7 @@ def _share_row(name: str, n: int, networks: dict) -> dict:
     """Coverage of the share of networks that have lost a class for good, exactly."""
     p = float((networks["train_dead_outputs"] > 0).mean())
     chance = stats.binom.pmf(np.arange(n + 1), n, p)
-    ends = [statistics.share(count, n)["interval"] for count in range(n + 1)]
+    ends = [(statistics.share(count, n) or {})["interval"] for count in range(n + 1)]
     covered = sum(c for c, interval in zip(chance, ends, strict=True) if _covers(interval, p))
     return {"population": name, "n": n, "share": p, "wilson": float(covered)}
 
@@ -124,7 +125,7 @@ def _order_row(rng: np.random.Generator, figure: str, n: int, networks: dict) ->
     return {"figure": figure, "n": n, "one_order": float(np.mean(alone)), "crossed": float(np.mean(crossed))}
 
 
-def _covers(interval: tuple[float, float], truth: float) -> bool:
+def _covers(interval: Any, truth: float) -> bool:
     low, high = interval
     return bool(low <= truth <= high)
 

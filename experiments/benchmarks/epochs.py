@@ -18,7 +18,7 @@ def main() -> None:
     """Compile an epoch and time what is asked for."""
     name, source, hidden, networks = sys.argv[1], sys.argv[2] or None, *map(int, sys.argv[3:])
     data = datasets.load(name, source_dir=source)
-    choices = training.Choices(optimizer="sgd", schedule="constant", scale=data.scale)
+    choices = training.Choices(optimizer="sgd", schedule="constant", warmup_epochs=0, scale=data.scale)
     train = training.place(*data.train, skip_idle=True)
 
     def draw(key: jax.Array) -> network.Params:

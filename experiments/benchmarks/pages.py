@@ -69,29 +69,70 @@ def _lost_processes(pairs: dict) -> list[tuple[str, str]]:
     return rows
 
 
+def coverage() -> str:
+    """How often 95 % intervals cover, from docs/results/coverage.json: a row for each population and figure."""
+    result = read("coverage")
+    sizes = sorted({row["n"] for row in result["means"]})
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in result["means"]:
+        covered = f"{100 * row['t']:.0f} %"
+        missed = " **missed**" if row["t"] < result["wanted"] else ""
+        cell = f"{covered}{missed} ({100 * row['bootstrap']:.0f} %)"
+        rows.setdefault((row["population"], row["figure"].replace("_", " ")), []).append(cell)
+    header = ("t (bootstrap)", "mean of", *(f"n = {n}" for n in sizes))
+    shares = [row["wilson"] for row in result["shares"]]
+    order = {row["n"]: row for row in result["one_order"] if row["figure"] == "test_accuracy"}
+    crossed = ", ".join(f"{100 * order[n]['one_order']:.0f} %" for n in sizes)
+    both = ", ".join(f"{100 * order[n]['crossed']:.0f} %" for n in sizes)
+    least = f"{100 * min(shares):.0f} % at least"
+    note = f"\nWanted: {100 * result['wanted']:.0f} % at least. Shares of networks that lost a class: {least}. "
+    note += f"Test accuracy over starts and orders: from n starts in one order {crossed}; "
+    note += f"from n starts with n orders {both}.\n"
+    return markdown(header, [(*names, *cells) for names, cells in rows.items()]) + note + machine(result)
+
+
 def output_relu() -> str:
-    """The share of networks that have lost a class, from docs/results/output_relu.json and output_relu_mnist.json."""
-    rows = []
-    for name, data in (("output_relu", "digits"), ("output_relu_mnist", "MNIST")):
-        result = read(name)
-        rates = sorted({cell["learning_rate"] for cell in result["cells"]})
-        rate = rates[len(rates) // 2]  # the optimiser's own
-        for start in (entry for entry in result["start"] if entry["hidden"] == 128):
-            cells = {
-                c["loss"]: c
-                for c in result["cells"]
-                if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
-            }
-            shares = [_interval(cells[loss]["lost_class"]) for loss in ("cross_entropy", "quadratic")]
-            rows.append(
-                (f"{data}, {start['init']}", _interval(start["dead_output"]), *shares, str(result["flags"]["epochs"]))
-            )
-    header = ("K = 128", "dead output before a step", "class lost, cross-entropy", "class lost, quadratic", "epochs")
-    digits, mnist = read("output_relu"), read("output_relu_mnist")
+    """The shares of networks that have lost a class for good, and that give one to no test image.
+
+    From docs/results/output_relu.json (digits) and output_relu_mnist.json, studies of before the two were told apart:
+    they have `dead_on_test` in place of `lost_for_good`, an output that is zero on every test image, and one order of
+    the data for all. output_relu_order.json has an order for each network, and judges by the training images.
+    """
+    digits, mnist, order = (read(f"output_relu{name}") for name in ("", "_mnist", "_order"))
+    named = ((digits, "digits"), (order, "digits"), (mnist, "MNIST"))
+    rows = [row for result, data in named for row in _lost_rows(result, data)]
+    losses = ("cross-entropy", "quadratic")
+    header = ("K = 128", "networks", "order", "dead before a step")
+    header += tuple(f"{what}, {loss}" for loss in losses for what in ("dead output", "not predicted"))
     expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
-    note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST."
-    note += " 95 % intervals. Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
+    note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST. "
+    note += "Dead: zero on every test image, where each network has its own order on every training image. "
+    note += "Not predicted: the largest output on no test image. 95 % intervals (Wilson), where all networks have one "
+    note += "order over their start alone. Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
     return markdown(header, rows) + f"{note}.\n{machine(mnist)}"
+
+
+def _on_test(result: dict) -> bool:
+    return "dead_on_test" in result["cells"][0]
+
+
+def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
+    """A row for each initialisation, of the networks of 128 hidden units at the optimiser's own rate."""
+    rates = sorted({cell["learning_rate"] for cell in result["cells"]})
+    rate, dead = rates[len(rates) // 2], "dead_on_test" if _on_test(result) else "lost_for_good"
+    rows = []
+    for start in (entry for entry in result["start"] if entry["hidden"] == 128):
+        mine = [
+            c for c in result["cells"] if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
+        ]
+        cells = {c["loss"]: c for c in mine}
+        shares = [
+            _interval(cells[loss][name]) for loss in ("cross_entropy", "quadratic") for name in (dead, "not_predicted")
+        ]
+        order = "its own" if result["varies"]["data order"] else "one for all"
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{start['dead_output']['n']:,}", order
+        rows.append((*names, _interval(start["dead_output"]), *shares))
+    return rows
 
 
 def _cells_and_time(result: dict) -> str:
@@ -108,6 +149,23 @@ def _interval(share: dict) -> str:
 def example() -> str:
     """What the verification prints for a wrong derivation, from docs/results/verify_example.txt."""
     return f"```\n{(RESULTS / 'verify_example.txt').read_text()}```\n"
+
+
+def people() -> str:
+    """The verification on people's files: the verifier before, the first run of today's, and now."""
+    columns = [read(f"verify_people{name}")["counts"] for name in ("_before", "_first", "")]
+    said = {
+        "right files accepted": ("right_accepted", "right"),
+        "wrong files judged wrong": ("wrong_judged_wrong", "wrong"),
+        "first wrong step right": ("step_right", "wrong_judged_wrong"),
+        "line right": ("line_right", "wrong_judged_wrong"),
+        "cause named": ("cause_right", "wrong_judged_wrong"),
+    }
+    rows = [(text, *(f"{one[count]} of {one[total]}" for one in columns)) for text, (count, total) in said.items()]
+    rows.append(("wrong files passed as right", *(str(len(one["wrong_passed"])) for one in columns)))
+    rows.append(("only false causes", *(str(len(one["false_causes"])) for one in columns)))
+    header = ("", "the verifier before", "first run", "now")
+    return markdown(header, rows) + machine(read("verify_people")["provenance"])
 
 
 def catalogue() -> str:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
@@ -52,7 +53,8 @@ def main() -> int:
     least = {name: min(part.get(name, 0.0) for part in parts) for name in parts[0]}
     result = provenance() | {"load_average": os.getloadavg(), "rounds": FLAGS.rounds}
     result |= {"seconds": seconds, "cpu_seconds": cpu}
-    result["parts"] = [{"part": name, "seconds": least[name]} for name in sorted(least, key=least.get, reverse=True)]
+    longest = sorted(least.items(), key=lambda part: part[1], reverse=True)
+    result["parts"] = [{"part": name, "seconds": found} for name, found in longest]
     write_json(path, result)
     print(f"{min(seconds):.2f} s from start to exit at least, {min(cpu):.2f} s of the CPU")
     for row in result["parts"]:
@@ -60,7 +62,7 @@ def main() -> int:
     return cli.DONE
 
 
-def run(*options: str, **variables: str) -> dict[str, object]:
+def run(*options: str, **variables: str) -> dict[str, Any]:
     """The command once: seconds, those of the CPU, what it says on stderr, and its summary.
 
     Raises:
@@ -81,7 +83,7 @@ def run(*options: str, **variables: str) -> dict[str, object]:
 def taken_apart() -> dict[str, float]:
     """Seconds of each part of one run."""
     found = run("-X", "importtime", JAX_LOG_COMPILES="1")
-    parts: collections.Counter[str] = collections.Counter()
+    parts: dict[str, float] = collections.defaultdict(float)
     for microseconds, module in IMPORTED.findall(found["err"]):
         package = OWNERS.get(module.split(".")[0], module.split(".")[0])
         parts[f"import {package}" if package in NAMED else "import the standard library and the rest"] += (
@@ -95,7 +97,12 @@ def taken_apart() -> dict[str, float]:
 
 
 STAGES = {"tracing": "trace and lower", "jaxpr to MLIR": "trace and lower", "XLA compilation": "compile"}
-PROGRAMS = {"segment": "training and validation", "start": "the first parameters", "score": "the test"}
+PROGRAMS = {
+    "segment": "training and validation",
+    "start": "the first parameters",
+    "score": "the test",
+    "_dead": "the dead units",
+}
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) 
     Raises:
       BadInput: there are not so many devices, or sizes that cannot be split over them.
     """
-    choices = training.Choices(optimizer="sgd", schedule="constant", scale=data.scale, batch_size=batch_size)
+    choices = training.Choices(
+        optimizer="sgd", schedule="constant", warmup_epochs=0, scale=data.scale, batch_size=batch_size
+    )
     mesh = jobs.mesh_of({"mesh": case.mesh}, "hidden")
     with bad_input(ValueError):
         devices.check_divides(mesh, batch_size=batch_size, hidden_size=case.hidden)

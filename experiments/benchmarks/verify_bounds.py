@@ -69,7 +69,7 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
     from experiments.benchmarks.bounds import problem, subject
     from twolayer.activations import OUTPUTS
     from twolayer.losses import LOSSES, REDUCTIONS
-    from twolayer.verifier.problem import Setting, Sizes
+    from twolayer.verification.problem import Setting, Sizes
 
     rng, setting = np.random.default_rng(FLAGS.seed), Setting("cross_entropy", "relu", "mean")
     fixed = [subject(setting, precision, Sizes(*sizes)) for precision in FLAGS.precisions]

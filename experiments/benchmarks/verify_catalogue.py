@@ -130,7 +130,7 @@ def _named(verdict: Any, entry: Any) -> str:
 def _verify(entry: Any, dialect: str, steps: bool) -> Any:
     """The verdict, or None if the derivation was refused: it raises, or returns leaves of wrong shapes."""
     from experiments.benchmarks.catalogue.in_numpy import wrong_text
-    from twolayer.verifier import verify
+    from twolayer.verification import verify
 
     try:
         return verify(
@@ -146,7 +146,7 @@ def _verify(entry: Any, dialect: str, steps: bool) -> Any:
 
 
 def _in_numpy(text: str, name: str) -> Any:
-    from twolayer.verifier.programs.numpy_code import File
+    from twolayer.verification.programs.numpy_code import File
 
     return File(f"{name}.py", text).program("gradients")
 
@@ -154,7 +154,7 @@ def _in_numpy(text: str, name: str) -> Any:
 def _judge_right(key: str, dialect: str) -> dict:
     from experiments.benchmarks.catalogue import RIGHT
     from experiments.benchmarks.catalogue.in_numpy import right_text
-    from twolayer.verifier import verify
+    from twolayer.verification import verify
 
     entry = next(e for e in RIGHT if e.id == key)
     text = right_text(entry) if dialect == "numpy" else None  # None: a style that is about automatic differentiation
@@ -172,13 +172,13 @@ def _at_random_shapes(entry: Any, program: Any) -> list[str]:
     """The verdict on all four leaves, at sizes of 1 to 6; a derivation that does not run there is undecided."""
     import numpy as np
 
-    from twolayer.verifier.evidence.cases import subject, verdict_of
-    from twolayer.verifier.evidence.points import points
-    from twolayer.verifier.numbers.balls import Undecided
-    from twolayer.verifier.problem import LEAVES, Setting, Sizes
-    from twolayer.verifier.programs import NotJudged, Refused
-    from twolayer.verifier.programs.load import program_of
-    from twolayer.verifier.verdict import worst
+    from twolayer.verification.evidence.cases import subject, verdict_of
+    from twolayer.verification.evidence.points import points
+    from twolayer.verification.numbers.balls import Undecided
+    from twolayer.verification.problem import LEAVES, Setting, Sizes
+    from twolayer.verification.programs import NotJudged, Refused
+    from twolayer.verification.programs.load import program_of
+    from twolayer.verification.verdict import worst
 
     setting, verdicts = Setting(entry.loss, entry.output, entry.reduction), []
     program = program_of(program)

@@ -85,13 +85,14 @@ def load(path: pathlib.Path) -> Any:
 
 def verify(module: Any, case: Case) -> Any:
     """The verdict on a form; the one place here that knows the verifier."""
-    from twolayer.verifier import derivatives
+    from twolayer.verification import derivatives
 
     ask = derivatives.equal if case.ask == "equal" else getattr(derivatives, f"verify_{case.ask}")
     options = dict(case.options)
     if "reference" in options:
         options["reference"] = getattr(module, options["reference"])
-    return ask(*(getattr(module, name) for name in case.functions), case.shapes, **options)
+    names = case.functions[::-1] if case.ask == "equal" else case.functions  # the lines named are those of the first
+    return ask(*(getattr(module, name) for name in names), case.shapes, **options)
 
 
 def judge(name: str, number: int, limit: float) -> dict:

@@ -73,8 +73,8 @@ def verify(path: pathlib.Path, row: dict) -> Any:
     Raises:
       BadInput: it is refused, in one line.
     """
-    from twolayer.verifier.judge import verify
-    from twolayer.verifier.programs import NotJudged, Refused
+    from twolayer.verification.judge import verify
+    from twolayer.verification.programs import NotJudged, Refused
 
     question = {"loss": row["loss"], "output": row["output"], "reduction": row["reduction"]}
     with cli.bad_input(Refused, NotJudged):

@@ -98,7 +98,8 @@ def _trial(key: Key[Array, ""], tau: float, sizes: Sizes, steps: int, linear: bo
 
 def _network(x, y):
     """The network: its loss and gradients on the first data, its outputs on the second."""
-    return lambda p: loss_and_gradients(p, x[0], y[0]), lambda p: forward(p, x[1], "identity").O2
+    learn: Any = loss_and_gradients
+    return lambda p: learn(p, x[0], y[0]), lambda p: forward(p, x[1], "identity").O2
 
 
 def _linearised(first: Params, x, y):

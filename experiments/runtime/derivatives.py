@@ -4,6 +4,8 @@ Each derivative is held against central differences and against jax.grad of the 
 that an entry declares. An optimiser must leave the sign of a gradient, a start must have variances.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,7 +63,7 @@ def _activation(entry: Activation, outputs: int) -> str:
     return f"the derivative agrees with differences and jax.grad at {POINTS} points"
 
 
-def _loss(entry: object, outputs: int) -> str:
+def _loss(entry: Any, outputs: int) -> str:
     cost, draw = losses.find("loss", entry), np.random.default_rng(0)
     O2 = jnp.asarray(draw.normal(size=(POINTS, outputs)) * 2)
     labels = draw.integers(0, outputs, POINTS)
@@ -90,7 +92,7 @@ def _loss(entry: object, outputs: int) -> str:
     return f"the residual agrees with differences and jax.grad at {POINTS} predictions of {outputs} outputs"
 
 
-def _init(entry: object, outputs: int) -> str:
+def _init(entry: Any, outputs: int) -> str:
     found = {"W1": entry.W1(7, 5), "W2": entry.W2(5, outputs), "bias": entry.bias}
     for name, variance in found.items():
         if not 0 <= float(variance) < np.inf:
@@ -100,7 +102,7 @@ def _init(entry: object, outputs: int) -> str:
     return "its variances are finite"
 
 
-def _optimizer(entry: object, outputs: int) -> str:
+def _optimizer(entry: Any, outputs: int) -> str:
     shapes = {"W1": (5, 7), "b1": (5,), "W2": (outputs, 5), "b2": (outputs,)}
     params = Params(**{name: jnp.ones(shape) for name, shape in shapes.items()})
     gradients = jax.tree.map(lambda leaf: 0.5 * leaf, params)

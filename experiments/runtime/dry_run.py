@@ -48,7 +48,7 @@ def outlook(job: Job) -> str:
     return f"{text}\n{time_line(train, job.state, job.choices.epochs, compiling)}"
 
 
-def outlook_of_stack(job: StackJob, compiled: Callable[[], Callable], parts: int) -> str:
+def outlook_of_stack(job: StackJob, compiled: Callable[[], jax.stages.Compiled], parts: int) -> str:
     """A few lines on a group of parts, of which this is the first.
 
     Args:

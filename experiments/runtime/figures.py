@@ -5,7 +5,7 @@ d inputs, K hidden units, C outputs or classes, n examples; sizes in inches; col
 """
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -201,7 +201,7 @@ def _mosaic_figure(tiles, columns: int, room: float, title: str, note: str, **co
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG or a PDF, whole, the same bytes for the same figure."""
-    own = {"pil_kwargs": {"compress_level": 1}, "metadata": {"Software": None}}
+    own: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}, "metadata": {"Software": None}}
     if path.suffix == ".pdf":
         own = {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}}
     with atomic(path, "wb") as file:

@@ -6,7 +6,7 @@ test example while its output is alive; that can still change.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -55,7 +55,7 @@ def guess(train_y: Shaped[np.ndarray, "..."], test_y: Shaped[np.ndarray, "..."])
     return float((away**2).sum(axis=1).mean() / 2)
 
 
-def sentences(facts: Facts, flags: Mapping[str, object]) -> list[str]:
+def sentences(facts: Facts, flags: Mapping[str, Any]) -> list[str]:
     """A sentence for each thing that went wrong, with what to do about it; none for a run that went well."""
     found = []
     if facts.dead_outputs:
@@ -77,7 +77,7 @@ def sentences(facts: Facts, flags: Mapping[str, object]) -> list[str]:
     return found
 
 
-def divergence_advice(flags: Mapping[str, object]) -> str:
+def divergence_advice(flags: Mapping[str, Any]) -> str:
     """What to change after a run of these flags that became non-finite."""
     if flags["momentum"] >= 1:
         return f"--momentum={flags['momentum']:g} forgets nothing; take one below 1, such as 0.9"
@@ -87,7 +87,7 @@ def divergence_advice(flags: Mapping[str, object]) -> str:
     return f"try {_gentler(flags)}"
 
 
-def _dead_outputs(facts: Facts, flags: Mapping[str, object]) -> str:
+def _dead_outputs(facts: Facts, flags: Mapping[str, Any]) -> str:
     n, C = facts.dead_outputs, facts.outputs
     its, their = ("its output is", "it") if n == 1 else ("their outputs are", "them")
     why = f"{its} zero on every training example, where nothing moves {their}"
@@ -111,6 +111,6 @@ def _no_better_than_a_guess(facts: Facts) -> str | None:
     return f"test accuracy {facts.accuracy:.4f} is no better than that of the commonest class, {facts.guess:.4f}"
 
 
-def _gentler(flags: Mapping[str, object]) -> str:
+def _gentler(flags: Mapping[str, Any]) -> str:
     smaller = "a smaller --learning_rate"
     return f"--reduction=mean, or {smaller}" if flags["reduction"] == "sum" else smaller

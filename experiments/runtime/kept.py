@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,10 +62,15 @@ def write_part(run: Run, index: int, networks: pa.Table, params: Params, rule: t
     path.parent.mkdir(exist_ok=True)
     numbers = np.array(networks["network"].to_pylist(), np.int64)[rows]
     with atomic(path, "wb") as file:
-        np.savez(file, network=numbers, **{name: np.asarray(leaf)[rows] for name, leaf in params._asdict().items()})
+        np.savez(
+            file,
+            allow_pickle=False,
+            network=numbers,
+            **{name: np.asarray(leaf)[rows] for name, leaf in params._asdict().items()},
+        )
 
 
-def collect(run: Run, parts: int, networks: pa.Table, flags: Mapping[str, object], rule: tuple[str, int]) -> list[int]:
+def collect(run: Run, parts: int, networks: pa.Table, flags: Mapping[str, Any], rule: tuple[str, int]) -> list[int]:
     """Write the folders of the chosen networks, from what the parts have left; returns their numbers, best first.
 
     Args:
@@ -82,13 +88,14 @@ def collect(run: Run, parts: int, networks: pa.Table, flags: Mapping[str, object
     return list(wanted)
 
 
-def _write(run: Run, row: Mapping, arrays: Mapping[str, np.ndarray], flags: Mapping[str, object]) -> None:
+def _write(run: Run, row: Mapping, arrays: Mapping[str, np.ndarray], flags: Mapping[str, Any]) -> None:
     folder = run.path / "kept" / f"{row['network']:05d}"
     folder.mkdir(parents=True)
     own = {name: row.get(name, value) for name, value in flags.items()}
     shared = {name: run.manifest[name] for name in ("git", "versions", "data", "data_sha256") if name in run.manifest}
     write_json(folder / MANIFEST, {"status": "done", "flags": own, **shared})
-    write_json(folder / "summary.json", {**finite(dict(row)), "params_sha256": save_params(folder, arrays)})
+    summary: Any = finite(dict(row))
+    write_json(folder / "summary.json", {**summary, "params_sha256": save_params(folder, arrays)})
 
 
 def _path(run: Run, index: int) -> pathlib.Path:

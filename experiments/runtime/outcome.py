@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Int
 
 from experiments.runtime import findings, processes
 from experiments.runtime.jobs import Job
@@ -15,6 +16,7 @@ from experiments.runtime.runs import Run
 from twolayer import activations, devices, losses, segments, training
 from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
+from twolayer.network import Params
 
 
 def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
@@ -25,9 +27,9 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     params, everywhere = segments.final_params(state), devices.everywhere(job.mesh)
     with jax.set_mesh(job.mesh):
         scored = _score(job)(params, *devices.put((job.data.test.x, job.data.test.y), everywhere))
-        trained = jax.jit(training.score, static_argnums=0)(job.choices, params, job.train, job.numbers)
+        dead = jax.jit(_dead, static_argnums=0)(job.choices, params, job.train, job.numbers)
     O2, value, correct = processes.fetch(scored)
-    trained = processes.fetch(trained)
+    dead_hidden, dead_outputs = map(int, processes.fetch(dead))
     arrays = processes.fetch(params)._asdict()
     rows = run.metrics()
     at = int(state.epoch if state.best is None else state.best[2])  # the epoch whose parameters these are
@@ -38,8 +40,8 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
         "params_epoch": at,
         "stopped_early": int(state.status) == segments.STOPPED_EARLY,
         **_figures_of(rows, at),
-        "train_dead_hidden": int(trained.dead_hidden),
-        "train_dead_outputs": int(trained.dead_outputs),
+        "train_dead_hidden": dead_hidden,
+        "train_dead_outputs": dead_outputs,
         "test_loss": float(value.mean()),
         "test_accuracy": None if job.data.regression else float(correct.mean()),
         "params_sha256": run.save_params(arrays),
@@ -51,7 +53,7 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
     return summary
 
 
-def best_epoch(losses: Sequence[float | None]) -> int:
+def best_epoch(losses: Sequence[float | None] | np.ndarray) -> int:
     """The epoch, counted from 1, whose validation loss was lowest; 0 if there was none that is finite."""
     known = np.array([np.inf if loss is None or not np.isfinite(loss) else loss for loss in losses], float)
     return int(np.argmin(known)) + 1 if np.isfinite(known).any() else 0
@@ -92,6 +94,14 @@ def diagnose(job: Job, state: segments.State) -> dict[str, Any] | None:
     """Epoch, step and name of the first number of a diverged run that is not finite."""
     found = first_non_finite(job.choices, state, job.order_key, job.numbers, job.train)
     return found and found._asdict()
+
+
+def _dead(
+    choices: training.Choices, params: Params, train: training.Examples, numbers: training.Numbers
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """Dead units on the training set alone: what nobody reads of a score takes as long to compile as this."""
+    found = training.score(choices, params, train, numbers)
+    return found.dead_hidden, found.dead_outputs
 
 
 def _score(job: Job) -> jax.stages.Wrapped:

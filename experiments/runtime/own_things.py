@@ -6,10 +6,10 @@ from typing import Any
 
 from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, own, settings
+from twolayer.loading import FLAG_OF
 from twolayer.names import is_own_data
 from twolayer.settings import Settings
 
-FLAG_OF = {"hidden_size": "hidden", "hidden_activation": "activation"}  # settings whose flags are called otherwise
 OF_DATA = ("task", "standardize", "valid_share", "test_share", "split_seed")
 
 

@@ -4,6 +4,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
@@ -36,7 +37,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, more: int, shown: Mapping[str, object]) -> None:
+    def update(self, more: int, shown: Mapping[str, Any]) -> None:
         """So many more are done; `shown` says how it goes."""
         self._done += more
         if self._bar is not None:
@@ -46,7 +47,7 @@ class Progress:
             self._said = time.monotonic()
             print(self._line(shown), file=sys.stderr, flush=True)
 
-    def _line(self, shown: Mapping[str, object]) -> str:
+    def _line(self, shown: Mapping[str, Any]) -> str:
         since = self._said - self._began
         left = since / (self._done - self._first) * (self._total - self._done)
         facts = "".join(f", {name} {value}" for name, value in shown.items())

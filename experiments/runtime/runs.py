@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import flags as absl_flags
 
 from experiments.runtime import records
 from experiments.runtime.cli import BadInput
@@ -300,8 +301,12 @@ def read_manifest(run_dir: pathlib.Path) -> dict:
 
 
 def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:
-    """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`."""
-    theirs = manifest["flags"]
+    """Raise BadInput if the run was begun with other flags than these, but for those to `ignore`.
+
+    A flag that the manifest does not know has been added to the script since; the run has its default.
+    """
+    known = absl_flags.FLAGS
+    theirs = {name: known[name].default if name in known else None for name in flags} | manifest["flags"]
     differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
     if differing:
         listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)

@@ -169,7 +169,7 @@ class Plan:
         return self.facts["data_sha256"]
 
 
-def _data_key(flags: Mapping[str, object]) -> tuple:
+def _data_key(flags: Mapping[str, Any]) -> tuple:
     """The values of all flags that decide about the data, but the noise of the teacher, which is added later."""
     names = [name for name in flags if name.startswith("teacher_") and name != "teacher_noise"]
     return tuple(flags[name] for name in (*DATA, *sorted(names)))
@@ -239,7 +239,7 @@ def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
     return Data(clean, [getattr(noisy, name).y - getattr(clean, name).y for name in ("train", "valid", "test")])
 
 
-def _check_used(flags: Mapping[str, object], points: Sequence[Mapping[str, object]]) -> None:
+def _check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
     """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them."""
     names = {name for some, decides, _ in jobs.USED for name in (*some, decides)}
     different = {tuple((name, point[name]) for name in point if name in names): point for point in points}

@@ -118,7 +118,7 @@ def _train_part(
     rows = _rows(part, job, state, history, score, spent, _engine(part, programs.shared))
     params = processes.fetch(segments.final_params(state)) if programs.keep else None
     if processes.first():
-        if params is not None:
+        if params is not None and programs.keep:
             kept.write_part(run, part.index, rows[1], params, programs.keep)
         sweep_tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
@@ -130,7 +130,7 @@ def _engine(part: Part, shared: bool) -> str:
     return f"{'one product for all networks' if shared else 'mapped over networks'}, {part.flags['gradient']}"
 
 
-def _shown(part: Part, losses: np.ndarray) -> dict[str, Any]:
+def _shown(part: Part, losses: Any) -> dict[str, Any]:
     finite = losses[np.isfinite(losses)]
     return {"part": part.index, "valid": f"{np.median(finite):.4f}" if len(finite) else "diverged"}
 
@@ -185,7 +185,7 @@ def _rows(
         "engine": [engine] * part.real,
         "status": [STATUSES[int(number)] for number in status[: part.real]],
         "epochs": ended,
-        "best_epoch": [best_epoch(history.valid_loss[:n, i]) for i, n in enumerate(ended)],
+        "best_epoch": [best_epoch(np.asarray(history.valid_loss)[:n, i]) for i, n in enumerate(ended)],
         "params_epoch": at,
     }
     for name in ("train_loss", "valid_loss", "valid_accuracy"):

@@ -41,7 +41,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str], note: str) -> None
         key = tuple(columns[name][i] for name in names)
         groups.setdefault(key, {}).setdefault(int(columns["epoch"][i]), []).append(value)
     last = {key: np.nanmedian(of_epoch[max(of_epoch)]) for key, of_epoch in groups.items()}
-    best = sorted(last, key=last.get)[:MOST_GROUPS]
+    best = sorted(last, key=last.__getitem__)[:MOST_GROUPS]
     drawn = in_order([key for key in groups if key in best])
     which = f"the {MOST_GROUPS} best of {len(groups)} groups" if len(groups) > MOST_GROUPS else ""
     figure, axis = _figure_with_legend(f"Median and quartiles{which and ' of '}{which}", note, len(drawn), bool(names))
@@ -74,7 +74,7 @@ def against(path: Path, summary: Sequence[Mapping], x: str, others: Sequence[str
             low, high = sorted(map(of, interval))
             point = entry[x], of(entry[metric]["mean"]), low, high
             groups.setdefault(tuple(entry[name] for name in others), []).append(point)
-    drawn = in_order(groups)[:MOST_GROUPS]
+    drawn = in_order([*groups])[:MOST_GROUPS]
     left_out = f"; {len(groups) - len(drawn)} more groups are left out" if len(groups) > len(drawn) else ""
     figure, axis = _figure_with_legend(f"{_name(metric)} by {x}", note + left_out, len(drawn), bool(others))
     shown = []
@@ -100,7 +100,7 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
     """
     metric, of = _metric(summary)
     xs, ys = (sorted({entry[name] for entry in summary}) for name in (x, y))
-    panels = in_order({tuple(entry[name] for name in others) for entry in summary})
+    panels = in_order([*{tuple(entry[name] for name in others) for entry in summary}])
     grids = {key: np.full((len(ys), len(xs)), np.nan) for key in panels}
     for entry in summary:
         if entry[metric]:
@@ -121,10 +121,15 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
     save_both(figure, path)
 
 
-def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
+def lost_classes(
+    path: Path, cells: Sequence[Mapping], note: str, dead: tuple[str, str] = ("lost_for_good", "training")
+) -> None:
     """The share of networks that have lost a class for good, and of those that give one to no test image.
 
     A panel a loss, a colour a width; in each group of an initialisation the learning rate rises from left to right.
+
+    Args:
+      dead: the column of what is lost for good, and on which images its output is zero.
     """
     losses, widths, inits, rates = (
         list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
@@ -139,7 +144,7 @@ def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
             mine = [c for c in cells if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, *slot)]
             offset = (j - (len(slots) - 1) / 2) * 0.8 / len(slots)
             colour = COLOURS[widths.index(slot[0]) % len(COLOURS)]
-            for name, filled in (("lost_for_good", True), ("not_predicted", False)):
+            for name, filled in ((dead[0], True), ("not_predicted", False)):
                 kept = [c for c in mine if c[name]]
                 at = [inits.index(c["init"]) + offset for c in kept]
                 share = np.array([c[name]["share"] for c in kept])
@@ -151,7 +156,7 @@ def lost_classes(path: Path, cells: Sequence[Mapping], note: str) -> None:
         axis.grid(axis="y", color=PALE)
     for k, hidden in enumerate(widths):
         figure.text(0.15 / width + 0.75 * k / width, 0.04, f"K = {hidden}", color=COLOURS[k % len(COLOURS)], fontsize=9)
-    marks = "filled: lost for good (its output is zero on every training image); hollow: given to no test image"
+    marks = f"filled: its output is zero on every {dead[1]} image; hollow: given to no test image"
     figure.text((0.3 + 0.75 * len(widths)) / width, 0.04, marks, color=GREY, fontsize=8)
     save_both(figure, path)
 
@@ -218,7 +223,7 @@ def _scale_x(axis: Axes, values: np.ndarray) -> None:
         axis.set_xscale("log")
         axis.xaxis.set_minor_locator(NullLocator())
     if len(values) <= MOST_GROUPS:
-        axis.xaxis.set_major_locator(FixedLocator(values))
+        axis.xaxis.set_major_locator(FixedLocator(values.tolist()))
     axis.xaxis.set_major_formatter(lambda value, _: _short(float(value)))
 
 
@@ -232,13 +237,13 @@ def _logarithmic(values: np.ndarray) -> Normalize:
 
 def _draw_cells(axis: Axes, grid: np.ndarray, scale: Normalize) -> None:
     axis.set_facecolor(PALE)
-    floor = scale.vmin if isinstance(scale, LogNorm) else 0
+    floor = (scale.vmin or 0) if isinstance(scale, LogNorm) else 0
     image = axis.imshow(np.maximum(grid, floor), cmap="viridis", norm=scale, aspect="auto", origin="lower")
     if max(grid.shape) > MOST_LABELS:
         axis.figure.colorbar(image, ax=axis)
         return
     for j, i in np.argwhere(np.isfinite(grid)):
-        shade = float(scale(max(grid[j, i], floor)))
+        shade = float(np.asarray(scale(max(grid[j, i], floor))))
         style = {"ha": "center", "va": "center", "fontsize": 8, "color": "black" if shade > 0.55 else "white"}
         axis.text(i, j, f"{grid[j, i]:.3g}", **style)
 

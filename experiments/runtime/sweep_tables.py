@@ -1,6 +1,7 @@
 """The tables of a sweep: parts as they are finished, then one table of epochs, one of networks, and their summary."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -137,9 +138,9 @@ def _percent(share: Mapping) -> str:
     return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
 
-def _flat(entry: Mapping) -> dict[str, object]:
+def _flat(entry: Mapping) -> dict[str, Any]:
     """One level of names: test_accuracy_mean, test_accuracy_low, ..."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for name, value in entry.items():
         if name not in (*SCORES, *COUNTS, *SHARES):
             found[name] = value

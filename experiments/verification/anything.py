@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from experiments.runtime import cli, files, provenance
 from experiments.verification import loading, outputs
 from experiments.verification.time_limit import time_limit
-from twolayer.verifier.programs.load import Loaded
+from twolayer.verification.programs.load import Loaded
 
 if TYPE_CHECKING:
     from experiments.verification.command import Options
-    from twolayer.verifier.verdict import Judgement
+    from twolayer.verification.verdict import Judgement
 
 
 def run(options: "Options") -> int:
@@ -38,7 +38,7 @@ def run(options: "Options") -> int:
 
 def _derivation(file: loading.File, options: "Options") -> "Judgement":
     """A file with SHAPES, loss and gradients; DOMAINS and EXPECTS if it likes."""
-    from twolayer.verifier import verify_gradient
+    from twolayer.verification import verify_gradient
 
     loaded = Loaded(str(file.path))
     for needed in ("loss", "gradients"):
@@ -51,7 +51,7 @@ def _derivation(file: loading.File, options: "Options") -> "Judgement":
 
 def _rule(options: "Options") -> "Judgement":
     """--rule=FILE.py:NAME, its --reference and its --shapes, or the SHAPES of the file."""
-    from twolayer.verifier import verify_rule
+    from twolayer.verification import verify_rule
 
     loaded, function = _function("rule", options.rule)
     reference = _function("reference", options.reference)[1] if options.reference else None
@@ -77,7 +77,7 @@ def _function(flag: str, name: str) -> tuple[Loaded, Any]:
 
 
 def _shapes(text: str) -> dict[str, str]:
-    """Read 'q: m d, k: n d' as a mapping."""
+    """The mapping that "q: m d, k: n d" says."""
     found = {}
     for part in text.split(","):
         name, colon, axes = part.partition(":")

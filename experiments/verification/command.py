@@ -17,7 +17,7 @@ from experiments.verification.time_limit import time_limit
 
 if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
     from experiments.verification.batches import Batch
-    from twolayer.verifier.verdict import Verdict
+    from twolayer.verification.verdict import Verdict
 
 RIGHT, WRONG, OPEN, BAD_INPUT, FAULT, INTERRUPTED = 0, 1, 2, 3, 70, 130
 STATUS = {"right": RIGHT, "wrong": WRONG, "undecided": OPEN, "not_derived": OPEN}
@@ -83,7 +83,7 @@ def _run(options: Options) -> int:
     json = outputs.check("json", options.json, inputs)
     report = outputs.check("report", options.report, inputs + ([json] if json else []))
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
-    from twolayer.verifier.judge import verify
+    from twolayer.verification.judge import verify
 
     batch = _batch(options)
     verdict, derivation = _judge(verify, file, options, batch)
@@ -176,7 +176,9 @@ def _write(
         if report:
             from experiments.verification.report import Source, markdown
 
-            source = Source(derivation.name, derivation.source, **question, versions=facts["versions"])
+            source = Source(
+                derivation.name, derivation.source, **question, versions=facts["versions"], place=derivation.place
+            )
             with files.atomic(report, "wb") as file:
                 file.write(markdown(verdict, source).encode())
 
@@ -187,8 +189,9 @@ def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
     hidden = f", hidden {options.activation}" if options.activation != "relu" else ""
     name = f"{derivation.name}: {options.loss or 'cross_entropy'}, output {options.output}{hidden}, {options.reduction}"
     if verdict.standard:
-        name = f"{derivation.name}: its own loss"
-    text = screen.render(verdict, name, source=derivation.source, colour=screen.wants_colour(sys.stdout))
+        name = f"{derivation.name}: its own loss" + (f", {verdict.standard}" if verdict.verdict != "right" else "")
+    colour = screen.wants_colour(sys.stdout)
+    text = screen.render(verdict, name, source=derivation.source, place=derivation.place, colour=colour)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks
     try:

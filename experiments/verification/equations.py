@@ -1,7 +1,9 @@
 """The network, the losses and the eight steps of back-propagation as LaTeX. Rows are examples; dA is dL/dA."""
 
+import re
+
 from twolayer.activations import find
-from twolayer.verifier.problem import LOSSES
+from twolayer.verification.problem import LOSSES
 
 SUMS = {"mean": r"\frac{1}{m} \sum_{i=1}^{m} ", "sum": r"\sum_{i=1}^{m} "}
 OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "
@@ -26,14 +28,15 @@ def network(output: str, hidden: str = "relu") -> list[str]:
 
 def loss(loss: str, reduction: str) -> str:
     """What the derivation is the gradient of; o and y are the outputs and the targets of example i."""
-    return "L = " + SUMS[reduction] + rf"\Big({LOSSES[loss].latex}\Big)" if loss in LOSSES else "L"
+    return "L = " + SUMS[reduction] + rf"\Big({LOSSES[loss].latex}\Big)"
 
 
 def steps(loss: str, output: str, reduction: str, hidden: str = "relu") -> dict[str, str]:
     """The right equation of each of the eight steps, in the order of back-propagation."""
-    residual = LOSSES[loss].latex_residual.replace("o", "O_2") if loss in LOSSES else r"\partial L / \partial O_2"
+    mean = reduction == "mean" and loss in LOSSES  # the derivative of an own loss has all of it
+    residual = re.sub(r"\bo\b", "O_2", LOSSES[loss].latex_residual) if loss in LOSSES else r"\partial L / \partial O_2"
     return {
-        "dO2": r"\mathrm{d}O_2 = " + (rf"\frac{{1}}{{m}} \big({residual}\big)" if reduction == "mean" else residual),
+        "dO2": r"\mathrm{d}O_2 = " + (rf"\frac{{1}}{{m}} \big({residual}\big)" if mean else residual),
         "dZ2": rf"\mathrm{{d}}Z_2 = {_back('g', output, 2)}",
         "dW2": r"\mathrm{d}W_2 = \mathrm{d}Z_2^\top O_1",
         "db2": r"\mathrm{d}b_2 = \mathrm{d}Z_2^\top \mathbf{1}",

@@ -1,6 +1,5 @@
-"""Naming the line of the user's file: where it failed, where it is now, where it assigns a step."""
+"""Naming the line of the user's file: where it failed, where it is now."""
 
-import ast
 import linecache
 import pathlib
 import sys
@@ -31,30 +30,18 @@ def current(path: pathlib.Path | None) -> str | None:
     return None
 
 
-def assigned(source: str, name: str) -> tuple[int, str] | None:
-    """Number and code of the statement that assigns `name`, where the file has exactly one; else None."""
-    try:
-        nodes = ast.walk(ast.parse(source))
-    except SyntaxError:
-        return None
-    found = [node for node in nodes if isinstance(node, ast.Assign | ast.AnnAssign) and name in _targets(node)]
-    if len(found) != 1:
-        return None
-    return found[0].lineno, " ".join(ast.unparse(found[0]).split())
-
-
-def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
-
-
 def _is_in(frame: FrameType, path: pathlib.Path | None) -> bool:
     return path is not None and frame.f_code.co_filename == str(path)
 
 
 def _place(path: pathlib.Path, number: int) -> str:
     code = linecache.getline(str(path), number).strip()
-    return f"{path.name}:{number}: {code}" if code else f"{path.name}:{number}"
+    place = f"{path.name}:{number}"
+    if path.suffix == ".ipynb":
+        from twolayer.verification.programs.source import Source
+
+        place = Source(str(path), "".join(linecache.getlines(str(path)))).place(number)
+    return f"{place}: {code}" if code else place
 
 
 def _first_line(message: str) -> str:

@@ -3,13 +3,17 @@
 import ast
 import dataclasses
 import inspect
+import linecache
 import os
 import pathlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from experiments.runtime.cli import BadInput
 from experiments.verification import lines
-from twolayer.verifier.programs import source
+
+if TYPE_CHECKING:
+    from twolayer.verification.programs import Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,28 +26,40 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Derivation:
-    """What is judged: the path of a file, or a function gradients(params, x, y); its name and text."""
+    """What is judged: the path of a file, or a program gradients(params, x, y); its name and text.
+
+    place: a line of the text as people count it: "line 12", in a notebook "cell 3, line 4".
+    """
 
     name: str
-    gradients: str | Callable
+    gradients: "str | Program"
     source: str
+    place: Callable[[int], str] = "line {}".format
 
 
 def read(name: str) -> File:
     """Read and compile a derivation file without running it; raises BadInput if it cannot be."""
     if not name or os.path.isdir(name):
         raise BadInput(f"--derivation={name} is a directory; name the file in it")
-    if os.path.exists(name) and not os.path.isfile(name):
-        raise BadInput(f"--derivation={name} is not a regular file")
     path = pathlib.Path(os.path.realpath(name))
     try:
-        text = source.read(path)
-        ast.parse(text, str(path))
-        return File(path, text)
+        os.stat(name)
+        if not os.path.isfile(name):
+            raise BadInput(f"--derivation={name} is not a regular file")
+        open(path, "rb").close()
     except FileNotFoundError as error:
         raise BadInput(f"--derivation={name}: no such file") from error
     except OSError as error:
         raise BadInput(f"--derivation={name}: {error.strerror or error}") from error
+    from twolayer.verification.programs import Refused, source
+
+    try:
+        text = source.read(path)
+        linecache.cache[str(path)] = (len(text), None, text.splitlines(True), str(path))  # a notebook's code
+        ast.parse(text, str(path))
+        return File(path, text)
+    except Refused as error:
+        raise BadInput(str(error).replace(str(path), path.name)) from error
     except SyntaxError as error:
         raise BadInput(f"not Python: {lines.blame(error, path)}") from error
     except (ValueError, RecursionError, MemoryError) as error:  # null bytes, an unknown encoding, nesting too deep
@@ -56,12 +72,15 @@ def derivation(file: File) -> Derivation:
     Raises:
       BadInput: it has no gradients(params, x, y).
     """
-    names = source.Source(str(file.path), file.source).names()
+    from twolayer.verification.programs import source
+
+    text = source.Source(str(file.path), file.source)
+    names = text.names()
     if "gradients" not in names and "*" not in names:
         raise BadInput(
             f"{file.path.name} defines no gradients(params, x, y); python -m experiments.verify --help shows a file"
         )
-    return Derivation(file.path.name, str(file.path), file.source)
+    return Derivation(file.path.name, str(file.path), file.source, text.line)
 
 
 def closed_form(loss: str, output: str, reduction: str, activation: str = "relu") -> Derivation:
@@ -69,6 +88,7 @@ def closed_form(loss: str, output: str, reduction: str, activation: str = "relu"
     from twolayer import gradients
     from twolayer.losses import OF_LABELS
     from twolayer.network import Params
+    from twolayer.verification.programs.jax_code import JaxProgram
 
     engine = gradients.closed_form(loss, output, reduction, hidden_activation=activation)
 
@@ -77,4 +97,5 @@ def closed_form(loss: str, output: str, reduction: str, activation: str = "relu"
         _, grads = engine(Params(params.W1, params.b1, params.W2, params.b2), x, target)
         return {f"d{name}": grad for name, grad in grads._asdict().items()}
 
-    return Derivation("twolayer.gradients.closed_form", closed_form_gradients, inspect.getsource(gradients.closed_form))
+    program = JaxProgram(closed_form_gradients)
+    return Derivation("twolayer.gradients.closed_form", program, inspect.getsource(gradients.closed_form))

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 
 from experiments.verification import equations, wording
-from twolayer.verifier.problem import STEPS
-from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
+from twolayer.verification.problem import STEPS
+from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 
 NOT_SHOWN = StepVerdict("not_shown")
 
@@ -21,15 +21,16 @@ class Source:
     reduction: str
     activation: str = "relu"
     versions: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    place: wording.Place = wording.LINE
 
 
 def markdown(verdict: Verdict, source: Source) -> str:
     """The report; equations are in the form that GitHub, Jupyter and Pandoc render."""
-    word, sentence = wording.headline(verdict)
+    word, sentence = wording.headline(verdict, source.place)
     parts = [
         f"# {_escaped(source.name)}: {word}",
         _escaped(sentence),
-        *_question(source),
+        *_question(verdict, source),
         *_steps(verdict, source),
         *_causes(verdict, source),
         *_counterexample(verdict),
@@ -43,14 +44,18 @@ def markdown(verdict: Verdict, source: Source) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _question(source: Source) -> list[str]:
+def _question(verdict: Verdict, source: Source) -> list[str]:
+    loss = f"the {source.loss.replace('_', '-')} loss ({source.reduction} over the examples)"
+    if verdict.standard:
+        loss = f"the file's own loss, {_escaped(verdict.standard)},"
+    equation = [] if verdict.standard else [f"$$\n{equations.loss(source.loss, source.reduction)}\n$$"]
     return [
         "## The question",
-        f"Is this derivation the gradient of the {source.loss.replace('_', '-')} loss ({source.reduction} over the "
-        f"examples) of a two-layer network with output {source.output}? Examples are rows: $x$ is $(m, d)$, with $d$ "
-        "inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is $\\partial L / \\partial A$.",
+        f"Is this derivation the gradient of {loss} of a two-layer network with output {source.output}? "
+        "Examples are rows: $x$ is $(m, d)$, with $d$ inputs, $K$ hidden units and $C$ outputs; $\\mathrm{d}A$ is "
+        "$\\partial L / \\partial A$.",
         *(f"$$\n{equation}\n$$" for equation in equations.network(source.output, source.activation)),
-        f"$$\n{equations.loss(source.loss, source.reduction)}\n$$",
+        *equation,
     ]
 
 
@@ -60,7 +65,7 @@ def _steps(verdict: Verdict, source: Source) -> list[str]:
     for name in STEPS:
         step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)
         judged = [_verdict(step.verdict), _verdict(leaf.verdict) if leaf else ""]
-        yours = f"`{step.variable}`, line {step.line}" if step.variable and step.line else ""
+        yours = f"`{step.variable}`, {source.place(step.line)}" if step.variable and step.line else ""
         rows.append(
             [name, f"${right[name]}$", equations.SHAPES[name], *judged, step.scale or "", step.where or "", yours]
         )
@@ -88,7 +93,8 @@ def _causes(verdict: Verdict, source: Source) -> list[str]:
 
 def _cause(cause: Cause, source: Source, label: str) -> str:
     yours = source.text.splitlines()[cause.line - 1].strip() if cause.line else None
-    code = [f"{yours}    # line {cause.line}, as it is"] if yours else []
+    after = f", or after {source.place(cause.since)}, which is right" if cause.since else ""
+    code = [f"{yours}    # {source.place(cause.line)}, as it is{after}"] if yours else []
     code += [f"{cause.correction}    # as it should be"] if cause.correction else []
     said = f"{label}**At {cause.leaf}:** {_escaped(cause.text)} (`{cause.id}`)"
     return f"{said}\n\n{_fenced(chr(10).join(code))}" if code else said
@@ -118,9 +124,9 @@ def _proved(verdict: Verdict) -> list[str]:
         f"## Formula: {_verdict(part.verdict)}",
         "The code is run as it stands on real numbers, each an interval of hundreds of bits that certainly holds it, "
         "at random points of many scales, activation patterns and sizes, beside the right gradient. A difference is "
-        "proved: its interval excludes 0. Equality is agreement to 60 digits at every point: there both are analytic, "
-        "and two different functions agree on a set of measure zero only.",
-        "\n".join(f"- {_escaped(line)}" for line in wording.formula(part)),
+        "proved: its interval excludes 0. Equality is agreement to 2^-200, 60 digits, at every point: there both are "
+        "analytic, and two different functions agree on a set of measure zero only.",
+        "\n".join(f"- {_escaped(line)}" for line in (*wording.formula(part), *part.guards)),
     ]
 
 

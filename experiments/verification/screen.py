@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TextIO
 
 from experiments.verification import wording
-from twolayer.verifier.problem import STEPS
-from twolayer.verifier.verdict import Cause, StepVerdict, Verdict
+from experiments.verification.wording import LINE, Place
+from twolayer.verification.problem import STEPS
+from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 
 HEIGHT, WIDTH, GUTTER = 40, 100, 9
 LEGEND = "itself: given the steps before it; gradient: as a whole; carries: a factor that is paid back later"
@@ -19,24 +20,26 @@ NOT_SHOWN = StepVerdict("not_shown")
 Paint = Callable[[str, str], str]  # a verdict and the text to show in its colour
 
 
-def render(verdict: Verdict, name: str, *, source: str | None = None, colour: bool = False) -> str:
+def render(verdict: Verdict, name: str, *, source: str | None = None, place: Place = LINE, colour: bool = False) -> str:
     """The screen for one verdict.
 
     Args:
       verdict: what to show.
       name: what was judged against which loss, for the second line.
       source: text of the derivation file, to quote the line of a cause from.
+      place: a line of it as people count it.
       colour: whether to use the terminal's colours.
     """
     paint = _painter(colour)
     parts = {
-        "head": _head(verdict, name, paint),
-        "table": _table(verdict, paint) if wording.interesting_steps(verdict) else [],
+        "head": _head(verdict, name, paint, place),
+        "table": _table(verdict, paint, place) if wording.interesting_steps(verdict) else [],
         "reasons": _reasons(verdict),
-        "causes": _causes(verdict, source),
+        "causes": _causes(verdict, source, place),
         "counterexample": _counterexample(verdict),
     }
-    shown = [_cap(part, BUDGET[title]) for title, part in parts.items() if part]
+    budget = BUDGET if verdict.causes else BUDGET | {"reasons": BUDGET["causes"]}
+    shown = [_cap(part, budget[title]) for title, part in parts.items() if part]
     shown.append(_cap(_facts(verdict), HEIGHT - sum(len(part) + 1 for part in shown)))
     return "\n\n".join("\n".join(line.rstrip() for line in part) for part in shown if part)
 
@@ -46,21 +49,23 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _head(verdict: Verdict, name: str, paint: Paint) -> list[str]:
-    word, sentence = wording.headline(verdict)
+def _head(verdict: Verdict, name: str, paint: Paint, place: Place) -> list[str]:
+    word, sentence = wording.headline(verdict, place)
     said = _cap(_wrapped(f"{word}: {sentence}", ""), BUDGET["head"] - 1)
     said[0] = paint(verdict.verdict, said[0][: len(word)]) + said[0][len(word) :]
-    return [*said, f"{name}; {verdict.seconds:.1f} s"[:WIDTH]]
+    seconds = f"; {verdict.seconds:.1f} s"
+    room = WIDTH - len(seconds)
+    return [*said, (name if len(name) <= room else f"{name[: room - 4]} ...") + seconds]
 
 
-def _table(verdict: Verdict, paint: Paint) -> list[str]:
+def _table(verdict: Verdict, paint: Paint, place: Place) -> list[str]:
     shown = ["step   itself       gradient     carries     seen as      yours"]
     for name in STEPS:
         step, leaf = verdict.steps.get(name, NOT_SHOWN), verdict.leaves.get(name)
         cells = [name.ljust(5), paint(step.verdict, _plain(step.verdict).ljust(11))]
         cells.append(paint(leaf.verdict, _plain(leaf.verdict).ljust(11)) if leaf else " " * 11)
         cells += [(step.scale or "")[:10].ljust(10), (step.where or "")[:11].ljust(11)]
-        cells.append(f"line {step.line}: {step.variable}"[:40] if step.variable and step.line else "")
+        cells.append(f"{place(step.line)}: {step.variable}"[:40] if step.variable and step.line else "")
         shown.append("  ".join(cells))
     return [*shown, LEGEND]
 
@@ -70,27 +75,27 @@ def _reasons(verdict: Verdict) -> list[str]:
     return [line for name, why in new for line in _wrapped(why, name)]
 
 
-def _causes(verdict: Verdict, source: str | None) -> list[str]:
+def _causes(verdict: Verdict, source: str | None, place: Place) -> list[str]:
     found = wording.explanations(verdict)
     if not found:
         return []
     if len(found) == 1 and len(found[0]) == 1:
-        return _cause(found[0][0], source, "cause", say=not wording.is_said(found[0][0].text, verdict))
+        return _cause(found[0][0], source, place, "cause", say=not wording.is_said(found[0][0].text, verdict))
     shown = [f"Any one of these {len(found)} explains it:" if len(found) > 1 else f"{len(found[0])} errors at once:"]
     for i, explanation in enumerate(found):
         for j, cause in enumerate(explanation):
             letter = f"({chr(97 + i)})" if len(found) > 1 else ""
             digit = f"{j + 1}." if len(explanation) > 1 else ""
-            shown += _cause(cause, source, f"{letter} {digit}".strip(), say=True)
+            shown += _cause(cause, source, place, f"{letter} {digit}".strip(), say=True)
     return shown
 
 
-def _cause(cause: Cause, source: str | None, label: str, say: bool) -> list[str]:
+def _cause(cause: Cause, source: str | None, place: Place, label: str, say: bool) -> list[str]:
     shown = _wrapped(f"at {cause.leaf}: {cause.text}", label) if say else []
     text = source.splitlines()[cause.line - 1].strip() if source and cause.line else None
     if text:
-        before = f"between line {cause.since}, which is right, and here: " if cause.since else ""
-        shown += _wrapped(f"{before}{text}   (line {cause.line})", "  yours")
+        before = f"after {place(cause.since)}, which is right, and at the latest here: " if cause.since else ""
+        shown += _wrapped(f"{before}{text}   ({place(cause.line)})", "  yours")
     return shown + (_wrapped(cause.correction, "  right") if cause.correction else [])
 
 
@@ -108,12 +113,18 @@ def _counterexample(verdict: Verdict) -> list[str]:
 
 def _facts(verdict: Verdict) -> list[str]:
     shown = []
-    if verdict.loss and not verdict.standard and not wording.is_said(verdict.loss, verdict):
+    told = verdict.standard or any(cause.leaf == "loss" for cause in verdict.causes)
+    if verdict.loss and not told and not wording.is_said(verdict.loss, verdict):
         shown += _wrapped(verdict.loss, "LOSS")
     if verdict.formula:
         shown += _wrapped("; ".join([_plain(verdict.formula.verdict), *wording.formula(verdict.formula)]), "FORMULA")
+        for guard in verdict.formula.guards:
+            more = "" if verdict.verdict == "right" else "; without it the formula is right: --allow_guards accepts it"
+            shown += _wrapped(guard + more, "GUARD")
     for part in verdict.program:
         detail = wording.program(part)
+        if part.verdict == "right" and not part.steps:  # there was nothing to round
+            continue
         shown += _wrapped(f"{part.precision} {_plain(part.verdict)}" + (f": {detail}" if detail else ""), "PROGRAM")
     carried = None if wording.interesting_steps(verdict) else wording.carried(verdict)
     notes = [("NOTE", note) for note in verdict.notes if not wording.is_said(note, verdict)]

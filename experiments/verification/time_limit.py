@@ -38,7 +38,7 @@ def time_limit(seconds: float, path: pathlib.Path | None, status: int, clear: st
 
 
 def _reason(seconds: float, path: pathlib.Path | None) -> str:
-    line = lines.current(path)
+    line = lines.current(path) or (path.name if path else None)
     where = f"{line.rstrip(':')}: " if line else ""
     return f"{where}not finished after {seconds:g} s; raise --time_limit if it needs longer"
 

@@ -1,35 +1,43 @@
 """What a verdict says in words. The screen and the report put the same sentences in different places."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from twolayer.verifier.problem import LEAVES, STEPS
-from twolayer.verifier.verdict import Cause, Counterexample, Formula, Program, Verdict
+from twolayer.verification.problem import LEAVES, STEPS
+from twolayer.verification.verdict import Cause, Counterexample, Formula, Program, Verdict
 
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 
 
-def headline(verdict: Verdict) -> tuple[str, str]:
+Place = Callable[[int], str]  # a line of the user's file as people count it: "line 12", "cell 3, line 4"
+LINE: Place = "line {}".format
+
+
+def headline(verdict: Verdict, place: Place = LINE) -> tuple[str, str]:
     """The first line: `WRONG at dZ1, line 14: delta1 should be dL/dZ1`, and the sentence after its last colon."""
-    word = WORDS[verdict.verdict]
-    if verdict.verdict == "wrong" and verdict.first_wrong_step:
+    word, first = WORDS[verdict.verdict], _first(verdict)
+    if first and first.leaf == "loss":
+        word += " for the declared loss" if first.text.startswith("right") else ""
+    elif verdict.verdict == "wrong" and verdict.first_wrong_step:
         word += f" at {verdict.first_wrong_step}"
-        place = _place(verdict)
-        word += f", {place}" if place else ""
+        word += f", {where(first, place)}" if first and first.line is not None else ""
     return word, _SENTENCES[verdict.verdict](verdict).rstrip(".")
 
 
-def _place(verdict: Verdict) -> str | None:
-    """The user's line, and what the variable there should be."""
-    cause = next((cause for cause in verdict.causes if cause.explanation == 0 and cause.line is not None), None)
-    if cause is None:
-        return None
-    where = f"line {cause.line}"
+def _first(verdict: Verdict) -> Cause | None:
+    """The cause that the headline tells."""
+    found = explanations(verdict)
+    return found[0][0] if found and verdict.verdict == "wrong" else None
+
+
+def where(cause: Cause, place: Place = LINE) -> str:
+    """The user's line, or the range in which the error is, and what the variable there should be."""
     if cause.since is not None:
-        where = f"between line {cause.since}, right, and line {cause.line}"
-    if cause.since is not None or not cause.variable or cause.leaf in ("forward", "loss"):
-        return where
-    return f"{where}: {cause.variable} should be dL/{cause.leaf}" if cause.leaf in STEPS else where
+        return f"between {place(cause.since)}, right, and {place(cause.line)}"
+    if cause.variable is None and cause.leaf != "forward":
+        return f"{place(cause.line)} or before"
+    said = place(cause.line)
+    return f"{said}: {cause.variable} should be dL/{cause.leaf}" if cause.leaf in STEPS else said
 
 
 def is_said(text: str, verdict: Verdict) -> bool:
@@ -45,7 +53,14 @@ def explanations(verdict: Verdict) -> list[list[Cause]]:
     order = ("forward", *STEPS)
     causes = sorted(verdict.causes, key=lambda cause: order.index(cause.leaf) if cause.leaf in order else len(order))
     numbers = sorted({cause.explanation for cause in causes})
-    return [[cause for cause in causes if cause.explanation == number] for number in numbers]
+    found = [[cause for cause in causes if cause.explanation == number] for number in numbers]
+    shown = {tuple(map(_shown, explanation)): explanation for explanation in reversed(found)}
+    return list(reversed(shown.values()))
+
+
+def _shown(cause: Cause) -> tuple:
+    """What tells a cause from another: of one variable that is two steps, as dO2 and dZ2 without a ReLU, its line."""
+    return cause.id, cause.text, (cause.line, cause.variable) if cause.variable else cause.leaf
 
 
 def reasons(verdict: Verdict) -> list[tuple[str, str]]:
@@ -70,11 +85,13 @@ def carried(verdict: Verdict) -> str | None:
 
 def formula(part: Formula) -> list[str]:
     """What was established in real numbers, and where."""
+    if part.verdict == "not_derived" and not part.points:
+        return ["there is nothing to compare"]
     points = (
         f"{_count(part.points, 'point')}, {_count(part.patterns, 'activation pattern')}, {_count(part.sizes, 'size')}"
     )
     if part.verdict == "right":
-        found = [f"equal to {int(part.bits * 0.30103)} digits at {points}"]
+        found = [f"equal to 2^-{part.bits} ({int(part.bits * 0.30103)} digits) at {points}"]
     elif part.verdict == "wrong":
         found = [f"proved different; tried at {points}"]
     else:
@@ -83,7 +100,6 @@ def formula(part: Formula) -> list[str]:
         found.append(f"{_count(part.left_out, 'point')} left out: a number is not finite there, or cannot be followed")
     if part.rounded:
         found.append(f"up to the rounding of {', '.join(part.rounded[:4])}")
-    found += part.guards
     if part.exact_batch:
         found.append(f"on the given batch: {part.exact_batch}")
     return found
@@ -139,9 +155,10 @@ def array(values: object) -> str:
 
 
 def _right(verdict: Verdict) -> str:
+    guarded = "; but for a guard" if verdict.formula and verdict.formula.guards else ""
     if verdict.standard:
-        return f"{', '.join(LEAVES)} are the gradient of the loss of the file, which is {verdict.standard}"
-    return f"{', '.join(LEAVES)} are the gradient of the loss"
+        return f"{', '.join(LEAVES)} are the gradient of the loss of the file, which is {verdict.standard}{guarded}"
+    return f"{', '.join(LEAVES)} are the gradient of the loss{guarded}"
 
 
 def _wrong(verdict: Verdict) -> str:

@@ -72,10 +72,12 @@ def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
             " split_seed"
         )
     pixels = x.dtype == np.uint8 and not options.standardize
+    if pixels:
+        said.append("bytes are pixels, 0 to 255, scaled to [0, 1]")
     standard = _standard(splits["train"], raw.columns, options.standardize, said)
     done = [Split(*standard.apply(*splits[part], keep_bytes=pixels)) for part in ("train", "valid", "test")]
     outputs = len(classes) if classes else targets["train"].shape[1]
-    sizes = tuple(len(split.x) for split in done)
+    sizes = len(done[0].x), len(done[1].x), len(done[2].x)
     form = Form(sizes, splits["train"][0].shape[1], outputs, 1 / 255 if pixels else 1.0, image)
     said.insert(
         0, f"{sizes[0]:,} training, {sizes[1]:,} validation and {sizes[2]:,} test examples of {form.inputs} inputs"
@@ -115,7 +117,7 @@ def _classes(name: str, ys: Sequence[np.ndarray], task: str | None, said: list[s
     whole = y.ndim == 1 and (not numbers or bool((np.asarray(y, np.float64) == np.round(y.astype(np.float64))).all()))
     if task == "classes" and not whole:
         raise DataError(f"{name}: classes are asked for, and y has {_fraction(y)}; use task=regression")
-    values = np.unique(y) if whole else ()
+    values = np.unique(y) if whole else np.array([])
     found = whole and (not numbers or (len(values) <= MOST_CLASSES and 2 * len(values) <= len(y)))
     if task == "regression" or not (found or task == "classes"):
         outputs = 1 if y.ndim == 1 else y.shape[1]
@@ -166,7 +168,7 @@ def _split(name: str, splits: dict, options: Options, said: list[str]) -> dict:
     left = len(x) - sum(counts.values())
     if left < 1:
         raise DataError(f"{name} has {len(x)} example{'s' * (len(x) > 1)}, too few to train, validate and test on")
-    order = np.random.Generator(np.random.PCG64(options.split_seed)).permutation(len(x)) if missing else None
+    order = np.random.Generator(np.random.PCG64(options.split_seed)).permutation(len(x))
     if missing:
         said.append(f"{' and '.join(missing)} drawn from all by split_seed={options.split_seed}")
         for part, count in counts.items():
@@ -185,7 +187,7 @@ def _standard(train: tuple[np.ndarray, np.ndarray], columns: Sequence[str], want
     deviation = x.std(axis=0)
     constant = np.flatnonzero(deviation == 0)
     if len(constant):
-        called = [columns[i] if len(columns) else str(i) for i in constant]
+        called = [columns[i] if len(columns) else str(i) for i in constant.tolist()]
         shown = ", ".join(called[:SHOWN]) + ", ..." * (len(called) > SHOWN)
         said.append(f"{len(constant)} constant in training and of no use: input{'s' * (len(constant) > 1)} {shown}")
     if not wanted:

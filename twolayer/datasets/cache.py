@@ -92,7 +92,7 @@ def write(path: Path, dataset: Dataset) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with open(temporary, "xb") as file:
-            np.savez(file, name=dataset.name, sha256=dataset.sha256, **arrays)
+            np.savez(file, allow_pickle=False, name=dataset.name, sha256=dataset.sha256, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

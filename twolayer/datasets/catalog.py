@@ -55,4 +55,4 @@ def load(
     if source_dir and (folder / f"{name}.npz").exists():
         mnist_family.check_archives(name, source_dir)
     prepare = functools.partial(mnist_family.prepare, name, source_dir, folder)
-    return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=source_dir and str(source_dir))
+    return read_or_prepare(folder, name, mnist_family.FORM, prepare, source=str(source_dir) if source_dir else None)

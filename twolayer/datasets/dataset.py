@@ -112,7 +112,7 @@ def fingerprint(train: Split, valid: Split, test: Split) -> str:
     digest = hashlib.sha256()
     for key, array in named_arrays(train, valid, test).items():
         digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

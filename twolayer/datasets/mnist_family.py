@@ -69,7 +69,7 @@ def registered_archives(name: str) -> Mapping[str, Any]:
             f"preparing {name} needs tensorflow-datasets ({error}): install it, or give --data_dir with a"
             f" {name}.npz prepared on another machine"
         ) from error
-    return builder_cls(name).url_infos
+    return builder_cls(name).url_infos or {}
 
 
 def _content(path: Path, name: str, info: Any) -> bytes:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,8 @@ def _tfds(name: str, data_dir: str | os.PathLike | None) -> Raw:
             " pip install array_record tensorflow has been done where TFDS asks for it, or give the data as FILE.npz"
         ) from error
     names = {"train": "train", "validation": "valid", "test": "test"}
-    parts = {names[part]: _records(name, list(rows)) for part, rows in source.items() if part in names}
+    found: Any = source  # a dictionary of parts, as none is asked for
+    parts = {names[part]: _records(name, list(rows)) for part, rows in found.items() if part in names}
     if "train" not in parts:
         raise DataError(f"tfds:{name} has no part called train; give the data as FILE.npz")
     return Raw(parts)

@@ -1,6 +1,18 @@
-"""The derivation debugger: exact algebra, rounding bounds, location and causes of errors."""
+"""The derivation debugger: exact arithmetic, rounding bounds, location and causes of errors.
 
-from twolayer.verification.judging import verify
-from twolayer.verification.verdict import Verdict
+`verify` judges a back-propagation of the two-layer network; `equal`, `verify_gradient`, `verify_vjp`, `verify_rule` and
+`verify_hvp` judge any function; `assert_right` is for tests. Nothing is loaded before it is used.
+"""
 
-__all__ = ["Verdict", "verify"]
+import importlib
+from typing import Any
+
+_PLACES = {"verify": "judge", "Verdict": "verdict", "Judgement": "verdict", "assert_right": "verdict"}
+_PLACES |= dict.fromkeys(("equal", "verify_gradient", "verify_vjp", "verify_rule", "verify_hvp"), "derivatives")
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

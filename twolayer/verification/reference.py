@@ -1,136 +1,157 @@
-"""The right answer: all eight cotangents by jax.grad, and a second opinion that never goes backwards.
+"""The right derivative of any function: what a derivation is held against.
 
-Both are interpreted in the prime field at the same draws. They must agree before anybody's derivation is judged.
+Of JAX code it is jax.vjp of the plain program, every custom rule in it taken out; of all else the record of its
+operations (numbers/recorded.py). Both are held against the central difference, which shares nothing with either.
 """
 
-import functools
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr
-from jaxtyping import Array, Float
 
-from twolayer.activations import ACTIVATIONS
-from twolayer.losses import LOSSES, OF_LABELS, example_weights
-from twolayer.network import Params
-from twolayer.verification.draws import Shadows, Sizes
-from twolayer.verification.interpreter import interpret
-from twolayer.verification.numbers.dual import Dual, DualValue
-from twolayer.verification.numbers.field import Field, FieldValue, P
+from twolayer.verification.evidence.shapes import Arguments, Nested
+from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verification.numbers.differences import central
+from twolayer.verification.numbers.recorded import Recorded, gradient
+from twolayer.verification.programs import Program, Refused
 
-# The activations that derivations are judged for.
-HIDDEN = ("relu", "sigmoid")
-OUTPUTS = ("relu", "identity", "sigmoid")
-
-
-class Setting(NamedTuple):
-    """What a derivation claims to differentiate."""
-
-    loss: str
-    output: str
-    reduction: str
-    hidden: str = "relu"
-
-
-class Point(NamedTuple):
-    """One group of draws: its sizes, its shadows, and the arguments (W1, b1, W2, b2, x, y) over the field."""
-
-    sizes: Sizes
-    shadows: Shadows
-    arguments: tuple[FieldValue, ...]
+Values = Mapping[str, np.ndarray]
+DIFFER = 2.0**-100  # of the two oracles, relative
 
 
 class OraclesDisagree(RuntimeError):
-    """The two oracles give different derivatives: a mistake of this package, so nothing is judged."""
+    """The derivative and the difference quotient of a function differ: a mistake of this package, or a kink."""
 
 
-def total(setting: Setting, params: Params, x: Float[Array, "m d"], y: Float[Array, "m C"]) -> Float[Array, ""]:
-    """The declared loss of a batch; y is one-hot for the cross-entropies."""
-    return _with_taps(setting, params, _Taps(0.0, 0.0, 0.0, 0.0), x, y)[0]
+def leaves(value: Any, path: str = "") -> dict[str, np.ndarray]:
+    """The arrays and numbers of a result by their paths: {"": array} of one array, {"[0]": ...} of a tuple."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return {
+            p: a for key, part in value.items() for p, a in leaves(part, f"{path}.{key}" if path else str(key)).items()
+        }
+    if hasattr(value, "_asdict"):
+        return leaves(value._asdict(), path)
+    if isinstance(value, (tuple, list)) and any(
+        isinstance(part, (np.ndarray, Ball, tuple, list, Mapping)) for part in value
+    ):
+        return {p: a for i, part in enumerate(value) for p, a in leaves(part, f"{path}[{i}]").items()}
+    return {path: np.asarray(value, object)}
 
 
-class _Taps(NamedTuple):
-    Z1: Array | float
-    O1: Array | float
-    Z2: Array | float
-    O2: Array | float
+def is_real(array: np.ndarray) -> bool:
+    """Whether an array holds real numbers, not integers or truth values alone."""
+    flat = np.asarray(array, object).ravel().tolist()
+    return any(isinstance(v, (Ball, float, np.floating)) for v in flat) or not flat
 
 
-def _with_taps(setting: Setting, params: Params, taps: _Taps, x: Array, y: Array) -> tuple[Array, _Taps]:
-    """The loss with something added to each intermediate: the derivative by it is the cotangent there."""
-    Z1 = x @ params.W1.T + params.b1[None, :] + taps.Z1
-    O1 = ACTIVATIONS[setting.hidden].apply(Z1) + taps.O1
-    Z2 = O1 @ params.W2.T + params.b2[None, :] + taps.Z2
-    O2 = ACTIVATIONS[setting.output].apply(Z2) + taps.O2
-    value = LOSSES[setting.loss](O2, jnp.argmax(y, axis=1) if setting.loss in OF_LABELS else y).value
-    return (example_weights(setting.reduction, len(x), None, value.dtype) * value).sum(), _Taps(Z1, O1, Z2, O2)
+class Reference:
+    """A function with its right derivative.
+
+    Args:
+      program: the function.
+      arguments: what it takes.
+
+    Attributes:
+      function: as it was given, for a run that records.
+    """
+
+    def __init__(self, program: Program, arguments: Arguments):
+        self.program, self.arguments, self.function = program, arguments, program.function
+        self.jax = hasattr(program, "trace")
+        self._pullbacks: dict[bool, Any] = {}
+
+    def value(self, values: Values) -> dict[str, np.ndarray]:
+        """Its outputs by path, those that are real."""
+        found = leaves(self.program.run(*self.arguments.built(values)).result)
+        real = {path: array for path, array in found.items() if is_real(array)}
+        if not real:
+            raise Refused("the function to be differentiated returned no real number")
+        return real
+
+    def cotangents(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        """The derivative of sum(outer * outputs) by every floating argument, by path."""
+        if self.jax:
+            return self._by_jax(values, outer)
+        given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
+        inputs = {path: given[path].copy() for path in self.arguments.floating}
+        found = gradient(weighted(self.value(given), outer), list(inputs.values()))
+        return dict(zip(inputs, found, strict=True))
+
+    def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        from twolayer.verification.programs.rules import pullback
+
+        if not self._pullbacks:
+            self._pullbacks[True] = pullback(self.program, plain=True)
+        result = self._pullbacks[True].run(self.arguments.built(values), list(outer.values())).result
+        found: dict[str, np.ndarray] = {}
+        for name, part in zip(self.arguments.parts, result, strict=True):
+            found |= leaves(part, name)
+        return {path: found[path] for path in self.arguments.floating}
+
+    def check(self, values: Values, outer: Values) -> None:
+        """Hold the derivative against the central difference along a random direction of every argument.
+
+        Raises:
+          OraclesDisagree: they differ.
+        """
+        with precision(BITS):
+            found = self.cotangents(values, outer)
+        rng = np.random.default_rng(0)
+        for path in self.arguments.floating:
+            direction = rng.integers(-8, 9, values[path].shape)
+
+            def along(array: Any, path: str = path) -> Ball:
+                return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
+
+            slope = central(along, np.asarray(values[path], object), direction)
+            with precision(BITS):
+                mine = arb((found[path] * direction).sum()) if direction.size else arb(0)
+            if not abs(slope.v - mine).upper() <= DIFFER * (1 + abs(mine).upper()):
+                raise OraclesDisagree(
+                    f"the derivative by {path} and the difference quotient disagree: is there a kink?"
+                )
 
 
-def backward(
-    setting: Setting, params: Params, x: Float[Array, "m d"], y: Float[Array, "m C"]
-) -> dict[str, Float[Array, "..."]]:
-    """Z1, O1, Z2, O2 and the eight cotangents, by one reverse pass of jax.grad."""
-    (m, _), (C, K) = x.shape, params.W2.shape
-    taps = _Taps(jnp.zeros((m, K)), jnp.zeros((m, K)), jnp.zeros((m, C)), jnp.zeros((m, C)))
-    (d, by_tap), trace = jax.grad(lambda p, t: _with_taps(setting, p, t, x, y), argnums=(0, 1), has_aux=True)(
-        params, taps
-    )
-    cotangents = {"dO2": by_tap.O2, "dZ2": by_tap.Z2, "dW2": d.W2, "db2": d.b2}
-    cotangents |= {"dO1": by_tap.O1, "dZ1": by_tap.Z1, "dW1": d.W1, "db1": d.b1}
-    return trace._asdict() | cotangents
+def weighted(outputs: Values, outer: Values) -> Ball:
+    """The sum of all outputs times their cotangents."""
+    total: Any = Ball(0)
+    for path, array in outputs.items():
+        if np.shape(array) != np.shape(outer[path]):
+            raise Refused(
+                f"an output has shape {np.shape(array)} at some numbers and {np.shape(outer[path])} at others"
+            )
+        total = total + (array * outer[path]).sum() if array.ndim else total + array.item() * outer[path].item()
+    return total
 
 
-def shapes(sizes: Sizes, dtype: str = "float64") -> tuple[Params, jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-    """The abstract arguments (params, x, y) of a derivation."""
-    d, K, C, m = sizes
-    of = functools.partial(jax.ShapeDtypeStruct, dtype=dtype)
-    return Params(of((K, d)), of((K,)), of((C, K)), of((C,))), of((m, d)), of((m, C))
+def nested(arguments: Arguments, found: Values) -> list[Any]:
+    """Values by path in the structure of the arguments."""
+    return arguments.built(found)
 
 
-@functools.lru_cache(maxsize=64)
-def backward_jaxpr(setting: Setting, sizes: Sizes) -> tuple[ClosedJaxpr, tuple[str, ...]]:
-    """`backward`, traced at these sizes, and the names of its outputs in order."""
-    closed, out = jax.make_jaxpr(functools.partial(backward, setting), return_shape=True)(*shapes(sizes))
-    return closed, tuple(sorted(out))  # as jax.tree flattens a dict
-
-
-def over_the_field(
-    rng: np.random.Generator, sizes: Sizes, shadows: Shadows, loss: str, output: str = "relu", hidden: str = "relu"
-) -> Point:
-    """Independent uniform field elements under these shadows; one-hot targets are the exact numbers 0 and 1."""
-    depth = 4 if "sigmoid" in (output, hidden) else 2  # or there is one exp at most on a way
-    field = Field(len(shadows.x))
-    *inputs, y = shadows
-    target = field.constant(y) if loss in OF_LABELS else field.random(rng, y, depth)
-    return Point(sizes, shadows, (*(field.random(rng, part, depth) for part in inputs), target))
-
-
-def truth(setting: Setting, point: Point) -> tuple[dict[str, FieldValue], np.ndarray]:
-    """Z1, O1, Z2, O2 and the eight cotangents at a group of draws, and which of the draws float64 cannot follow."""
-    closed, names = backward_jaxpr(setting, point.sizes)
-    field = Field(len(point.shadows.x))
-    values = dict(zip(names, interpret(closed, field, *point.arguments), strict=True))
-    return values, field.lost
-
-
-def check_oracles(setting: Setting, point: Point, cotangents: dict[str, FieldValue]) -> None:
-    """Hold jax.grad against the derivative of the forward pass along one random direction for each parameter.
+def names(arguments: Arguments, argnums: int | Sequence[int] | None) -> list[str]:
+    """The paths of the floating arguments that are judged.
 
     Raises:
-      OraclesDisagree: <dL/dW, U> differs from the exact directional derivative of L along U.
+      Refused: there is no such argument, or it is none of floats.
     """
-    closed = jax.make_jaxpr(functools.partial(total, setting))(*shapes(point.sizes))
-    field = Field(len(point.shadows.x))
-    rng = np.random.default_rng(0)
-    for i, leaf in enumerate(("dW1", "db1", "dW2", "db2")):
-        direction = rng.integers(1, P, size=point.arguments[i].element.shape).astype(object)
-        arguments = [
-            DualValue(value, direction if i == j else np.zeros(value.element.shape, object))
-            for j, value in enumerate(point.arguments)
-        ]
-        (loss,) = interpret(closed, Dual(field), *arguments)
-        axes = tuple(range(1, direction.ndim))
-        if ((cotangents[leaf].element * direction).sum(axis=axes) % P != loss.slope).any():
-            raise OraclesDisagree(f"jax.grad and the forward derivative disagree on {leaf} of {setting}")
+    if not arguments.floating:
+        raise Refused("no argument is of floats: there is nothing to differentiate by")
+    if argnums is None:
+        return arguments.floating
+    parts, found = list(arguments.parts), []
+    for i in (argnums,) if isinstance(argnums, (int, str)) else argnums:
+        if not isinstance(i, int):
+            raise Refused(f"argnums must be whole numbers, as of jax.grad; {i!r} is none")
+        if not -len(parts) <= i < len(parts):
+            raise Refused(f"argnums names argument {i}, and there are {len(parts)}")
+        own = [p for p in arguments.floating if p == parts[i] or p.startswith(f"{parts[i]}.")]
+        if not own:
+            raise Refused(f"argnums names {parts[i]}, which holds no floats")
+        found += own
+    return found
+
+
+__all__ = ["Nested", "OraclesDisagree", "Reference", "is_real", "leaves", "names", "nested", "weighted"]

@@ -1,9 +1,10 @@
 """What a verification says, as data. The terminal, the report and the JSON are three views of one Verdict."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
 
-LEAVES = ("dW1", "db1", "dW2", "db2")
-STEPS = ("dO2", "dZ2", "dW2", "db2", "dO1", "dZ1", "dW1", "db1")
+ORDER = ("wrong", "undecided", "not_derived", "right")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,15 +13,18 @@ class StepVerdict:
 
     verdict: "right", "wrong", "undecided" or "not_derived"; a step that is not returned and not found is "not_shown".
     scale: the constant that the derivation carries here and pays back later, such as "m"; None for none.
-    reason: one sentence, where there is something to say: the operation without an algebraic meaning, the implied
-      formula of a missing leaf.
-    where: where its arrays come from: "returned", "named" (checkpoint_name), "found" (met inside the program) or None.
+    reason: one sentence, where there is something to say: the operation that could not be followed, the formula of a
+      missing leaf.
+    where: where its arrays come from: "returned", "found" (a variable of the user's code), "inferred" or None.
+    variable, line: the user's name for it, and the line that sets it.
     """
 
     verdict: str
     scale: str | None = None
     reason: str | None = None
     where: str | None = None
+    variable: str | None = None
+    line: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Cause:
     leaf: the step where the line stands ("dZ1"), or "forward".
     correction: the right line, as code.
     explanation: causes with the same number belong together (two errors at once); different numbers are alternatives.
+    line, variable: the line of the user's file, and the variable that it sets; None where they are not known.
+    since: the last line that is right, where the error lies between that and `line`.
     """
 
     id: str
@@ -39,26 +45,32 @@ class Cause:
     leaf: str
     correction: str
     explanation: int = 0
+    line: int | None = None
+    variable: str | None = None
+    since: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Formula:
-    """The exact part: an identity of rational functions, tested at random points of a prime field.
+    """The exact part: equality of real functions, in balls of several hundred bits at random points.
 
-    error_probability: that a wrong formula passed, for each activation pattern tested (Schwartz-Zippel); 0 if refuted.
-    draws, patterns: how many points, and how many different activation patterns, were tested.
-    left_out: draws at which a number of the derivation was not finite, with the reason.
-    literals: float literals of the program and the rationals they were read as, such as {"0.1": "1/10"}.
+    verdict: "wrong" is a proof: an interval without 0. "right" is agreement to 2^-200 at every point.
+    points, patterns, sizes: how many points, activation patterns and sizes were tested.
+    bits: that every difference is smaller than 2^-bits of the number.
+    left_out: points at which a number of the derivation was not finite, or could not be followed.
+    rounded: literals of many digits, known to their last digit only; it is right up to their rounding.
+    guards: constants that keep a number from 0 or 1, such as the 1e-8 in a logarithm, and how much they change.
     """
 
     verdict: str
-    error_probability: float
-    degree: int
-    draws: int
-    patterns: int
+    points: int = 0
+    patterns: int = 0
+    sizes: int = 0
+    bits: int = 200
     left_out: int = 0
-    literals: dict[str, str] = dataclasses.field(default_factory=dict)
+    rounded: tuple[str, ...] = ()
     exact_batch: str | None = None
+    guards: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,10 +117,12 @@ class Counterexample:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The outcome of a verification. See the README for what "right" means and at which odds.
+    """The outcome of a verification.
 
     conventions: what was found rather than judged, such as {"relu_at_zero": {"hidden": "0", "output": "1/2"}}.
     loss: what the derivation's own statement of the loss turned out to be, if it has one.
+    standard: what it was held against: the declared loss, or the file's own.
+    line, line_number, variable: the first wrong line of the user's file, stripped, and what it sets; None if not known.
     notes: sentences that belong on the first screen.
     """
 
@@ -121,10 +135,64 @@ class Verdict:
     program: tuple[Program, ...] = ()
     conventions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     loss: str | None = None
+    standard: str | None = None
     counterexample: Counterexample | None = None
+    line: str | None = None
+    line_number: int | None = None
+    variable: str | None = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def to_json(self) -> dict:
         """The verdict as plain dicts, lists, strings and numbers."""
         return dataclasses.asdict(self)
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The verdict of the whole, from those of its parts."""
+    found = set(verdicts)
+    return next((verdict for verdict in ORDER if verdict in found), "right")
+
+
+class Reason(NamedTuple):
+    """Why an output of any function is wrong: an id, one sentence, and the text of the line."""
+
+    id: str
+    text: str
+    line: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The outcome for any derivative.
+
+    verdict: "right", "wrong", "undecided" or "not_derived".
+    outputs: name -> {"verdict": ..., "reason": ...}.
+    causes: the explanations with the fewest changes; those that tie stand together.
+    line, line_number: the first wrong line of the user's file, stripped, and its number; None where they are not known.
+    branches: for each place where the code compares numbers, "both", "only true" or "only false".
+    text: what the terminal shows.
+    """
+
+    verdict: str
+    outputs: dict[str, dict[str, str | None]]
+    causes: tuple[Reason, ...] = ()
+    line: str | None = None
+    line_number: int | None = None
+    branches: dict[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    text: str = ""
+    seconds: float = 0.0
+
+    def json(self) -> dict:
+        """The same as plain dicts, lists, strings and numbers."""
+        return dataclasses.asdict(self) | {"causes": [reason._asdict() for reason in self.causes]}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def assert_right(verdict: Judgement) -> None:
+    """Raise AssertionError with what the terminal would show, unless the verdict is "right"; for tests."""
+    if verdict.verdict != "right":
+        raise AssertionError(f"\n{verdict.text}")

@@ -1,7 +1,7 @@
 """twolayer.verification.verify with its defaults. It takes no point: it draws the numbers it needs."""
 
 from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer
-from twolayer.verifier import verify
+from twolayer.verification import verify
 
 
 def check(derivation, point: None = None) -> Answer:

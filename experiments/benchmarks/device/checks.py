@@ -12,7 +12,7 @@ The order is that of a machine lent for minutes: what decides first, the rest of
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LETTERS = "abcdefl"
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -25,12 +25,12 @@ class Case(NamedTuple):
     check: str  # one of LETTERS
     name: str
     call: str  # module:function
-    arguments: dict[str, object]
+    arguments: dict[str, Any]
     library: str = "jax"  # jax, torch or scripts: the cases of one share a process
     limit: float = 40.0  # seconds
     alone: bool = False  # in a process of its own
     flags: str = ""  # XLA_FLAGS; not empty only with `alone`
-    facts: dict[str, object] = {}  # what the row says besides  # noqa: RUF012
+    facts: dict[str, Any] = {}  # what the row says besides  # noqa: RUF012
 
 
 class Sizes(NamedTuple):

@@ -7,6 +7,7 @@ to zero that rounding decides its ReLU. The two known errors of XLA's GPU compil
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ LEAVES = Params._fields
 UNIT = {"float32": 2**-24, "tensorfloat32": 2**-10, "bfloat16": 2**-8}  # of a product's operands and result
 
 
-def gradient_errors(precision: str, hidden: int, batch_size: int) -> dict[str, object]:
+def gradient_errors(precision: str, hidden: int, batch_size: int) -> dict[str, Any]:
     """The gradients of both engines, single and stacked, and of both losses, beside float64.
 
     Returns:
@@ -76,11 +77,12 @@ def bounds_of(function: Callable, arguments: Sequence[np.ndarray], precision: st
 
     The one place that knows how to ask it. Float64 NumPy's own rounding is in the bounds.
     """
-    from twolayer.verifier.rounding.bounds import Rounding
-    from twolayer.verifier.rounding.runs import follow
+    from twolayer.verification.rounding.bounds import Rounding
+    from twolayer.verification.rounding.runs import follow
 
     closed = jax.make_jaxpr(function)(*arguments)
-    return [value.bound for value in follow(closed, Rounding(precision), arguments)]
+    found: list[Any] = [value.bound for value in follow(closed, Rounding(precision), arguments)]
+    return found
 
 
 def reference(params: Sequence[np.ndarray], x: np.ndarray, labels: np.ndarray, loss: str) -> list[np.ndarray]:
@@ -100,12 +102,12 @@ def reference(params: Sequence[np.ndarray], x: np.ndarray, labels: np.ndarray, l
     return [dZ1.T @ x, dZ1.sum(axis=0), dZ2.T @ O1, dZ2.sum(axis=0)]
 
 
-def scaled_bias(sizes: Sequence[Sequence[int]]) -> dict[str, object]:
+def scaled_bias(sizes: Sequence[Sequence[int]]) -> dict[str, Any]:
     """(x W + b) / 8, which XLA may turn into (x W) / 8 + b where a library adds the bias (openxla/xla 46110)."""
     return _patterns(sizes, lambda x, W, b: (x @ W + b[None, :]) * 0.125, lambda x, W, b: (x @ W + b) / 8, 1)
 
 
-def transposed_bias(sizes: Sequence[Sequence[int]]) -> dict[str, object]:
+def transposed_bias(sizes: Sequence[Sequence[int]]) -> dict[str, Any]:
     """W x^T + b of examples in columns, whose bias XLA may add along the wrong axis (openxla/xla 46897).
 
     The batch is as large as the layer: with other sizes the wrong axis would not fit.
@@ -113,7 +115,7 @@ def transposed_bias(sizes: Sequence[Sequence[int]]) -> dict[str, object]:
     return _patterns(sizes, lambda x, W, b: x @ W + b[:, None], lambda x, W, b: x @ W + b[:, None], 0)
 
 
-def _patterns(sizes: Sequence[Sequence[int]], device: Callable, exact: Callable, axis: int) -> dict[str, object]:
+def _patterns(sizes: Sequence[Sequence[int]], device: Callable, exact: Callable, axis: int) -> dict[str, Any]:
     """The pattern in three precisions, the factor a constant of the program as in a loss; sizes are (m, d, K).
 
     A sum of d products of operands that are rounded by u each differs by (2 u + d 2^-24) |x| |W| at most, the result

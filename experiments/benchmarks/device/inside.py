@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ def _median(run: Callable[[], object]) -> float:
 
 def profile(
     hidden: int, batch_size: int, precision: str, networks: int = 1, examples: int = steps.EXAMPLES
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The slowest operations of an epoch, with the lines of the mathematics they belong to.
 
     A profiler slows down what it watches, and XLA takes graphs of launches apart for it, so this is about shares.
@@ -72,7 +73,7 @@ def profile(
     problem = steps.make(hidden, batch_size, precision, networks, examples)
     peer = (Stack if networks > 1 else ClosedForm)(problem)
     compiled = peer.run.lower(peer.params, peer.moments, 0, peer.key, peer.numbers, peer.train).compile()
-    of = {name: f"{_line(path)} {shape}".strip() for name, shape, path in OPERATION.findall(compiled.as_text())}
+    of = {name: f"{_line(path)} {shape}".strip() for name, shape, path in OPERATION.findall(compiled.as_text() or "")}
     peer.epoch(0)
     with tempfile.TemporaryDirectory() as folder:
         options = jax.profiler.ProfileOptions()
@@ -82,13 +83,13 @@ def profile(
         events = [event for path in pathlib.Path(folder).rglob("*.xplane.pb") for event in _events(path)]
     if not events:
         raise RuntimeError("the profiler has seen no operation of the device; it may lack the rights to")
-    seconds = collections.Counter()
+    seconds: dict[str, float] = collections.defaultdict(float)
     for name, nanoseconds in events:
         seconds[name] += nanoseconds
     total = sum(seconds.values())
     slowest = [
         {"name": name, "of": of.get(name.split(" ")[0], ""), "share": spent / total}
-        for name, spent in seconds.most_common(SLOWEST)
+        for name, spent in sorted(seconds.items(), key=lambda one: one[1], reverse=True)[:SLOWEST]
     ]
     return {
         "steps": problem.steps,
@@ -114,7 +115,7 @@ def _events(path: pathlib.Path) -> Iterable[tuple[str, float]]:
             yield from _own_times(event for event in events if event[2])
 
 
-def _name(kernel: str, stats: dict[str, object]) -> str:
+def _name(kernel: str, stats: dict[str, Any]) -> str:
     """The operation of the program, and the kernel if it has another name; empty for what is no operation."""
     operation = str(stats.get("hlo_op", ""))
     return operation if not operation or kernel == operation else f"{operation} ({kernel[:60]})"

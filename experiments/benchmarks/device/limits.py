@@ -1,6 +1,7 @@
 """What the device itself can do: its data sheet, its matrix products alone, and its memory read and written."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from experiments.benchmarks.peers import gemms
 BLOCK_SECONDS = 0.05
 
 
-def facts() -> dict[str, object]:
+def facts() -> dict[str, Any]:
     """The device that JAX finds, and its data sheet if it is known."""
     device = jax.devices()[0]
     sheet = next((sheet._asdict() for name, sheet in SHEETS.items() if name in device.device_kind), None)
@@ -28,12 +29,15 @@ def facts() -> dict[str, object]:
     }
 
 
+_ANY: Any = None  # the product needs no problem
+
+
 def rates(size: int, megabytes: int, precision: str) -> dict[str, float]:
     """Operations a second of a square product, and bytes a second of an addition to an array that no cache holds."""
     rng = np.random.default_rng(0)
     with running(precision) as dtype:
         square = rng.normal(size=(size, size)).astype(dtype)
-        seconds = _seconds(gemms.XLA.repeat(None, square, square))
+        seconds = _seconds(gemms.XLA.repeat(_ANY, square, square))
         array = jnp.zeros(megabytes * 2**18, jnp.float32)
         add = jax.jit(
             lambda count, array: jax.lax.fori_loop(0, count, lambda _, a: jax.lax.optimization_barrier(a + 1), array)
@@ -42,13 +46,13 @@ def rates(size: int, megabytes: int, precision: str) -> dict[str, float]:
     return {"flops_per_second": 2 * size**3 / seconds, "bytes_per_second": 2 * array.nbytes / moved}
 
 
-def products(hidden: int, batch_size: int, precision: str) -> dict[str, object]:
+def products(hidden: int, batch_size: int, precision: str) -> dict[str, Any]:
     """Seconds of the five matrix products of a step, each alone, in the layout in which the step has them."""
     problem = make(hidden, batch_size, precision, examples=2 * batch_size)
     found = {}
     with running(precision) as dtype:
         for name, (A, B) in gemms.products(problem).items():
-            found[name] = _seconds(gemms.XLA.repeat(None, A.astype(dtype), B.astype(dtype)))
+            found[name] = _seconds(gemms.XLA.repeat(_ANY, A.astype(dtype), B.astype(dtype)))
     return {"step_us": 1e6 * sum(found.values()), "products_us": {name: 1e6 * s for name, s in found.items()}}
 
 

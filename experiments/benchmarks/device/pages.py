@@ -167,7 +167,7 @@ def _limit(shape: tuple[int, int, str, int], row: dict | None) -> tuple[str, ...
     """
     seconds, by = floor(*shape[:3], sheet()[1], shape[3])
     limit = f"{_rounded(1e6 * seconds)}, {by}"
-    if not _measured(row):
+    if not row or not _measured(row):
         return limit, NOT_YET, NOT_YET, NOT_YET
     step, peak = row["step_us"] * 1e-6, getattr(sheet()[1], shape[2])
     shares = seconds / step, row["flops"] / step / peak, row["bytes"] / step / sheet()[1].bandwidth

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import time
+from typing import Any
 
 from experiments.benchmarks.device.checks import Case
 from experiments.benchmarks.peers import BENCH
@@ -33,7 +34,7 @@ def carry_out(wanted: list[Case], workers: "Workers", result: dict, path: pathli
     return 0
 
 
-def _row(case: Case, workers: "Workers", limit: float) -> dict[str, object]:
+def _row(case: Case, workers: "Workers", limit: float) -> dict[str, Any]:
     """One check, whatever becomes of it."""
     began, status, note, found = time.monotonic(), MEASURED, "", {}
     try:
@@ -62,7 +63,7 @@ class Workers:
         for process in self._processes.values():
             process.__exit__()
 
-    def call(self, case: Case, limit: float) -> dict[str, object]:
+    def call(self, case: Case, limit: float) -> dict[str, Any]:
         """What the function of a case returns. Raises Failed."""
         if case.alone:
             with _start(case.library, case.flags) as process:
@@ -91,7 +92,7 @@ _DROPPED = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
 _ADDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
 
 
-def _ask(process: Process, case: Case, limit: float) -> dict[str, object]:
+def _ask(process: Process, case: Case, limit: float) -> dict[str, Any]:
     end = time.monotonic() + limit
     process.timeout = limit
     if not process.ready:
@@ -100,7 +101,7 @@ def _ask(process: Process, case: Case, limit: float) -> dict[str, object]:
     return process.ask(call=case.call, arguments=case.arguments)["value"]
 
 
-def brief(row: dict[str, object]) -> str:
+def brief(row: dict[str, Any]) -> str:
     """A row in one line."""
     said = []
     if row["status"] != MEASURED:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ STEPS = 20  # of an epoch of the wide network
 CLOSE = 1e-2
 
 
-def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[str, object]:
+def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[str, Any]:
     """One epoch of a few steps of a wide network by the training script's own program, and the memory it takes.
 
     Runs in a process of its own, since a device tells the most that was in use since its start.
@@ -73,7 +74,7 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if found is None else found
 
 
-def repeated(flags: Sequence[str]) -> dict[str, object]:
+def repeated(flags: Sequence[str]) -> dict[str, Any]:
     """The training script with these flags twice on the device: are the parameters the same to the bit?"""
     with tempfile.TemporaryDirectory() as folder:
         runs = [pathlib.Path(folder) / name for name in ("first", "second")]
@@ -84,7 +85,7 @@ def repeated(flags: Sequence[str]) -> dict[str, object]:
     return {"same": same, "apart": _apart(first, second), "wrong": [] if same else ["two runs differ"]}
 
 
-def continued(flags: Sequence[str]) -> dict[str, object]:
+def continued(flags: Sequence[str]) -> dict[str, Any]:
     """A run that was interrupted on a CPU and goes on on the device, beside one that was on the device throughout.
 
     Raises:

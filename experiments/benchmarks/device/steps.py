@@ -9,6 +9,7 @@ import functools
 import statistics
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def time_steps(
     networks: int = 1,
     examples: int = EXAMPLES,
     seconds: float = 1.5,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Epochs of a peer back to back, for so many seconds.
 
     Args:
@@ -101,7 +102,7 @@ def gate(target: str, hidden: int, batch_size: int, precision: str) -> float:
 def make(hidden: int, batch_size: int, precision: str, networks: int = 1, examples: int = EXAMPLES) -> Problem:
     """A problem of whole batches, at least two."""
     x, y = images(max(2, examples // batch_size) * batch_size)
-    data = SimpleNamespace(train=(x, y), inputs=INPUTS, outputs=OUTPUTS, scale=1 / 255)
+    data: Any = SimpleNamespace(train=(x, y), inputs=INPUTS, outputs=OUTPUTS, scale=1 / 255)
     whole = problem.make(data, hidden, batch_size=batch_size, learning_rate=0.1, output="relu", epochs=2, seed=0)
     return whole._replace(precision=precision, networks=networks)
 

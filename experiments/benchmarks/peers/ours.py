@@ -30,6 +30,7 @@ class ClosedForm:
             gradient=self.gradient,
             optimizer="sgd",
             schedule="constant",
+            warmup_epochs=0.0,
             batch_size=problem.batch_size,
             scale=problem.scale,
             compute=compute,

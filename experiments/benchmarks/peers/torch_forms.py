@@ -162,14 +162,15 @@ class Vmap:
         return tuple(parameter[0].cpu().numpy() for parameter in self.params)
 
 
+GRAPHS = DEVICE == "cuda"  # whether steps can be recorded
 WARM_UP = 3  # steps before the recording, as PyTorch asks for
 
 
-class Recorded:
+class Recorded(Eager):
     """The epoch of a graph, for a class that has a step. A ragged last batch is a step without it."""
 
     def __init__(self, problem: Problem) -> None:
-        if DEVICE != "cuda":
+        if not GRAPHS:
             raise RuntimeError("a CUDA graph needs a CUDA device")
         super().__init__(problem)
         self.rows = self.orders[0][: self.batch_size].clone()

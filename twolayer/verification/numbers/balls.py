@@ -1,200 +1,432 @@
-"""Ball arithmetic: each number is an interval that certainly holds the exact value. The balls are FLINT's (Arb).
+"""Real numbers as balls: a midpoint and a radius that certainly hold the exact value (FLINT's Arb).
 
-A comparison that the balls cannot decide raises Undecided, and the caller starts again with more bits. The same Python
-object is the same number, so a number equals itself although its ball has a radius.
+`Ball` is a number that Python and NumPy's object arrays compute with as with any other, so people's code runs on it as
+it stands. A float that meets a ball means the fraction that was written (literals.py). A ball has no `__float__`: no
+number becomes a float in silence. A comparison that the radii leave open raises Undecided, and whoever asked starts
+again with more bits.
 """
 
-import functools
+import contextlib
+import math
 import operator
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
 
+import flint
 import numpy as np
 
-from twolayer.verification.numbers.integers import Undecided, objects, refuse_opaque
-from twolayer.verification.numbers.literals import rationals
-from twolayer.verification.numbers.opaque import BY_ZERO, Opaque, absorbing, opaque_mask
-from twolayer.verification.numbers.system import Numbers, System
+from twolayer.verification.numbers.literals import reading
 
-# Each comparison with its negation. Of a ball both are false where it cannot be decided.
-DECISIONS = {
-    np.greater: (operator.gt, operator.le),
-    np.less: (operator.lt, operator.ge),
-    np.greater_equal: (operator.ge, operator.lt),
-    np.less_equal: (operator.le, operator.gt),
-    np.equal: (operator.eq, operator.ne),
-    np.not_equal: (operator.ne, operator.eq),
-}
-SURE_BITS = 60  # more than a float64 has
+BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
+rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
+AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
 
 
-class FlintMissing(ImportError):
-    """Balls need python-flint, which is not installed."""
+class Undecided(Exception):
+    """A question that the balls leave open, in a few words.
 
-
-class Ball(NamedTuple):
-    """An object array of flint.arb (or Opaque)."""
-
-    balls: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.balls.shape
-
-
-def _at_precision(method: Callable) -> Callable:
-    """FLINT keeps its precision in a global; each operation sets it and puts it back."""
-
-    @functools.wraps(method)
-    def run(self: "Balls", *arguments: Any) -> Any:
-        self._raise_doubt()
-        with self.flint.ctx.workprec(self.bits):
-            return method(self, *arguments)
-
-    return run
-
-
-class Balls(System):
-    """Real numbers enclosed in balls, computed with this many bits.
-
-    Raises:
-      FlintMissing: python-flint is not installed.
+    raised: how many there have been, so that whoever runs code that catches all exceptions can tell.
     """
 
-    def __init__(self, bits: int):
-        try:
-            import flint
-        except ImportError as error:
-            raise FlintMissing("ball arithmetic needs python-flint: pip install python-flint") from error
-        self.flint, self.bits = flint, bits
-        self._doubt: Undecided | None = None
+    raised = 0
 
-    def exact(self, array: Numbers) -> Ball:
-        """The numbers that these floats are, as balls of radius 0."""
-        array = np.asarray(array, np.float64)
-        return self._from_list([self.flint.arb(number) for number in array.ravel().tolist()], array.shape)
+    def __init__(self, *args: Any):
+        Undecided.raised += 1
+        super().__init__(*args)
 
-    @_at_precision
-    def constant(self, array: Numbers) -> Ball:
-        fractions = rationals(np.asarray(array))
-        known = {f: self._literal(f) for f in set(fractions)}
-        return self._from_list([known[f] for f in fractions], np.shape(array))
 
-    def _literal(self, fraction: Any) -> Any:
-        if fraction is None:
-            return Opaque("an infinite literal")
-        return self.flint.arb(fraction.numerator) / fraction.denominator
+@contextlib.contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Compute with this many bits inside."""
+    with flint.ctx.workprec(bits):
+        yield
 
-    def shadow(self, value: Ball) -> np.ndarray:
-        """The midpoints, rounded, once the balls are too small for that to matter."""
-        refuse_opaque(value.balls)
-        if not all(ball.rel_accuracy_bits() >= SURE_BITS for ball in value.balls.flat):
-            raise Undecided(f"a number is not known well enough with {self.bits} bits")
-        return np.asarray(np.frompyfunc(float, 1, 1)(value.balls), np.float64)
 
-    def opaque(self, shadow: Numbers, reason: str) -> Ball:
-        return Ball(np.full(np.shape(shadow), Opaque(reason), object))
+def arb(value: Any) -> flint.arb:
+    """A number as FLINT's ball: integers and fractions exactly, floats as the literals they are (literals.reading).
 
-    def move(self, f: Callable[..., Numbers], *values: Ball) -> Ball:
-        self._raise_doubt()
-        return Ball(objects(f(*(value.balls for value in values))))
+    Raises:
+      TypeError: it is no real number.
+    """
+    if isinstance(value, Ball):
+        return value.v
+    if isinstance(value, flint.arb):
+        return value
+    if isinstance(value, (bool, np.bool_, int, np.integer)):
+        return flint.arb(int(value))
+    if isinstance(value, (float, np.floating)):
+        return literal(float(value), type(value).__name__ if isinstance(value, np.floating) else "float64")
+    if isinstance(value, Fraction):
+        return flint.arb(value.numerator) / value.denominator
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return arb(value.item())
+    raise TypeError(f"a {type(value).__name__} is no real number")
 
-    def compare(self, op: Callable, a: Ball, b: Ball) -> np.ndarray:
-        refuse_opaque(a.balls)
-        refuse_opaque(b.balls)
-        return np.asarray(np.frompyfunc(lambda x, y: self._decide(op, x, y), 2, 1)(a.balls, b.balls), bool)
 
-    def _raise_doubt(self) -> None:
-        if self._doubt:
-            raise self._doubt
+def literal(number: float, dtype: str = "float64") -> flint.arb:
+    """What a float literal means: a fraction, or a ball where it is a rounded number."""
+    if not math.isfinite(number):
+        return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
+    fraction, radius = reading(number, dtype)
+    if radius:
+        rounded.add(number)
+    value = flint.arb(fraction.numerator) / fraction.denominator
+    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
 
-    def _decide(self, op: Callable, a: Any, b: Any) -> bool:
-        if a is b:
-            return op in (np.equal, np.greater_equal, np.less_equal)
-        holds, fails = DECISIONS[op]
-        if holds(a, b):
+
+_at_midpoints = False
+
+
+@contextlib.contextmanager
+def literals_at_midpoints() -> Iterator[None]:
+    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
+    global _at_midpoints
+    before, _at_midpoints = _at_midpoints, True
+    try:
+        yield
+    finally:
+        _at_midpoints = before
+
+
+class Ball:
+    """A real number. `v` is FLINT's ball."""
+
+    __slots__ = ("v",)
+
+    def __init__(self, value: Any = 0):
+        self.v = arb(value)
+
+    @classmethod
+    def made(cls, v: flint.arb, operands: tuple = (), slopes: Callable[[], tuple] | None = None) -> "Ball":
+        """The result of an operation. `slopes()` are its derivatives by the operands, for numbers that record them."""
+        ball = object.__new__(cls)
+        ball.v = v
+        return ball
+
+    def __abs__(self) -> "Ball":
+        if self.v >= 0:
+            return self
+        return -self if self.v <= 0 else type(self).made(abs(self.v), (self,), lambda: (flint.arb(0, 1),))
+
+    def __pos__(self) -> "Ball":
+        return self
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def __hash__(self) -> int:  # as of equal integers and floats, where it is one number
+        if not self.v.is_exact() or not self.v.is_finite():
+            return id(self)
+        mantissa, exponent = self.v.mid().man_exp()
+        return hash(Fraction(int(mantissa)) * Fraction(2) ** int(exponent))
+
+    def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
+        n = (self.v.floor() if self.v >= 0 else self.v.ceil()).unique_fmpz()
+        if n is None:
+            raise Undecided("a number is too close to an integer to be cut off")
+        return int(n)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        scale = 10 ** (digits or 0)
+        middle = self.v * scale + flint.arb(1) / 2
+        n = middle.floor()
+        if not n.is_exact():
+            raise Undecided("a number is too close to the middle of two to be rounded")
+        n -= middle.is_integer() and int(n.unique_fmpz()) % 2  # of two the even one
+        return int(n.unique_fmpz()) if digits is None else Ball(Fraction(int(n.unique_fmpz()), scale))
+
+    def __floor__(self) -> int:
+        return whole(self.floor())
+
+    def __ceil__(self) -> int:
+        return -whole((-self).floor())
+
+    def __mod__(self, other: Any) -> "Ball":
+        return self - other * (self / other).floor()
+
+    def __floordiv__(self, other: Any) -> "Ball":
+        return (self / other).floor()
+
+    def __divmod__(self, other: Any) -> tuple["Ball", "Ball"]:
+        return self // other, self % other
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self.v), spec)
+
+    def __repr__(self) -> str:
+        return repr(float(self.v))
+
+    def conjugate(self) -> "Ball":
+        return self
+
+    @property
+    def real(self) -> "Ball":
+        return self
+
+    @property
+    def T(self) -> "Ball":
+        return self
+
+    shape, ndim, size, dtype = (), 0, 1, np.dtype(object)
+
+    def item(self, *index: Any) -> "Ball":
+        return self
+
+    def copy(self) -> "Ball":
+        return self
+
+    def __copy__(self) -> "Ball":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Ball":
+        return self
+
+    __iter__ = None
+
+    def __getitem__(self, key: Any) -> Any:  # x.sum()[None], as NumPy's scalars have it
+        if key is None or key is Ellipsis or isinstance(key, tuple):
+            return np.array(self, object)[key]
+        raise TypeError("a number has no entries")
+
+    def astype(self, dtype: Any, **options: Any) -> Any:
+        return int(self) if np.dtype(dtype).kind in "iu" else bool(self) if np.dtype(dtype).kind == "b" else self
+
+    def sum(self, *axes: Any, **options: Any) -> "Ball":
+        return self
+
+    mean = max = min = squeeze = sum
+
+    def floor(self) -> "Ball":
+        n = self.v.floor()
+        if not n.is_exact():
+            raise Undecided("a number is too close to an integer to be rounded down")
+        return type(self).made(n, (self,), lambda: (flint.arb(0),))
+
+    def sign(self) -> "Ball":
+        return Ball(0 if self == 0 else 1 if self > 0 else -1)
+
+
+def _as_array(name: str) -> Callable:
+    return lambda self, *args, **options: getattr(np.array(self, object), name)(*args, **options)
+
+
+# As NumPy's scalars have them.
+for _name in "reshape ravel flatten prod any all transpose cumsum argmax argmin repeat swapaxes".split():
+    setattr(Ball, _name, _as_array(_name))
+Ball.tolist = Ball.item
+Ball.round = Ball.__round__
+Ball.is_integer = lambda self: self.v.is_integer()
+
+
+def whole(value: Any) -> int:
+    """The integer that a ball is.
+
+    Raises:
+      TypeError: it is none, as a float is no index.
+    """
+    n = value.v.unique_fmpz() if isinstance(value, Ball) else int(value)
+    if n is None or (isinstance(value, Ball) and not value.v.is_exact()):
+        raise TypeError(f"{value!r} is no integer")
+    return int(n)
+
+
+_ARRAYS = (np.ndarray, list, tuple)
+
+
+def _zero_d(a: Ball) -> np.ndarray:
+    array = np.empty((), object)
+    array[()] = a
+    return array
+
+
+def _binary(name: str, op: Callable, slopes: Callable) -> None:
+    op_of_arrays, new = getattr(operator, name), object.__new__
+
+    def result(a: Any, b: Any) -> Ball:
+        cls = type(a) if isinstance(a, Ball) and type(a) is not Ball else type(b) if isinstance(b, Ball) else type(a)
+        u, v = arb(a), arb(b)
+        return cls.made(op(u, v), (a, b), lambda: slopes(u, v))
+
+    def forward(a: Ball, b: Any) -> Any:
+        if type(a) is type(b) is Ball:  # by far the most operations, so they are spared all questions
+            ball = new(Ball)
+            ball.v = op(a.v, b.v)
+            return ball
+        if isinstance(b, _ARRAYS) and np.ndim(b):
+            return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, a, b)
+
+    def backward(a: Ball, b: Any) -> Any:
+        if isinstance(b, _ARRAYS) and np.ndim(b):  # NumPy leaves the operation to us, and is given it back
+            return op_of_arrays(b, _zero_d(a)) if isinstance(b, np.ndarray) else NotImplemented
+        return _attempt(result, b, a)
+
+    setattr(Ball, f"__{name}__", forward)
+    setattr(Ball, f"__r{name}__", backward)
+
+
+def _attempt(result: Callable, a: Any, b: Any) -> Any:
+    try:
+        return result(a, b)
+    except TypeError:
+        return NotImplemented
+
+
+def _power(a: flint.arb, b: flint.arb) -> flint.arb:
+    if b.is_integer():
+        n = int(b.unique_fmpz())
+        return a**n if n >= 0 else 1 / a**-n
+    return a.sqrt() if b * 2 == 1 else a**b
+
+
+_binary("add", operator.add, lambda a, b: (flint.arb(1), flint.arb(1)))
+_binary("sub", operator.sub, lambda a, b: (flint.arb(1), flint.arb(-1)))
+_binary("mul", operator.mul, lambda a, b: (b, a))
+_binary("truediv", operator.truediv, lambda a, b: (1 / b, -a / (b * b)))
+_binary("pow", _power, lambda a, b: (b * _power(a, b - 1) if b != 0 else flint.arb(0), _log_slope(a, b)))
+
+
+def _log_slope(a: flint.arb, b: flint.arb) -> flint.arb:
+    return _power(a, b) * a.log() if a > 0 else flint.arb("nan")
+
+
+Ball.__neg__ = lambda a: type(a).made(-a.v, (a,), lambda: (flint.arb(-1),))
+
+
+def _unary(name: str, function: Callable, slope: Callable) -> None:
+    def method(a: Ball) -> Ball:
+        v = function(a.v)
+        return type(a).made(v, (a,), lambda: (slope(a.v, v),))
+
+    setattr(Ball, name, method)
+
+
+# Functions of one number with their derivatives, by the name of NumPy's function, which calls the method of that name.
+_two, _pi = flint.arb(2), flint.arb.pi
+UNARY: dict[str, tuple[Callable, Callable]] = {
+    "exp": (lambda a: a.exp(), lambda a, v: v),
+    "exp2": (lambda a: (a * _two.log()).exp(), lambda a, v: v * _two.log()),
+    "expm1": (lambda a: a.expm1(), lambda a, v: v + 1),
+    "log": (lambda a: a.log(), lambda a, v: 1 / a),
+    "log2": (lambda a: a.log() / _two.log(), lambda a, v: 1 / (a * _two.log())),
+    "log10": (lambda a: a.log() / flint.arb(10).log(), lambda a, v: 1 / (a * flint.arb(10).log())),
+    "log1p": (lambda a: a.log1p(), lambda a, v: 1 / (1 + a)),
+    # A sum of squares that is 0 is a ball around it, and has a root.
+    "sqrt": (lambda a: a.nonnegative_part().sqrt() if a.contains(0) else a.sqrt(), lambda a, v: 1 / (2 * v)),
+    "rsqrt": (lambda a: flint.arb("inf") if a.is_zero() else a.rsqrt(), lambda a, v: -v / (2 * a)),
+    "cbrt": (lambda a: a.root(3) if a >= 0 else -(-a).root(3), lambda a, v: 1 / (3 * v * v)),
+    "square": (lambda a: a * a, lambda a, v: 2 * a),
+    "reciprocal": (lambda a: 1 / a, lambda a, v: -v * v),
+    "sin": (lambda a: a.sin(), lambda a, v: a.cos()),
+    "cos": (lambda a: a.cos(), lambda a, v: -a.sin()),
+    "tan": (lambda a: a.tan(), lambda a, v: 1 + v * v),
+    "arcsin": (lambda a: a.asin(), lambda a, v: 1 / (1 - a * a).sqrt()),
+    "arccos": (lambda a: a.acos(), lambda a, v: -1 / (1 - a * a).sqrt()),
+    "arctan": (lambda a: a.atan(), lambda a, v: 1 / (1 + a * a)),
+    "sinh": (lambda a: a.sinh(), lambda a, v: a.cosh()),
+    "cosh": (lambda a: a.cosh(), lambda a, v: a.sinh()),
+    "tanh": (lambda a: a.tanh(), lambda a, v: 1 - v * v),
+    "arcsinh": (lambda a: a.asinh(), lambda a, v: 1 / (1 + a * a).sqrt()),
+    "arccosh": (lambda a: a.acosh(), lambda a, v: 1 / (a * a - 1).sqrt()),
+    "arctanh": (lambda a: a.atanh(), lambda a, v: 1 / (1 - a * a)),
+    "erf": (lambda a: a.erf(), lambda a, v: 2 * (-a * a).exp() / _pi().sqrt()),
+    "erfc": (lambda a: a.erfc(), lambda a, v: -2 * (-a * a).exp() / _pi().sqrt()),
+    "expit": (lambda a: 1 / (1 + (-a).exp()), lambda a, v: v * (1 - v)),
+    "lgamma": (lambda a: a.lgamma(), lambda a, v: a.digamma()),
+}
+for _name, (_function, _slope) in UNARY.items():
+    _unary(_name, _function, _slope)
+
+
+observer: Callable[[bool], None] | None = None  # told the outcome of every comparison of numbers
+
+
+_line_now: Callable[[], int | None] | None = None
+
+
+@contextlib.contextmanager
+def at_line(line: Callable[[], int | None]) -> Iterator[None]:
+    """Inside, `line()` says which of the user's lines runs: the code itself ran before, when it was traced."""
+    global _line_now
+    before, _line_now = _line_now, line
+    try:
+        yield
+    finally:
+        _line_now = before
+
+
+def line_of(filename: str | None) -> int | None:
+    """The line of a file that runs now, of the innermost of its functions."""
+    if _line_now is not None:
+        return _line_now()
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == filename:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _comparison(name: str, holds: Callable, fails: Callable, of_equals: bool) -> None:
+    def outcome(u: flint.arb, v: flint.arb) -> bool:
+        if holds(u, v):
             return True
-        if fails(a, b):
+        if fails(u, v):
             return False
-        raise Undecided(f"two numbers are too close to be told apart with {self.bits} bits")
+        if u is v or (same_ball(u, v)):  # one number, computed twice the same way
+            return of_equals
+        raise Undecided(
+            "a comparison with NaN" if u.is_nan() or v.is_nan() else "two numbers are too close to be told apart"
+        )
 
-    def rank(self, value: Ball) -> np.ndarray:
-        """The balls themselves, for NumPy to compare. Where two overlap, the next operation raises Undecided."""
-        refuse_opaque(value.balls)
-        return objects(np.frompyfunc(lambda ball: _Ranked(self, ball), 1, 1)(value.balls))
-
-    @_at_precision
-    def add(self, a: Ball, b: Ball) -> Ball:
-        return Ball(objects(a.balls + b.balls))
-
-    @_at_precision
-    def sub(self, a: Ball, b: Ball) -> Ball:
-        return Ball(objects(a.balls - b.balls))
-
-    @_at_precision
-    def neg(self, a: Ball) -> Ball:
-        return Ball(objects(-a.balls))
-
-    @_at_precision
-    def mul(self, a: Ball, b: Ball) -> Ball:
-        return Ball(objects(a.balls * b.balls))
-
-    @_at_precision
-    def div(self, a: Ball, b: Ball) -> Ball:
-        return Ball(objects(_divide(a.balls, b.balls)))
-
-    @_at_precision
-    def matmul(self, a: Ball, b: Ball) -> Ball:
-        if opaque_mask(a.balls).any() or opaque_mask(b.balls).any():
-            return Ball(objects(a.balls @ b.balls))
-        lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        left, right = (np.broadcast_to(v.balls, (*lead, *v.shape[-2:])) for v in (a, b))
-        product = np.empty((*lead, a.shape[-2] * b.shape[-1]), object)
-        for at in np.ndindex(lead):
-            factors = [self.flint.arb_mat(*part.shape, part.ravel().tolist()) for part in (left[at], right[at])]
-            product[at] = (factors[0] * factors[1]).entries()
-        return Ball(product.reshape(*lead, a.shape[-2], b.shape[-1]))
-
-    @_at_precision
-    def sum(self, a: Ball, axes: tuple[int, ...]) -> Ball:
-        return Ball(objects(np.sum(a.balls, axis=axes, initial=self.flint.arb(0))))
-
-    @_at_precision
-    def exp(self, a: Ball) -> Ball:
-        return Ball(objects(_exp(a.balls)))
-
-    @_at_precision
-    def log(self, a: Ball) -> Ball:
-        return Ball(objects(_log(a.balls)))
-
-    def _from_list(self, balls: list, shape: tuple[int, ...]) -> Ball:
-        array = np.empty(len(balls), object)
-        array[:] = balls
-        return Ball(array.reshape(shape))
-
-
-_divide = absorbing(lambda a, b: BY_ZERO if b.is_zero() else a / b, 2)
-_exp = absorbing(lambda a: a.exp())
-_log = absorbing(lambda a: Opaque("log of a number that is not positive") if a <= 0 else a.log())
-
-
-class _Ranked:
-    """A ball in an array that NumPy sorts. NumPy runs over exceptions there, so the system keeps them for later."""
-
-    __slots__ = ("ball", "system")
-
-    def __init__(self, system: Balls, ball: Any):
-        self.system, self.ball = system, ball
-
-    def _compare(self, op: Callable, other: "_Ranked") -> bool:
+    def compare(a: Ball, b: Any) -> Any:
+        if isinstance(b, _ARRAYS) and np.ndim(b):
+            return getattr(operator, name)(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         try:
-            return self.system._decide(op, self.ball, other.ball)
-        except Undecided as doubt:
-            self.system._doubt = doubt
-            return False
+            u, v = a.v, arb(b)
+        except TypeError:
+            return NotImplemented
+        found = outcome(u, v)
+        if observer is not None:
+            observer(found)
+        return found
 
-    def __lt__(self, other: "_Ranked") -> bool:
-        return self._compare(np.less, other)
+    setattr(Ball, f"__{name}__", compare)
 
-    def __gt__(self, other: "_Ranked") -> bool:
-        return self._compare(np.greater, other)
+
+def same_ball(u: flint.arb, v: flint.arb) -> bool:
+    """Whether two balls have the same midpoint and radius, as the same operations on the same numbers give."""
+    return u.is_finite() and v.is_finite() and u.mid() == v.mid() and u.rad() == v.rad()
+
+
+_comparison("gt", operator.gt, operator.le, False)
+_comparison("lt", operator.lt, operator.ge, False)
+_comparison("ge", operator.ge, operator.lt, True)
+_comparison("le", operator.le, operator.gt, True)
+_comparison("eq", operator.eq, operator.ne, True)
+_comparison("ne", operator.ne, operator.eq, False)
+
+
+def balls(values: Any, cls: type[Ball] = Ball) -> np.ndarray:
+    """An object array of balls, of numbers of any kind; balls stay the objects they are."""
+    array = np.asarray(values, object)
+    out = np.empty(array.shape, object)
+    out.ravel()[:] = [v if isinstance(v, cls) else cls(v) for v in array.ravel().tolist()]
+    return out
+
+
+def raw(values: Any) -> np.ndarray:
+    """An object array of FLINT's balls, of numbers of any kind."""
+    array = np.asarray(values, object)
+    out = np.empty(array.shape, object)
+    out.ravel()[:] = [arb(v) for v in array.ravel().tolist()]
+    return out
+
+
+def floats(values: Any) -> np.ndarray:
+    """The midpoints as float64, for search and for people's eyes."""
+    array = np.asarray(values, object)
+    flat = [float(arb(v)) for v in array.ravel().tolist()]
+    return np.array(flat, np.float64).reshape(array.shape)

@@ -12,6 +12,7 @@ the reciprocal of such a number, as 2.0**-60, mean that of a smaller one.
 
 import functools
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +20,9 @@ import numpy as np
 ROUNDED_TWICE = 4  # units in the last place
 SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
 PLAIN = 2**40  # product of numerator and denominator; that of a float drawn at random is near 2^53
-FEW_DIGITS = 14  # characters; a float drawn at random has 17 or 18
+ROUNDED_DIGITS = 7  # significant, runs of zeros and nines not counted: so many are a rounded number
+ALL_DIGITS = 16  # a float64 has no more
+RUNS = re.compile("0{3,}|9{3,}")  # 1.0000001 has two digits that say something
 LESS_TO_WRITE = 2**20  # the smaller product of numerator and denominator, as many times
 
 
@@ -33,17 +36,27 @@ def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
     return before if _length(before) * LESS_TO_WRITE <= _length(meant) else meant
 
 
-def is_plain(number: float) -> bool:
-    """Whether a literal is likely to be the fraction that it is read as: of few digits, or simpler than most floats.
+@functools.lru_cache(maxsize=4096)
+def reading(number: float, dtype: str = "float64") -> tuple[Fraction, Fraction]:
+    """What a literal means, and how far from it the number may be that was rounded to it: 0 where it means itself.
 
-    math.sqrt(7) is neither: read as 130576328/49353213, it is as long as any float.
+    Few digits mean what they say: 0.7979 is not sqrt(2 / pi). Seven or more that are no simple fraction are a rounded
+    number, known to two units of the last digit that is written, or to four of the last bit where all are.
     """
-    if number == 0 or not math.isfinite(number):
-        return True
-    meant = simplest_rational(number)
-    return (
-        len(repr(abs(number))) <= FEW_DIGITS or 1 in (abs(meant.numerator), meant.denominator) or _length(meant) < PLAIN
-    )
+    meant = simplest_rational(number, dtype)
+    digits = repr(abs(number)).split("e")[0].replace(".", "").strip("0")
+    if len(digits) < ALL_DIGITS and len(RUNS.sub("", digits)) < ROUNDED_DIGITS:
+        return Fraction(repr(number)), Fraction(0)
+    if 1 in (abs(meant.numerator), meant.denominator) or _length(meant) < PLAIN:
+        return meant, Fraction(0)
+    if len(digits) >= ALL_DIGITS:
+        ulp = Fraction(
+            float(np.spacing(np.array(abs(number), dtype if dtype in ("float32", "float16") else "float64")))
+        )
+        return Fraction(number), ROUNDED_TWICE * ulp
+    written = Fraction(repr(number))
+    last = Fraction(10) ** (math.floor(math.log10(abs(number))) - len(digits) + 1)
+    return written, 2 * last
 
 
 def _length(fraction: Fraction) -> int:

@@ -1,0 +1,206 @@
+"""Training from Python: the same bits as the script, sweeps that are their single runs, and results one can use."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import scripts
+
+import twolayer
+from twolayer import fitting
+from twolayer.activations import Activation
+from twolayer.datasets import DataError, Options
+from twolayer.datasets import load as load_data
+
+DRAW = np.random.default_rng(5)
+X = DRAW.normal(size=(90, 5)).astype(np.float32)
+Y = (X @ DRAW.normal(size=(5, 3))).argmax(axis=1)
+FEW = {"hidden_size": 8, "epochs": 4, "batch_size": 16}
+SWISH = Activation("swish", "Z / (1 + np.exp(-Z))", "(1 + np.exp(-Z) * (1 + Z)) / (1 + np.exp(-Z)) ** 2")
+
+
+def script(name, *flags):
+    command = (sys.executable, "-m", f"experiments.{name}", "--quiet", "--nofigures", *flags)
+    return subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+
+
+OWN = """
+import jax.numpy as jnp
+import optax
+from twolayer.activations import Activation
+from twolayer.starts import Scheme
+
+swish = Activation("swish", "Z / (1 + np.exp(-Z))", "(1 + np.exp(-Z) * (1 + Z)) / (1 + np.exp(-Z)) ** 2", largest=40.0)
+narrow = Scheme(lambda d, K: 1 / d, lambda K, C: 0.1 / K, output_bias=lambda C: 0.1)
+direction = optax.scale_by_yogi()
+adam = optax.adam(1e-3)
+half = Activation("half", "np.tanh(Z)", "1 - O")
+
+
+def huber(O2, y):
+    e = O2 - y
+    return jnp.where(abs(e) <= 1, e**2 / 2, abs(e) - 0.5).sum(axis=1), jnp.clip(e, -1, 1)
+
+
+def wrong(O2, y):
+    return huber(O2, y)[0], O2 - y
+"""
+
+
+def test_fit_is_the_script_bit_for_bit_and_load_is_the_same_network(tmp_path):
+    """With mathematics of one's own in all places, names for classes, and standardisation."""
+    names = np.array(["ash", "oak", "yew"])[Y]
+    np.savez(tmp_path / "a.npz", x=X, y=names)
+    (tmp_path / "mine.py").write_text(OWN)
+    of = {"loss": "huber", "activation": "swish", "output": "swish", "init": "narrow", "optimizer": "direction"}
+    flags = [f"--{kind}={tmp_path / 'mine.py'}:{name}" for kind, name in of.items()]
+    sizes = ("--hidden=8", "--epochs=4", "--batch_size=16", "--standardize", f"--dataset={tmp_path / 'a.npz'}")
+    done = script("train", *flags, *sizes, f"--run_dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    assert "3 classes ash, oak, yew (found from y)" in done.stdout
+    assert done.stdout.count(" is right: ") == 5
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["own"]["loss"]["text"] == OWN and len(manifest["own"]["init"]["sha256"]) == 64
+
+    from twolayer import own
+
+    entries = {kind: own.load(kind, f"{tmp_path / 'mine.py'}:{name}").entry for kind, name in of.items()}
+    entries["hidden_activation"] = entries.pop("activation")
+    fitted = twolayer.fit(X, names, options=Options(standardize=True), **FEW, **entries)
+    loaded = twolayer.load(tmp_path / "run")
+    for name in ("W1", "b1", "W2", "b2"):
+        np.testing.assert_array_equal(getattr(fitted.params, name), getattr(loaded.params, name))
+    np.testing.assert_allclose(fitted.metrics["valid_loss"], loaded.metrics["valid_loss"], rtol=1e-6)
+    assert loaded.predict(X).tolist() == fitted.predict(X).tolist() and set(loaded.labels) == {"ash", "oak", "yew"}
+    again = (tmp_path / "mine.py").read_text().replace("0.5)", "0.50)")
+    (tmp_path / "mine.py").write_text(again)
+    manifest["status"] = "interrupted"
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    changed = script("train", *flags, *sizes, f"--run_dir={tmp_path / 'run'}")
+    assert changed.returncode == 1 and "was begun with another text of --loss=" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--loss=mine.py:wrong", "residual and differences of value differ at"),
+        ("--activation=mine.py:half", "derivative and differences of value differ at"),
+        ("--optimizer=mine.py:adam", "it has a learning rate in it"),
+        ("--init=mine.py:none", "defines no none"),
+        ("--output=mine.py:huber", "is function; wanted is a twolayer.activations.Activation"),
+        ("--loss=no.py:huber", "cannot be read"),
+        ("--target=y", "has no effect on --dataset=digits"),
+    ],
+)
+def test_what_is_wrong_does_not_begin(flag, message, tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    done = script("train", flag.replace("=mine", f"={tmp_path}/mine"), f"--run_dir={tmp_path / 'run'}")
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_takes_both_as_choices(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    done = script(
+        *("sweep", f"--sweep=loss=quadratic,{tmp_path / 'mine.py'}:huber", "--sweep=seed=0:2", "--hidden=8"),
+        *("--dataset=sklearn:iris", "--standardize", "--epochs=2", f"--run_dir={tmp_path / 'run'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 networks" in done.stdout and "huber is right" in done.stdout
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["own"]["loss"]["text"] == OWN
+
+
+def test_networks_of_a_sweep_are_those_of_fit():
+    found = twolayer.sweep(X, Y, axes={"loss": ["cross_entropy", "quadratic"], "seed": [0, 3]}, **FEW)
+    assert found.points[1] == {"loss": "cross_entropy", "seed": 3} and found.last("valid_loss").shape == (4,)
+    for point, result in zip(found.points, found.results, strict=True):
+        alone = twolayer.fit(X, Y, order_seed=0, **point, **FEW)
+        np.testing.assert_allclose(result.params.W1, alone.params.W1, rtol=1e-4, atol=1e-5)
+        assert result.settings.seed == point["seed"] and result.metrics["train_loss"].shape == (4,)
+    apart = twolayer.sweep(X, Y, axes={"seed": [0, 3]}, share=False, **FEW)
+    alone = twolayer.fit(X, Y, seed=3, **FEW)
+    np.testing.assert_allclose(apart.results[1].params.W1, alone.params.W1, rtol=1e-4, atol=1e-5)
+
+
+def test_a_second_fit_compiles_nothing():
+    twolayer.fit(X, Y, **FEW)
+    seen = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: seen.append(event))
+    twolayer.fit(X, Y, learning_rate=0.02, seed=1, **FEW)
+    assert not [event for event in seen if "backend_compile" in event]
+    jax.jit(lambda a: a * 3.25)(np.float32(1))
+    assert [event for event in seen if "backend_compile" in event]
+
+
+def test_results_predict_in_the_units_of_the_data():
+    y = 300 + 40 * X[:, 0]
+    result = twolayer.fit(
+        *(X, y), options=Options(standardize=True), loss="quadratic", output="identity", epochs=200, hidden_size=32
+    )
+    assert result.score(X, y) > 0.85 and abs(result.predict(X).mean() - 300) < 20
+    assert result.predict(X).shape == (90,)
+    with pytest.raises(ValueError, match="no probabilities"):
+        result.probabilities(X)
+
+
+def test_a_network_that_diverges_says_so_and_keeps_the_last_finite_parameters():
+    result = twolayer.fit(X, Y, loss="quadratic", output="identity", optimizer="sgd", learning_rate=1e30, **FEW)
+    assert result.status == "diverged" and np.isfinite(result.params.W1).all()
+    assert all(len(column) < 4 for column in result.metrics.values())
+
+
+def test_progress_and_early_stopping():
+    seen = []
+    result = twolayer.fit(X, Y, early_stopping=1, progress=lambda epoch, row: seen.append((epoch, row)), **FEW)
+    assert seen[-1][0] == len(result.metrics["valid_loss"]) and seen[-1][1]["valid_loss"] > 0
+
+
+REFUSED = {
+    "no setting": (lambda: twolayer.fit(X, Y, hiden=3), TypeError, "'hiden' is no setting"),
+    "an unknown loss": (lambda: twolayer.fit(X, Y, loss="hinge"), ValueError, "loss='hinge' is not known"),
+    "an unknown precision": (lambda: twolayer.fit(X, Y, precision="half"), ValueError, "choose one of: float32"),
+    "real targets": (lambda: twolayer.fit(X, X[:, 0]), ValueError, "needs classes; add loss='quadratic'"),
+    "a NaN": (lambda: twolayer.fit(X * np.nan, Y), DataError, "row 1, input 0"),
+    "an empty axis": (lambda: twolayer.sweep(X, Y, axes={"seed": []}), ValueError, "has no values"),
+    "both": (lambda: twolayer.sweep(X, Y, axes={"seed": [0]}, seed=1), ValueError, "beside axes"),
+    "no run": (lambda: twolayer.load("/nowhere"), DataError, "is not a finished run"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_used_is_said_in_one_line(case):
+    call, kind, words = REFUSED[case]
+    with pytest.raises(kind) as error:
+        call()
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_activation_of_ones_own_is_trained_alike_by_both_engines():
+    both = [twolayer.fit(X, Y, hidden_activation=SWISH, gradient=g, **FEW) for g in ("closed_form", "autodiff")]
+    np.testing.assert_allclose(both[0].params.W1, both[1].params.W1, rtol=1e-4, atol=1e-6)
+
+
+def test_the_default_start_loses_no_class():
+    """What he, a ReLU output and Adam without warm-up did in 20 of 20 networks."""
+    data = load_data("digits")
+    found = twolayer.sweep(
+        data.train.x / 16, data.train.y, valid=(data.valid.x / 16, data.valid.y), axes={"seed": range(5)}, epochs=10
+    )
+    assert not found.last("lost_classes").any()
+    assert fitting.Settings() == fitting.settings.DEFAULT
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, twolayer\n"
+        "heavy = {'jax', 'numpy', 'sklearn', 'pyarrow', 'tensorflow_datasets', 'orbax', 'matplotlib'}\n"
+        "assert not heavy & set(sys.modules)\n"
+        "twolayer.fit, twolayer.sweep, twolayer.load\n"
+        "assert not (heavy - {'jax', 'numpy'}) & set(sys.modules)\n"
+        "assert set(dir(twolayer)) >= {'fit', 'TwoLayerClassifier', 'closed_form'}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)

@@ -1,0 +1,42 @@
+"""The page of one's own things and the notebook: every example runs."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import scripts
+
+PAGE = (scripts.ROOT / "docs" / "own.md").read_text()
+NOTEBOOK = scripts.ROOT / "docs" / "notebooks" / "two_layers.ipynb"
+EXAMPLES = re.findall(r"<!-- run -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_examples_run(number):
+    assert len(EXAMPLES) == 2 and EXAMPLES[1].count("\n") <= 13
+    done = subprocess.run([sys.executable, "-c", EXAMPLES[number]], cwd=scripts.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_the_file_of_the_page_is_right(tmp_path):
+    text = re.search(r"<!-- file: mine.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert text.count("\n") <= 25
+    (tmp_path / "mine.py").write_text(text)
+    code = (
+        "import sys; from experiments.runtime import derivatives; from twolayer import own\n"
+        "for kind, name in dict(loss='huber', activation='swish', init='narrow', optimizer='yogi').items():\n"
+        "    print(derivatives.check(kind, own.load(kind, f'{sys.argv[1]}:{name}'), 3))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "mine.py")]
+    done = subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.count(" is right: ") == 4, done.stderr
+
+
+def test_the_notebook_runs_and_is_committed_without_outputs():
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "wrong" in done.stdout, done.stderr

@@ -1,0 +1,268 @@
+"""What a derivation does at many points: its arrays beside the right ones, compared ball by ball."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import flint
+import numpy as np
+
+from twolayer.verification.evidence import points as where
+from twolayer.verification.evidence.calls import Call, Shape, named, shapes_of, squeezed, wanted_shapes, ways
+from twolayer.verification.evidence.own_loss import Standard
+from twolayer.verification.evidence.points import Point
+from twolayer.verification.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
+from twolayer.verification.problem import LEAVES, Setting, Sizes
+from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
+
+EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
+ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind
+
+
+class Case(NamedTuple):
+    """A point and what a derivation returns there, in its right shapes. `reason`: why it could not be followed."""
+
+    point: Point
+    mine: dict[str, np.ndarray]
+    locals: tuple[Local, ...] = ()
+    reason: str | None = None
+
+    @property
+    def sizes(self) -> Sizes:
+        return self.point.sizes
+
+    @property
+    def right(self) -> dict[str, np.ndarray]:
+        return self.point.right
+
+
+class Subject(NamedTuple):
+    """A derivation with the sizes at which it runs, how it is called, and how its arrays are turned."""
+
+    program: Program
+    setting: Setting
+    call: Call
+    sizes: tuple[Sizes, ...]
+    shapes: dict[str, Shape]
+    note: str | None = None
+    only_square: str | None = None
+    standard: Standard | None = None
+
+    @property
+    def at_any_sizes(self) -> bool:
+        return self.note is None and self.only_square is None
+
+    @property
+    def notes(self) -> list[str]:
+        shapes = [shape.note for shape in self.shapes.values() if shape.note]
+        return [*filter(None, (self.note, self.only_square)), *self.call.notes(), *shapes]
+
+    def at(self, point: Point, bits: int = BITS, watch: bool = False) -> Case:
+        """What it returns at a point; by a standard of its own, as it would be for the declared loss behind that.
+
+        Raises:
+          Refused: its code raises, or returns what cannot be judged.
+          Undecided, NotJudged: it cannot be followed there.
+        """
+        with precision(bits):
+            run = self.call.run(self.program, point.right, watch)
+            arrays = {name: balls(value) for name, value in named(run.result).items()}
+        wanted, mine = wanted_shapes(point.sizes), {}
+        for name, array in arrays.items():
+            shape = self.shapes.get(name)
+            if shape is None:
+                shape = shapes_of({name: array}, point.sizes)[name]
+            try:
+                mine[name] = squeezed(shape.fitted(array, wanted[name]), wanted[name])
+            except ValueError:
+                mine[name] = array
+        if self.standard is not None:
+            mine = self.standard.normalised(mine, point, bits)
+        return Case(point, mine, run.locals)
+
+
+def subject(program: Program, function: Callable, setting: Setting) -> Subject:
+    """Find out at which sizes a derivation runs, and how it is to be called.
+
+    Raises:
+      RaisedInside: it runs in no way that is known; the line names the user's own line.
+      Refused, NotJudged: what it returns means nothing, or its code cannot be followed.
+    """
+    first: RaisedInside | None = None
+    for call in ways(function, setting):
+        try:
+            return _at_any_sizes(program, setting, call)
+        except RaisedInside as error:
+            first = first or error
+    for sizes in (where.MNIST, where.ONE_OUTPUT, where.SQUARE):
+        for call in ways(function, setting):
+            if sizes.C == 1 and setting.loss == "cross_entropy":
+                continue
+            try:
+                shapes = _shapes(program, setting, call, sizes)
+            except RaisedInside:
+                continue
+            at = f"d={sizes.d}, K={sizes.K}, C={sizes.C}"
+            said = f"the code does not run at other sizes ({first}); it was judged at {at}"
+            if sizes == where.SQUARE:
+                return Subject(program, setting, call, (sizes,), shapes, only_square=str(first))
+            return Subject(program, setting, call, (sizes,), shapes, note=said)
+    assert first is not None
+    raise first
+
+
+def _at_any_sizes(program: Program, setting: Setting, call: Call) -> Subject:
+    shapes = [_shapes(program, setting, call, sizes) for sizes in where.PRIME_SIZES]
+    kept = {name: shape for name, shape in shapes[0].items()}
+    return Subject(program, setting, call, (*where.PRIME_SIZES, where.SQUARE, where.SMALL), kept)
+
+
+def _shapes(program: Program, setting: Setting, call: Call, sizes: Sizes) -> dict[str, Shape]:
+    point = where.points(setting, sizes, "ordinary", 1 if sizes == where.MNIST else ORDINARY)[0]
+    with precision(BITS):
+        result = call.run(program, point.right).result
+        return shapes_of({name: np.asarray(value, object) for name, value in named(result).items()}, sizes)
+
+
+def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
+    """The derivation at every point; a point at which it cannot be followed has the reason.
+
+    Raises:
+      Refused: what is returned is finite at no ordinary point, or is another one when it is called again.
+    """
+    found = []
+    for i, sizes in enumerate(subject.sizes):
+        if sizes == where.SMALL:
+            found += [
+                _case(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
+            ]
+            continue
+        few = sizes == where.MNIST
+        found += [
+            _case(subject, p)
+            for p in where.points(subject.setting, sizes, "ordinary", 1 if few else ORDINARY * effort, seed)
+        ]
+        if i == 0:
+            found += [
+                _case(subject, p)
+                for p in where.points(subject.setting, sizes, "extreme", 3 if few else EXTREME * effort, seed)
+            ]
+    _check_repeats(subject, found[0])
+    _check_finite(found)
+    return found
+
+
+def _case(subject: Subject, point: Point) -> Case:
+    """Once more with more bits where the first are not enough."""
+    reason = None
+    for bits in (BITS, *MORE_BITS):
+        try:
+            if bits != BITS:
+                point = where.point(point.kind, point.sizes, point.floats, subject.setting, bits)
+            case = subject.at(point, bits)
+        except Undecided as error:
+            reason = str(error)
+            continue
+        except NotJudged as error:
+            return Case(point, {}, reason=str(error))
+        unknown = any((compare(case.mine[name], point.right[name]) == UNKNOWN).any() for name in case.mine)
+        if not unknown and (rounded or all(map(known_well, case.mine.values()))):
+            return case
+    return Case(point, {}, reason=reason) if reason else case
+
+
+def _check_repeats(subject: Subject, first: Case) -> None:
+    if not first.mine:
+        return
+    again = subject.at(first.point)
+    same = all(compare(again.mine[name], first.mine[name]).max(initial=0) != DIFFERENT for name in first.mine)
+    if not same:
+        raise Refused(
+            "gradients gives another result when it is called again: it depends on more than its arguments, such as "
+            "random numbers, the time, or a variable that it changes"
+        )
+
+
+def _check_finite(cases: list[Case]) -> None:
+    ordinary = [case for case in cases if case.point.kind == "ordinary" and case.mine]
+    for name in ordinary[0].mine if ordinary else ():
+        if not any(finite(case.mine[name]) for case in ordinary):
+            raise Refused(
+                f"{name} is not finite at any of {len(ordinary)} inputs of ordinary size: NaN or infinity comes out"
+            )
+
+
+def known_well(array: np.ndarray) -> bool:
+    """Whether the largest number of an array is known to three quarters of the bits: a wrong one is to be explained."""
+    largest = max(map(arb, np.asarray(array, object).ravel().tolist()), key=lambda v: abs(v).upper(), default=None)
+    return largest is None or not largest.is_finite() or bool(largest.rad() <= abs(largest).upper() * _NARROW)
+
+
+def finite(array: np.ndarray) -> bool:
+    """Whether all numbers of an array are finite."""
+    return all(arb(v).is_finite() for v in np.asarray(array, object).ravel().tolist())
+
+
+def usable(cases: Iterable[Case]) -> list[Case]:
+    """The cases at which everything that is returned is known and finite."""
+    return [case for case in cases if case.mine and all(finite(array) for array in case.mine.values())]
+
+
+def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """EQUAL, DIFFERENT or UNKNOWN for each entry.
+
+    Equal: the difference is below 2^-200 of the number, or of the largest in the array where that is what cancels.
+    Different: the interval of the difference excludes 0 and is larger than that. A wide ball is unknown; but one that
+    is as wide as the rounding of a literal in it, and holds the right number, counts as equal.
+    """
+    if np.shape(mine) != np.shape(right):
+        return np.full(np.shape(right) or (1,), DIFFERENT)
+    a = [arb(v) for v in np.asarray(mine, object).ravel().tolist()]
+    b = [arb(v) for v in np.asarray(right, object).ravel().tolist()]
+    sizes = [abs(v).upper() for v in b if v.is_finite()]
+    largest = max((*sizes, _TINY), key=float)  # an array of zeros has no size
+    return np.array([_compared(u, v, largest) for u, v in zip(a, b, strict=True)], int).reshape(np.shape(right))
+
+
+_TINY = flint.arb(2) ** -AGREEMENT
+_NARROW = flint.arb(2) ** -(BITS * 3 // 4)
+_LITERAL = flint.arb(10) ** -6  # the widest rounding of a literal, relative
+
+
+def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
+    if a is b or (a.is_exact() and b.is_exact() and a == b):
+        return EQUAL
+    difference = a - b
+    if not difference.is_finite():
+        return UNKNOWN
+    own = abs(b).upper()
+    if abs(difference).upper() <= _TINY * own:
+        return EQUAL
+    if not difference.contains(0):
+        return DIFFERENT if abs(difference).lower() > _TINY * own else UNKNOWN
+    if abs(difference).upper() <= _TINY * largest or (rounded and difference.rad() <= _LITERAL * largest):
+        return EQUAL
+    return UNKNOWN
+
+
+def verdict_of(name: str, cases: Iterable[Case]) -> str:
+    """Judge one array over all cases: "right", "wrong" or "unknown"."""
+    states: set[int] = set()
+    for case in cases:
+        if name in case.mine:
+            states |= set(np.unique(compare(case.mine[name], case.right[name])).tolist())
+    return "wrong" if DIFFERENT in states else "unknown" if UNKNOWN in states or not states else "right"
+
+
+def wrong_entries(case: Case, name: str) -> np.ndarray:
+    """Where an array is wrong at a case."""
+    return compare(case.mine[name], case.right[name]) == DIFFERENT
+
+
+def pairs(cases: Iterable[Case], leaves: Iterable[str] = LEAVES) -> Iterator[tuple[str, Case]]:
+    """Each leaf at each case that has it."""
+    yield from ((leaf, case) for case in cases for leaf in leaves if leaf in case.mine)
+
+
+def scope_of(case: Case) -> Mapping[str, np.ndarray]:
+    """The inputs of a case."""
+    return {name: case.right[name] for name in (*where.INPUTS, "w")}

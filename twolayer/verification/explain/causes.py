@@ -1,0 +1,379 @@
+"""From explanations to findings: the causes with their sentences and lines, and each step's verdict.
+
+An explanation is its wrong lines and each way of blaming its wrong factors on as few steps as possible.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from twolayer.verification.evidence.cases import Case
+from twolayer.verification.explain import unexplained, where
+from twolayer.verification.explain.search import CHAIN, Explanation
+from twolayer.verification.numbers import factors as numbers
+from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
+from twolayer.verification.verdict import Cause, StepVerdict
+
+
+class Evidence(NamedTuple):
+    """What is known when causes are sought.
+
+    cases: the derivation at all points. probe: one of them, with the user's locals.
+    leaves: each leaf's own verdict. scale: what the own loss is times the declared one behind it, and so all its steps.
+    thresholds: comparisons, clips and roundings of the code, with their lines.
+    """
+
+    setting: Setting
+    cases: Sequence[Case]
+    probe: Case | None
+    leaves: Mapping[str, StepVerdict]
+    scale: Fraction = Fraction(1)
+    thresholds: Sequence[str] = ()
+
+    @property
+    def right_inside(self) -> frozenset[str]:
+        """Which of the right arrays the user's variables are, factor included."""
+        return frozenset(one.step for one in self.seen if one.factor == 1)
+
+    @property
+    def seen(self) -> list[where.Seen]:
+        if self.probe is None:
+            return []
+        return self.seen_as({name: self.probe.right[name] for name in where.NAMED})
+
+    def seen_as(self, arrays: Mapping[str, np.ndarray]) -> list[where.Seen]:
+        """The user's variables that are one of these arrays, which are by the loss that can be declared."""
+        found = where.seen(self.probe.locals, arrays)
+        return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
+
+    @property
+    def returned(self) -> frozenset[str]:
+        return frozenset(name for case in self.cases for name in case.mine)
+
+
+class Alternative(NamedTuple):
+    """One explanation with its wrong factors placed: the causes, and the steps that they make wrong."""
+
+    causes: tuple[Cause, ...]
+    steps: tuple[str, ...]
+    explanation: Explanation | None = None
+
+
+class Findings(NamedTuple):
+    """Causes, the eight steps, and the first step that is wrong given what came before it."""
+
+    causes: tuple[Cause, ...]
+    steps: dict[str, StepVerdict]
+    first_wrong_step: str | None
+
+
+def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
+    """Put into words what the search found, or failed to find. `explanations`: the simplest ones."""
+    found, seen = evidence.right_inside, evidence.seen
+    alternatives: list[Alternative] = []
+    for explanation in _borne_out(explanations, evidence):
+        for alternative in _alternatives(explanation, evidence, found):
+            if _identity(alternative) not in map(_identity, alternatives):
+                alternatives.append(alternative)
+    wrong = {leaf for leaf, verdict in evidence.leaves.items() if verdict.verdict == "wrong"}
+    if not alternatives and wrong:
+        alternatives = [_unexplained(evidence, wrong, found)]
+    alternatives = _of_their_shape(alternatives, evidence)
+    fewest = min((len(a.causes) for a in alternatives), default=0)
+    alternatives = [a for a in alternatives if len(a.causes) == fewest]
+    alternatives.sort(key=_likelihood)
+    causes = tuple(
+        dataclasses.replace(_with_line(cause, alternative, evidence), explanation=i)
+        for i, alternative in enumerate(alternatives)
+        for cause in alternative.causes
+    )
+    blamed = alternatives[0].steps if alternatives else ()
+    first = next((step for step in STEPS if step in blamed), None)
+    steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen)
+    for cause in causes:  # the variable that is to be changed, not one before it that has the same value
+        if cause.explanation == 0 and cause.line is not None and cause.leaf in steps:
+            named = (cause.variable, cause.line) if cause.variable else (None, None)
+            steps[cause.leaf] = dataclasses.replace(steps[cause.leaf], variable=named[0], line=named[1])
+    return Findings(causes, steps, first)
+
+
+def _of_their_shape(alternatives: list[Alternative], evidence: Evidence) -> list[Alternative]:
+    """Where a bias gradient is one number, a sum over all entries; though a column of zeros would explain it too."""
+    spread = {leaf for leaf, one in evidence.leaves.items() if one.reason and "is one number" in one.reason}
+    fitting = [a for a in alternatives if all(cause.id == "wrong_axis" for cause in a.causes if cause.leaf in spread)]
+    return fitting or alternatives
+
+
+def _identity(alternative: Alternative) -> list[tuple[str, str]]:
+    return [(cause.id, cause.leaf) for cause in alternative.causes]
+
+
+def _likelihood(alternative: Alternative) -> tuple[bool, int]:
+    """Of two that explain it equally well, something that people write comes before something that is zero."""
+    silly = any(cause.id in ("zero", "scale") for cause in alternative.causes)
+    return silly, min(map(STEPS.index, alternative.steps))
+
+
+def _borne_out(explanations: Sequence[Explanation], evidence: Evidence) -> list[Explanation]:
+    """Those whose arrays the user's variables show most."""
+    if len(explanations) < 2 or evidence.probe is None or not evidence.probe.locals:
+        return list(explanations)
+    unseen = [len(set(CHAIN) - set(_inside(one, evidence)) - set(one.local)) for one in explanations]
+    return [one for one, n in zip(explanations, unseen, strict=True) if n == min(unseen)]
+
+
+def _arrays(explanation: Explanation, evidence: Evidence) -> dict[str, np.ndarray]:
+    """The arrays of an explanation at the probe."""
+    from twolayer.verification.explain.search import confirm
+
+    if evidence.probe is None:
+        return {}
+    held = confirm(explanation, evidence.setting, [evidence.probe], _literals(explanation))
+    return {name: value[0] for name, value in held.scope.items()} if held else {}
+
+
+def _literals(explanation: Explanation) -> tuple[Fraction, ...]:
+    return tuple(choice.literal for choice in explanation.choices if choice.literal is not None)
+
+
+def _inside(explanation: Explanation, evidence: Evidence) -> dict[str, frozenset[Fraction]]:
+    """Which arrays of an explanation the user's variables are: step -> the factors with which they are."""
+    found: dict[str, set[Fraction]] = {}
+    if evidence.probe is not None:
+        arrays = _arrays(explanation, evidence)
+        for one in evidence.seen_as({n: arrays[n] for n in where.NAMED if n in arrays}):
+            found.setdefault(one.step, set()).add(one.factor)
+    return {step: frozenset(factors) for step, factors in found.items()}
+
+
+def _alternatives(explanation: Explanation, evidence: Evidence, found: frozenset[str]) -> list[Alternative]:
+    """The wrong lines of an explanation, with each way of blaming its wrong factors.
+
+    A step that the derivation shows without a factor of its own is not blamed if another can be.
+    """
+    if any(choice.step == "dO2" and choice.line is None for choice in explanation.wrong):
+        forward = _in_the_forward_pass(evidence, found)
+        if forward is not None:  # what comes after follows from it
+            return [Alternative((forward,), ("dO2",), explanation)]
+    lines = _wrong_lines(explanation, evidence, found)
+    joined = (
+        Alternative(lines.causes + factors.causes, lines.steps + factors.steps, explanation)
+        for factors in _wrong_factors(explanation, evidence)
+    )
+    return [alternative for alternative in joined if alternative.causes]
+
+
+def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[str]) -> Alternative:
+    right, causes, steps = right_lines(evidence.setting), [], []
+    if explanation.forward is not None:
+        forward, text = explanation.forward, explanation.forward.text.format(t=_number(explanation.literal))
+        causes.append(Cause(forward.id, text, "forward", forward.correction))
+        steps.append("dO2")
+    for step, line, literal in explanation.wrong:
+        steps.append(step)
+        if line is None:
+            causes.append(_described(step, evidence, found))
+        else:
+            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
+    return Alternative(tuple(causes), tuple(steps))
+
+
+def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alternative]:
+    """Each way of placing the factors; those that the derivation itself bears out, if there are any."""
+    constants = explanation.each
+    if not constants:
+        return [Alternative((), ())]
+    right, inside, result = right_lines(evidence.setting), _inside(explanation, evidence), []
+    for placement in numbers.placements(constants[0][0]):
+        places = {
+            step: _where(
+                step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside
+            )
+            for step, c in placement.items()
+        }
+        for chosen in itertools.product(*places.values()):
+            causes, steps = [], []
+            for step, at in zip(placement, chosen, strict=True):
+                for place in at:
+                    values = _same_placement(set(placement), step, constants)
+                    if len(at) > 1:  # a part of the factor at each, as the derivation shows
+                        values = [(local[place], sizes) for _, local, sizes in constants if place in local]
+                    for factor in (found := numbers.factors(values)):
+                        text = _spoken(factor, evidence.setting) if len(found) == 1 else factor.sentence
+                        code = right[place].code + _of_m(factor, place, explanation)
+                        causes.append(Cause(factor.id, text, place, code))
+                    steps.append(place)
+            borne_out = all(explanation.local.get(place) != 1 for place in steps)
+            result.append((borne_out, Alternative(tuple(causes), tuple(steps))))
+    return [one for borne_out, one in result if borne_out] or [one for _, one in result]
+
+
+def _same_placement(placed: set[str], step: str, constants: Sequence[tuple]) -> list[tuple[Fraction, object]]:
+    """The factor at a step at each size, blamed on the same steps as at the first."""
+    values = []
+    for totals, _, sizes in constants:
+        match = next((p for p in numbers.placements(totals) if set(p) == placed), None)
+        if match is not None:
+            values.append((match[step], sizes))
+    return values
+
+
+def _where(
+    step: str, c: Fraction, before: Fraction, explanation: Explanation, inside: Mapping[str, frozenset[Fraction]]
+) -> tuple[tuple[str, ...], ...]:
+    """Where the factor c comes in between dO and dZ: the alternatives, each one step or, a part at each, both.
+
+    `before` is the factor that came in earlier. Where nothing is returned, the user's variables decide: if dO occurs
+    there without c but not with it, c came after, unless dZ occurs without it too.
+    """
+    later = {"dO2": "dZ2", "dO1": "dZ1"}.get(step)
+    if later is None:
+        return ((step,),)
+    local = explanation.local
+    if step in local or later in local:
+        first, second = local.get(step, Fraction(1)), local.get(later, Fraction(1))
+        if 1 not in (first, second) and first * second == c:
+            return ((step, later),)
+        return ((later,),) if second == c and first != c else ((step,),)
+    after = before * c
+    here, there = (inside.get(name, frozenset()) for name in (step, later))
+    if after in here:
+        return ((step,),)
+    later_for_sure = before in here and (after in there or before not in there)
+    return ((later,),) if later_for_sure else ((step,), (later,))
+
+
+def _spoken(factor: numbers.Factor, setting: Setting) -> str:
+    if factor.id == "reduction" and factor.text == "m" and setting.reduction == "mean":
+        return f"{factor.sentence}: it is right for the sum; you declared the mean"
+    if factor.id == "reduction" and factor.text == "1/m" and setting.reduction == "sum":
+        return f"{factor.sentence}: it is right for the mean; you declared the sum"
+    return factor.sentence
+
+
+def _of_m(factor: numbers.Factor, place: str, explanation: Explanation) -> str:
+    """What belongs to the right line of a leaf with a wrong power of m, if no step shows where its 1/m is taken."""
+    if place not in LEAVES or factor.text not in ("m", "1/m"):
+        return ""
+    before = ("dO2", "dZ2") if place[2] == "2" else CHAIN
+    if any(step in explanation.local for step in before):
+        return ""
+    return f", where {before[-1]} has the 1/m in it; if not, / m"
+
+
+def _number(literal: Fraction | None) -> str:
+    return "" if literal is None else f"{float(literal):.12g}"
+
+
+def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> Alternative:
+    """No line of the catalogue fits: say where the error enters, and what else is certain."""
+    cases = evidence.cases
+    alone = unexplained.single_entries(cases, sorted(wrong))
+    if set(alone) == wrong:
+        steps = tuple(step for step in STEPS if step in alone)
+        return Alternative(tuple(_described(step, evidence, found) for step in steps), steps)
+    derived = {leaf for leaf in LEAVES if evidence.leaves[leaf].verdict in ("right", "wrong")}
+    step = unexplained.first_wrong(wrong, derived, found)
+    if step == "dO1" and evidence.setting.hidden == "relu":
+        layer = [leaf for leaf in ("dW1", "db1") if leaf in wrong]
+        step = "dZ1" if unexplained.right_where_all_units_are_on(cases, layer) else step
+    forward = _in_the_forward_pass(evidence, found) if step == "dO2" else None
+    return Alternative((forward or _described(step, evidence, found),), (step,))
+
+
+def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
+    """A step that no line explains; its shape may."""
+    code = right_lines(evidence.setting)[step].code
+    shape = evidence.leaves[step].reason if step in LEAVES else None
+    if shape and "summed over the units" in shape:
+        return Cause("wrong_axis", shape, step, code)
+    if shape and "is transposed" in shape:
+        return Cause("transpose", shape, step, code)
+    return unexplained.describe(step, code, evidence.cases, found, evidence.thresholds)
+
+
+def _in_the_forward_pass(evidence: Evidence, found: frozenset[str]) -> Cause | None:
+    locals_ = evidence.probe.locals if evidence.probe is not None else ()
+    shown = unexplained.shows_its_forward_pass(locals_, evidence.probe.sizes) if locals_ else False
+    return unexplained.forward_error(evidence.cases, found, evidence.thresholds, shown)
+
+
+def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Cause:
+    """The cause with the user's line and variable, where they are known."""
+    probe = evidence.probe
+    if probe is None or not probe.locals:
+        return cause
+    if alternative.explanation is None or cause.id == "unknown":
+        wrong = [leaf for leaf in LEAVES if evidence.leaves[leaf].verdict == "wrong"]
+        found = where.between(probe.locals, probe.right, wrong, probe.mine)
+    else:
+        arrays = _arrays(alternative.explanation, evidence)
+        found = None
+        for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
+            found = found or (where.place(step, arrays, probe.locals, probe.right) if step in arrays else None)
+    if found is None:
+        return cause
+    return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
+
+
+def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, ...]:
+    """The arrays of a wrong forward pass that differ from the right ones, in their order."""
+    from twolayer.verification.evidence.cases import EQUAL, compare
+
+    return tuple(
+        name
+        for name in ("Z1", "O1", "Z2", "O2")
+        if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
+    )
+
+
+def _steps(
+    evidence: Evidence, blamed: Sequence[str], explanation: Explanation | None, seen: Sequence[where.Seen]
+) -> dict[str, StepVerdict]:
+    """The eight steps. Where a leaf is undecided, nothing is inferred of steps that are not seen."""
+    steps, names = {}, where.variables(seen)
+    arrays = _arrays(explanation, evidence) if explanation else {}
+    if evidence.probe is not None and arrays:
+        named = {name: arrays[name] for name in STEPS if name in arrays}
+        names = where.variables(evidence.seen_as(named)) | names
+    inferred = explanation is not None and not any(leaf.verdict == "undecided" for leaf in evidence.leaves.values())
+    for step in STEPS:
+        one = names.get(step)
+        variable, line = (one.name, one.line) if one else (None, None)
+        source = "returned" if step in evidence.returned else "found" if one and one.factor == 1 else None
+        if step in LEAVES and evidence.leaves[step].verdict in ("not_derived", "undecided"):
+            steps[step] = evidence.leaves[step]
+            continue
+        if step in blamed:
+            verdict = "wrong"
+        elif source == "returned" and (explanation is not None or step in LEAVES):
+            right = explanation is not None or evidence.leaves[step].verdict == "right"
+            verdict = "right" if right else "undecided"
+        elif source == "found":
+            verdict = "right"
+        else:
+            verdict, source = ("right", "inferred") if inferred else ("not_shown", None)
+        scale = _carried(step, explanation) if explanation and source == "returned" and step not in blamed else None
+        steps[step] = StepVerdict(verdict, scale, where=source, variable=variable, line=line)
+    return steps
+
+
+def _carried(step: str, explanation: Explanation) -> str | None:
+    """The constant that a shown step is too large by, if it is paid back later."""
+    if step in LEAVES or step not in explanation.local or not explanation.each:
+        return None
+    values = []
+    for _, local, sizes in explanation.each:
+        c = Fraction(1)
+        for name in ("dO2", "dZ2", "dO1", "dZ1"):
+            c *= local.get(name, 1)
+            if name == step:
+                break
+        values.append((c, sizes))
+    if all(c == 1 for c, _ in values):
+        return None
+    return " * ".join(factor.text for factor in numbers.factors(values[:1]))

@@ -1,0 +1,179 @@
+"""Where in the user's file: his local variables, matched with the right intermediates and cotangents.
+
+A local counts as a step if it is a constant times the step's array, as it is or transposed. In a loop over the
+examples, the values that one line gives to one name are matched with the rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from twolayer.verification.numbers.balls import BITS, floats, precision
+from twolayer.verification.numbers.factors import ratio
+from twolayer.verification.problem import STEPS, TRACE
+from twolayer.verification.programs import Local
+
+NAMED = (*TRACE, *STEPS)
+
+
+class Seen(NamedTuple):
+    """A local that is `factor` times an array; `order` counts the settings of all locals."""
+
+    line: int
+    name: str
+    text: str
+    step: str
+    factor: Fraction
+    order: int
+
+
+class Place(NamedTuple):
+    """A line of the user's file. `since`: a line before it that is right, where the error lies between the two.
+
+    `name`: the variable that is wrong there; empty where the error lies before it.
+    """
+
+    line: int
+    name: str
+    text: str
+    since: int | None = None
+
+
+def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[Seen]:
+    """The locals that are one of these arrays, in the order in which they are set."""
+    numbers = {name: floats(array) for name, array in arrays.items() if np.ndim(array)}
+    found = []
+    for order, local, value, in_loop in _whole(locals_):
+        own = _floats(value)
+        if own is None:
+            continue
+        for name, right in numbers.items():
+            rows = _rows(len(value), len(right)) if in_loop and right.ndim == 2 else slice(None)
+            if rows is None:
+                continue
+            wanted, exact = right[rows], np.asarray(arrays[name], object)[rows]
+            if in_loop and own.shape == (len(wanted), 1) and np.ptp(wanted, axis=1).max() == 0:
+                wanted, exact = wanted[:, :1], exact[:, :1]  # one number for all units
+            if own.size == 1 and name[:2] == "db" and np.ptp(wanted) == 0:
+                own, value = own.reshape(1), value.reshape(1)  # one number for all biases
+                wanted, exact = wanted[:1], exact[:1]
+            for turned in _turned(own, value, wanted.shape):
+                if ratio((turned[0],), (wanted,)) is not None:
+                    factor = _exact(turned[1], exact)
+                    if factor is not None:
+                        found.append(Seen(local.line, local.name, local.text, name, factor, order))
+                        break
+    return found
+
+
+def _rows(n: int, m: int) -> slice | list[int] | None:
+    """Which examples a loop's values belong to: all, or the first and the last where only those are kept."""
+    if n == m:
+        return slice(None)
+    return [*range(n - 1), m - 1] if 2 < n < m else None
+
+
+def _exact(mine: np.ndarray, right: np.ndarray) -> Fraction | None:
+    with precision(BITS):
+        return ratio((mine,), (np.asarray(right, object),))
+
+
+def _whole(locals_: Sequence[Local]) -> Iterator[tuple[int, Local, np.ndarray, bool]]:
+    """Each setting with its order, and after the last of a loop the rows that it gave, stacked."""
+    rows: dict[tuple, list[np.ndarray]] = {}
+    last: dict[tuple, int] = {}
+    for i, local in enumerate(locals_):
+        key = local.line, local.name, local.value.shape
+        rows.setdefault(key, []).append(local.value)
+        last[key] = i
+    for i, local in enumerate(locals_):
+        yield i, local, local.value, False
+        key = local.line, local.name, local.value.shape
+        if last[key] == i and len(rows[key]) > 1 and local.value.size == max(local.value.shape, default=1) > 0:
+            yield i, local, np.stack([part.ravel() for part in rows[key]]), True
+
+
+def _floats(value: np.ndarray) -> np.ndarray | None:
+    try:
+        return floats(value) if value.size else None
+    except TypeError:
+        return None
+
+
+def _turned(own: np.ndarray, value: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """An array and its balls in the shapes in which it may be meant: as it is, transposed, without axes of one."""
+    if own.shape == shape:
+        yield own, value
+    elif own.shape == shape[::-1]:
+        yield own.T, value.T
+    elif own.size == 1 or own.size == 0:
+        return
+    elif own.size == int(np.prod(shape)) and max(own.shape) == max(shape) and len(shape) == 1:
+        yield own.reshape(shape), value.reshape(shape)
+
+
+def variables(found: Sequence[Seen]) -> dict[str, Seen]:
+    """For each step the first local that is it, without a factor where there is one."""
+    first: dict[str, Seen] = {}
+    for one in found:
+        if one.step not in first or (one.factor == 1 != first[one.step].factor):
+            first[one.step] = one
+    return first
+
+
+def place(
+    step: str, wrong: Mapping[str, np.ndarray], locals_: Sequence[Local], right: Mapping[str, np.ndarray]
+) -> Place | None:
+    """The line that gives a step its wrong value.
+
+    Args:
+      step: the step to be blamed.
+      wrong: the arrays of the explanation, from which the derivation goes on after its error.
+      locals_: what the user's variables were.
+      right: the right arrays, to see what is right before it.
+
+    Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
+    variable that has it before it is used is the one that should have been another. Where no variable has it, the place
+    is between the last right line and the first wrong one.
+    """
+    own = seen(locals_, {step: wrong[step]})
+    after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
+    bound = min((one.order for one in after), default=len(locals_))
+    own = [one for one in own if one.order < bound] or own
+    if own:
+        repeats = any(_equal(wrong[step], wrong[name]) for name in NAMED[: NAMED.index(step)] if name in wrong)
+        one = own[-1] if repeats else own[0]
+        return Place(one.line, one.name, one.text)
+    first = min(after, key=lambda one: one.order, default=None)
+    if first is None:
+        return None
+    before = [one for one in seen(locals_, {name: right[name] for name in NAMED}) if one.order < first.order]
+    since = max(before, key=lambda one: one.order, default=None)
+    return Place(first.line, "", first.text, since.line if since and since.line < first.line else None)
+
+
+def _after(step: str) -> tuple[str, ...]:
+    """The steps that use one directly."""
+    return {
+        "dO2": ("dZ2", "dW2", "db2", "dO1"), "dZ2": ("dW2", "db2", "dO1"), "dO1": ("dZ1", "dW1", "db1"),
+        "dZ1": ("dW1", "db1"), "Z1": ("O1", "Z2"), "O1": ("Z2", "O2"), "Z2": ("O2", "dO2"), "O2": ("dO2", "dZ2"),
+    }.get(step, ())  # fmt: skip
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
+
+
+def between(
+    locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
+) -> Place | None:
+    """Where no explanation is known: the first variable that is a wrong leaf, and the last right line before it."""
+    good = seen(locals_, {name: right[name] for name in NAMED})
+    bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})
+    first = min(bad, key=lambda one: one.order, default=None)
+    if first is None:
+        return None
+    since = max((one for one in good if one.order < first.order), key=lambda one: one.order, default=None)
+    return Place(first.line, first.name, first.text, since.line if since and since.line < first.line else None)

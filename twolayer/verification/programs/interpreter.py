@@ -1,0 +1,216 @@
+"""Walks a jaxpr over a number system: one interpreter for balls (reals.py) and for rounding errors (rounding/).
+
+Floats are values of the system. Integers and booleans are plain NumPy arrays: they are data by then.
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from twolayer.verification.programs import NotJudged
+
+_PACKAGE = str(pathlib.Path(__file__).parents[2]) + "/"
+Path = tuple[int, ...]
+Visit = Callable[[Path, Any, list], list]
+Value = Any  # a value of a number system, or a plain array
+Rule = Callable[..., Any]
+
+
+class System:
+    """How the operations of a jaxpr act on the values of a number system.
+
+    Attributes:
+      rules: primitive's name -> rule(call, *inputs), which returns an output or a list of them.
+    """
+
+    rules: Mapping[str, Rule] = {}
+
+    def literal(self, array: np.ndarray, dtype: Any) -> Value:
+        """Floats that stand in the program, where they have this type; a Python number comes as it was written."""
+        raise NotImplementedError
+
+    def constant(self, array: np.ndarray) -> Value:
+        """Integers and booleans as the numbers that they are."""
+        raise NotImplementedError
+
+    def move(self, f: Callable[..., np.ndarray], *values: Value) -> Value:
+        """Apply a function that only moves entries."""
+        raise NotImplementedError
+
+    def unknown(self, call: "Call", *inputs: Value) -> Value:
+        """An operation for which there is no rule."""
+        raise call.not_judged()
+
+    def enter(self, call: "Call") -> None:
+        """Told of each operation before it runs."""
+
+
+class Call:
+    """What a rule gets besides its inputs: the operation, the system, and a way to run a nested jaxpr."""
+
+    def __init__(self, eqn: Any, system: System, visit: Visit | None, path: Path, outer: "Call | None"):
+        self.eqn, self.params, self.system, self.outer = eqn, eqn.params, system, outer
+        self._visit, self._path = visit, path
+
+    @property
+    def out(self) -> Any:
+        """The shape and type of the first output."""
+        return self.eqn.outvars[0].aval
+
+    def run(self, jaxpr: ClosedJaxpr | Jaxpr, arguments: Sequence, *, loop: bool = False) -> list:
+        """Interpret a nested jaxpr. Operations inside of loops are not visited: they have no single value."""
+        inner, consts = (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, ())
+        return _run(inner, consts, arguments, self.system, None if loop else self._visit, self._path, self)
+
+    def where(self) -> str:
+        """The operation, and the line in the user's file from which it, or the call around it, comes."""
+        place = self._place()
+        return f"{_name(self.eqn)} at {place}" if place else _name(self.eqn)
+
+    def not_judged(self) -> NotJudged:
+        """What to raise where the operation has no meaning here."""
+        place = self._place()
+        return NotJudged(_name(self.eqn), place or "", self.line)
+
+    @functools.cached_property
+    def line(self) -> int | None:
+        """The line in the user's file."""
+        place = self._place()
+        return int(place.rsplit(":", 1)[1]) if place else None
+
+    def _place(self) -> str | None:
+        call: Call | None = self
+        while call is not None and line(call.eqn) is None:
+            call = call.outer
+        return line(call.eqn) if call is not None else None
+
+
+def interpret(closed: ClosedJaxpr, system: System, *arguments: Value, visit: Visit | None = None) -> list:
+    """The outputs of a jaxpr for arguments that are values of `system` (floats) or NumPy arrays (integers, booleans).
+
+    Args:
+      closed: what jax.make_jaxpr returns.
+      system: the number system.
+      arguments: one for each input variable.
+      visit: called after each operation outside of loops with its path (the position in each nesting of calls), the
+        operation and its outputs; what it returns takes the place of the outputs.
+
+    Raises:
+      NotJudged: an operation is not known; its line is named.
+    """
+    return _run(closed.jaxpr, closed.consts, arguments, system, visit, (), None)
+
+
+def _run(
+    jaxpr: Jaxpr,
+    consts: Sequence,
+    arguments: Sequence,
+    system: System,
+    visit: Visit | None,
+    path: Path,
+    outer: Call | None,
+) -> list:
+    known: dict = {}
+
+    def read(atom: Any) -> Value:
+        return _constant(atom.val, system, atom.aval) if isinstance(atom, Literal) else known[atom]
+
+    for var, const in zip(jaxpr.constvars, consts, strict=True):
+        known[var] = _constant(const, system, var.aval)
+    known.update(zip(jaxpr.invars, arguments, strict=True))
+    for number, eqn in enumerate(jaxpr.eqns):
+        call = Call(eqn, system, visit, (*path, number), outer)
+        system.enter(call)
+        try:
+            outputs = _apply(call, [read(atom) for atom in eqn.invars])
+        except _NOT_FORESEEN as error:
+            raise call.not_judged() from error
+        outputs = list(outputs) if eqn.primitive.multiple_results else [outputs]
+        outputs = [np.asarray(a) if isinstance(a, np.generic) else a for a in outputs]  # 0-d arrays turn into scalars
+        if visit is not None:
+            outputs = visit((*path, number), eqn, outputs)
+        known.update(zip(eqn.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _apply(call: Call, inputs: list) -> Any:
+    rule = call.system.rules.get(call.eqn.primitive.name)
+    if rule is not None:
+        return rule(call, *inputs)
+    nested = nested_call(call.eqn)
+    if nested is not None:
+        return call.run(nested, inputs)
+    return on_integers(call, *inputs) if all(map(plain, inputs)) else call.system.unknown(call, *inputs)
+
+
+def on_integers(call: Call, *inputs: Any) -> Any:
+    """JAX's own operation on data that holds no value of the system."""
+    bound = call.eqn.primitive.bind(*inputs, **call.params)
+    outputs = [
+        a if _is_key(a) else call.system.literal(np.asarray(a), a.dtype) if is_float(a) else np.asarray(a)
+        for a in (bound if call.eqn.primitive.multiple_results else [bound])
+    ]
+    return outputs if call.eqn.primitive.multiple_results else outputs[0]
+
+
+def plain(value: Value) -> bool:
+    """Whether it is an array of integers or booleans (or random keys), and no value of a system."""
+    return (isinstance(value, np.ndarray | np.generic) and value.dtype != object) or isinstance(value, jax.Array)
+
+
+def is_float(aval: Any) -> bool:
+    """Whether a variable holds floats, which are values of the system."""
+    return jnp.issubdtype(aval.dtype, jnp.floating)
+
+
+def _is_key(array: Any) -> bool:
+    return jax.dtypes.issubdtype(getattr(array, "dtype", type(array)), jax.dtypes.prng_key)
+
+
+def _constant(array: Any, system: System, aval: Any) -> Value:
+    if _is_key(array):
+        return array
+    array = np.asarray(array)
+    if is_float(array):
+        return system.literal(array, aval.dtype)
+    return array.astype(aval.dtype)  # a Python integer has the type that the program gave it
+
+
+# What a rule may raise of an operation in a form that it was not written for.
+_NOT_FORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, ImportError)
+
+# No calls: loops, and operations whose jaxpr says how two entries combine.
+_NO_CALLS = ("scan", "while", "cond", "reduce", "scatter", "select_and", "pallas")
+
+
+def nested_call(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
+    """The jaxpr that an operation calls with its own inputs, if it is a call: jit, custom_jvp_call, checkpoint, ..."""
+    nested = [value for value in eqn.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)]
+    if len(nested) != 1 or eqn.primitive.name.startswith(_NO_CALLS):
+        return None
+    inner = nested[0].jaxpr if isinstance(nested[0], ClosedJaxpr) else nested[0]
+    return nested[0] if len(inner.invars) == len(eqn.invars) else None  # a kernel has its outputs among its inputs
+
+
+def where(eqn: Any) -> str:
+    """The operation and its line in the user's file, if it has one of its own: "sqrt at homework.py:12"."""
+    return _name(eqn) if line(eqn) is None else f"{_name(eqn)} at {line(eqn)}"
+
+
+def line(eqn: Any) -> str | None:
+    """The innermost line outside of libraries: "homework.py:12"."""
+    traceback = eqn.source_info.traceback
+    for frame in traceback.frames if traceback else ():
+        if not ("site-packages" in frame.file_name or frame.file_name.startswith(("<frozen", _PACKAGE))):
+            return f"{frame.file_name.rsplit('/', 1)[-1]}:{frame.line_num}"
+    return None
+
+
+def _name(eqn: Any) -> str:
+    return eqn.params.get("name", eqn.primitive.name) if eqn.primitive.name == "jit" else eqn.primitive.name

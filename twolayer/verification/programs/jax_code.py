@@ -1,0 +1,295 @@
+"""Runs a user's JAX function on balls, through its jaxpr, and finds out what his local variables were on the way."""
+
+import contextlib
+import inspect
+import linecache
+import re
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from twolayer.verification.numbers.balls import Ball, at_line, balls, raw
+from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
+from twolayer.verification.programs.interpreter import interpret, is_float, where
+from twolayer.verification.programs.reals import Reals
+from twolayer.verification.programs.source import Source
+from twolayer.verification.programs.watch import watching
+from twolayer.verification.programs.watching import Outer, Setting, TraceWatch
+
+MOST_LITERALS = 12  # of one array
+LONG = 5_000  # operations; a loop that is written out while its locals are watched may take so many
+
+
+class NotTraceable(Exception):
+    """The function computes with NumPy or Python numbers where JAX cannot see how; one line says where."""
+
+
+class Traced(NamedTuple):
+    """A function for arguments of some shapes: its jaxpr, and how its outputs make up the result.
+
+    Attributes:
+      jaxpr: of the array arguments, to the array leaves of the result, then one output for each watched setting.
+      rebuild: from the array leaves to the result.
+      settings: what was watched.
+    """
+
+    jaxpr: ClosedJaxpr
+    rebuild: Callable[[list], Any]
+    settings: tuple[Setting, ...] = ()
+
+
+class JaxProgram:
+    """A JAX function that runs on balls; see programs.Program.
+
+    Attributes:
+      said: what in the program means nothing over the reals, such as a conversion to a smaller type, with its line.
+    """
+
+    def __init__(self, function: Callable, filename: str | None = None, source: str | None = None):
+        """`filename` is the user's file, whose lines are named; the one in which the function stands unless given."""
+        self.function = function
+        self.filename = filename or _filename(function)
+        self.source = source if source is not None else "".join(linecache.getlines(self.filename or "")) or None
+        self.said: tuple[str, ...] = ()
+        self._known: dict[Any, Traced] = {}
+
+    def run(self, *arguments: Any, watch: bool = False) -> Run:
+        """Run it on nested structures of object arrays of Ball, at the precision that is set around it.
+
+        Arrays of integers are data, and other arguments (whole numbers, strings, None) are constants.
+
+        Raises:
+          Undecided: a comparison is open.
+          NotJudged: an operation is not known; its line is named.
+          RaisedInside, NotTraceable, Refused: see `trace`.
+        """
+        traced, system = self.trace(*arguments, watch=watch), Reals()
+        inputs = [_value(leaf) for leaf in jax.tree.leaves(arguments) if _is_data(leaf)]
+        with jax.enable_x64(True), at_line(system.line):
+            outputs = interpret(traced.jaxpr, system, *inputs)
+        self.said = tuple(dict.fromkeys([*self.said, *system.said]))
+        outputs = [balls(a) if a.dtype == object else a for a in map(np.asarray, outputs)]
+        n = len(outputs) - len(traced.settings)
+        found = zip(traced.settings, outputs[n:], strict=True)
+        return Run(traced.rebuild(outputs[:n]), tuple(_local(one, value) for one, value in found))
+
+    def literals(self) -> tuple[float, ...]:
+        """The float literals of what was traced so far, without 0, 1 and -1."""
+        found: dict[float, None] = {}
+        for traced in self._known.values():
+            found.update(dict.fromkeys(literals(traced.jaxpr)))
+        return tuple(found)
+
+    def thresholds(self) -> tuple[str, ...]:
+        """What may act at some sizes of numbers only, in what was traced so far: "gt at homework.py:12"."""
+        traces = self._known.values()
+        return tuple(dict.fromkeys(name for traced in traces for name in thresholds(traced.jaxpr)))
+
+    def trace(self, *arguments: Any, watch: bool = False, dtype: str = "float64") -> Traced:
+        """The function as a jaxpr, for arguments of these shapes, floats of this type.
+
+        Raises:
+          RaisedInside: it raised an exception; the line names the user's own line.
+          NotTraceable: it uses NumPy or Python numbers where they need numbers.
+          Refused: it has side effects.
+          NotJudged: it computes with complex numbers.
+        """
+        for one in arguments:
+            make_tree(one)
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (structure, tuple(map(_kind, leaves)), watch, dtype)
+        if key not in self._known:
+            self._known[key] = self._watched(arguments) if watch else self._trace(arguments, None, dtype)
+        return self._known[key]
+
+    def check_repeats(self, *arguments: Any) -> None:
+        """Raise Refused if the function, called again, does something else: it is no function of its arguments."""
+        first, again = self.trace(*arguments).jaxpr, self._trace(arguments, None).jaxpr
+        constants = zip(first.consts, again.consts, strict=False)
+        same = _ADDRESS.sub("", str(again)) == _ADDRESS.sub("", str(first))
+        if not same or not all(np.array_equal(a, b, equal_nan=True) for a, b in constants):
+            raise Refused(
+                f"{_name(self.function)} gives another result when it is called again: it depends on more than its "
+                "arguments, such as random numbers, the time, or a variable that it changes"
+            )
+
+    def _watched(self, arguments: tuple) -> Traced:
+        """With jit switched off, so that functions under it are seen inside; loops are then written out, if short."""
+        if _written_out(self.trace(*arguments).jaxpr) <= LONG:
+            with contextlib.suppress(Refused, NotTraceable), jax.disable_jit():  # some code runs only under jit
+                return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
+        return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
+
+    def _trace(self, arguments: tuple, watch: TraceWatch | None, dtype: str = "float64") -> Traced:
+        leaves, structure = jax.tree.flatten(arguments)
+        given = [_shape(leaf, dtype) for leaf in leaves if _is_data(leaf)]
+        found: dict[str, Any] = {}
+
+        def flat(*tracers: Any) -> list:
+            follow = iter(tracers)
+            own = jax.tree.unflatten(structure, [next(follow) if _is_data(leaf) else leaf for leaf in leaves])
+            if watch is None:
+                result = self.function(*own)
+            else:
+                watch.begin(tracers)
+                with watching(watch):
+                    result = self.function(*own)
+            if hasattr(result, "__dict__") and jax.tree_util.all_leaves([result]) and not _is_array(result):
+                result = vars(result)  # an object of the user's own
+            found["leaves"], found["structure"] = jax.tree.flatten(result)
+            outputs = [jnp.asarray(leaf) for leaf in found["leaves"] if _is_array(leaf)]
+            return outputs + [one.array.value for one in (watch.settings() if watch else ())]
+
+        closed = self._attempt(flat, given, dtype == "float64")
+        if closed.effects:
+            effects = ", ".join(sorted(map(str, closed.effects)))
+            raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
+        for eqn in operations(closed):
+            if any(jnp.issubdtype(getattr(var.aval, "dtype", int), jnp.complexfloating) for var in eqn.outvars):
+                raise NotJudged(f"complex numbers ({where(eqn)})")
+
+        def rebuild(outputs: list) -> Any:
+            follow = iter(outputs)
+            return jax.tree.unflatten(
+                structure_out, [next(follow) if array else leaf for leaf, array in zip(kept, arrays, strict=True)]
+            )
+
+        structure_out, arrays = found["structure"], [_is_array(leaf) for leaf in found["leaves"]]
+        kept = [None if array else leaf for leaf, array in zip(found["leaves"], arrays, strict=True)]
+        settings = [one._replace(array=Outer(None, one.array.batch_axis)) for one in watch.settings()] if watch else []
+        return Traced(closed, rebuild, tuple(settings))
+
+    def _attempt(self, flat: Callable, given: list, x64: bool) -> ClosedJaxpr:
+        try:
+            with jax.enable_x64(x64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+                return jax.make_jaxpr(flat)(*given)
+        except Refused:
+            raise
+        except _CONCRETE as error:
+            raise NotTraceable(raised(self.function, error, self.filename)) from error
+        except Exception as error:
+            raise RaisedInside(raised(self.function, error, self.filename)) from error
+
+
+def _local(one: Setting, value: np.ndarray) -> Local:
+    value = np.moveaxis(value, one.array.batch_axis, 0) if one.array.batch_axis else value
+    return Local(one.line, one.name, value if value.dtype == object else balls(value), one.text)
+
+
+_ADDRESS = re.compile("0x[0-9a-f]+")
+_CONCRETE = (
+    jax.errors.TracerArrayConversionError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.TracerBoolConversionError,
+)
+
+
+def raised(function: Callable, error: BaseException, filename: str | None = None) -> str:
+    """One line: the user's last line that ran, and the exception."""
+    filename = filename or _filename(function)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
+    said = " ".join(f"{type(error).__name__}: {error}".split()).split(" The error occurred while tracing")[0]
+    if not frames:
+        return f"{_name(function)} raised {said[:300]}"
+    line = linecache.getline(filename, frames[-1].lineno or 0).strip()
+    return f"{filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}: {f'`{line}` ' if line else ''}raised {said[:300]}"
+
+
+def literals(jaxpr: ClosedJaxpr | Jaxpr) -> list[float]:
+    """The float literals and small constant arrays of a program, those of nested calls included."""
+    constants = jaxpr.consts if isinstance(jaxpr, ClosedJaxpr) else ()
+    written = [np.asarray(a) for a in constants if np.size(a) <= MOST_LITERALS]
+    atoms = [atom for eqn in operations(jaxpr) for atom in eqn.invars]
+    atoms += (jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr).outvars
+    written += [np.asarray(atom.val) for atom in atoms if isinstance(atom, Literal)]
+    floats = [a.astype(np.float64).ravel().tolist() for a in written if jnp.issubdtype(a.dtype, jnp.floating)]
+    numbers = dict.fromkeys(number for one in floats for number in one)
+    return [number for number in numbers if np.isfinite(number) and number not in (0, 1, -1)]
+
+
+THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
+ROUNDINGS = ("round", "floor", "ceil")
+
+
+def thresholds(jaxpr: ClosedJaxpr | Jaxpr) -> list[str]:
+    """The comparisons with a number other than 0, clips and roundings of a program, with their lines."""
+    found = []
+    for eqn in operations(jaxpr):
+        scalars = [a.val for a in eqn.invars if isinstance(a, Literal) and is_float(a.aval) and np.ndim(a.val) == 0]
+        compared = any(np.isfinite(number) and number != 0 for number in map(float, scalars))  # a softmax has -inf
+        clips = eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round")
+        if clips or eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and compared):
+            found.append(where(eqn))
+    return found
+
+
+def _written_out(jaxpr: ClosedJaxpr | Jaxpr) -> int:
+    """How many operations there are when each loop is written out."""
+    count = 0
+    for eqn in jaxpr.eqns:
+        nested = [v for v in jax.tree.leaves(list(eqn.params.values())) if isinstance(v, ClosedJaxpr | Jaxpr)]
+        count += 1 + eqn.params.get("length", 1) * sum(map(_written_out, nested))
+    return count
+
+
+def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Any:
+    """Every operation, those of nested calls and loops included."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        for value in eqn.params.values():
+            for nested in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(nested, ClosedJaxpr | Jaxpr):
+                    yield from operations(nested)
+
+
+def _filename(function: Callable) -> str | None:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code.co_filename if code else None
+
+
+def _name(function: Callable) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def make_tree(argument: Any) -> None:
+    """Tell JAX what an object with fields consists of, such as parameters that have names."""
+    kind = type(argument)
+    if hasattr(argument, "_asdict") and jax.tree_util.all_leaves([argument]):
+        jax.tree_util.register_pytree_with_keys(
+            kind,
+            lambda one: ([(jax.tree_util.GetAttrKey(k), v) for k, v in one._asdict().items()], tuple(one._asdict())),
+            lambda names, parts: kind(**dict(zip(names, parts, strict=True))),
+        )
+
+
+def _is_data(leaf: Any) -> bool:
+    """Whether an argument is numbers that the program computes with; a whole number of Python's is a constant."""
+    return isinstance(leaf, np.ndarray | np.generic | Ball | float | jax.Array)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | np.generic | float | jax.Array)
+
+
+def _holds_floats(leaf: Any) -> bool:
+    return isinstance(leaf, Ball | float) or leaf.dtype == object or is_float(leaf)
+
+
+def _value(leaf: Any) -> np.ndarray:
+    return raw(leaf) if _holds_floats(leaf) else np.asarray(leaf)
+
+
+def _shape(leaf: Any, dtype: str) -> jax.ShapeDtypeStruct:
+    with jax.enable_x64(dtype == "float64"):
+        kind = np.dtype(dtype) if _holds_floats(leaf) else jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(np.shape(leaf), kind)
+
+
+def _kind(leaf: Any) -> Any:
+    return (np.shape(leaf), "float" if _holds_floats(leaf) else str(leaf.dtype)) if _is_data(leaf) else leaf

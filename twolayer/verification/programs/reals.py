@@ -1,0 +1,376 @@
+"""JAX's primitives on real numbers: object arrays of FLINT's balls, at the precision that is set around them.
+
+Comparisons are decided by the balls. Where they cannot, Undecided is raised, and whoever asked starts again with more
+bits. A conversion to a smaller float type changes nothing here: it is a rounding, and rounding is judged apart.
+"""
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import flint
+import numpy as np
+
+from twolayer.verification.numbers import balls
+from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball
+from twolayer.verification.programs import linear
+from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
+from twolayer.verification.programs.positions import RULES
+from twolayer.verification.programs.primitives import as_value, integers, move
+
+
+def objects(values: Any) -> np.ndarray:
+    """An object array also of a single number."""
+    return values if isinstance(values, np.ndarray) else np.asarray(values, object)
+
+
+def lifted(f: Callable, arguments: int = 1) -> Callable:
+    """A function of single balls as one of object arrays."""
+    ufunc = np.frompyfunc(f, arguments, 1)
+    return lambda *arrays: objects(ufunc(*arrays))
+
+
+# Each comparison with its negation (of balls that overlap both are false), and whether it holds of equal numbers.
+_DECISIONS = {"eq": (operator.eq, operator.ne, True), "ne": (operator.ne, operator.eq, False)}
+_DECISIONS |= {"gt": (operator.gt, operator.le, False), "le": (operator.le, operator.gt, True)}
+_DECISIONS |= {"lt": (operator.lt, operator.ge, False), "ge": (operator.ge, operator.lt, True)}
+
+
+def _decide(name: str) -> Callable[[flint.arb, flint.arb], bool]:
+    holds, fails, of_equals = _DECISIONS[name]
+
+    def decide(a: flint.arb, b: flint.arb) -> bool:
+        found = outcome(a, b)
+        if balls.observer is not None:
+            balls.observer(found)
+        return found
+
+    def outcome(a: flint.arb, b: flint.arb) -> bool:
+        if holds(a, b):
+            return True
+        if fails(a, b):
+            return False
+        if (a is b and not a.is_nan()) or same_ball(a, b):  # one number, computed twice the same way
+            return of_equals
+        raise Undecided("a comparison with NaN" if a.is_nan() or b.is_nan() else "two numbers are too close")
+
+    return decide
+
+
+above, below, at_least, equals = _decide("gt"), _decide("lt"), _decide("ge"), _decide("eq")
+_ZERO, _ONE, _HALF = flint.arb(0), flint.arb(1), flint.arb(1) / 2
+
+
+def _exact(n: flint.arb) -> flint.arb:
+    if not n.is_exact() and n.is_finite():
+        raise Undecided("a number is too close to an integer to be rounded")
+    return n
+
+
+def _sign(a: flint.arb) -> flint.arb:
+    return _ONE if above(a, _ZERO) else -_ONE if below(a, _ZERO) else _ZERO
+
+
+def _round(a: flint.arb, to_even: bool) -> flint.arb:
+    up = _exact((a + _HALF).floor())
+    if equals(a + _HALF, up) and (int(up.unique_fmpz()) % 2 if to_even else below(a, _ZERO)):
+        return up - 1
+    return up
+
+
+def _truncated(a: flint.arb) -> flint.arb:
+    return _exact(a.floor() if at_least(a, _ZERO) else a.ceil())
+
+
+def _is_finite(a: flint.arb) -> bool:
+    if a.is_nan():
+        raise Undecided("whether NaN is finite")
+    return a.is_finite()
+
+
+def _log(a: flint.arb) -> flint.arb:
+    return flint.arb("-inf") if a.is_zero() else a.log()
+
+
+def _power(a: flint.arb, b: flint.arb) -> flint.arb:
+    if b.is_integer():
+        n = int(b.unique_fmpz())
+        return a**n if n >= 0 else 1 / a**-n
+    return a.sqrt() if b * 2 == 1 else a**b
+
+
+class Reals(System):
+    """Real numbers, as object arrays of flint.arb.
+
+    Attributes:
+      said: what in the program means nothing over the reals, such as a conversion to a smaller type, with its line.
+    """
+
+    def __init__(self) -> None:
+        self.rules, self.said = REAL_RULES, {}
+        self._call: Call | None = None
+
+    def enter(self, call: Call) -> None:
+        self._call = call
+
+    def line(self) -> int | None:
+        """The user's line from which the operation that runs now comes."""
+        return self._call.line if self._call is not None else None
+
+    def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
+        name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"
+        numbers, out = np.asarray(array).astype(np.float64).ravel().tolist(), np.empty(np.shape(array), object)
+        known = {number: literal(number, name) for number in set(numbers) if number == number}
+        out.ravel()[:] = [known.get(number, flint.arb("nan")) for number in numbers]
+        return out
+
+    def constant(self, array: np.ndarray) -> np.ndarray:
+        out = np.empty(np.shape(array), object)
+        out.ravel()[:] = [flint.arb(int(n)) for n in np.ravel(array).tolist()]
+        return out
+
+    def move(self, f: Callable, *values: np.ndarray) -> np.ndarray:
+        return objects(f(*values))
+
+    def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return objects(a + b)
+
+    def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return objects(a - b)
+
+    def mul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return objects(a * b)
+
+    def neg(self, a: np.ndarray) -> np.ndarray:
+        return objects(-a)
+
+    def div(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return objects(a / b)
+
+    def power(self, a: np.ndarray, n: int) -> np.ndarray:
+        return lifted(lambda a: a**n if n >= 0 else 1 / a**-n)(a)
+
+    def sum(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        return objects(np.add.reduce(a, axis=axes, initial=_ZERO))
+
+    def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Of (batch, rows, inner) and (batch, inner, columns)."""
+        shape = (*a.shape[:-1], b.shape[-1])
+        if not a.shape[-1] or 0 in shape:
+            return self.constant(np.zeros(shape, int))
+        out = np.empty(shape, object)
+        for left, right, into in zip(a, b, out, strict=True):
+            matrices = [flint.arb_mat(*part.shape, part.ravel().tolist()) for part in (left, right)]
+            into.ravel()[:] = (matrices[0] * matrices[1]).entries()
+        return out
+
+    def integers(self, a: np.ndarray, dtype: Any) -> np.ndarray:
+        """Numbers cut off to integers, or whether they are not zero."""
+        if np.dtype(dtype) == bool:
+            return lifted(lambda a: not equals(a, _ZERO))(a).astype(bool)
+        return lifted(lambda a: int(_truncated(a).unique_fmpz()))(a).astype(dtype)
+
+    def extreme(self, a: np.ndarray, axes: tuple[int, ...], sign: int) -> np.ndarray:
+        """The largest (sign 1) or smallest (-1) along some axes."""
+        for axis in sorted(axes, reverse=True):
+            a = objects((_LARGER if sign > 0 else _SMALLER).reduce(a, axis=axis))
+        return a
+
+    def place(self, a: np.ndarray, axis: int, sign: int) -> np.ndarray:
+        """Where the largest or smallest is, of equal ones the first."""
+        better = above if sign > 0 else below
+
+        def first(lane: np.ndarray) -> int:
+            best = 0
+            for i in range(1, len(lane)):
+                best = i if better(lane[i], lane[best]) else best
+            return best
+
+        return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
+
+
+def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
+
+
+def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
+    return a if a.is_nan() else b if b.is_nan() or at_least(a, b) else a
+
+
+_LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
+REAL_RULES: dict[str, Rule] = dict(RULES)
+
+
+def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None = None) -> None:
+    """A rule that applies a function of single balls, entry by entry; NumPy's function on integers."""
+    ufunc = lifted(f, arguments)
+
+    def apply(call: Call, *inputs: Value) -> Value:
+        if all(map(plain, inputs)):
+            return integers(call, *inputs)
+        values = ufunc(*(as_value(call.system, a) for a in inputs))
+        return values.astype(result) if result else values
+
+    REAL_RULES[name] = apply
+
+
+_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh"}
+_NAMES |= {"arctanh": "atanh", "expit": "logistic"}
+for _name, (_function, _) in UNARY.items():
+    _elementwise(_NAMES.get(_name, _name), _function)
+for _name in _DECISIONS:
+    _elementwise(_name, _decide(_name), 2, bool)
+    _elementwise(f"{_name}_to", _decide(_name), 2, bool)
+_elementwise("log", _log)
+_elementwise("digamma", lambda a: a.digamma())
+_elementwise("polygamma", lambda n, a: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(a), 2)
+_elementwise("zeta", lambda a, b: a.zeta(b), 2)
+_elementwise("bessel_i0e", lambda a: a.bessel_i(0) * (-abs(a)).exp())
+_elementwise("bessel_i1e", lambda a: a.bessel_i(1) * (-abs(a)).exp())
+_elementwise("igamma", lambda a, b: b.gamma_lower(a, 1), 2)
+_elementwise("igammac", lambda a, b: b.gamma_upper(a, 1), 2)
+_elementwise("regularized_incomplete_beta", lambda a, b, c: c.beta_lower(a, b, 1), 3)
+_elementwise("erf_inv", lambda a: a.erfinv())
+_elementwise("pow", _power, 2)
+_elementwise("atan2", flint.arb.atan2, 2)
+_elementwise("rem", lambda a, b: a - b * _truncated(a / b), 2)
+_elementwise("abs", lambda a: a if at_least(a, _ZERO) else -a)
+_elementwise("sign", _sign)
+_elementwise("floor", lambda a: _exact(a.floor()))
+_elementwise("ceil", lambda a: _exact(a.ceil()))
+_elementwise("is_finite", _is_finite, 1, bool)
+_elementwise("max", _larger, 2)
+_elementwise("min", _smaller, 2)
+
+
+def _rule(*names: str) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        REAL_RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+@_rule("round")
+def _round_rule(call: Call, a: Value) -> Value:
+    to_even = int(call.params["rounding_method"]) == 1
+    return integers(call, a) if plain(a) else lifted(lambda a: _round(a, to_even))(a)
+
+
+@_rule("clamp")
+def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
+    return integers(call, low, a, high) if plain(a) else objects(_SMALLER(_LARGER(a, low), high))
+
+
+@_rule("reduce_precision", "convert_element_type")
+def _rounds(call: Call, a: Value) -> Value:
+    """A conversion; one to a smaller float type is said."""
+    if not plain(a):
+        new = call.params.get("mantissa_bits") or _mantissa(call.out.dtype)
+        if new < _mantissa(call.eqn.invars[0].aval.dtype):
+            call.system.said[f"{call.where()} rounds; its rounding is not part of the formula"] = None
+    return RULES[call.eqn.primitive.name](call, a)
+
+
+def _mantissa(dtype: Any) -> int:
+    return {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}.get(np.dtype(dtype).name, 52)
+
+
+def _reduction(name: str, sign: int) -> None:
+    @_rule(f"reduce_{name}")
+    def _reduce(call: Call, a: Value) -> Value:
+        return integers(call, a) if plain(a) else call.system.extreme(a, call.params["axes"], sign)
+
+    @_rule(f"arg{name}")
+    def _place(call: Call, a: Value) -> Value:
+        axis = call.params["axes"][0]
+        place = getattr(np, f"arg{name}")(a, axis) if plain(a) else call.system.place(a, axis, sign)
+        return np.asarray(place).astype(call.params["index_dtype"])
+
+
+_reduction("max", 1)
+_reduction("min", -1)
+
+
+def _accumulation(name: str, ufunc: Any) -> None:
+    @_rule(name)
+    def _accumulate(call: Call, a: Value) -> Value:
+        if plain(a) or not a.shape[call.params["axis"]]:
+            return integers(call, a) if plain(a) else a
+        turn = (lambda a: np.flip(a, call.params["axis"])) if call.params["reverse"] else (lambda a: a)
+        return turn(ufunc.accumulate(turn(a), axis=call.params["axis"]))
+
+
+def _logaddexp(a: flint.arb, b: flint.arb) -> flint.arb:
+    least, most = (a, b) if at_least(b, a) else (b, a)
+    return most + (least - most).exp().log1p()
+
+
+_accumulation("cumsum", np.frompyfunc(operator.add, 2, 1))
+_accumulation("cumprod", np.frompyfunc(operator.mul, 2, 1))
+_accumulation("cummax", _LARGER)
+_accumulation("cummin", _SMALLER)
+_accumulation("cumlogsumexp", np.frompyfunc(_logaddexp, 2, 1))
+
+
+# Sorting.
+
+
+def _orders(keys: list, axis: int, descending: bool = False) -> np.ndarray:
+    """Positions along an axis in the order of the keys, of which the first counts most; equal ones stay as they are."""
+
+    def compare(one: tuple, other: tuple) -> int:
+        for a, b in zip(one[1], other[1], strict=True):
+            order = int(above(a, b)) - int(below(a, b)) if isinstance(a, flint.arb) else int(a > b) - int(a < b)
+            if order:
+                return -order if descending else order
+        return 0
+
+    lanes = [np.moveaxis(key, axis, -1).reshape(-1, key.shape[axis]) for key in keys]
+    key = functools.cmp_to_key(compare)
+    rows = [[i for i, _ in sorted(enumerate(zip(*lane, strict=True)), key=key)] for lane in zip(*lanes, strict=True)]
+    shape = np.moveaxis(keys[0], axis, -1).shape
+    return np.moveaxis(np.reshape(np.array(rows, int), shape), -1, axis)
+
+
+@_rule("sort")
+def _sort(call: Call, *values: Value) -> list:
+    axis = call.params["dimension"]
+    order = _orders(list(values[: call.params["num_keys"]]), axis)
+    return [move(call.system, lambda a: np.take_along_axis(a, order, axis=axis), value) for value in values]
+
+
+@_rule("top_k")
+def _top_k(call: Call, a: Value) -> list:
+    axis = call.params.get("axis", len(call.out.shape) - 1)
+    order = np.take(_orders([a], axis, descending=True), range(call.params["k"]), axis=axis)
+    largest = move(call.system, lambda a: np.take_along_axis(a, order, axis=axis), a)
+    return [largest, order.astype(call.eqn.outvars[1].aval.dtype)]
+
+
+# Linear algebra on the last two axes.
+
+
+@_rule("cholesky")
+def _cholesky(call: Call, a: Value) -> Value:
+    return linear.each(linear.cholesky, a)[0]
+
+
+@_rule("lu")
+def _lu(call: Call, a: Value) -> list:
+    factors, pivots, permutation = linear.each(functools.partial(linear.lu, above=above), a)
+    return [factors, pivots.astype(np.int32), permutation.astype(np.int32)]
+
+
+@_rule("triangular_solve")
+def _triangular_solve(call: Call, a: Value, b: Value) -> Value:
+    p = call.params
+
+    def solve(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray]:
+        a, lower = (a.T, not p["lower"]) if p["transpose_a"] else (a, p["lower"])
+        if p["left_side"]:
+            return (linear.solve_triangular(a, b, lower, p["unit_diagonal"]),)
+        return (linear.solve_triangular(a.T, b.T, not lower, p["unit_diagonal"]).T,)
+
+    return linear.each(solve, a, b)[0]

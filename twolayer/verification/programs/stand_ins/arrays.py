@@ -1,0 +1,335 @@
+"""Arrays as people's code sees them: NumPy's own, with balls wherever NumPy would hold floats.
+
+Integers and booleans stay what they are. An operation that NumPy would answer with floats is done on balls; one whose
+meaning is not known here raises NotJudged. So no number of the user's ever becomes a float.
+"""
+
+import contextvars
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import flint
+import numpy as np
+
+from twolayer.verification.numbers import recorded
+from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.programs import NotJudged
+
+NUMBER: contextvars.ContextVar[type[Ball]] = contextvars.ContextVar("NUMBER", default=Ball)  # what constants become
+_true_dtype = np.ndarray.dtype.__get__
+FLOAT = np.dtype(np.float64)
+LARGEST = 1_000_000  # entries; a data set stays in floats, and becomes balls where it is computed with
+
+
+def ball(value: Any) -> Ball:
+    """A number of any kind as a ball; a ball stays the object it is."""
+    return value if isinstance(value, Ball) else NUMBER.get()(value)
+
+
+def as_balls(array: np.ndarray) -> np.ndarray:
+    """An array of any numbers as a plain object array of balls; the same memory where it holds nothing else."""
+    flat = array.ravel().tolist()
+    if array.dtype == object and all(issubclass(kind, Ball) for kind in set(map(type, flat))):
+        return array
+    out = np.empty(array.shape, object)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:  # the shortest decimal of a float32 is its own
+        flat = [array.dtype.type(v) for v in flat]
+    out.reshape(-1)[:] = [ball(v) for v in flat]
+    return out
+
+
+def exactly(values: Any) -> Any:
+    """Floats that were drawn or measured, and are no literals: each means itself."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        out = np.empty(values.shape, object)
+        out.reshape(-1)[:] = [NUMBER.get()(flint.arb(v)) for v in values.ravel().tolist()]
+        return out.view(Array)
+    return NUMBER.get()(flint.arb(float(values))) if isinstance(values, (float, np.floating)) else wrap(values)
+
+
+def is_real(value: Any) -> bool:
+    """Whether this holds a number that is no integer: a ball, a float, or an array or a list of such."""
+    if isinstance(value, np.ndarray):
+        return _true_dtype(value).kind in "Of"
+    if isinstance(value, (list, tuple)):
+        return any(map(is_real, value))
+    return isinstance(value, (Ball, float, np.floating))
+
+
+def plain(value: Any) -> Any:
+    """What NumPy itself may see of this: no subclass of arrays, and lists of numbers as arrays."""
+    if isinstance(value, (list, tuple)):
+        value = np.asarray(value, object) if is_real(value) else np.asarray(value)
+    return np.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def lift(value: Any) -> Any:
+    """The same numbers as balls: a plain object array, or a ball."""
+    value = plain(value)
+    if isinstance(value, np.ndarray):
+        return as_balls(value)
+    return ball(value) if isinstance(value, (Ball, int, float, np.generic)) else value
+
+
+def wrap(value: Any) -> Any:
+    """What NumPy gave, as people's code shall see it: arrays as Array, floats as balls."""
+    if isinstance(value, np.ndarray):
+        value = np.asarray(value)
+        small = value.dtype.kind == "f" and value.size <= LARGEST
+        if small or (value.dtype == object and all_numbers(value)):
+            value = as_balls(value)
+        return value.view(Array)
+    if isinstance(value, (float, np.floating)):
+        return ball(value)
+    return type(value)(map(wrap, value)) if type(value) in (list, tuple) else value
+
+
+def all_numbers(array: np.ndarray) -> bool:
+    """Whether an object array holds numbers only; people also keep strings, lists and functions in them."""
+    kinds = set(map(type, array.ravel().tolist()))
+    return all(issubclass(kind, (Ball, int, float, np.number, np.bool_)) for kind in kinds)
+
+
+def real_dtype(dtype: Any) -> bool:
+    """Whether a dtype argument asks for floats."""
+    return dtype is not None and np.dtype(dtype).kind in "fO"
+
+
+def truth(value: Any) -> np.ndarray:
+    """Which entries are not 0."""
+    value = plain(value)
+    return np.not_equal(lift(value), ball(0)) if is_real(value) else np.asarray(value, bool)
+
+
+def _integer_part(round_down: Callable[[Ball], Ball]) -> Callable[[Ball], Ball]:
+    return lambda v: v if v.v.is_integer() else round_down(v)
+
+
+def _sign(a: Ball) -> Ball:
+    return a.sign() if a.v.is_finite() else ball(0) / 0
+
+
+def _arctan2(a: Ball, b: Ball) -> Ball:
+    if b > 0:
+        return (a / b).arctan()
+    if b < 0:
+        return (a / b).arctan() + (pi() if a >= 0 else -pi())
+    return _sign(a) * pi() / 2
+
+
+def _logaddexp(a: Ball, b: Ball) -> Ball:
+    return a + (b - a).exp().log1p() if a >= b else b + (a - b).exp().log1p()
+
+
+def pi() -> Ball:
+    """The ratio of a circle's circumference to its diameter, to today's precision."""
+    return NUMBER.get()(flint.arb.pi())
+
+
+def _rounded(v: Ball) -> Ball:
+    """To the nearest integer, of two the even one, as NumPy does."""
+    return ball(round(v))
+
+
+# NumPy's ufuncs that have no loop over objects of the meaning they have over floats, for one entry.
+OURS: dict[str, Callable] = {
+    "sign": _sign,
+    "floor": _integer_part(lambda v: v.floor()),
+    "ceil": _integer_part(lambda v: -(-v).floor()),
+    "trunc": _integer_part(lambda v: v.floor() if v >= 0 else -(-v).floor()),
+    "rint": _integer_part(_rounded),
+    "fabs": lambda v: abs(v),
+    "isnan": lambda v: v.v.is_nan(),
+    "isinf": lambda v: not v.v.is_finite() and not v.v.is_nan(),
+    "isfinite": lambda v: v.v.is_finite(),
+    "signbit": lambda v: v < 0,
+    "logaddexp": _logaddexp,
+    "logaddexp2": lambda a, b: _logaddexp(a * ball(2).log(), b * ball(2).log()) / ball(2).log(),
+    "heaviside": lambda a, b: ball(0) if a < 0 else ball(1) if a > 0 else b,
+    "hypot": lambda a, b: (a * a + b * b).sqrt(),
+    "arctan2": _arctan2,
+    "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
+    "deg2rad": lambda v: v * pi() / 180,
+    "rad2deg": lambda v: v * 180 / pi(),
+    "float_power": lambda a, b: a**b,
+    "fmod": lambda a, b: a - b * OURS["trunc"](a / b),
+    "floor_divide": lambda a, b: (a / b).floor(),
+    "remainder": lambda a, b: a - b * (a / b).floor(),
+    "square": lambda v: v * v,
+}
+OURS |= {"radians": OURS["deg2rad"], "degrees": OURS["rad2deg"]}
+OF_TRUTH = {"isnan", "isinf", "isfinite", "signbit"}
+_COMPILED = {name: np.frompyfunc(f, len(inspect.signature(f).parameters), 1) for name, f in OURS.items()}
+COMPARES = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+LOGICAL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
+NATIVE = set(
+    "add subtract multiply divide true_divide power negative positive absolute reciprocal exp exp2 expm1 log log2 log10"
+    " log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh maximum minimum fmax"
+    " fmin conjugate matmul vecdot matvec vecmat greater greater_equal less less_equal equal not_equal clip".split()
+)
+
+
+def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **options: Any) -> Any:
+    """A ufunc of NumPy, or one of its methods (reduce, accumulate, outer, at, reduceat), over balls."""
+    if method == "__call__" and len(inputs) > ufunc.nin:
+        inputs, out = inputs[: ufunc.nin], inputs[ufunc.nin :]
+    out = out if isinstance(out, tuple) or out is None else (out,)
+    wants = options.pop("dtype", None)
+    options = {k: v for k, v in options.items() if k not in ("casting", "order", "subok", "signature")}
+    if method == "at":
+        return _changed_at(ufunc, *inputs)
+    if any(v is None or isinstance(v, str) for v in inputs):
+        return getattr(ufunc, method)(*map(plain, inputs), **options)
+    values = [plain(v) for v in inputs]
+    into = None if out is None else tuple(None if o is None else np.asarray(o) for o in out)
+    if ufunc.__name__ in LOGICAL:
+        values[0 : 1 if method != "__call__" else None] = [
+            truth(v) for v in (values if method == "__call__" else values[:1])
+        ]
+    elif any(map(is_real, values)) or real_dtype(wants) or (_of_reals(into) and ufunc is not np.reciprocal):
+        return _over_balls(ufunc, method, values, out, into, options)
+    else:
+        if wants is not None:
+            options["dtype"] = wants
+    with np.errstate(all="ignore"):
+        result = getattr(ufunc, method)(*values, **options, **({} if into is None else {"out": into}))
+    if is_real(result) and ufunc is not np.reciprocal:  # of integers, as 1 / 3 is: once more, exactly
+        return _over_balls(ufunc, method, values, out, into, options)
+    return _given(result, out)
+
+
+def _of_reals(into: tuple | None) -> bool:
+    return into is not None and any(o is not None and o.dtype == object for o in into)
+
+
+def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
+    name = ufunc.__name__
+    if name == "divmod":
+        return tuple(apply(f, "__call__", tuple(values)) for f in (np.floor_divide, np.remainder))
+    if name not in OURS and name not in NATIVE:
+        raise NotJudged(f"np.{name}")
+    positions = 1 if method in ("reduce", "accumulate", "reduceat") else ufunc.nin
+    values = [*map(lift, values[:positions]), *values[positions:]]
+    if recorded.active() and name in ("multiply", "matmul", "divide", "true_divide"):
+        values[:positions] = map(recorded.told_apart, values[:positions])
+    if options.get("initial") is not None and isinstance(options["initial"], (int, float, np.number)):
+        options = options | {"initial": ball(options["initial"])}
+    if isinstance(options.get("where"), np.ndarray):
+        options = options | {"where": np.asarray(options["where"])}
+    start = recorded.clock() if recorded.active() else 0
+    result = getattr(_COMPILED.get(name, ufunc), method)(*values, **options, **({} if into is None else {"out": into}))
+    if recorded.active() and name not in COMPARES:
+        if name in ("maximum", "minimum", "fmax", "fmin") and method == "__call__" and into is None:
+            result = recorded.chosen(result, values)
+        recorded.note(name if method == "__call__" else f"{name}.{method}", values[: ufunc.nin], result, start)
+    if name in OF_TRUTH:
+        result = result.astype(bool) if isinstance(result, np.ndarray) else bool(result)
+    if type(result) in (int, float):  # a sum of nothing
+        result = ball(result)
+    return _given(result, out)
+
+
+def _changed_at(ufunc: np.ufunc, array: np.ndarray, key: Any, *values: Any) -> None:
+    """np.add.at(array, key, value): in place, also where an index comes twice."""
+    here, key = np.asarray(array), tuple(map(_index, key)) if isinstance(key, tuple) else _index(key)
+    if here.dtype != object and any(map(is_real, values)):
+        raise TypeError(f"cannot cast the result of {ufunc.__name__} to integers")
+    if here.dtype == object and ufunc.__name__ not in NATIVE:
+        raise NotJudged(f"np.{ufunc.__name__}.at")
+    if here.dtype == object and here.size:
+        here[...] = as_balls(here)
+    ufunc.at(here, key, *(lift(v) if here.dtype == object else plain(v) for v in values))
+
+
+def _given(result: Any, out: Any) -> Any:
+    if out is not None and any(o is not None for o in out):
+        return out[0] if len(out) == 1 else out
+    if isinstance(result, tuple):
+        return tuple(_given(r, None) for r in result)
+    return np.asarray(result).view(Array) if isinstance(result, np.ndarray) else result
+
+
+def _named(name: str) -> Callable:
+    """The method of arrays that is NumPy's function of that name."""
+
+    def method(self: "Array", *args: Any, **kwargs: Any) -> Any:
+        return Array.functions(name, None, (self, *args), kwargs)
+
+    return method
+
+
+class Array(np.ndarray):
+    """An array of the user's. Its dtype says float64 where it holds balls."""
+
+    __array_priority__ = 2000  # a ball leaves an operation to us
+    functions: Callable  # of NumPy, on arrays of this class; numpy_module.py sets it
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return apply(ufunc, method, inputs, **options)
+
+    def __array_function__(self, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        module = getattr(function, "__module__", "numpy").removeprefix("numpy").lstrip(".")
+        return Array.functions(f"{module}.{function.__name__}".lstrip("."), function, args, kwargs)
+
+    @property
+    def dtype(self) -> np.dtype:
+        kept = _true_dtype(self)
+        return FLOAT if kept.kind == "O" else kept
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = tuple(map(_index, key)) if isinstance(key, tuple) else _index(key)
+        if _true_dtype(self).kind in "iub" and is_real(value):  # NumPy cuts off what is behind the point
+            value = np.asarray(plain(value)).astype(_true_dtype(self))
+        np.asarray(self)[key] = plain(value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(tuple(map(_index, key)) if isinstance(key, tuple) else _index(key))
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> "Array":
+        same = np.dtype(dtype) == self.dtype and options.get("copy", True) is False
+        return self if same else cast(np.asarray(self), dtype)
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    mean, std, var, dot, round, argmax, argmin = map(_named, ("mean", "std", "var", "dot", "round", "argmax", "argmin"))
+    sum, prod, cumsum, cumprod, ptp = map(_named, ("sum", "prod", "cumsum", "cumprod", "ptp"))
+    max, min, any, all, clip, trace = map(_named, ("max", "min", "any", "all", "clip", "trace"))
+    argsort, searchsorted, conj, conjugate = map(_named, ("argsort", "searchsorted", "conj", "conj"))
+
+    def sort(self, axis: int = -1, **options: Any) -> None:
+        self[...] = Array.functions("sort", None, (self, axis), {})
+
+    @property
+    def real(self) -> "Array":
+        return self
+
+    @property
+    def imag(self) -> "Array":
+        return self * 0
+
+    def __deepcopy__(self, memo: Any) -> "Array":
+        return self.copy()
+
+    def __round__(self, digits: int = 0) -> "Array":
+        return self.round(digits)
+
+
+def _index(key: Any) -> Any:
+    if isinstance(key, np.ndarray) and _true_dtype(key).kind == "O":
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    return np.asarray(key) if isinstance(key, np.ndarray) else key
+
+
+def cast(array: np.ndarray, dtype: Any) -> Array:
+    """A copy with another dtype: all floating ones are the real numbers."""
+    kind = np.dtype(dtype)
+    if kind.kind in "fO":
+        return wrap(array.copy()) if array.dtype == object else as_balls(array).view(Array)
+    if kind.kind == "c":
+        raise NotJudged("complex numbers")
+    if array.dtype == object and kind.kind in "iu":
+        values = [int(v) for v in array.ravel().tolist()]
+        return np.array(values, kind).reshape(array.shape).view(Array)
+    return (truth(array) if kind.kind == "b" else array.astype(kind)).view(Array)

@@ -1,0 +1,320 @@
+"""What an import in people's code gives: stand-ins for numerical modules, nothing for plots, the rest as it is."""
+
+import builtins
+import importlib
+import importlib.util
+import io
+import math
+import numbers
+import pathlib
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.programs import NotJudged, Refused
+from twolayer.verification.programs.stand_ins import linalg
+from twolayer.verification.programs.stand_ins.arrays import OURS as UFUNCS
+from twolayer.verification.programs.stand_ins.arrays import apply, ball, lift, pi, plain, wrap
+from twolayer.verification.programs.stand_ins.numpy_functions import where
+from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Float, Module
+from twolayer.verification.programs.stand_ins.randomness import PythonRandom
+
+numbers.Real.register(Ball)  # isinstance(value, numbers.Number)
+
+
+def _one(value: Any) -> Ball:
+    """The number that a function of math is given: Python's own, or an array of one."""
+    value = plain(value)
+    return ball(value.item() if isinstance(value, np.ndarray) else value)
+
+
+def _of_math(name: str) -> Callable:
+    method = {
+        "asin": "arcsin",
+        "acos": "arccos",
+        "atan": "arctan",
+        "asinh": "arcsinh",
+        "acosh": "arccosh",
+        "atanh": "arctanh",
+    }
+
+    def function(value: Any) -> Any:
+        result = UFUNCS[name](_one(value)) if name in UFUNCS else getattr(_one(value), method.get(name, name))()
+        if isinstance(result, Ball) and not result.v.is_finite() and _one(value).v.is_finite():
+            raise ValueError("math domain error")
+        return result
+
+    return function
+
+
+def _log(value: Any, base: Any = None) -> Ball:
+    return _of_math("log")(value) if base is None else _of_math("log")(value) / _of_math("log")(base)
+
+
+def _sum(values: Any) -> Any:
+    return sum(values, start=ball(0))
+
+
+MATH = Module(
+    "math",
+    lambda name: (
+        pi() if name == "pi" else ball(1).exp() if name == "e" else 2 * pi() if name == "tau" else getattr(math, name)
+    ),
+)
+_OF_MATH = (
+    "exp exp2 expm1 log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
+    " lgamma fabs isnan isinf isfinite degrees radians"
+)
+MATH.__dict__.update({name: _of_math(name) for name in _OF_MATH.split()})
+MATH.__dict__.update(
+    log=_log, fsum=_sum, pow=lambda a, b: _one(a) ** _one(b), prod=math.prod,
+    floor=lambda v: math.floor(_one(v)), ceil=lambda v: math.ceil(_one(v)), trunc=lambda v: int(_one(v)),
+    atan2=lambda a, b: UFUNCS["arctan2"](_one(a), _one(b)), copysign=lambda a, b: UFUNCS["copysign"](_one(a), _one(b)),
+    hypot=lambda *v: _sum(_one(x) ** 2 for x in v).sqrt(), fmod=lambda a, b: UFUNCS["fmod"](_one(a), _one(b)),
+    dist=lambda a, b: _sum((_one(x) - _one(y)) ** 2 for x, y in zip(a, b, strict=True)).sqrt(),
+    isclose=lambda a, b, rel_tol=1e-9, abs_tol=0: (
+        abs(_one(a) - b) <= max(max(abs(_one(a)), abs(_one(b))) * rel_tol, ball(abs_tol))
+    ),
+    __all__=[name for name in dir(math) if not name.startswith("_")],
+)  # fmt: skip
+
+
+NUMPY.math = MATH  # as old NumPy had it
+
+
+def _each(name: str) -> Callable:
+    """The function of one number as one of arrays."""
+    ufunc = np.frompyfunc(lambda v: getattr(v, name)(), 1, 1)
+    return lambda x, out=None, **options: wrap(ufunc(lift(x))) if out is None else _into(out, ufunc(lift(x)))
+
+
+def _into(out: np.ndarray, value: Any) -> np.ndarray:
+    out[...] = value
+    return out
+
+
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    terms = apply(np.exp, "__call__", (lift(a),))
+    total = apply(np.add, "reduce", (terms if b is None else terms * lift(b),), axis=axis, keepdims=keepdims)
+    return apply(np.log, "__call__", (total,))
+
+
+def softmax(x: Any, axis: Any = None, **options: Any) -> Any:
+    e = apply(np.exp, "__call__", (lift(x),))
+    return e / apply(np.add, "reduce", (e,), axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Any = None, **options: Any) -> Any:
+    return wrap(lift(x)) - logsumexp(x, axis, keepdims=True)
+
+
+def _times_log(log: str) -> Callable:
+    def product(x: Any, y: Any) -> Any:
+        x, y = lift(x), lift(y)
+        return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))[()]
+
+    return product
+
+
+SPECIAL = {
+    "expit": _each("expit"), "erf": _each("erf"), "erfc": _each("erfc"), "gammaln": _each("lgamma"),
+    "log_expit": lambda x: -apply(np.log1p, "__call__", (apply(np.exp, "__call__", (-lift(x),)),)),
+    "logit": lambda x: apply(np.log, "__call__", (lift(x) / (1 - lift(x)),)),
+    "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax,
+    "xlogy": _times_log("log"), "xlog1py": _times_log("log1p"), "entr": lambda x: -_times_log("log")(x, x),
+    "rel_entr": lambda x, y: _times_log("log")(x, lift(x) / lift(y)),
+    "log1p": NUMPY.log1p, "expm1": NUMPY.expm1, "exp2": NUMPY.exp2, "cbrt": NUMPY.cbrt,
+    "ndtr": lambda x: wrap(_each("erfc")(-lift(x) / ball(2).sqrt())) / 2,
+}  # fmt: skip
+
+
+def _caller() -> types.FrameType:
+    """The frame of the user's code that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__", "jaxtyping")).startswith(
+        ("twolayer.", "jaxtyping", "bear")
+    ):
+        frame = frame.f_back
+    return frame
+
+
+class Nothing:
+    """What a module gives that is not run here, such as pandas: it swallows whatever is done with it.
+
+    If `ignorable` (plots), nothing comes of that; of others, using a value raises NotJudged with its name.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, name: str, ignorable: bool, line: int | None = None):
+        self.__dict__.update(_name=name, _ignorable=ignorable, _line=line)
+
+    def _more(self, *args: Any, **kwargs: Any) -> "Nothing":
+        return Nothing(self._name, self._ignorable, self._line)
+
+    def __getattr__(self, name: str) -> "Nothing":
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return Nothing(f"{self._name}.{name}", self._ignorable, _caller().f_lineno)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        plain_function = len(args) == 1 and isinstance(args[0], types.FunctionType) and not kwargs
+        return args[0] if plain_function and self._ignorable else self._more()  # it may be a decorator
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        pass
+
+    def __iter__(self) -> Iterator:
+        if not self._ignorable:
+            self._used()
+        caller = _caller()
+        operation, count = caller.f_code.co_code[caller.f_lasti : caller.f_lasti + 2]
+        unpacked = operation == _UNPACK_SEQUENCE  # fig, ax = plt.subplots()
+        return iter([self._more() for _ in range(count if unpacked else 0)])
+
+    def _used(self, *args: Any) -> Any:
+        raise NotJudged(self._name, line=self._line)
+
+    def __bool__(self) -> bool:
+        return self._ignorable and self._used()
+
+    __len__ = __int__ = __index__ = __float__ = __array__ = _used
+    __enter__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _more
+    __rtruediv__ = __pow__ = __neg__ = __matmul__ = __rmatmul__ = __eq__ = __lt__ = __gt__ = __le__ = __ge__ = _more
+    __hash__ = object.__hash__
+
+    def __exit__(self, *args: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    __delitem__ = __exit__
+
+
+_UNPACK_SEQUENCE = importlib.import_module("opcode").opmap["UNPACK_SEQUENCE"]
+
+
+class Progress:
+    """tqdm: the iterable itself."""
+
+    def __init__(self, iterable: Any = (), *args: Any, **kwargs: Any):
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator:
+        return iter(self._iterable)
+
+    def __len__(self) -> int:
+        return len(self._iterable)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable:
+        return lambda *args, **kwargs: None
+
+
+PLOTS = set(
+    "matplotlib mpl_toolkits pylab seaborn plotly bokeh IPython ipywidgets google graphviz turtle tkinter wandb"
+    " tensorboard".split()
+)
+TABLES = set(
+    "pandas sklearn cv2 PIL skimage imageio h5py torchvision torchtext mnist datasets polars statsmodels xgboost"
+    " requests".split()
+)
+LEARNERS = {
+    "torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras", "mxnet": "MXNet", "cupy": "CuPy",
+    "autograd": "autograd", "numba": "numba",
+}  # fmt: skip
+
+
+class NotHere(Refused, ImportError):
+    """A library that is not stood in for; code that can do without it catches an ImportError."""
+
+
+def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
+    """The module of this dotted name, and ImportError as Python has it."""
+    top = name.split(".")[0]
+    if top in ("jax", "flax", "optax"):
+        from twolayer.verification.programs.stand_ins import jax_module
+
+        return jax_module.JAX[name] if name in jax_module.JAX else Nothing(name, False)
+    if name in MODULES:
+        return MODULES[name]
+    if top == "numpy":
+        return getattr(NUMPY, name.split(".")[1]) if len(name.split(".")) > 1 else NUMPY
+    if top in PLOTS or top in TABLES or top == "scipy":
+        return Nothing(name, top in PLOTS)
+    if top in LEARNERS:
+        raise NotHere(
+            f"code that uses {LEARNERS[top]} is not judged here: write the derivation with NumPy or jax.numpy"
+        )
+    file = None if folder is None else folder / (name.replace(".", "/") + ".py")
+    if file is not None and file.is_file():
+        return load(file, name)
+    if top in sys.stdlib_module_names or top == "twolayer":
+        return importlib.import_module(name)
+    if importlib.util.find_spec(top) is None:
+        raise ModuleNotFoundError(f"No module named {top!r}")
+    return Nothing(name, False)
+
+
+RANDOM = PythonRandom()
+_TQDM = types.SimpleNamespace(tqdm=Progress, trange=lambda *a, **k: Progress(range(*a)), tqdm_notebook=Progress)
+_SLEEPLESS = types.ModuleType("time")
+_SLEEPLESS.__dict__.update(importlib.import_module("time").__dict__, sleep=lambda seconds: None)
+SCIPY = Module("scipy", lambda name: Nothing(f"scipy.{name}", False))
+SCIPY.special = Module("scipy.special", lambda name: _not_judged_function(f"scipy.special.{name}"), **SPECIAL)
+SCIPY.linalg = Module("scipy.linalg", lambda name: _not_judged_function(f"scipy.linalg.{name}"), **linalg.FUNCTIONS)
+MODULES = {
+    "numpy": NUMPY, "math": MATH, "random": RANDOM, "time": _SLEEPLESS, "scipy": SCIPY, "scipy.special": SCIPY.special,
+    "scipy.linalg": SCIPY.linalg, "numpy.random": NUMPY.random, "numpy.linalg": NUMPY.linalg,
+    "numpy.testing": NUMPY.testing, "tqdm": _TQDM, "tqdm.notebook": _TQDM, "tqdm.auto": _TQDM,
+}  # fmt: skip
+
+
+def _not_judged_function(name: str) -> Callable:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        raise NotJudged(name)
+
+    return function
+
+
+def importer(folder: pathlib.Path | None, load: Callable) -> Callable:
+    """An `__import__` for people's code."""
+
+    def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+        module = stand_in(name, folder, load)
+        if "." in name and not fromlist:  # `import a.b` binds a, where b must be found
+            top = stand_in(name.split(".")[0], folder, load)
+            if not hasattr(top, name.split(".")[1]):
+                setattr(top, name.split(".")[1], module)
+            return top
+        for part in fromlist or ():
+            if part != "*" and not hasattr(module, part) and f"{name}.{part}" in MODULES:
+                setattr(module, part, MODULES[f"{name}.{part}"])
+        return module
+
+    return import_
+
+
+def opened(path: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+    """open(): files are read, and what is written goes nowhere."""
+    if any(letter in mode for letter in "wax+"):
+        return io.BytesIO() if "b" in mode else io.StringIO()
+    return open(path, mode, *args, **options)
+
+
+def builtins_of(folder: pathlib.Path | None, load: Callable) -> dict:
+    """The builtins of people's code: it prints nothing, asks nothing, and its floats may be balls."""
+    return builtins.__dict__ | {
+        "__import__": importer(folder, load), "float": Float, "print": lambda *a, **k: None, "input": lambda *a: "",
+        "open": opened, "display": lambda *a, **k: None, "get_ipython": lambda: Nothing("IPython", True),
+    }  # fmt: skip

@@ -1,0 +1,226 @@
+"""The module that people's code gets for `numpy`: the same functions by the same names, over balls.
+
+A name is one of OURS (numpy_functions.py, linalg.py), of MOVES (NumPy's own function, which only moves entries about or
+combines them by operators, so that it is right on objects), of LOOKS (it asks about shapes, or sets how things print),
+a ufunc or a class. Any other runs on integers only, and is NotJudged on balls.
+"""
+
+import math
+import types
+from collections.abc import Callable
+from typing import Any
+
+import flint
+import numpy as np
+
+from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.stand_ins.arrays import (
+    Array,
+    apply,
+    ball,
+    cast,
+    is_real,
+    lift,
+    pi,
+    plain,
+    real_dtype,
+    wrap,
+)
+from twolayer.verification.programs.stand_ins.numpy_functions import OURS
+from twolayer.verification.programs.stand_ins.randomness import NumpyRandom
+
+
+class _Index:
+    """np.c_, np.r_, np.mgrid and np.ogrid."""
+
+    def __init__(self, native: Any):
+        self.native = native
+
+    def __getitem__(self, key: Any) -> Any:
+        keys = key if isinstance(key, tuple) else (key,)
+        return wrap(
+            self.native[tuple(lift(k) if is_real(k) else plain(k) for k in keys) if isinstance(key, tuple) else keys[0]]
+        )
+
+
+class Ufunc:
+    """A ufunc of NumPy over balls, with its methods."""
+
+    def __init__(self, ufunc: np.ufunc):
+        self.ufunc, self.__name__ = ufunc, ufunc.__name__
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return apply(self.ufunc, "__call__", inputs, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("reduce", "accumulate", "reduceat"):
+
+            def method(a: Any, *rest: Any, **options: Any) -> Any:
+                names = (
+                    ("axis", "dtype", "out", "keepdims") if name != "reduceat" else ("indices", "axis", "dtype", "out")
+                )
+                options |= dict(zip(names, rest, strict=False))
+                more = (options.pop("indices"),) if name == "reduceat" else ()
+                return apply(self.ufunc, name, (a, *more), **options)
+
+            return method
+        if name in ("outer", "at"):
+            return lambda *inputs, **options: apply(self.ufunc, name, inputs, **options)
+        return getattr(self.ufunc, name)
+
+
+class _Kind(type):
+    """The type of the stand-ins for float, np.float64, np.integer ...: a class that balls may be instances of."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, cls.among)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(
+            getattr(other, "dtype", np.dtype(object)).type if isinstance(other, _Kind) else other, cls.among
+        )
+
+    def __call__(cls, value: Any = 0.0, *args: Any) -> Any:
+        if isinstance(value, (str, bytes)):
+            return float(value)
+        made = cast(np.asarray(plain(value), object if is_real(value) else None), cls.dtype)
+        if cls.scalar and made.size != 1:
+            raise TypeError("only length-1 arrays can be converted to Python scalars")
+        return made.item() if cls.scalar or not np.ndim(plain(value)) else made
+
+    def __eq__(cls, other: Any) -> bool:
+        return cls is other or other in (cls.dtype, cls.__name__)
+
+    __hash__ = type.__hash__
+
+
+def _kind(name: str, among: tuple, scalar: bool = False) -> type:
+    return _Kind(name, (), {"dtype": np.dtype(np.float64), "among": among, "scalar": scalar})
+
+
+Float = _kind("float", (float, np.floating, Ball), scalar=True)
+_FLOAT_NAMES = "float64 float32 float16 longdouble floating float_ double single half inexact".split()
+FLOATS = {n: _kind(n, (np.floating, Ball)) for n in _FLOAT_NAMES}
+FLOATS |= {n: _kind(n, (np.generic, Ball)) for n in ("number", "generic")}
+
+# Right as they stand on arrays of balls: they move entries about, or use +, -, *, / and comparisons only.
+MOVES = set(
+    "append argmax argmin argpartition argsort argwhere array_split atleast_1d atleast_2d atleast_3d block"
+    " broadcast_arrays broadcast_to choose column_stack compress concat concatenate conj convolve copyto correlate"
+    " count_nonzero cross delete diag diagflat diagonal diff dot dsplit dstack ediff1d einsum expand_dims extract"
+    " fill_diagonal flatnonzero flip fliplr flipud hsplit hstack imag inner insert isin kron lexsort"
+    " linalg.multi_dot matrix_transpose meshgrid moveaxis nonzero outer pad partition permute_dims place polyval put"
+    " put_along_axis putmask ravel real repeat reshape resize roll rollaxis rot90 row_stack searchsorted sort split"
+    " squeeze stack swapaxes take take_along_axis tensordot tile trace transpose trapezoid trapz tril trim_zeros"
+    " triu unique unstack vander vdot vsplit vstack".split()
+)
+LOOKS = set(
+    "Inf NAN NaN array2string array_equiv array_repr array_str bool bool_ broadcast broadcast_shapes can_cast"
+    " diag_indices diag_indices_from dtype errstate finfo format_float_positional fromstring genfromtxt"
+    " get_printoptions geterr iinfo index_exp indices inf infty int16 int32 int64 int8 int_ intc integer intp"
+    " iscomplexobj isrealobj isscalar issubdtype iterable ix_ load loadtxt longlong may_share_memory nan ndenumerate"
+    " ndim ndindex newaxis object_ printoptions promote_types random_integers ravel_multi_index result_type s_"
+    " set_printoptions seterr seterrcall shape shares_memory signedinteger size str_ tril_indices tril_indices_from"
+    " triu_indices triu_indices_from typing uint uint16 uint32 uint64 uint8 unravel_index unsignedinteger".split()
+)
+REFUSED = {"matrix", "mat", "asmatrix", "bmat"}  # whose product is another
+_OLD = {
+    "int": int, "bool": bool, "bool8": bool, "object": object, "str": str, "Inf": math.inf, "infty": math.inf,
+    "NaN": math.nan, "NAN": math.nan, "row_stack": np.vstack, "product": np.prod, "cumproduct": np.cumprod,
+    "alltrue": np.all, "sometrue": np.any, "trapz": np.trapezoid, "in1d": np.isin, "float": float, "float_": np.float64,
+    "math": math, "asscalar": lambda a: np.asarray(a).item(), "round_": np.round, "asfarray": np.asarray,
+}  # fmt: skip
+OLD_NAMES = {name: value for name, value in _OLD.items() if name not in np.__dict__}  # that NumPy 2 has no more
+
+
+def _not_judged(name: str) -> None:
+    raise NotJudged(name)
+
+
+def call(name: str, native: Callable | None, args: tuple, kwargs: dict) -> Any:
+    """NumPy's function of this name ("exp", "linalg.norm"), over balls."""
+    if name in OURS:
+        return OURS[name](*args, **kwargs)
+    native = getattr(np, name) if native is None else native
+    real = name in MOVES and (is_real(args) or is_real(tuple(kwargs.values())))
+    kwargs = {k: v for k, v in kwargs.items() if not (k == "dtype" and real_dtype(v))}
+    if real:
+        args = tuple(_lift_tree(a) for a in args)
+    elif is_real(args) and name not in MOVES and name not in LOOKS:
+        raise NotJudged(f"np.{name}")
+    return wrap(
+        native(*map(_plain_tree, args), **{k: _plain_tree(_lift_tree(v) if real else v) for k, v in kwargs.items()})
+    )
+
+
+def _lift_tree(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_lift_tree, value)) if is_real(value) and type(value) in (list, tuple) else value
+    return lift(value) if is_real(value) else value
+
+
+def _plain_tree(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain_tree, value))
+    return np.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+Array.functions = staticmethod(call)
+
+
+class Module(types.ModuleType):
+    """A stand-in module: `find(name)` gives what it has not yet."""
+
+    def __init__(self, name: str, find: Callable[[str], Any], **known: Any):
+        super().__init__(name)
+        self.__dict__.update(known, _find=find)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__version__",):
+            raise AttributeError(name)
+        return self._find(name)
+
+
+def _function(name: str, native: Any = None) -> Callable:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return call(name, native, args, kwargs)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def find(name: str) -> Any:
+    """What `np.name` is."""
+    if name in ("pi", "e", "euler_gamma"):
+        return pi() if name == "pi" else ball(1).exp() if name == "e" else ball(flint.arb.const_euler())
+    if name in FLOATS or name == "float":
+        return FLOATS.get(name, Float)
+    if name in OURS:
+        return OURS[name]
+    if name in REFUSED:
+        return lambda *args, **options: _not_judged(f"np.{name}")
+    native = OLD_NAMES[name] if name in OLD_NAMES else getattr(np, name)
+    if isinstance(native, np.ufunc):
+        return Ufunc(native)
+    if isinstance(native, types.ModuleType) and name not in ("lib", "typing", "exceptions"):
+        return Module(f"np.{name}", lambda function: _function(f"{name}.{function}", getattr(native, function)))
+    if name in ("c_", "r_", "mgrid", "ogrid"):
+        return _Index(native)
+    return _function(name, native) if callable(native) and not isinstance(native, type) else native
+
+
+def _find_linalg(name: str) -> Any:
+    if f"linalg.{name}" in OURS:
+        return OURS[f"linalg.{name}"]
+    native = getattr(np.linalg, name)
+    return native if isinstance(native, type) else _function(f"linalg.{name}", native)
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """An assertion of np.testing: it says nothing about a derivative."""
+
+
+NUMPY = Module("numpy", find, ndarray=Array, random=NumpyRandom(), __all__=[n for n in np.__all__ if n[0] != "_"])
+NUMPY.linalg = Module("numpy.linalg", _find_linalg)
+NUMPY.testing = Module("numpy.testing", lambda name: _nothing)

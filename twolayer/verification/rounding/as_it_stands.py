@@ -1,0 +1,148 @@
+"""PROGRAM for NumPy: the file as it stands, in float64 and float32, beside an enclosure of every such run.
+
+The same code runs once on numbers whose radius grows by the rounding of each operation (numbers/rounded.py). What the
+floats give must lie within: then all that separates them from the formula is rounding. Where a comparison is open
+within the rounding, as at Z1 near 0, the point says nothing, and another is taken.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from twolayer.verification.evidence.calls import Call, named
+from twolayer.verification.evidence.points import Floats, points
+from twolayer.verification.numbers.balls import BITS, Undecided, arb, balls, precision
+from twolayer.verification.numbers.rounded import Rounded, rounding
+from twolayer.verification.problem import STEPS, Setting, Sizes
+from twolayer.verification.programs import NotJudged, Refused
+from twolayer.verification.programs.numpy_code import run_floats
+from twolayer.verification.verdict import Program, Rounding
+
+SIZES, TRIES = Sizes(5, 4, 3, 6), 6
+UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
+
+
+def check_program(
+    program: Any,
+    setting: Setting,
+    precisions: Sequence[str],
+    *,
+    call: Call,
+    batch: tuple | None = None,
+    seed: int = 0,
+) -> tuple[Program, ...]:
+    """Judge the rounding of NumPy code in each precision that NumPy has.
+
+    Args:
+      program: the code (programs/numpy_code.py).
+      setting: what it claims to differentiate; it decides where the code is run.
+      precisions: "float32" or "float64"; others are left out, as NumPy does not compute in them.
+      call: how it is called.
+      batch: a batch on which its numbers must be finite.
+      seed: of the points.
+    """
+    return tuple(
+        _judged(program, setting, name, call, batch, seed) for name in precisions if name in ("float32", "float64")
+    )
+
+
+def _judged(program: Any, setting: Setting, name: str, call: Call, batch: tuple | None, seed: int) -> Program:
+    reason = "no point was found at which rounding decides no comparison"
+    for point in points(setting, SIZES, "ordinary", TRIES, seed):
+        try:
+            mine = _floats(program, call, point.floats, name)
+        except Exception as error:  # whatever the user's code raises
+            return Program(name, "undecided", reason=f"it does not run in {name}: {type(error).__name__}: {error}")
+        try:
+            enclosed = _enclosed(program, call, point.floats, name)
+        except (Undecided, NotJudged, Refused) as error:
+            reason = f"rounding has a say in it: {error}"
+            continue
+        return _with_batch(_compared(name, mine, enclosed), program, call, batch)
+    return Program(name, "undecided", reason=reason)
+
+
+def _floats(program: Any, call: Call, floats: Floats, name: str) -> dict[str, np.ndarray]:
+    """What the code returns in floats."""
+    function, scope = program.floats(), {key: np.asarray(array, name) for key, array in floats.items()}
+
+    class AsItStands:
+        """The real function, called as the program over balls is."""
+
+        def run(self, *arguments: Any, watch: bool = False) -> Any:
+            from twolayer.verification.programs import Run
+
+            return Run(run_floats(function, arguments, name))
+
+    weight = scope | {"w": np.asarray(1.0, name)}
+    found = named(call.run(AsItStands(), weight).result)
+    return {step: np.asarray(value, np.float64) for step, value in found.items()}
+
+
+def _enclosed(program: Any, call: Call, floats: Floats, name: str) -> dict[str, np.ndarray]:
+    """The same in numbers that hold every run in floats."""
+    with precision(BITS), rounding(name):
+        scope = {key: balls(np.asarray(array, name).astype(np.float64), Exactly) for key, array in floats.items()}
+        scope |= {"w": np.asarray(1.0)}
+        return {step: np.asarray(value, object) for step, value in named(call.run(program, scope).result).items()}
+
+
+class Exactly(Rounded):
+    """A number of the input: a float, and no literal."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: float) -> Rounded:  # type: ignore[misc]
+        import flint
+
+        return Rounded(flint.arb(value))
+
+
+def _compared(name: str, mine: dict[str, np.ndarray], enclosed: dict[str, np.ndarray]) -> Program:
+    steps, wrong, said = [], [], None
+    for step in (step for step in STEPS if step in mine and step in enclosed):
+        a, b = mine[step], enclosed[step]
+        if a.shape != b.shape:
+            continue
+        middle = np.array([float(arb(v).mid()) for v in b.ravel().tolist()]).reshape(b.shape)
+        room = np.array([float(arb(v).rad()) for v in b.ravel().tolist()]).reshape(b.shape)
+        room = room + np.abs(middle) * 2.0**-52  # of the middle, as a float64
+        with np.errstate(all="ignore"):
+            error = np.nan_to_num(np.abs(a - middle), nan=np.inf)
+            share, eta = (
+                np.where(error > 0, error / room, 0.0),
+                error / (UNIT[name] * np.abs(middle).max(initial=1e-300)),
+            )
+            relative = (room / np.abs(middle))[middle != 0]
+        steps.append(
+            Rounding(
+                step,
+                float(eta.max(initial=0)),
+                float(share.max(initial=0)),
+                float(np.median(relative)) if relative.size else 0.0,
+            )
+        )
+        if (error > room).any():
+            at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(error > room, error, -1))), a.shape))
+            wrong.append(step)
+            said = said or (
+                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; rounding "
+                f"explains a difference of {room[at]:.2g}"
+            )
+    return Program(name, "wrong" if wrong else "right", tuple(steps), reason=said, wrong=tuple(wrong))
+
+
+def _with_batch(found: Program, program: Any, call: Call, batch: tuple | None) -> Program:
+    """Whether what it returns on the given batch is finite."""
+    if batch is None:
+        return found
+    params, x, y = batch
+    floats = dict(zip(("W1", "b1", "W2", "b2"), params, strict=True)) | {"x": x, "y": y}
+    mine = _floats(program, call, {key: np.asarray(array) for key, array in floats.items()}, found.precision)
+    bad = next((step for step, array in mine.items() if not np.isfinite(array).all()), None)
+    if bad is None:
+        return found
+    import dataclasses
+
+    return dataclasses.replace(found, finite_on_batch=False, reason=f"{bad} is not finite on the given batch")

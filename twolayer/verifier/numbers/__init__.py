@@ -1,1 +1,0 @@
-"""What the verifier computes in: balls of real numbers, what a float literal means, and constants read off a ratio."""
