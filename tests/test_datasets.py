@@ -176,7 +176,7 @@ def test_teacher_is_a_two_layer_relu_network():
         assert answer(x, W1, W2, "relu")[i, k] == pytest.approx(max(0.0, Z2))
 
 
-@pytest.mark.parametrize("field", ["inputs", "hidden", "outputs", "train", "valid", "test"])
+@pytest.mark.parametrize("field", ["inputs", "hidden_size", "outputs", "train", "valid", "test"])
 @pytest.mark.parametrize("size", [0, -1])
 def test_teacher_sizes_are_checked(field, size):
     with pytest.raises(DataError, match=f"teacher: {field} must be at least 1, got {size}"):

@@ -248,7 +248,7 @@ def test_the_scanned_page_is_told_its_shape_error():
     assert any("author_as_scanned.py:" in note and "incompatible shapes" in note for note in judged.notes)
 
 
-def test_steps_named_inside_are_judged():
+def test_steps_computed_on_the_way_are_judged():
     steps = verify(load("named_steps").gradients, loss="quadratic", precisions=()).steps
-    assert {step for step, judged in steps.items() if judged.where == "named"} == {"dO2", "dZ2", "dO1", "dZ1"}
+    assert {step for step, judged in steps.items() if judged.where == "found"} == {"dO2", "dZ2", "dO1", "dZ1"}
     assert all(judged.verdict == "right" for judged in steps.values())

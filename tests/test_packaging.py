@@ -102,6 +102,7 @@ def test_what_is_declared_is_imported_and_what_is_imported_is_declared():
         "python-flint": "flint",
         "absl-py": "absl",
         "orbax-checkpoint": "orbax",
+        "pillow": "PIL",
         "scikit-learn": "sklearn",
         "tensorflow-datasets": "tensorflow_datasets",
     }

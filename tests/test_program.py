@@ -175,7 +175,7 @@ def test_a_visible_cast_is_the_programs_own_rounding_and_is_named():
         lambda p, x, y: right(p, x, y, cast=lambda a: a.astype(jnp.float16).astype(a.dtype)), MEAN, ["float32"]
     )
     assert program.verdict == "right"
-    assert "rounds to float16 on its way (convert_element_type at test_new_program.py:" in program.reason
+    assert "rounds to float16 on its way (convert_element_type at test_program.py:" in program.reason
 
 
 def test_a_softmax_without_a_shift_overflows_and_the_line_is_named():
@@ -184,11 +184,11 @@ def test_a_softmax_without_a_shift_overflows_and_the_line_is_named():
 
     for program in check_program(unshifted, MEAN, ["float32", "float64"], agreement=False):
         assert program.verdict == "right"
-        assert "not finite at outputs of" in program.reason and ": exp at test_new_program.py:" in program.reason
+        assert "not finite at outputs of" in program.reason and ": exp at test_program.py:" in program.reason
     large = batch(scale=20)
     (program,) = check_program(unshifted, MEAN, ["float32"], batch=large, agreement=False)
     assert program.verdict == "wrong"
-    assert program.reason.startswith("dO2 is not finite in float32: exp at test_new_program.py:")
+    assert program.reason.startswith("dO2 is not finite in float32: exp at test_program.py:")
     (program,) = check_program(right, MEAN, ["float32"], batch=large, agreement=False)
     assert program.verdict == "right" and program.reason is None
 
@@ -198,7 +198,7 @@ def test_an_operation_without_a_bound_leaves_it_undecided():
         return right(p, x + 1e-9 * lax.lgamma(1 + x * x), y)
 
     (program,) = check_program(gammas, MEAN, ["float32"], agreement=False)
-    assert program.verdict == "undecided" and program.reason.startswith("no bound: lgamma at test_new_program.py:")
+    assert program.verdict == "undecided" and program.reason.startswith("no bound: lgamma at test_program.py:")
 
 
 def test_a_derivation_that_is_wrong_may_be_computed_right():

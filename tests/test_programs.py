@@ -65,7 +65,7 @@ def test_a_file_that_is_needed_and_missing_is_one_line(write):
             return data * t
     """)
     with pytest.raises(
-        RaisedInside, match=r"^\S+homework.py:2: `data = np.loadtxt\(.*` raised FileNotFoundError: .*train.csv"
+        RaisedInside, match=r"^homework.py:2: `data = np.loadtxt\(.*` raised FileNotFoundError: .*train.csv"
     ):
         run(file, Ball(3))
 

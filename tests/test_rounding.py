@@ -209,12 +209,12 @@ def test_subnormal_numbers_may_be_read_as_zero():
 def test_what_lies_beyond_the_largest_number_has_no_bound_and_is_named():
     value, system = bounded(lambda a: [jnp.exp(a)], np.float32([1, 100]))
     assert np.isfinite(value[0].bound[0]) and np.isinf(value[0].bound[1])
-    assert system.overflow.startswith("exp at test_new_rounding.py:")
+    assert system.overflow.startswith("exp at test_rounding.py:")
 
 
 def test_an_operation_without_a_bound_is_named():
     (value,), system = bounded(lambda a: [lax.lgamma(a)], np.float32([3]))
-    assert np.isinf(value.bound).all() and system.unknown_at.startswith("lgamma at test_new_rounding.py:")
+    assert np.isinf(value.bound).all() and system.unknown_at.startswith("lgamma at test_rounding.py:")
 
 
 # Predicates. s is 1/3 + 1/3 + 1/3 - 1, which rounding decides.

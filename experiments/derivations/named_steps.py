@@ -2,7 +2,7 @@
 
     python -m experiments.verify --derivation=experiments/derivations/named_steps.py --loss=quadratic
 
-Expected: right. The four steps that are not returned are judged too: they are named.
+Expected: right. The four steps that are not returned are judged too.
 """
 
 import jax

@@ -2,8 +2,8 @@
 
     python -m experiments.verify --derivation=experiments/derivations/sum_for_mean.py --loss=quadratic --reduction=mean
 
-Expected: wrong. Wrong leaves: dW1, db1, dW2, db2. First wrong step: dO2. Cause: reduction, at dO2. Its own loss and its
-gradients agree: both are right for --reduction=sum.
+Expected: wrong. Wrong leaves: dW1, db1, dW2, db2. First wrong step: dO2. Cause: loss, at loss: it is
+right for its own loss, the sum, and with --reduction=sum.
 """
 
 import jax
