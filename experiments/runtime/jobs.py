@@ -149,21 +149,24 @@ def configure(precision: str) -> tuple[str, str, str]:
     return parameters, compute, matmul
 
 
+# The options of a teacher and their flags.
+TEACHER = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
+TEACHER["hidden_size"] = "teacher_hidden"
+
+
 def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     """The data set of a run.
 
     Raises:
       BadInput: it cannot be had.
     """
-    names = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
-    names["hidden_size"] = "teacher_hidden"
     with bad_input(datasets.DataError, MemoryError):
         data = datasets.load(
             flags["dataset"],
             data_dir=flags["data_dir"],
             source_dir=flags["source_dir"],
             seed=flags["teacher_seed"],
-            teacher=datasets.TeacherOptions(**{name: flags[flag] for name, flag in names.items()}),
+            teacher=datasets.TeacherOptions(**{name: flags[flag] for name, flag in TEACHER.items()}),
             **own_things.data_arguments(flags),
         )
     with bad_input(datasets.DataError):
@@ -188,7 +191,7 @@ USED = (
     (("momentum",), "optimizer", _has_momentum),
     (("step_every",), "schedule", lambda name: name in ("step", "inverse_sqrt")),
     (("step_factor",), "schedule", lambda name: name == "step"),
-    (tuple(f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)), "dataset", _is_teacher),
+    (tuple(TEACHER.values()), "dataset", _is_teacher),
     (("teacher_seed",), "dataset", _is_teacher),
     (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
     (("label_noise_seed",), "label_noise", bool),

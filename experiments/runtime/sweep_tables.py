@@ -130,7 +130,7 @@ def _cells(entry: Mapping, names: Sequence[str], shown: str, accuracy: bool) -> 
         return cells + ["-"] * (3 + 2 * accuracy)
     between = " to ".join(f"{end:.4f}" for end in figure["interval"] or ())
     cells += [f"{figure['mean']:.4f}", "-" if figure["sd"] is None else f"{figure['sd']:.4f}", between or "-"]
-    return cells + [_percent(entry[name]) for name in SHARES] * accuracy
+    return cells + [_percent(entry[name]) for name in SHARES if accuracy]
 
 
 def _percent(share: Mapping) -> str:
