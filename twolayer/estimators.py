@@ -71,7 +71,7 @@ class _Estimator(BaseEstimator):
         self.n_iter_ = len(self.loss_curve_)
         return self
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _checked(self, x: Any) -> np.ndarray:  # x: whatever scikit-learn makes an array of
         check_is_fitted(self)
         return validate_data(self, x, reset=False)
 
