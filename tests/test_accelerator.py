@@ -223,7 +223,7 @@ def test_a_wrong_peer_is_not_timed_in_any_precision(precision):
     jax.config.update("jax_default_matmul_precision", None)  # the peer has set it for its process
 
 
-@pytest.mark.parametrize("peer", ["torch_eager:Eager", "torch_vmap:Vmap"])
+@pytest.mark.parametrize("peer", ["torch_forms:Eager", "torch_forms:Vmap"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_peers_in_pytorch_are_right_in_each_precision(peer, precision):
     pytest.importorskip("torch")
