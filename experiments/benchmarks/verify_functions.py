@@ -10,12 +10,9 @@ Outputs: exactly those are said to be wrong that the table names.
 """
 
 import collections
-import concurrent.futures
 import importlib.util
 import json
-import multiprocessing
 import pathlib
-import signal
 import sys
 import tempfile
 import time
@@ -24,6 +21,7 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks.functions.table import CASES, Case, Fault
+from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
 from experiments.runtime import cli
 from experiments.runtime.files import writable, write_json
 from experiments.runtime.provenance import provenance
@@ -44,15 +42,9 @@ def main() -> int:
     unknown = set(FLAGS.cases or ()) - set(CASES)
     if unknown:
         raise cli.BadInput(f"--cases: {', '.join(sorted(unknown))} is none of {', '.join(CASES)}")
-    forms = [(name, i) for name in FLAGS.cases or CASES for i in range(-1, len(CASES[name].faults))]
-    context = multiprocessing.get_context("spawn")  # a fresh process each, so that its seconds are those of a command
-    rows = []
-    with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context, max_tasks_per_child=1) as pool:
-        tasks = [pool.submit(judge, name, i, FLAGS.time_limit) for name, i in forms]
-        print("  ".join(_cells({column: column for column in COLUMNS})))
-        for task in tasks:
-            rows.append(task.result())
-            print("  ".join(_cells(rows[-1])), flush=True)
+    names = FLAGS.cases or CASES
+    forms = [(name, i, FLAGS.time_limit) for name in names for i in range(-1, len(CASES[name].faults))]
+    rows = judged(judge, forms, FLAGS.processes, COLUMNS, 24)
     counts = summarise(rows)
     print(json.dumps(counts, indent=2))
     if path:
@@ -101,14 +93,13 @@ def judge(name: str, number: int, limit: float) -> dict:
     fault = case.faults[number] if number >= 0 else None
     found: dict[str, Any] = {"form": f"{name}{'' if fault is None else f' {number + 1}'}"}
     found["expected"] = "right" if fault is None else "wrong"
-    signal.signal(signal.SIGALRM, _too_slow)
-    signal.setitimer(signal.ITIMER_REAL, limit)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path, lines = written(case, fault, folder)
         try:
-            verdict = verify(load(path), case)
-        except (ValueError, TimeoutError) as error:
+            with time_limit(limit):
+                verdict = verify(load(path), case)
+        except (ValueError, TimedOut) as error:
             found |= {"verdict": "refused", "said": " ".join(str(error).split())}
         except Exception as error:  # a fault of the verifier, and to be counted as one
             found |= {"verdict": "crashed", "said": f"{type(error).__name__}: {' '.join(str(error).split())}"}
@@ -116,13 +107,7 @@ def judge(name: str, number: int, limit: float) -> dict:
             found |= {"verdict": verdict.verdict, "said": [c._asdict() for c in verdict.causes], "text": verdict.text}
             if fault is not None and verdict.verdict == "wrong":
                 found |= compared(verdict, fault, lines)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
     return found | {"seconds": round(time.perf_counter() - started, 2)}
-
-
-def _too_slow(number: int, frame: object) -> None:
-    raise TimeoutError("not finished within the time limit")
 
 
 def compared(verdict: Any, fault: Fault, lines: range) -> dict[str, Any]:
@@ -165,13 +150,6 @@ def summarise(rows: list[dict]) -> dict[str, Any]:
         "false_causes": [row["form"] for row in shown if row["cause"] == "false"],
         "seconds": {k: {"median": s[len(s) // 2], "longest": s[-1]} for k, s in seconds.items() if s},
     }
-
-
-def _cells(row: dict) -> list[str]:
-    marks = {True: "yes", False: "no", None: "-"}
-    values = [row.get(column) for column in COLUMNS]
-    words = [marks[value] if value is None or isinstance(value, bool) else str(value) for value in values]
-    return [words[0].ljust(24), *(word.ljust(9) for word in words[1:])]
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ The files were written in our own words after public questions, notebooks and re
 """
 
 import collections
-import concurrent.futures
 import json
-import multiprocessing
 import pathlib
 import re
-import signal
 import time
 from typing import Any
 
 from absl import flags
 
+from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
 from experiments.runtime import cli
 from experiments.runtime.files import read_json, writable, write_json
 from experiments.runtime.provenance import provenance
@@ -41,14 +39,8 @@ def main() -> int:
     """Judge all files, show a row for each and the counts."""
     path = writable(FLAGS.json) if FLAGS.json else None
     folder, table = pathlib.Path(FLAGS.folder), _table()
-    context = multiprocessing.get_context("spawn")  # a fresh process each, so that its seconds are those of a command
-    with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context, max_tasks_per_child=1) as pool:
-        tasks = [pool.submit(judge, folder / f"{name}.py", row, FLAGS.time_limit) for name, row in table.items()]
-        rows = []
-        print("  ".join(_cells({column: column for column in COLUMNS})))
-        for task in tasks:
-            rows.append(task.result())
-            print("  ".join(_cells(rows[-1])), flush=True)
+    files = [(folder / f"{name}.py", row, FLAGS.time_limit) for name, row in table.items()]
+    rows = judged(judge, files, FLAGS.processes, COLUMNS, 34)
     counts = summarise(rows)
     print(json.dumps(counts, indent=2))
     if path:
@@ -83,13 +75,12 @@ def verify(path: pathlib.Path, row: dict) -> Any:
 
 def judge(path: pathlib.Path, row: dict, limit: float) -> dict:
     """The verdict on one file beside what the table expects."""
-    signal.signal(signal.SIGALRM, _too_slow)
-    signal.setitimer(signal.ITIMER_REAL, limit)
     started = time.perf_counter()
     found: dict[str, Any] = {"file": path.stem, "expected": row["verdict"]}
     try:
-        verdict = verify(path, row)
-    except (ValueError, cli.BadInput, TimeoutError) as error:
+        with time_limit(limit):
+            verdict = verify(path, row)
+    except (ValueError, cli.BadInput, TimedOut) as error:
         found |= {"verdict": "refused", "said": [" ".join(str(error).split())]}
     except Exception as error:  # a fault of the verifier, and to be counted as one
         found |= {"verdict": "fault", "said": [f"{type(error).__name__}: {' '.join(str(error).split())}"]}
@@ -98,13 +89,7 @@ def judge(path: pathlib.Path, row: dict, limit: float) -> dict:
         found["wrong"] = [leaf for leaf, one in verdict.leaves.items() if one.verdict == "wrong"]
         if row["verdict"] == "wrong" == verdict.verdict:
             found |= compare(verdict, row)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return found | {"seconds": round(time.perf_counter() - started, 2)}
-
-
-def _too_slow(number: int, frame: object) -> None:
-    raise TimeoutError("not finished within the time limit")
 
 
 def compare(verdict: Any, row: dict) -> dict[str, Any]:
@@ -176,13 +161,6 @@ def summarise(rows: list[dict]) -> dict[str, Any]:
         "seconds_median": seconds[len(seconds) // 2] if seconds else None,
         "seconds_longest": seconds[-1] if seconds else None,
     }
-
-
-def _cells(row: dict) -> list[str]:
-    marks = {True: "yes", False: "no", None: "-"}
-    values = [row.get(column) for column in COLUMNS]
-    words = [marks[value] if value is None or isinstance(value, bool) else str(value) for value in values]
-    return [words[0].ljust(34), *(word.ljust(9) for word in words[1:])]
 
 
 if __name__ == "__main__":

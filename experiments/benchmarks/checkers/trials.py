@@ -1,14 +1,13 @@
 """One check after another under a time limit, and what came of each."""
 
-import contextlib
 import importlib
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from experiments.benchmarks.checkers import Answer, Checker, points
+from experiments.benchmarks.verdicts import TimedOut, time_limit
 
 TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
 # A checker that was too slow twice in a row is not waited for again in that setting: all derivations have its sizes.
@@ -23,10 +22,6 @@ class Trial(NamedTuple):
     seconds: float | None = None
     answer: Answer | None = None
     note: str = ""
-
-
-class TimedOut(BaseException):
-    """Not an Exception, so that no derivation and no library catches it."""
 
 
 class Missing(Exception):
@@ -74,23 +69,3 @@ def once(check: Callable, derivation, point: points.Point | None, limit: float) 
         note = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return Trial(derivation, RAISED, time.perf_counter() - start, note=note)
     return Trial(derivation, answer.verdict, time.perf_counter() - start, answer)
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raises TimedOut inside when time is up. Only in the main thread, and on systems that have SIGALRM."""
-
-    def stop(number: int, frame: object) -> None:
-        raise TimedOut
-
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-    previous = signal.signal(signal.SIGALRM, stop)
-    # Once more each second: a library can lose an exception that comes while it is in a callback.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)

@@ -129,7 +129,7 @@ def explained(source: Source) -> Iterator[None]:
             raise Undecided("an except clause of the code hides a comparison of numbers that are too close")
         if NotJudged.raised > before[1]:
             raise NotJudged("an operation that an except clause of the code hides", source.filename)
-    except (Undecided, RaisedInside, MemoryError, TimeoutError):
+    except (Undecided, RaisedInside, MemoryError):
         raise
     except NotJudged as e:
         line = _line_of(e, source) or e.line
