@@ -120,11 +120,9 @@ def verify_gradient(
     Raises:
       ValueError: as of `equal`; or the loss is no single number.
     """
-    program, reference = program_of(gradients), None
-    statement = program_of(loss)
+    program, statement = program_of(gradients), program_of(loss)
     spec = _arguments(shapes, domains, statement.function)
-    reference = Reference(statement, spec)
-    wanted = names(spec, argnums)
+    reference, wanted = Reference(statement, spec), names(spec, argnums)
 
     def run(at: At, watch: bool = False) -> Any:
         return program.run(*spec.built(at.values), watch=watch)
@@ -179,12 +177,10 @@ def verify_hvp(
     spec = _arguments(shapes, domains, statement.function)
     reference, wanted = Reference(statement, spec), names(spec, argnums)
     rng = np.random.default_rng(seed + 1)
-    kept: dict[int, dict[str, np.ndarray]] = {}
 
+    @_once
     def directions(at: At) -> dict[str, np.ndarray]:
-        if id(at) not in kept:
-            kept[id(at)] = {path: exactly(rng.normal(size=at.values[path].shape)) for path in wanted}
-        return kept[id(at)]
+        return {path: exactly(rng.normal(size=at.values[path].shape)) for path in wanted}
 
     def structured(at: At) -> list[Any]:
         parts = [part for part in spec.parts if any(p == part or p.startswith(f"{part}.") for p in wanted)]
@@ -308,20 +304,30 @@ def _judge_derivative(
     return _judge(Question(title, spec, mine, right, program, reference, outer, run), strict, seed)
 
 
+def _once(draw: Callable[[At], Any]) -> Callable[[At], Any]:
+    """What is drawn at a point, the same whenever it is asked for. The point is kept too: its id stands for it."""
+    known: dict[int, tuple[At, Any]] = {}
+
+    def drawn(at: At) -> Any:
+        if id(at) not in known:
+            known[id(at)] = (at, draw(at))
+        return known[id(at)][1]
+
+    return drawn
+
+
 class _Outer:
     """Random cotangents of the real outputs of a function, the same whenever they are asked for at a point."""
 
     def __init__(self, reference: Reference, seed: int):
-        self.reference, self.rng, self.known = reference, np.random.default_rng([seed, 7]), {}
+        self.reference, self.rng, self.drawn = reference, np.random.default_rng([seed, 7]), _once(self._draw)
 
     def __call__(self, at: At) -> dict[str, np.ndarray]:
-        if id(at) not in self.known:
-            outputs = self.reference.value(at.values)
-            self.known[id(at)] = (
-                at,
-                {path: exactly(self.rng.normal(size=array.shape)) for path, array in outputs.items()},
-            )
-        return self.known[id(at)][1]
+        return self.drawn(at)
+
+    def _draw(self, at: At) -> dict[str, np.ndarray]:
+        outputs = self.reference.value(at.values)
+        return {path: exactly(self.rng.normal(size=array.shape)) for path, array in outputs.items()}
 
     def structured(self, at: At) -> Any:
         """The cotangents in the structure of the output."""
