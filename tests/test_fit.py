@@ -23,8 +23,9 @@ SWISH = Activation("swish", "Z / (1 + np.exp(-Z))", "(1 + np.exp(-Z) * (1 + Z)) 
 
 
 def script(name, *flags):
-    command = (sys.executable, "-m", f"experiments.{name}", "--quiet", "--nofigures", *flags)
-    return subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+    """Run a script of experiments/ quietly; returns the ended process."""
+    status, out, err = scripts.run(name, "--quiet", "--nofigures", *flags)
+    return subprocess.CompletedProcess(flags, status, out, err)
 
 
 OWN = """
