@@ -52,11 +52,21 @@ class Compared(NamedTuple):
 Side = Callable[[At], dict[str, np.ndarray]]
 
 
+class Again(NamedTuple):
+    """See Question.again."""
+
+    given: Callable[[At], Sequence[Any]]
+    named: Callable[[Any], dict[str, np.ndarray]]
+    of: Callable[[Callable], Callable] = lambda function: function
+
+
 class Question(NamedTuple):
     """Two computations that shall be the same.
 
     title: what is asked, for the screen. program: the user's code, whose lines are named.
     reference: the function whose derivative it is, where it is one; `outer`: its cotangents at a point.
+    again: how an edited copy of the judged function is called: its arguments at a point, and the outputs by name of
+      what it returns; and what is judged of a function where that is not the function itself, as of a rule.
     notes: what is to be said beside the verdict.
     """
 
@@ -68,6 +78,7 @@ class Question(NamedTuple):
     reference: Reference | None = None
     outer: Callable[[At], dict[str, np.ndarray]] | None = None
     run: Callable[[At, bool], Any] | None = None
+    again: Again | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -91,7 +102,13 @@ def equal(f: Any, g: Any, shapes: Any, *, domains: Any = None, strict: bool = Fa
         return lambda at: _named(leaves(program.run(*spec.built(at.values)).result))
 
     question = Question(
-        "equal", spec, side(own), side(other), own, run=lambda at, watch: own.run(*spec.built(at.values), watch=watch)
+        "equal",
+        spec,
+        side(own),
+        side(other),
+        own,
+        run=lambda at, watch: own.run(*spec.built(at.values), watch=watch),
+        again=Again(lambda at: spec.built(at.values), lambda result: _named(leaves(result))),
     )
     return _judge(question, strict, seed)
 
@@ -124,13 +141,13 @@ def verify_gradient(
     spec = _arguments(shapes, domains, statement.function)
     reference, wanted = Reference(statement, spec), names(spec, argnums)
 
-    def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), watch=watch)
+    def given(at: At) -> Sequence[Any]:
+        return spec.built(at.values)
 
     def outer(at: At) -> dict[str, np.ndarray]:
         return {path: _ones(array) for path, array in reference.value(at.values).items()}
 
-    return _judge_derivative("gradient", spec, program, reference, wanted, run, outer, argnums, expects, strict, seed)
+    return _judge_derivative("gradient", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
 
 
 def verify_vjp(
@@ -153,10 +170,10 @@ def verify_vjp(
     reference, wanted = Reference(statement, spec), names(spec, argnums)
     outer = _Outer(reference, seed)
 
-    def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), outer.structured(at), watch=watch)
+    def given(at: At) -> Sequence[Any]:
+        return [*spec.built(at.values), outer.structured(at)]
 
-    return _judge_derivative("pullback", spec, program, reference, wanted, run, outer, argnums, expects, strict, seed)
+    return _judge_derivative("pullback", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
 
 
 def verify_hvp(
@@ -187,8 +204,14 @@ def verify_hvp(
         built = dict(zip(spec.parts, spec.built(dict(at.values) | directions(at)), strict=True))
         return [built[part] for part in parts]
 
+    def given(at: At) -> Sequence[Any]:
+        return [*spec.built(at.values), *structured(at)]
+
     def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), *structured(at), watch=watch)
+        return program.run(*given(at), watch=watch)
+
+    def named(result: Any) -> dict[str, np.ndarray]:
+        return _by_argument(result, spec, wanted, argnums)
 
     def right(at: At) -> dict[str, np.ndarray]:
         ones = {path: _ones(array) for path, array in reference.value(at.values).items()}
@@ -197,10 +220,11 @@ def verify_hvp(
     question = Question(
         "Hessian-vector product",
         spec,
-        lambda at: _by_argument(run(at).result, spec, wanted, argnums),
+        lambda at: named(run(at).result),
         right,
         program,
         run=run,
+        again=Again(given, named),
     )
     return _judge(question, strict, seed)
 
@@ -244,12 +268,24 @@ def verify_rule(
     if notes:
         wanted, forward = [], own
 
-    def mine(at: At) -> dict[str, np.ndarray]:
-        value = _named(leaves(forward.run(*spec.built(at.values)).result))
+    def named(result: Any) -> dict[str, np.ndarray]:
+        value, cotangents = result
         found: dict[str, np.ndarray] = {}
-        for name, part in zip(spec.parts, run(at).result if wanted else (), strict=bool(wanted)):
+        for name, part in zip(spec.parts, cotangents, strict=bool(wanted)):
             found |= {f"d{path}": array for path, array in leaves(part, name).items()}
-        return value | {f"d{path}": found.get(f"d{path}", _zeros(at.values[path])) for path in wanted}
+        return _named(leaves(value)) | {f"d{path}": array for path in wanted if (array := found.get(f"d{path}")) is not None}
+
+    def mine(at: At) -> dict[str, np.ndarray]:
+        result = forward.run(*spec.built(at.values)).result, run(at).result if wanted else ()
+        return {f"d{path}": _zeros(at.values[path]) for path in wanted} | named(result)
+
+    def of(function: Callable) -> Callable:
+        """The value of a function with a rule, and its pullback, from the arguments and the cotangents."""
+        program = JaxProgram(function)
+        if not wanted:
+            return lambda given, outer: (function(*given), ())
+        value, pulled = forward_value(program).function, pullback(program, plain=False).function
+        return lambda given, outer: (value(*given), pulled(given, outer))
 
     def both(at: At) -> dict[str, np.ndarray]:
         if not wanted:
@@ -257,7 +293,8 @@ def verify_rule(
         found = _expected(right.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return _named(right.value(at.values)) | {f"d{path}": found[path] for path in wanted}
 
-    question = Question("custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes)
+    again = Again(lambda at: (spec.built(at.values), list(outer(at).values())), named, of)
+    question = Question("custom rule", spec, mine, both, own, right if wanted else None, outer, run, again, notes)
     return _judge(question, strict, seed)
 
 
@@ -283,10 +320,14 @@ def _plain(program: Any) -> Any:
 
 
 def _judge_derivative(
-    title: str, spec: Arguments, program: Program, reference: Reference, wanted: list[str], run: Callable,
+    title: str, spec: Arguments, program: Program, reference: Reference, wanted: list[str], given: Callable,
     outer: Callable, argnums: Any, expects: Any, strict: bool, seed: int,
 ) -> Judgement:  # fmt: skip
     """A gradient or a pullback beside the right one; of a mapping the arguments that it names, unless argnums are."""
+
+    def run(at: At, watch: bool = False) -> Any:
+        return program.run(*given(at), watch=watch)
+
     if argnums is None:
         with precision(BITS):
             first = run(_points(spec, seed)[0]).result
@@ -294,14 +335,15 @@ def _judge_derivative(
             named_ = _by_argument(first, spec, wanted, argnums)
             wanted = [path for path in wanted if f"d{path}" in named_]
 
-    def mine(at: At) -> dict[str, np.ndarray]:
-        return _by_argument(run(at).result, spec, wanted, argnums)
+    def named(result: Any) -> dict[str, np.ndarray]:
+        return _by_argument(result, spec, wanted, argnums)
 
     def right(at: At) -> dict[str, np.ndarray]:
         found = _expected(reference.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return {f"d{path}": found[path] for path in wanted}
 
-    return _judge(Question(title, spec, mine, right, program, reference, outer, run), strict, seed)
+    side, again = (lambda at: named(run(at).result)), Again(given, named)
+    return _judge(Question(title, spec, side, right, program, reference, outer, run, again), strict, seed)
 
 
 def _once(draw: Callable[[At], Any]) -> Callable[[At], Any]:

@@ -16,6 +16,7 @@ from twolayer.verification.evidence.cases import DIFFERENT, EQUAL, compare
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
 from twolayer.verification.explain.mutants import BRIDGES, Graph, Mutant, fitting
+from twolayer.verification.explain.repairs import Repairs
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.factors import decimal, ratio, short
 from twolayer.verification.numbers.recorded import Recorded, recording
@@ -74,9 +75,12 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     """
     telling = [case for case in cases if _differs(case)]
     others = [case for case in cases if not _differs(case)]
-    cases = [case for case in (*telling, *others) if case.at.sizes == (*telling, *others)[0].at.sizes][:POINTS]
-    if not cases or question.run is None:
+    if not telling or question.run is None:
         return Located()
+    repaired = _repaired(question, telling, others)
+    if repaired is not None:
+        return repaired
+    cases = [case for case in (*telling, *others) if case.at.sizes == (*telling, *others)[0].at.sizes][:POINTS]
     user = _watched(question, cases[0])
     recordings = [_recorded(question, case) for case in cases] if question.reference is not None else []
     if not recordings or any(one is None for one in recordings):
@@ -91,6 +95,25 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     line = place[1] if place else None
     unique = tuple(dict.fromkeys(Reason(why.id, why.text, line) for why in causes))
     return Located(unique, line, place[0] if place else None)
+
+
+def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any]) -> Located | None:
+    """The edits of the user's code that put everything right, at the line that is wrong."""
+    first = telling[0]
+    same = [case for case in (*telling, *others) if case is not first and case.at.sizes == first.at.sizes]
+    other = [c for c in (*telling, *others) if c.at.sizes != first.at.sizes and min(c.at.sizes.values(), default=2) > 1]
+    recording = _recorded(question, first) if question.reference is not None else None
+    right = _right(recording, first) if recording is not None else Numbers(map(floats, first.right.values()))
+    try:
+        search = Repairs(question, [first, *same[:1], *other[:1]], right)
+        told = search.told(search.found())
+    except Refused:
+        return None
+    if told is None:
+        return None
+    number, causes = told
+    line = question.program.source.split("\n")[number - 1].strip()
+    return Located(tuple(Reason(id, text, line) for id, text in causes), line, number)
 
 
 def _differs(case: Any) -> bool:

@@ -1,0 +1,290 @@
+"""Where and why: which one edit of the user's code makes all that is wrong right, and leaves right what is?
+
+The user's functions run on floats, again and again, each time with one expression changed (sites.py): multiplied with a
+constant that is solved for, put in place of another, transposed, cut down to a part of itself, multiplied with or added
+to what else is at hand. An edit counts if it gives the right outputs at every point and size that is tried, so what is
+told is a repair that works. Where several lines can be repaired, it is the one whose value is wrong before and right
+after, by the numbers of the right computation.
+"""
+
+import ast
+import contextlib
+import itertools
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twolayer.verification.explain.blame import Numbers
+from twolayer.verification.explain.edits_of import Edit, Pool, bracketed, edits
+from twolayer.verification.explain.sites import NUMBER, VALUE, Edited
+from twolayer.verification.numbers.balls import floats
+from twolayer.verification.numbers.factors import CLOSE, decimal, ratio, short
+from twolayer.verification.programs import Refused
+from twolayer.verification.programs.execution import quiet
+from twolayer.verification.programs.numpy_code import mapped, run_floats
+
+EXACT = 1e-11  # of floats that are computed in two ways; more where the user's own floats are further from his balls
+SECONDS = 8.0  # of work
+NOISE = 1e-7  # the most that the user's floats may differ from his balls
+
+
+class Repair(NamedTuple):
+    """An edit that makes everything right, with the constants that it takes at each point, 1 where it has none."""
+
+    edit: Edit
+    numbers: tuple[float, ...]
+
+
+class Point(NamedTuple):
+    """A point: its sizes, how the edited function is called there, what is right and what comes out."""
+
+    sizes: Mapping[str, int]
+    call: Callable[[], dict[str, np.ndarray]]
+    right: dict[str, np.ndarray]
+    mine: dict[str, np.ndarray]
+
+
+class Repairs:
+    """The search for edits of one function.
+
+    Args:
+      question: what was asked (derivatives.Question).
+      cases: both sides at ordinary points (derivatives.Compared), the first one with something wrong.
+      right: all numbers that the right computation meets at the first.
+
+    Raises:
+      Refused: its code cannot be run so.
+    """
+
+    def __init__(self, question: Any, cases: Sequence[Any], right: Numbers):
+        program, self.right = question.program, right
+        self.started = time.process_time()
+        self.jax = hasattr(program, "trace")
+        self.edited = Edited(program)
+        self.points = [self._point(question, case) for case in cases]
+        self.tolerance = max(EXACT, 30 * max(map(self._noise, self.points)))
+        self.wrong = {name for name in self.points[0].right if not self._same(self.points[0], name)}
+        if not self.wrong or self.tolerance > NOISE:
+            raise Refused("its floats are too far from its balls")
+        with self._running():
+            runs = [self.edited.values(point.call)[1] for point in self.points]
+        literals = {node.value for node in ast.walk(self.edited.source.tree) if isinstance(node, ast.Constant)}
+        literals |= set(question.reference.program.literals()) if question.reference is not None else set()
+        numbers = [n for n in literals if type(n) in (int, float)]
+        self.pool = Pool(self.edited.sites, runs, sorted({*numbers, 0.5, 1, 2, 3, -1, 0}, key=abs))
+        self.order = {site: i for i, site in enumerate(s for s in runs[0] if s >= 0)}
+
+    def _point(self, question: Any, case: Any) -> Point:
+        again = question.again
+        given = run_floats(lambda *given: given, tuple(again.given(case.at)), "float64")
+        function = again.of(self.edited.function)
+
+        def call() -> dict[str, np.ndarray]:
+            result = again.named(function(*mapped(given, _copied)))
+            return {name: np.asarray(array, np.float64) for name, array in result.items()}
+
+        right = {name: floats(array) for name, array in case.right.items()}
+        return Point(case.at.sizes, call, right, {name: floats(case.mine[name]) for name in case.mine})
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(quiet())
+            if self.jax:
+                import jax
+
+                stack.enter_context(jax.enable_x64(True))
+                stack.enter_context(jax.disable_jit())
+            yield
+
+    def _noise(self, point: Point) -> float:
+        with self._running():
+            found = point.call()
+        if found.keys() != point.mine.keys() or any(found[n].shape != point.mine[n].shape for n in found):
+            return 1.0
+        return max((_distance(found[name], point.mine[name]) for name in found), default=0.0)
+
+    def _same(self, point: Point, name: str, found: Mapping[str, np.ndarray] | None = None) -> bool:
+        a, b = (found or point.mine).get(name), point.right[name]
+        return a is not None and a.shape == b.shape and _distance(a, b) <= self.tolerance
+
+    def _fits(self, point: Point, found: Mapping[str, np.ndarray] | None) -> bool:
+        return found is not None and all(self._same(point, name, found) for name in point.right)
+
+    def under(self, edit: Edit, number: float, point: Point) -> dict[str, np.ndarray] | None:
+        """The outputs under an edit; None where the code then raises."""
+        try:
+            return self.edited.under(edit.site, edit.text, number, point.call)
+        except Exception:  # an edit of another shape, a name that is not set yet
+            return None
+
+    def found(self) -> list[Repair]:
+        """The repairs of the fewest changes."""
+        found: list[Repair] = []
+        with self._running():
+            sites, last = self._acting(), 0
+            for edit in edits(self.edited.sites, self.pool, sites):
+                if (found and edit.stage > last) or time.process_time() - self.started > SECONDS:
+                    break
+                last = edit.stage
+                numbers = self._solved(edit) if edit.solves else self._tried(edit)
+                if numbers is not None:
+                    found.append(Repair(edit, numbers))
+        return found
+
+    def _acting(self) -> list[int]:
+        """The expressions on which all wrong outputs depend; those on which no right one does, where there are any."""
+        first, found = self.points[0], {}
+        base = first.call()
+        for site in self.order:
+            text = self.pool.disturbed(site)
+            if text is None:
+                continue
+            other = self.under(Edit(site, text), 0.0, first)
+            moved = {n for n in base if other is None or n not in other or other[n].shape != base[n].shape
+                     or _distance(other[n], base[n]) > self.tolerance}  # fmt: skip
+            if other is None or moved >= self.wrong:
+                found[site] = other is None or moved == self.wrong
+        alone = [site for site in found if found[site]] or list(found)
+        return sorted(alone, key=self._is_right)  # the lines that are wrong already first
+
+    def _whole(self, site: int) -> int | None:
+        """The expression that is all of the statement around another."""
+        return self.pool.whole.get(id(self.edited.sites[site].statement))
+
+    def _is_right(self, site: int) -> bool:
+        """Whether what a statement gives is a right array of the computation."""
+        whole = self._whole(site)
+        values = self.pool.runs[0].get(whole, [None])
+        return all(v is not None and self.right.all(v) for v in values)
+
+    def _tried(self, edit: Edit) -> tuple[float, ...] | None:
+        return (1.0,) * len(self.points) if all(self._fits(p, self.under(edit, 1.0, p)) for p in self.points) else None
+
+    def _solved(self, edit: Edit) -> tuple[float, ...] | None:
+        """The constant at each point with which an edit, in which it is linear, gives what is right."""
+        numbers: list[float] = []
+        for point in self.points:
+            c = numbers[-1] if numbers else None
+            if c is None or not self._fits(point, self.under(edit, c, point)):
+                c = self._constant(edit, point)
+                if c is None or not self._fits(point, self.under(edit, c, point)):
+                    return None
+            numbers.append(c)
+        return tuple(numbers)
+
+    def _constant(self, edit: Edit, point: Point) -> float | None:
+        zero, one = self.under(edit, 0.0, point), self.under(edit, 1.0, point)
+        if zero is None or one is None or any(a.shape != point.right[n].shape for n, a in zero.items()):
+            return None
+        for c, found in ((0.0, zero), (1.0, one), (-1.0, None)):
+            if self._fits(point, found or self.under(edit, c, point)):
+                return c
+        wrong = [name for name in point.right if name in self.wrong]
+        rest, slope = (
+            [np.concatenate([np.ravel(a[n] - zero[n]) for n in wrong])] for a in (point.right, one)
+        )  # fmt: skip
+        if not np.isfinite(rest[0]).all() or not np.isfinite(slope[0]).all():
+            return None
+        c = ratio(rest, slope)
+        return None if c is None else float(c)
+
+    def told(self, found: Sequence[Repair]) -> tuple[int, list[tuple[str, str]]] | None:
+        """The line to be mended, and the causes there as ids and sentences."""
+        said = [(self._rank(one), one, words) for one in found if (words := self._words(one)) is not None]
+        if not said:
+            return None
+        line = self.edited.sites[min(said, key=lambda one: one[0])[1].edit.site].node.lineno
+        here = [(one, words) for _, one, words in said if self.edited.sites[one.edit.site].node.lineno == line]
+        here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
+        causes: dict[str, str] = {}
+        for _, (id, text) in here:
+            causes.setdefault(id, text)
+        return line, list(causes.items())
+
+    def _rank(self, repair: Repair) -> tuple:
+        """The line that is wrong as it stands and right when it is repaired before others, then the first one."""
+        whole, pair = self._whole(repair.edit.site), []
+        for edit in (Edit(repair.edit.site, VALUE), repair.edit):
+            with self._running():
+                seen = self.edited.values(lambda edit=edit: self.under(edit, repair.numbers[0], self.points[0]))[1]
+            values = seen.get(whole, [None])
+            pair.append(all(v is not None and self.right.all(v) for v in values))
+        return pair[0], not pair[1], self.order[repair.edit.site]
+
+    def _words(self, repair: Repair) -> tuple[str, str] | None:
+        """An id and a sentence; None for a constant that is another at each point and not known."""
+        edit, old = repair.edit, self.edited.sites[repair.edit.site].text
+        new = re.sub(r"\b__v__\b", bracketed(old), edit.text)
+        if not edit.solves:
+            return edit.id, edit.said.format(old=old, new=ast.unparse(ast.parse(new, mode="eval")))
+        constant = self._constant_in_words(repair)
+        if constant is None:
+            return None
+        if edit.id == "path_missing":
+            term = new.split(f"{NUMBER} * ")[1][1:-1]
+            return edit.id, f"to `{old}` a term is missing: `{term}` times {constant}"
+        if constant in ("-1", "0"):
+            words = {"-1": ("sign", f"`{old}` has the wrong sign"), "0": ("extra_term", f"`{old}` is too many")}
+            return words[constant]
+        alike = len({round(c, 9) for c, point in zip(repair.numbers, self.points, strict=True)
+                     if point.sizes == self.points[0].sizes}) == 1  # fmt: skip
+        id = edit.id if alike else "other_factor"
+        return id, f"`{old}` should be times {constant}"
+
+    def _constant_in_words(self, repair: Repair) -> str | None:
+        """A constant, or what it is at all points: sizes and numbers of the code."""
+        c = repair.numbers
+        if max(c) - min(c) <= CLOSE * max(map(abs, c)):
+            near = Fraction(c[0]).limit_denominator(10**6)
+            near = near if abs(float(near) - c[0]) <= CLOSE * abs(c[0]) else Fraction(c[0])
+            return decimal(near) if short(near) else f"{c[0]:.6g}"
+        for text, values in self._scalars(repair.edit.site):
+            rest = {round(a / b, 9) for a, b in zip(c, values, strict=True) if b}
+            if len(rest) == 1 and (k := Fraction(rest.pop()).limit_denominator(12)):
+                return text if k == 1 else f"{decimal(k)} * {text}"
+        return None
+
+    def _scalars(self, site: int) -> Iterator[tuple[str, list[float]]]:
+        """Numbers at hand at every point, and what is made of them: sizes, norms."""
+        sizes = {name: [float(point.sizes[name]) for point in self.points] for name in self.points[0].sizes}
+        for text, values in self.pool.scalars(site):
+            sizes.setdefault(text, values)
+        known = {t: v for t, v in sizes.items() if all(v)}
+        one = [1.0] * len(self.points)
+        powers = {t: v for t, v in known.items()}
+        for t, v in known.items():
+            powers |= {f"1/{t}": _made(lambda a, _: 1 / a, v, one), f"sqrt({t})": _made(lambda a, _: abs(a) ** 0.5, v, one),
+                       f"1/sqrt({t})": _made(lambda a, _: abs(a) ** -0.5, v, one), f"{t}**2": _made(lambda a, b: a * a, v, v),
+                       f"1/{t}**2": _made(lambda a, b: 1 / (a * a), v, v)}  # fmt: skip
+        for t in self.points[0].sizes:
+            v = known[t]
+            if min(v) > 1:
+                powers |= {f"({t} - 1)": [a - 1 for a in v], f"{t}/({t} - 1)": [a / (a - 1) for a in v],
+                           f"({t} - 1)/{t}": [(a - 1) / a for a in v], f"1/({t} - 1)": [1 / (a - 1) for a in v]}  # fmt: skip
+        yield from powers.items()
+        for (s, a), (t, b) in itertools.permutations(known.items(), 2):
+            yield f"{s}/{t}", _made(lambda x, y: x / y, a, b)
+            yield f"{s} * {t}", _made(lambda x, y: x * y, a, b)
+
+
+def _made(rule: Callable[[float, float], float], a: Sequence[float], b: Sequence[float]) -> list[float]:
+    return [rule(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference of two arrays of one shape, relative to the largest entry."""
+    if not a.size:
+        return 0.0
+    if not np.isfinite(a).all():
+        return math.inf
+    return float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-290))

@@ -1,0 +1,189 @@
+"""The expressions of a user's functions, each of which can be given another value while the functions run on floats.
+
+Every expression is put through one call, which knows its number, and gives its value on or, for the one that is being
+edited, the value of a text in its place. The text is in the user's own names and is evaluated where the expression
+stands, so that an edit acts on every run of a line, in loops too.
+"""
+
+import ast
+import copy
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twolayer.verification.programs import Refused
+from twolayer.verification.programs.execution import quiet
+from twolayer.verification.programs.source import Source
+
+HOOK, VALUE, NUMBER = "__at__", "__v__", "__c__"
+RUNS = 64  # runs of one expression whose values are kept
+LARGEST = 2000  # entries of an array that is kept
+
+
+class Site(NamedTuple):
+    """An expression: itself, the function that it stands in, the expressions around it, outermost first, and whether it
+    is all that a statement assigns or returns, or one part of a tuple or dict of that."""
+
+    node: ast.expr
+    function: ast.AST
+    around: tuple[ast.AST, ...]
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        return ast.unparse(self.node)
+
+    @property
+    def parent(self) -> ast.AST:
+        return self.around[-1]
+
+    @property
+    def statement(self) -> ast.stmt:
+        return next(node for node in reversed(self.around) if isinstance(node, ast.stmt))
+
+
+class Hook:
+    """What every expression goes through. Slots, so that nothing copies it.
+
+    site, code, number: which expression is edited, and how; -1 for none. seen: values by site while they are kept, and
+    by -1 - site the variables at hand there, last run; `whole`: where.
+    """
+
+    __slots__ = ("code", "number", "seen", "site", "whole")
+
+    def __init__(self, whole: set[int]) -> None:
+        self.site, self.code, self.number, self.seen, self.whole = -1, None, None, None, whole
+
+    def __call__(self, site: int, value: Any) -> Any:
+        if site == self.site:
+            frame = sys._getframe(1)
+            value = eval(self.code, frame.f_globals, {**frame.f_locals, VALUE: value, NUMBER: self.number})
+        if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
+            runs.append(_kept(value))
+            if site in self.whole:
+                self.seen[-1 - site] = {name: _kept(v) for name, v in sys._getframe(1).f_locals.items()}
+        return value
+
+
+def _kept(value: Any) -> Any:
+    """A copy of a number or an array; None of all else."""
+    if isinstance(value, (bool, int, float, np.number)):
+        return value
+    try:
+        array = np.array(value) if hasattr(value, "shape") and hasattr(value, "dtype") else None
+    except Exception:  # a tracer has no numbers
+        return None
+    return array if array is not None and array.dtype.kind in "fib" and array.size <= LARGEST else None
+
+
+class Edited:
+    """A function of a module, in a copy of it in which expressions can be edited.
+
+    Args:
+      program: a function at the top level of a file.
+
+    Raises:
+      Refused: it stands somewhere else.
+    """
+
+    def __init__(self, program: Any):
+        name = getattr(program.function, "__name__", "")
+        self.source = source = Source(program.filename or "", program.source or "")
+        if name not in source.names():
+            raise Refused("it is no function at the top level of a file")
+        finder = _Finder()
+        for statement in source.needed({name}):
+            finder.visit(statement)
+        self.sites, whole = finder.sites, {i for i, site in enumerate(finder.sites) if site.whole}
+        self.hook = Hook(whole)
+        tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in source.needed({name})], [])
+        space = {"__name__": f"__derivation__.{name}", "__file__": source.filename, HOOK: self.hook}
+        with quiet():
+            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), space)
+        self.function = space[name]
+
+    def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
+        """What a call returns, and the values of all expressions in it, run after run."""
+        self.hook.seen = {}
+        try:
+            return call(), self.hook.seen
+        finally:
+            self.hook.seen = None
+
+    def under(self, site: int, text: str, number: Any, call: Callable[[], Any]) -> Any:
+        """What a call returns while a text stands in the place of an expression.
+
+        text: `__v__` is the value of the expression, `__c__` is `number`.
+        """
+        self.hook.site, self.hook.code, self.hook.number = site, _compiled(text), number
+        try:
+            return call()
+        finally:
+            self.hook.site = -1
+
+
+_texts: dict[str, Any] = {}
+
+
+def _compiled(text: str) -> Any:
+    if text not in _texts:
+        _texts[text] = compile(text, "<edit>", "eval")
+    return _texts[text]
+
+
+class _Finder:
+    """Numbers the expressions inside functions: each such node gets its number as the attribute `site`."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+
+    def visit(self, node: ast.AST, around: tuple[ast.AST, ...] = (), function: ast.AST | None = None) -> None:
+        if function is not None and _is_expression(node) and not _is_called(node, around[-1]):
+            node.site = len(self.sites)
+            self.sites.append(Site(node, function, around, _is_whole(node, around)))
+        inner = node if isinstance(node, ast.FunctionDef) else function
+        parts = node.body if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
+        for part in parts:
+            if not isinstance(part, ast.JoinedStr) and not (isinstance(part, ast.keyword) and part.arg in _OPTIONS):
+                self.visit(part, (*around, node), inner)
+
+
+class _Through(ast.NodeTransformer):
+    """Puts the numbered expressions through the hook."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        changed = super().visit(node)
+        if not hasattr(node, "site"):
+            return changed
+        call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(node.site), changed], [])
+        return ast.copy_location(call, node)
+
+
+def _is_expression(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    return isinstance(node, _KINDS) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+
+
+def _is_called(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a node is no value of its own: a function that is called, a module, the array that is assigned into."""
+    if isinstance(parent, ast.Call) and node is parent.func:
+        return True
+    if isinstance(node, ast.Name) and node.id in _MODULES:
+        return True
+    return isinstance(parent, (ast.Subscript, ast.Attribute)) and not isinstance(parent.ctx, ast.Load) and node is parent.value
+
+
+_KINDS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Compare, ast.IfExp)
+_MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
+_OPTIONS = {"keepdims", "dtype", "reverse", "interpret", "mode"}
+
+
+def _is_whole(node: ast.AST, around: tuple[ast.AST, ...]) -> bool:
+    """Whether an expression is what a statement assigns or returns, or a part of a tuple or dict of that."""
+    parent = around[-1]
+    if isinstance(parent, (ast.Tuple, ast.List, ast.Dict)) and len(around) > 1:
+        parent = around[-2]
+    return isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return)) and node is not getattr(parent, "target", None)
