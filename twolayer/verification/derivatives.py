@@ -548,8 +548,8 @@ def _judge(question: Question, strict: bool, seed: int) -> Judgement:
     if strict and verdict == "right" and one_sided:
         verdict = "undecided"
     notes += question.notes
-    ordinary = [one for one in known if one.at.kind == "ordinary"]
-    located = locate(question, ordinary, outputs) if verdict == "wrong" else Located()
+    ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
+    located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     judged = Judgement(
         verdict,
         outputs,

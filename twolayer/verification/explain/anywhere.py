@@ -26,6 +26,7 @@ from twolayer.verification.reference import leaves, weighted
 from twolayer.verification.verdict import Reason
 
 POINTS = 2
+MORE = 8  # points at which a repair is checked
 DEEPEST = 3  # operations in an expression that stands for an array without a name
 KINDS = ("cut", "factor", "bridge", "part")  # the likelier first
 MOST = 6  # explanations that are told
@@ -104,8 +105,13 @@ def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any]) -> L
     other = [c for c in (*telling, *others) if c.at.sizes != first.at.sizes and min(c.at.sizes.values(), default=2) > 1]
     recording = _recorded(question, first) if question.reference is not None else None
     right = _right(recording, first) if recording is not None else Numbers(map(floats, first.right.values()))
+    other.sort(key=lambda case: sum(n == first.at.sizes[letter] for letter, n in case.at.sizes.items()))
+    jax = hasattr(question.program, "trace")  # it compiles every operation anew for other shapes
+    cases = [first, *same[:1], *other[: 1 if jax else 2]]
+    rest = [case for case in (*telling, *others) if not any(case is one for one in cases)]
+    rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
-        search = Repairs(question, [first, *same[:1], *other[:1]], right)
+        search = Repairs(question, cases, rest[:MORE], right)
         told = search.told(search.found())
     except Refused:
         return None

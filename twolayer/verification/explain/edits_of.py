@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.sites import Site
 
 LONGEST = 48  # characters of an expression that is put in elsewhere
+TRIPLES = 8  # arrays of one shape of which products of three are tried
 
 
 class Edit(NamedTuple):
@@ -65,37 +67,57 @@ class Pool:
       sites: all expressions.
       runs: what was seen, for each point: the values by site, and the variables at hand.
       numbers: what a constant may be.
+      right: all numbers of the right computation at the first point.
+      module: the name under which the code knows NumPy, or JAX's.
     """
 
-    def __init__(self, sites: Sequence[Site], runs: Sequence[Mapping[int, Any]], numbers: Sequence[float]):
-        self.sites, self.runs, self.numbers = sites, runs, numbers
+    def __init__(
+        self, sites: Sequence[Site], runs: Sequence[Mapping[int, Any]], numbers: Sequence[float], right: Numbers, module: str
+    ):
+        self.sites, self.runs, self.numbers, self.right, self.module = sites, runs, numbers, right, module
         self.expressions: dict[int, list[Known]] = {}
         for i, values in runs[0].items():
             if i >= 0 and len(sites[i].text) <= LONGEST and not _is_number(sites[i].node) and values[-1] is not None:
                 self.expressions.setdefault(id(sites[i].function), []).append(Known(sites[i].text, values[-1]))
-        self.whole = {id(site.statement): i for i, site in enumerate(sites) if site.whole and -1 - i in runs[0]}
+        self.whole = {i: self._around(i) for i in range(len(sites))}
         self._known: dict[int, list[Known]] = {}
+
+    def _around(self, site: int) -> int | None:
+        """The whole expression of a statement, or of a part of its tuple, that a site stands in."""
+        numbered = (getattr(node, "site", -1) for node in (self.sites[site].node, *reversed(self.sites[site].around)))
+        return next((i for i in numbered if i >= 0 and self.sites[i].whole and -1 - i in self.runs[0]), None)
 
     def known(self, site: int) -> list[Known]:
         """The variables at hand where a site stands, and the expressions of its function that are none of them."""
-        statement = id(self.sites[site].statement)
-        if statement not in self._known:
-            at_hand = self.runs[0][-1 - self.whole[statement]] if statement in self.whole else {}
-            found = [Known(name, value) for name, value in at_hand.items() if value is not None]
+        whole = self.whole[site]
+        key = -1 - site if whole is None else whole
+        if key not in self._known:
+            at_hand = {} if whole is None else self.runs[0][-1 - whole]
+            found = [Known(name, value) for name, value in at_hand.items() if name and value is not None]
             values = {one.key for one in found}
             rest = self.expressions.get(id(self.sites[site].function), [])
             for one in sorted(rest, key=lambda one: len(one.text)):
                 if one.key not in values and (not one.text.isidentifier() or not at_hand):
                     values.add(one.key)
                     found.append(one)
-            self._known[statement] = found
-        return self._known[statement]
+            self._known[key] = found
+        return self._known[key]
+
+    def is_right(self, site: int, run: Mapping[int, Any] | None = None) -> bool:
+        """Whether what the statement around a site makes is a right array of the computation."""
+        whole = self.whole[site]
+        run = self.runs[0] if run is None else run
+        if whole is None or -1 - whole not in run or run[-1 - whole][""] is None:
+            return False
+        augmented = isinstance(self.sites[whole].statement, ast.AugAssign)
+        values = [run[-1 - whole][""]] if augmented else run[whole]
+        return all(v is not None and self.right.all(v) for v in values)
 
     def scalars(self, site: int) -> Iterator[tuple[str, list[float]]]:
         """The numbers among them at every point."""
-        statement = self.sites[site].statement
-        hand = [run.get(-1 - self.whole.get(id(statement), 0), {}) for run in self.runs]
-        for name in hand[0]:
+        whole = self.whole[site]
+        hand = [{} if whole is None else run.get(-1 - whole, {}) for run in self.runs]
+        for name in filter(None, hand[0]):
             values = [one.get(name) for one in hand]
             if all(v is not None and np.ndim(v) == 0 for v in values):
                 yield name, [float(v) for v in values]
@@ -107,7 +129,7 @@ class Pool:
 
     def at(self, site: int) -> Known | None:
         """A site's own value at the first point; None if they are no numbers."""
-        values = self.runs[0].get(site)
+        values = self.runs[0].get(site) if site >= 0 else None
         return Known(self.sites[site].text, values[-1]) if values and values[-1] is not None else None
 
     def disturbed(self, site: int) -> str | None:
@@ -118,21 +140,23 @@ class Pool:
         return {"f": "__v__ * -1.3 + 0.01", "b": "__v__ == False"}.get(own.kind, "__v__ + 1")
 
 
-def edits(sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
-    """All edits of some expressions, stage by stage."""
-    for number, stage in enumerate((_constants, _scaled, _exchanged, _parts, _accumulated), 1):
-        yield from _stage(stage, number, sites, pool, acting)
-    whole = [i for i in acting if sites[i].whole]
-    rest = [i for i in acting if not sites[i].whole]
-    for number, (stage, own) in enumerate(((_factors, whole), (_terms, whole), (_factors, rest)), 6):
+def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> Iterator[Edit]:
+    """All edits of the expressions that ran, stage by stage; after the first stage only of those that act."""
+    ran = [i for i in pool.runs[0] if i >= 0 and pool.at(i) is not None]
+    yield from _stage(_accumulated, 1, sites, pool, [i for i in ran if sites[i].whole])
+    yield from _stage(_constants, 2, sites, pool, sorted(ran, key=lambda i: pool.at(i).kind != "f"))
+    ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
+    whole = [i for i in ran if sites[i].whole]
+    rest = [i for i in ran if not sites[i].whole]
+    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, 5, whole),
+              (_terms, 6, whole), (_factors, 7, rest), (_terms, 8, rest), (_removed, 9, rest))  # fmt: skip
+    for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
 
 
 def _stage(stage: Callable, number: int, sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
     for i in acting:
-        own = pool.at(i)
-        if own is not None:
-            yield from (edit._replace(stage=number) for edit in stage(i, sites[i], own, pool))
+        yield from (edit._replace(stage=number) for edit in stage(i, sites[i], pool.at(i), pool))
 
 
 def _is_number(node: ast.AST) -> bool:
@@ -140,11 +164,18 @@ def _is_number(node: ast.AST) -> bool:
 
 
 def _counts(site: Site) -> bool:
-    """Whether an expression is an index, a bound of a slice, the length of a loop or an axis."""
-    parent = site.parent
-    called = getattr(parent.func, "id", getattr(parent.func, "attr", "")) if isinstance(parent, ast.Call) else ""
-    inside = isinstance(parent, ast.Subscript) and site.node is not parent.value
-    return called in ("range", "arange") or inside or isinstance(parent, (ast.Slice, ast.keyword))
+    """Whether an expression is an index, a bound of a slice, the length of a loop or an axis, or a part of one."""
+    inner = site.node
+    for outer in reversed(site.around):
+        called = getattr(outer.func, "id", getattr(outer.func, "attr", "")) if isinstance(outer, ast.Call) else ""
+        if called in ("range", "arange") or isinstance(outer, (ast.Slice, ast.keyword)):
+            return True
+        if isinstance(outer, ast.Subscript):
+            return inner is not outer.value
+        if not isinstance(outer, (ast.BinOp, ast.UnaryOp, ast.Tuple)):
+            return False
+        inner = outer
+    return False
 
 
 def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -156,12 +187,34 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         return
     if _counts(site):
         id = "other_factor" if isinstance(site.parent, ast.keyword) else "off_by_one"
-        yield from (Edit(i, f"{site.text} {step} 1", id) for step in "+-")
+        if not isinstance(site.parent, (ast.BinOp, ast.UnaryOp)):
+            yield from (Edit(i, f"{site.text} {step} 1", id) for step in "+-")
     elif isinstance(site.node, ast.Constant):
-        exponent = isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, ast.Pow)
-        for number in pool.numbers:
-            if number != site.node.value:
-                yield Edit(i, repr(number), "other_factor" if exponent else "literal")
+        parent, value, id = site.parent, site.node.value, _kind_of_number(site, pool)
+        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and site.node is parent.right:
+            numbers = [value + 1, value - 1, -value, value / 2]
+        elif isinstance(parent, (ast.Compare, ast.Call)):
+            numbers = pool.numbers
+        else:
+            numbers = [n for n in pool.numbers if type(n) is float and n > 0] if own.kind == "f" else []
+        for number in numbers:
+            if number != value:
+                yield Edit(i, repr(number), "sign" if number == -value else id)
+        if not isinstance(parent, ast.Compare):
+            yield Edit(i, "__c__", id, solves=True)
+
+
+def _kind_of_number(site: Site, pool: Pool) -> str:
+    """A factor, as 2 or the 1 in m - 1; a power; or another literal, as an epsilon."""
+    parent = site.parent
+    if isinstance(parent, ast.Compare):
+        return "derivative"
+    if not isinstance(parent, ast.BinOp):
+        return "factor" if isinstance(parent, ast.UnaryOp) else "literal"
+    if isinstance(parent.op, ast.Pow):
+        return "other_factor"
+    other = pool.at(getattr(parent.left if site.node is parent.right else parent.right, "site", -1))
+    return "literal" if isinstance(parent.op, (ast.Add, ast.Sub)) and (other is None or other.kind == "f") else "factor"
 
 
 def _repeated(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
@@ -179,7 +232,7 @@ def _repeated(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
 
 def _scaled(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A constant factor, whatever it is."""
-    if own.kind == "f" or (isinstance(site.node, ast.Constant) and not _counts(site)):
+    if own.kind == "f" and not isinstance(site.node, ast.Constant):
         yield Edit(i, "__c__ * __v__", "factor", solves=True)
 
 
@@ -197,27 +250,38 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
         for other in pool.known(i):
             if other.shape == own.shape and other.kind == own.kind and other.key != own.key:
-                yield Edit(i, other.text, _kind_of_exchange(node, other.text))
-            elif ndim == 2 and other.shape == own.shape[::-1] and other.kind == own.kind:
+                yield Edit(i, other.text, _kind_of_exchange(site, other))
+            elif getattr(node, "attr", "") != "T" and ndim == 2 and other.shape == own.shape[::-1] and other.kind == own.kind:
                 yield Edit(i, f"{bracketed(other.text)}.T", "transposed")
     if isinstance(node, ast.Subscript):
         base = ast.unparse(node.value)
-        yield from (Edit(i, text, "part") for text in (base, f"{base}[:, None]"))
+        id = "other_factor" if "::" in site.text else "part"
+        yield from (Edit(i, text, id) for text in (base, f"{base}[:, None]"))
         yield Edit(i, f"{base}[{ast.unparse(node.slice)}.argsort()]", "permuted")
     if own.kind in "fb" and ndim:
         turned = ["__v__.T"] if ndim == 2 else ["__v__.swapaxes(-1, -2)"] if ndim > 2 else []
         yield from (Edit(i, text, "transposed") for text in turned)
         yield from (Edit(i, f"__v__[{', '.join(['::-1'] * n)}]", "other_factor") for n in range(1, min(ndim, 2) + 1))
+        axes = [f"__v__.sum(axis={axis}, keepdims=True)" for axis in range(ndim)] if own.kind == "f" else []
+        yield from (Edit(i, text, "path_missing", "`{old}` is not summed: `{new}`") for text in axes)
+    if isinstance(node, ast.Call) and len(node.args) == 1 and ndim:
+        yield Edit(i, f"{ast.unparse(node.func)}({ast.unparse(node.args[0])}[::-1])[::-1]", "other_factor")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TWINS:
         twin = copy.deepcopy(node)
         twin.func.attr = TWINS[node.func.attr]
         yield Edit(i, ast.unparse(twin), "other_factor")
 
 
-def _kind_of_exchange(node: ast.expr, other: str) -> str:
-    """An index beside the right one of the same array, or another array."""
-    name = ast.unparse(node.value) if isinstance(node, ast.Subscript) else None
-    return "off_by_one" if name is not None and other.startswith(f"{name}[") else "other_factor"
+def _kind_of_exchange(site: Site, other: Known) -> str:
+    """A neighbour of an entry, another size, or another array."""
+    if other.kind == "i" and not other.shape:
+        counts = "off_by_one" if re.search(r"[+-] 1$", other.text) else "other_factor"
+        return counts if _counts(site) else "factor"
+    if isinstance(site.node, ast.Subscript):
+        base, index = ast.unparse(site.node.value), ast.unparse(site.node.slice)
+        if other.text in (f"{base}[{index} + 1]", f"{base}[{index} - 1]"):
+            return "off_by_one"
+    return "other_factor"
 
 
 def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -233,7 +297,7 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
 
 def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """What is there already is kept; rows that occur twice count twice; rows in another order."""
-    if not site.whole or own.kind != "f":
+    if own.kind not in "fi":
         return
     statement = site.statement
     target = _target(statement)
@@ -243,6 +307,8 @@ def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         index = ast.unparse(statement.target.slice)
         said = f"rows that occur more than once in `{index}` count once; np.add.at counts all"
         yield Edit(i, f"({index}[:, None] == {index}) @ __v__", "path_missing", said)
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        yield Edit(i, f"__c__ * {target}", "other_factor", "`{old}` should be {new}", solves=True)
     for other in pool.known(i):
         if other.kind == "i" and len(other.shape) == 1 and own.shape[:1] == other.shape:
             yield Edit(i, f"__v__[{other.text}]", "permuted")
@@ -256,6 +322,7 @@ def _target(statement: ast.stmt) -> str | None:
 
 # Derivatives of activations by an array, and masks.
 SLOPES = ("1 - {}", "1 - {}**2", "{} * (1 - {})", "({} > 0)", "({} <= 0)", "{}**2")
+CALLED = ("exp({})", "cos({})", "sin({})", "log({})", "sign({})", "exp(-{})", "tanh({})")
 
 
 def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -266,7 +333,12 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             yield from (Edit(i, f"__v__ * {text}", "other_factor") for text in sums)
     if own.kind != "f" or isinstance(site.node, ast.Constant):
         return
-    plain = [one for one in pool.known(i) if one.kind in "fb" and _fits_into(one, own) and one.key != own.key]
+    plain = [one for one in pool.known(i) if one.kind in "fb" and _fits_into(one, own)]
+    slopes = [*SLOPES, *(f"{pool.module}.{text}" for text in CALLED)]
+    slopes.append(f"1 / (1 + {pool.module}.exp(-{{}}))")
+    sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
+            for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
+    yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
     for one in plain:
         text = bracketed(one.text)
         yield Edit(i, f"__v__ * {text}", "derivative_missing" if one.kind == "b" else "other_factor")
@@ -274,8 +346,11 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             yield Edit(i, f"__v__ / {text}", "other_factor")
     for one in plain:
         if one.kind == "f" and one.is_plain:
-            for slope in SLOPES:
+            for slope in slopes:
                 yield Edit(i, f"__v__ * ({slope.format(one.text, one.text)})", "derivative_missing")
+    names = [one for one in plain if one.text.isidentifier() and one.kind == "f" and one.shape]
+    for a, b in itertools.permutations(names, 2):
+        yield from (Edit(i, f"__v__ * ({a.text} {op} {b.text})", "derivative_missing") for op in ("==", ">"))
 
 
 def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -285,7 +360,10 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     known = [one for one in pool.known(i) if one.kind == "f"]
     near = [one for one in known if _fits_into(one, own)]
     names = [one for one in near if one.is_plain]
-    texts = [one.text for one in near]
+    texts = [one.text for one in near if one.key != own.key]
+    if not site.whole:
+        yield from (_term(i, text) for text in texts)
+        return
     for one in names:
         texts += [f"{one.text}.sum(axis={axis}, keepdims=True)" for axis in range(len(one.shape))]
     texts += [f"{a.text} * {b.text}" for a, b in itertools.combinations_with_replacement(names, 2)]
@@ -293,8 +371,21 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     for a, b in itertools.product(flat, repeat=2) if len(own.shape) == 2 else ():
         texts += [f"{a.text}{s} @ {b.text}{t}" for s, t in (("", ""), (".T", ""), ("", ".T"))
                   if _product(a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape) == own.shape]  # fmt: skip
-    for text in texts:
-        yield Edit(i, f"__v__ + __c__ * ({text})", "path_missing", "a term with `{term}` is missing", solves=True)
+    if len(own.shape) == 2 and own.shape[0] == own.shape[1]:
+        texts.append(f"{pool.module}.eye(len(__v__))")
+    if len(names) <= TRIPLES:
+        texts += [" * ".join(one.text for one in three) for three in itertools.combinations(names, 3)]
+    yield from (_term(i, text) for text in texts)
+
+
+def _term(i: int, text: str) -> Edit:
+    return Edit(i, f"__v__ + __c__ * ({text})", "path_missing", solves=True)
+
+
+def _removed(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A term that is too many."""
+    if own.kind == "f" and isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, (ast.Add, ast.Sub)):
+        yield Edit(i, "0 * __v__", "extra_term", "`{old}` is too many")
 
 
 def _product(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:

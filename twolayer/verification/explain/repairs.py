@@ -23,13 +23,15 @@ from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.edits_of import Edit, Pool, bracketed, edits
 from twolayer.verification.explain.sites import NUMBER, VALUE, Edited
 from twolayer.verification.numbers.balls import floats
-from twolayer.verification.numbers.factors import CLOSE, decimal, ratio, short
+from twolayer.verification.numbers.factors import CLOSE, decimal, ratio
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.numpy_code import mapped, run_floats
 
 EXACT = 1e-11  # of floats that are computed in two ways; more where the user's own floats are further from his balls
 SECONDS = 8.0  # of work
+SIMPLE = (1.0, -1.0, 2.0, 0.5)
+STEPS = 8  # of the secants
 NOISE = 1e-7  # the most that the user's floats may differ from his balls
 
 
@@ -41,12 +43,14 @@ class Repair(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point: its sizes, how the edited function is called there, what is right and what comes out."""
+    """A point: its sizes, how the edited function is called there, what is right and what comes out, and how close is
+    equal there: closer than the user's floats are to his balls nothing can be."""
 
     sizes: Mapping[str, int]
     call: Callable[[], dict[str, np.ndarray]]
     right: dict[str, np.ndarray]
     mine: dict[str, np.ndarray]
+    tolerance: float = EXACT
 
 
 class Repairs:
@@ -55,28 +59,31 @@ class Repairs:
     Args:
       question: what was asked (derivatives.Question).
       cases: both sides at ordinary points (derivatives.Compared), the first one with something wrong.
+      others: more of them, at which a repair must hold too.
       right: all numbers that the right computation meets at the first.
 
     Raises:
       Refused: its code cannot be run so.
     """
 
-    def __init__(self, question: Any, cases: Sequence[Any], right: Numbers):
+    def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers):
         program, self.right = question.program, right
         self.started = time.process_time()
         self.jax = hasattr(program, "trace")
         self.edited = Edited(program)
         self.points = [self._point(question, case) for case in cases]
-        self.tolerance = max(EXACT, 30 * max(map(self._noise, self.points)))
+        self.others = (self._point(question, case) for case in others)  # made when they are asked for
         self.wrong = {name for name in self.points[0].right if not self._same(self.points[0], name)}
-        if not self.wrong or self.tolerance > NOISE:
+        if not self.wrong or max(point.tolerance for point in self.points) > NOISE:
             raise Refused("its floats are too far from its balls")
         with self._running():
             runs = [self.edited.values(point.call)[1] for point in self.points]
-        literals = {node.value for node in ast.walk(self.edited.source.tree) if isinstance(node, ast.Constant)}
-        literals |= set(question.reference.program.literals()) if question.reference is not None else set()
-        numbers = [n for n in literals if type(n) in (int, float)]
-        self.pool = Pool(self.edited.sites, runs, sorted({*numbers, 0.5, 1, 2, 3, -1, 0}, key=abs))
+        written = question.reference.program.literals() if question.reference is not None else ()
+        constants = (node.value for node in ast.walk(self.edited.source.tree) if isinstance(node, ast.Constant))
+        numbers = [*written, *(n for n in constants if type(n) in (int, float)), 0.5, 1, 2, 3, 0]
+        literals = [int(n) if n == int(n) else n for number in numbers for n in (number, -number)]
+        module = next((name for name in ("np", "jnp") if name in self.edited.space), "numpy")
+        self.pool = Pool(self.edited.sites, runs, list(dict.fromkeys(literals)), right, module)
         self.order = {site: i for i, site in enumerate(s for s in runs[0] if s >= 0)}
 
     def _point(self, question: Any, case: Any) -> Point:
@@ -89,7 +96,15 @@ class Repairs:
             return {name: np.asarray(array, np.float64) for name, array in result.items()}
 
         right = {name: floats(array) for name, array in case.right.items()}
-        return Point(case.at.sizes, call, right, {name: floats(case.mine[name]) for name in case.mine})
+        mine = {name: floats(array) for name, array in case.mine.items()}
+        try:
+            with self._running():
+                found = call()
+        except Exception as error:  # what cannot run apart from its file
+            raise Refused(f"it cannot be run on its own: {error}") from error
+        alike = found.keys() == mine.keys() and all(found[n].shape == mine[n].shape for n in found)
+        noise = max((_distance(found[name], mine[name]) for name in found), default=0.0) if alike else math.inf
+        return Point(case.at.sizes, call, right, mine, max(EXACT, 30 * noise))
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -102,16 +117,9 @@ class Repairs:
                 stack.enter_context(jax.disable_jit())
             yield
 
-    def _noise(self, point: Point) -> float:
-        with self._running():
-            found = point.call()
-        if found.keys() != point.mine.keys() or any(found[n].shape != point.mine[n].shape for n in found):
-            return 1.0
-        return max((_distance(found[name], point.mine[name]) for name in found), default=0.0)
-
     def _same(self, point: Point, name: str, found: Mapping[str, np.ndarray] | None = None) -> bool:
-        a, b = (found or point.mine).get(name), point.right[name]
-        return a is not None and a.shape == b.shape and _distance(a, b) <= self.tolerance
+        a, b, mine = (found or point.mine).get(name), point.right[name], point.mine[name]
+        return a is not None and a.shape == b.shape and _distance(a, b, mine) <= point.tolerance
 
     def _fits(self, point: Point, found: Mapping[str, np.ndarray] | None) -> bool:
         return found is not None and all(self._same(point, name, found) for name in point.right)
@@ -127,41 +135,30 @@ class Repairs:
         """The repairs of the fewest changes."""
         found: list[Repair] = []
         with self._running():
-            sites, last = self._acting(), 0
-            for edit in edits(self.edited.sites, self.pool, sites):
+            self.base, last = self.points[0].call(), 0
+            for edit in edits(self.edited.sites, self.pool, self._acts):
                 if (found and edit.stage > last) or time.process_time() - self.started > SECONDS:
                     break
                 last = edit.stage
                 numbers = self._solved(edit) if edit.solves else self._tried(edit)
-                if numbers is not None:
+                if numbers is not None and self._holds(edit, numbers) and self._words(Repair(edit, numbers)) is not None:
                     found.append(Repair(edit, numbers))
         return found
 
-    def _acting(self) -> list[int]:
-        """The expressions on which all wrong outputs depend; those on which no right one does, where there are any."""
-        first, found = self.points[0], {}
-        base = first.call()
-        for site in self.order:
-            text = self.pool.disturbed(site)
-            if text is None:
-                continue
-            other = self.under(Edit(site, text), 0.0, first)
-            moved = {n for n in base if other is None or n not in other or other[n].shape != base[n].shape
-                     or _distance(other[n], base[n]) > self.tolerance}  # fmt: skip
-            if other is None or moved >= self.wrong:
-                found[site] = other is None or moved == self.wrong
-        alone = [site for site in found if found[site]] or list(found)
-        return sorted(alone, key=self._is_right)  # the lines that are wrong already first
+    def _holds(self, edit: Edit, numbers: Sequence[float]) -> bool:
+        """Whether an edit is right at the other points too; a constant that depends on sizes is not asked there."""
+        self.others = [point for point in self.others if point.tolerance <= NOISE]
+        points = self.others if len(set(numbers)) == 1 else []
+        return all(self._fits(point, self.under(edit, numbers[0], point)) for point in points)
 
-    def _whole(self, site: int) -> int | None:
-        """The expression that is all of the statement around another."""
-        return self.pool.whole.get(id(self.edited.sites[site].statement))
-
-    def _is_right(self, site: int) -> bool:
-        """Whether what a statement gives is a right array of the computation."""
-        whole = self._whole(site)
-        values = self.pool.runs[0].get(whole, [None])
-        return all(v is not None and self.right.all(v) for v in values)
+    def _acts(self, site: int) -> bool:
+        """Whether all wrong outputs, and no right one, depend on an expression."""
+        other = self.under(Edit(site, self.pool.disturbed(site)), 0.0, self.points[0])
+        if other is None:
+            return True
+        moved = {n for n, a in self.base.items() if n not in other or other[n].shape != a.shape
+                 or _distance(other[n], a) > self.points[0].tolerance}  # fmt: skip
+        return moved == self.wrong
 
     def _tried(self, edit: Edit) -> tuple[float, ...] | None:
         return (1.0,) * len(self.points) if all(self._fits(p, self.under(edit, 1.0, p)) for p in self.points) else None
@@ -179,20 +176,34 @@ class Repairs:
         return tuple(numbers)
 
     def _constant(self, edit: Edit, point: Point) -> float | None:
-        zero, one = self.under(edit, 0.0, point), self.under(edit, 1.0, point)
-        if zero is None or one is None or any(a.shape != point.right[n].shape for n, a in zero.items()):
-            return None
-        for c, found in ((0.0, zero), (1.0, one), (-1.0, None)):
-            if self._fits(point, found or self.under(edit, c, point)):
+        """The number with which an edit gives what is right, by secants: at once where the outputs are linear in it."""
+        wrong = sorted(name for name in point.right if name in self.wrong)
+        right = np.concatenate([np.ravel(point.right[name]) for name in wrong])
+        toward = right - np.concatenate([np.ravel(point.mine[name]) for name in wrong])
+
+        def rest(c: float) -> float | None:
+            found = self.under(edit, c, point)
+            if found is None or any(name not in found or found[name].shape != point.right[name].shape for name in wrong):
+                return None
+            off = np.concatenate([np.ravel(found[name]) for name in wrong]) - right
+            return float(toward @ off) if np.isfinite(off).all() else None
+
+        written = self.edited.sites[edit.site].node
+        a, b = (written.value, written.value * 1.01 + 1e-9) if edit.text == NUMBER else (0.0, 1.0)
+        for c in SIMPLE if len(self.pool.runs[0][edit.site]) > 1 else ():  # what a loop carries along is not linear
+            if self._fits(point, self.under(edit, c, point)):
                 return c
-        wrong = [name for name in point.right if name in self.wrong]
-        rest, slope = (
-            [np.concatenate([np.ravel(a[n] - zero[n]) for n in wrong])] for a in (point.right, one)
-        )  # fmt: skip
-        if not np.isfinite(rest[0]).all() or not np.isfinite(slope[0]).all():
-            return None
-        c = ratio(rest, slope)
-        return None if c is None else float(c)
+        least = math.inf
+        at_a, at_b = rest(a), rest(b)
+        for _ in range(STEPS):
+            if at_a is None or at_b is None or at_a == at_b or abs(at_b) > least:
+                return None
+            a, at_a, b, least = b, at_b, b - at_b * (b - a) / (at_b - at_a), 0.1 * abs(at_b)
+            at_b = rest(b)
+            if self._fits(point, self.under(edit, b, point)):
+                near = float(Fraction(b).limit_denominator(1000))
+                return near if abs(near - b) <= CLOSE * abs(b) else b
+        return None
 
     def told(self, found: Sequence[Repair]) -> tuple[int, list[tuple[str, str]]] | None:
         """The line to be mended, and the causes there as ids and sentences."""
@@ -208,14 +219,18 @@ class Repairs:
         return line, list(causes.items())
 
     def _rank(self, repair: Repair) -> tuple:
-        """The line that is wrong as it stands and right when it is repaired before others, then the first one."""
-        whole, pair = self._whole(repair.edit.site), []
-        for edit in (Edit(repair.edit.site, VALUE), repair.edit):
-            with self._running():
-                seen = self.edited.values(lambda edit=edit: self.under(edit, repair.numbers[0], self.points[0]))[1]
-            values = seen.get(whole, [None])
-            pair.append(all(v is not None and self.right.all(v) for v in values))
-        return pair[0], not pair[1], self.order[repair.edit.site]
+        """The line that is wrong as it stands and right when it is repaired before others, then the first one.
+
+        Of lines that hand right numbers on, it is the last that should have changed them; and a mean may be taken late.
+        """
+        site, point = repair.edit.site, self.points[0]
+        with self._running():
+            seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], point))[1]
+        was, now = self.pool.is_right(site), self.pool.is_right(site, seen)
+        one = self.edited.sites[site]
+        handed = one.whole and isinstance(one.node, ast.Name) and isinstance(one.statement, ast.Return)
+        late = was or (repair.edit.solves and len(set(repair.numbers)) > 1)
+        return handed, was, not (was or now), -self.order[site] if late else self.order[site]
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""
@@ -229,9 +244,10 @@ class Repairs:
         if edit.id == "path_missing":
             term = new.split(f"{NUMBER} * ")[1][1:-1]
             return edit.id, f"to `{old}` a term is missing: `{term}` times {constant}"
-        if constant in ("-1", "0"):
-            words = {"-1": ("sign", f"`{old}` has the wrong sign"), "0": ("extra_term", f"`{old}` is too many")}
-            return words[constant]
+        if constant == "-1" or (edit.text == NUMBER and repair.numbers == tuple(-float(old) for _ in repair.numbers)):
+            return "sign", f"`{old}` has the wrong sign"
+        if VALUE not in edit.text:
+            return edit.id, f"`{old}` should be `{new.replace(NUMBER, constant)}`"
         alike = len({round(c, 9) for c, point in zip(repair.numbers, self.points, strict=True)
                      if point.sizes == self.points[0].sizes}) == 1  # fmt: skip
         id = edit.id if alike else "other_factor"
@@ -241,13 +257,13 @@ class Repairs:
         """A constant, or what it is at all points: sizes and numbers of the code."""
         c = repair.numbers
         if max(c) - min(c) <= CLOSE * max(map(abs, c)):
-            near = Fraction(c[0]).limit_denominator(10**6)
-            near = near if abs(float(near) - c[0]) <= CLOSE * abs(c[0]) else Fraction(c[0])
-            return decimal(near) if short(near) else f"{c[0]:.6g}"
-        for text, values in self._scalars(repair.edit.site):
-            rest = {round(a / b, 9) for a, b in zip(c, values, strict=True) if b}
-            if len(rest) == 1 and (k := Fraction(rest.pop()).limit_denominator(12)):
-                return text if k == 1 else f"{decimal(k)} * {text}"
+            near = Fraction(c[0]).limit_denominator(1000)
+            return decimal(near) if float(near) == c[0] else f"{c[0]:.10g}"
+        known = list(self._scalars(repair.edit.site))
+        for k in (1.0, *SIMPLE[1:], -2.0, -0.5):
+            for text, values in known:
+                if all(abs(a - k * b) <= CLOSE * abs(a) for a, b in zip(c, values, strict=True)):
+                    return text if k == 1 else f"{k:g} * {text}"
         return None
 
     def _scalars(self, site: int) -> Iterator[tuple[str, list[float]]]:
@@ -281,10 +297,11 @@ def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest difference of two arrays of one shape, relative to the largest entry."""
+def _distance(a: np.ndarray, b: np.ndarray, scale: np.ndarray | None = None) -> float:
+    """The largest difference of two arrays of one shape, relative to the largest entry of the second, or of a third."""
     if not a.size:
         return 0.0
     if not np.isfinite(a).all():
         return math.inf
-    return float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-290))
+    largest = max(np.abs(b).max(), 1e-290, 0.0 if scale is None else np.nan_to_num(np.abs(scale)).max())
+    return float(np.abs(a - b).max() / largest)

@@ -8,7 +8,7 @@ stands, so that an edit acts on every run of a line, in loops too.
 import ast
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,12 +48,13 @@ class Hook:
     """What every expression goes through. Slots, so that nothing copies it.
 
     site, code, number: which expression is edited, and how; -1 for none. seen: values by site while they are kept, and
-    by -1 - site the variables at hand there, last run; `whole`: where.
+    by -1 - site the variables at hand there, last run, and under "" what the statement makes of them; `whole`: where,
+    and how.
     """
 
     __slots__ = ("code", "number", "seen", "site", "whole")
 
-    def __init__(self, whole: set[int]) -> None:
+    def __init__(self, whole: Mapping[int, str]) -> None:
         self.site, self.code, self.number, self.seen, self.whole = -1, None, None, None, whole
 
     def __call__(self, site: int, value: Any) -> Any:
@@ -63,7 +64,9 @@ class Hook:
         if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
             runs.append(_kept(value))
             if site in self.whole:
-                self.seen[-1 - site] = {name: _kept(v) for name, v in sys._getframe(1).f_locals.items()}
+                frame = sys._getframe(1)
+                made = eval(compiled(self.whole[site]), frame.f_globals, {**frame.f_locals, VALUE: value})
+                self.seen[-1 - site] = {name: _kept(v) for name, v in frame.f_locals.items()} | {"": _kept(made)}
         return value
 
 
@@ -96,13 +99,13 @@ class Edited:
         finder = _Finder()
         for statement in source.needed({name}):
             finder.visit(statement)
-        self.sites, whole = finder.sites, {i for i, site in enumerate(finder.sites) if site.whole}
-        self.hook = Hook(whole)
+        self.sites = finder.sites
+        self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole})
         tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in source.needed({name})], [])
         space = {"__name__": f"__derivation__.{name}", "__file__": source.filename, HOOK: self.hook}
         with quiet():
             exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), space)
-        self.function = space[name]
+        self.function, self.space = space[name], space
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
         """What a call returns, and the values of all expressions in it, run after run."""
@@ -117,7 +120,7 @@ class Edited:
 
         text: `__v__` is the value of the expression, `__c__` is `number`.
         """
-        self.hook.site, self.hook.code, self.hook.number = site, _compiled(text), number
+        self.hook.site, self.hook.code, self.hook.number = site, compiled(text), number
         try:
             return call()
         finally:
@@ -127,10 +130,20 @@ class Edited:
 _texts: dict[str, Any] = {}
 
 
-def _compiled(text: str) -> Any:
+def compiled(text: str) -> Any:
     if text not in _texts:
         _texts[text] = compile(text, "<edit>", "eval")
     return _texts[text]
+
+
+def _made(site: Site) -> str:
+    """What a statement makes of an expression, as a text."""
+    statement = site.statement
+    if isinstance(statement, ast.AugAssign):
+        target = copy.copy(statement.target)
+        target.ctx = ast.Load()
+        return ast.unparse(ast.BinOp(target, statement.op, ast.Name(VALUE, ast.Load())))
+    return VALUE
 
 
 class _Finder:
