@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.runtime.cli import BadInput
 from twolayer import losses
 from twolayer.activations import Activation, compiled
+from twolayer.command.cli import BadInput
 from twolayer.network import Params
 from twolayer.own import Own
 

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, own, settings
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.loading import FLAG_OF
 from twolayer.names import is_own_data
 from twolayer.settings import Settings
