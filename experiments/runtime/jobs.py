@@ -62,7 +62,7 @@ def prepare(flags: Mapping[str, Any]) -> Job:
         raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
     check_targets(data, own_things.entry(flags, "loss"))
-    own = own_things.checked(flags, data.outputs)
+    own = own_things.checked(flags, data)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     earlier = earlier_params(flags["start_from"], parameters, flags["activation"])
