@@ -143,6 +143,8 @@ def test_the_wheel_holds_the_package_alone(tmp_path):
     assert {name.partition("/")[0].removesuffix(".dist-info") for name in names} == {"twolayer", "twolayer-0.1.0"}
     assert "twolayer/py.typed" in names and "twolayer/verification/__init__.py" in names
     metadata = zipfile.ZipFile(wheel).read("twolayer-0.1.0.dist-info/METADATA").decode()
+    commands = zipfile.ZipFile(wheel).read("twolayer-0.1.0.dist-info/entry_points.txt").decode()
+    assert commands.split() == ["[console_scripts]", "twolayer-verify", "=", "twolayer.command.verify:entry"]
     extras = set(re.findall(r"Provides-Extra: (\w+)", metadata))
     assert extras >= {"cuda12", "tpu", "bench", "docs", "tensorboard", "test"}
 
