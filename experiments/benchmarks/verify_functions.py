@@ -22,9 +22,9 @@ from absl import flags
 
 from experiments.benchmarks.catalogue.functions.table import CASES, Case, Fault
 from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent / "catalogue" / "functions"

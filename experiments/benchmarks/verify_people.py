@@ -20,9 +20,9 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
-from experiments.runtime import cli
-from experiments.runtime.files import read_json, writable, write_json
-from experiments.runtime.provenance import provenance
+from twolayer.command import cli
+from twolayer.command.files import read_json, writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent

@@ -16,10 +16,10 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
 from experiments.runtime import own_things, processes
-from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.records import load_params
 from experiments.runtime.runs import earlier_flags
 from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
 from twolayer.fitting import keys_of, may_skip_idle

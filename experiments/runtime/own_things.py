@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, losses, own, settings
 from twolayer.activations import Activation, compiled
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.loading import FLAG_OF
 from twolayer.names import is_own_data
 from twolayer.network import Params

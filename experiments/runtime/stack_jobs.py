@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Key
 from experiments.runtime import flags as training_flags
 from experiments.runtime import jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
-from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
+from twolayer.command.cli import BadInput, bad_input
 
 # Flags that make the data, besides those of a teacher.
 DATA = ("dataset", "train_examples", "valid_examples", "label_noise", "label_noise_seed")
