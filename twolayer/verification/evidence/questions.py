@@ -16,7 +16,8 @@ from twolayer.verification.reference import Reference
 Values = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 CLOSE, NEAR = 1e-12, 1e-6  # relative: what approximations to float64, and those of fewer terms, may differ by
-ROUNDED = 3  # literals of many digits, and it is a polynomial or rational approximation
+UNIT = 2.0**-50  # relative: what one literal that is rounded may come to
+ROUNDED = 4  # literals of many digits, and it is a polynomial or rational approximation
 ABSENT = {"it is not returned": "mine", "the other function does not return it": "right"}
 
 
@@ -167,7 +168,8 @@ def _judged(question: Question, name: str, found: Sequence[Compared], reason: st
 def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Sequence[str]) -> dict[str, str | None]:
     """An output that is not the same: wrong, unless the right one approximates, and as well as floats can show."""
     largest = max(_relative(one.mine[name], one.right[name]) for one in found if name in one.mine and name in one.right)
-    if question.approximates or len(balls.rounded) >= ROUNDED:
+    rounds = balls.rounded and largest <= UNIT
+    if rounds or question.approximates or len(balls.rounded) >= ROUNDED:
         digits = f"{largest:.1g} relative" if largest else "the last bit of float64"
         said = f"to {digits}, as a program that approximates can be"
         if largest <= CLOSE:
