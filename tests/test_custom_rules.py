@@ -1,4 +1,4 @@
-"""Custom rules: those of JAX and optax are right, and what people get wrong, or mean, in their own is found and named."""
+"""Custom rules: those of JAX and optax are right; what people get wrong, or mean, in their own is named."""
 
 import functools
 
@@ -89,11 +89,16 @@ def test_a_wrong_rule_inside_is_found_where_the_whole_does_not_show_it():
         return x * w
 
     scaled.defvjp(lambda x, w: (x * w, (x, w)), lambda kept, g: (kept[1] * g, kept[1] * g))
-    found = verify_rule(lambda x: jnp.sin(scaled(x, jnp.float64(3))), X)
+    found = verify_rule(lambda x: jnp.sin(scaled(x, 3 * jnp.ones_like(x))), X)
     assert found.verdict == "wrong" and found.outputs["dx"]["verdict"] == "right"
-    assert found.outputs["scaled.dw"]["verdict"] == "wrong"
+    assert found.outputs["scaled.d1"]["verdict"] == "wrong"
     named = verify_rule(lambda x, w: scaled(x, w) + x, {"x": "n", "w": "n"})
-    assert "the rule scaled.dw by itself: wrong" in named.notes and list(named.outputs) == ["value", "dx", "dw"]
+    assert "the rule scaled.d1 by itself: wrong" in named.notes and list(named.outputs) == ["value", "dx", "dw"]
+
+
+def test_a_rule_that_returns_another_shape_is_wrong_in_words():
+    found = verify_rule(square(lambda x, g: (2 * x * g).sum()), X)
+    assert found.verdict == "wrong" and "shapes do not match" in found.outputs["result"]["reason"]
 
 
 def series(x, terms=40):

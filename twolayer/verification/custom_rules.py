@@ -28,6 +28,7 @@ from twolayer.verification.verdict import Judgement
 
 FEW = 200  # numbers of all points together where the derivative is taken entry by entry
 CANNOT = re.compile("reverse-mode|differentiat|Linearization", re.I)  # what JAX says of what it cannot differentiate
+MISSHAPEN = re.compile("rule must produce|same type as the args|same shape|shapes do not match")  # and of such a rule
 POINTS_INSIDE, MOST_INSIDE = 3, 6  # points at which the rules inside are judged, and how many of them
 
 
@@ -66,7 +67,7 @@ def verify_rule(
             raise Refused("there is no custom rule in it; give a reference, or use verify_vjp")
         kernel, rough = has(own, first, ("pallas_call",)), has(own, first, LOOPS)
     except NotJudged as error:
-        return _not_followed(str(error))
+        return _alone("undecided", str(error))
     right = Reference(program_of(reference) if reference is not None else own, spec)
     if reference is None:
         right.program = plain_program(own)
@@ -76,10 +77,13 @@ def verify_rule(
         return pull.run(spec.built(at.values), list(outer(at).values()), watch=watch)
 
     notes = _notes(kernel)
-    if _cannot(lambda: run(points[0])):
+    raised = _raises(lambda: run(points[0]))
+    if MISSHAPEN.search(raised):
+        return _alone("wrong", raised)
+    if CANNOT.search(raised):
         notes = (*notes, "JAX cannot differentiate it, and it has no rule: its value alone is judged")
         wanted, forward = [], own
-    elif _cannot(lambda: right.cotangents(points[0].values, outer(points[0]))):
+    elif CANNOT.search(_raises(lambda: right.cotangents(points[0].values, outer(points[0])))):
         right.by_differences = True
 
     def mine(at: At) -> dict[str, np.ndarray]:
@@ -106,9 +110,10 @@ def verify_rule(
     return verdict
 
 
-def _not_followed(reason: str) -> Judgement:
-    outputs: dict[str, dict[str, str | None]] = {"result": {"verdict": "undecided", "reason": reason}}
-    return Judgement("undecided", outputs, text=f"UNDECIDED: {reason}")
+def _alone(verdict: str, reason: str) -> Judgement:
+    """A verdict for one reason, before anything is compared."""
+    outputs: dict[str, dict[str, str | None]] = {"result": {"verdict": verdict, "reason": reason}}
+    return Judgement(verdict, outputs, text=f"{verdict.upper()}: {reason}")
 
 
 def _notes(kernel: bool) -> tuple[str, ...]:
@@ -118,18 +123,16 @@ def _notes(kernel: bool) -> tuple[str, ...]:
     return (said,) if kernel else ()
 
 
-def _cannot(run: Callable[[], Any]) -> bool:
-    """Whether JAX cannot differentiate what is run."""
+def _raises(run: Callable[[], Any]) -> str:
+    """What is raised, in words; "" where it runs, or cannot be followed for another reason."""
     try:
         with precision(BITS):
             run()
     except RaisedInside as error:
-        if CANNOT.search(str(error)):
-            return True
-        raise
+        return str(error)
     except (Undecided, NotJudged):
         pass
-    return False
+    return ""
 
 
 def _by_path(result: Any, spec: Arguments, at: At) -> dict[str, np.ndarray]:
@@ -230,4 +233,5 @@ def _applied(rule: Any, operands: list, outer: list, value: Any, pull: Any, at: 
     """The value and the cotangents of a rule, by the names of its arguments."""
     slopes = zip(rule.arguments, pull.run(operands, outer).result, strict=True)
     found = {f"d{name}": np.asarray(a, object) for name, a in slopes if name and a is not None}
-    return named(leaves(value.run(*operands).result)) | found
+    outputs = value.run(*operands).result
+    return named(leaves(outputs[0] if len(outputs) == 1 else outputs)) | found
