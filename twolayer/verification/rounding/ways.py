@@ -17,7 +17,6 @@ from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
 from twolayer.verification.rounding.bounds import DecidedByRounding, Rounding
 from twolayer.verification.rounding.runs import Floats, Instrumented, Traced, evaluate, follow, inputs, running, trace
 
-
 # LLVM at its lowest level compiles in half the time; the operations that it is given, and their bounds, are the same.
 QUICK = {"xla_backend_optimization_level": 0}
 
