@@ -177,7 +177,7 @@ def _is_linear(one: Compared, name: str, outer: Outer, pull: Any, spec: Argument
 
 def _with_those_inside(verdict: Judgement, own: Any, spec: Arguments, points: Sequence[At], seed: int) -> Judgement:
     """The verdict with those on the rules inside, under their own names; a wrong one makes it wrong."""
-    from twolayer.verification.programs.rules import inside
+    from twolayer.verification.programs.rules import inside, is_rule
 
     found: dict[str, list[tuple[Any, list, At]]] = {}
     for at in points[: 2 * POINTS_INSIDE : 2]:
@@ -186,8 +186,8 @@ def _with_those_inside(verdict: Judgement, own: Any, spec: Arguments, points: Se
                 met = inside(own, spec.built(at.values))
         except (Undecided, NotJudged, Refused):
             continue
-        if len(met) == 1 and len(met[0][1]) == len(spec.parts):
-            return verdict  # the function is that rule
+        if is_rule(own, spec.built(at.values)):
+            return verdict
         for i, (rule, operands) in enumerate(met):
             found.setdefault(f"{rule.name} {i}", []).append((rule, operands, at))
     outputs: dict[str, dict[str, str | None]] = {}

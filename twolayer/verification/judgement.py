@@ -13,7 +13,7 @@ from twolayer.verification.evidence.kinks import Kink, at_ties, settled
 from twolayer.verification.evidence.questions import Compared, Question, check_repeats, compared, judged
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import balls as numbers
-from twolayer.verification.numbers.balls import arb
+from twolayer.verification.numbers.balls import Undecided, arb
 from twolayer.verification.reference import OraclesDisagree
 from twolayer.verification.verdict import Judgement, worst
 
@@ -72,6 +72,8 @@ def _check(question: Question, known: Sequence[Compared]) -> str | None:
                 question.reference.check(one.at.values, question.outer(one.at))
     except OraclesDisagree as error:
         return str(error)
+    except Undecided as error:
+        return f"the derivative could not be held against the difference quotient: {error}"
     return None
 
 

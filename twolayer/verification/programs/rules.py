@@ -70,6 +70,14 @@ def _inner(eqn: Any) -> Any:
     return next((eqn.params[name] for name in ("call_jaxpr", "fun_jaxpr", "jaxpr") if name in eqn.params), None)
 
 
+def is_rule(program: JaxProgram, arguments: list) -> bool:
+    """Whether a function is one custom rule, and nothing else."""
+    eqns = program.trace(*arguments).jaxpr.jaxpr.eqns
+    while len(eqns) == 1 and eqns[0].primitive.name in CALLS:
+        eqns = _inner(eqns[0]).eqns
+    return len(eqns) == 1 and eqns[0].primitive.name in RULES
+
+
 def inside(program: JaxProgram, arguments: list) -> list[tuple[Rule, list]]:
     """The custom rules in a function with what they are applied to, but those of JAX itself.
 
