@@ -36,7 +36,6 @@ class Numbers:
         near = np.append(self.sorted, np.inf)[at]
         return near <= values * (1 + CLOSE)
 
-
     def all(self, value: np.ndarray) -> bool:
         """Whether every entry is in the set, with its sign."""
         return self.signed.issuperset(np.asarray(value, np.float64).ravel().round(9).tolist())

@@ -72,7 +72,12 @@ class Pool:
     """
 
     def __init__(
-        self, sites: Sequence[Site], runs: Sequence[Mapping[int, Any]], numbers: Sequence[float], right: Numbers, module: str
+        self,
+        sites: Sequence[Site],
+        runs: Sequence[Mapping[int, Any]],
+        numbers: Sequence[float],
+        right: Numbers,
+        module: str,
     ):
         self.sites, self.runs, self.numbers, self.right, self.module = sites, runs, numbers, right, module
         self.expressions: dict[int, list[Known]] = {}
@@ -123,7 +128,11 @@ class Pool:
                 yield name, [float(v) for v in values]
         for i, other in enumerate(self.sites):
             values = [run.get(i, [None])[-1] for run in self.runs]
-            if other.function is self.sites[site].function and not _is_number(other.node) and len(other.text) <= LONGEST:
+            if (
+                other.function is self.sites[site].function
+                and not _is_number(other.node)
+                and len(other.text) <= LONGEST
+            ):
                 if all(v is not None and np.ndim(v) == 0 for v in values):
                     yield other.text, [float(v) for v in values]
 
@@ -219,7 +228,9 @@ def _kind_of_number(site: Site, pool: Pool) -> str:
 
 def _repeated(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
     """Another number in all places of a call where one stands, as the bounds of a clip."""
-    numbers = [ast.unparse(n) for n in ast.walk(site.node) if isinstance(n, ast.Constant) and type(n.value) in (int, float)]
+    numbers = [
+        ast.unparse(n) for n in ast.walk(site.node) if isinstance(n, ast.Constant) and type(n.value) in (int, float)
+    ]
     if not isinstance(site.node, ast.Call):
         return
     id = "clip" if site.text.split("(")[0].endswith("clip") else "literal"
@@ -251,7 +262,12 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         for other in pool.known(i):
             if other.shape == own.shape and other.kind == own.kind and other.key != own.key:
                 yield Edit(i, other.text, _kind_of_exchange(site, other))
-            elif getattr(node, "attr", "") != "T" and ndim == 2 and other.shape == own.shape[::-1] and other.kind == own.kind:
+            elif (
+                getattr(node, "attr", "") != "T"
+                and ndim == 2
+                and other.shape == own.shape[::-1]
+                and other.kind == own.kind
+            ):
                 yield Edit(i, f"{bracketed(other.text)}.T", "transposed")
     if isinstance(node, ast.Subscript):
         base = ast.unparse(node.value)
@@ -290,7 +306,9 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         if part is not site.node and isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
             yield Edit(i, ast.unparse(part), "other_factor")
     if isinstance(site.node, ast.BinOp) and isinstance(site.node.op, (ast.Mult, ast.Div)):
-        swapped = ast.BinOp(site.node.left, ast.Div() if isinstance(site.node.op, ast.Mult) else ast.Mult(), site.node.right)
+        swapped = ast.BinOp(
+            site.node.left, ast.Div() if isinstance(site.node.op, ast.Mult) else ast.Mult(), site.node.right
+        )
         yield Edit(i, ast.unparse(swapped), "other_factor")
     yield Edit(i, "__v__**2", "other_factor")
 

@@ -23,7 +23,7 @@ from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.edits_of import Edit, Pool, bracketed, edits
 from twolayer.verification.explain.sites import NUMBER, VALUE, Edited
 from twolayer.verification.numbers.balls import floats
-from twolayer.verification.numbers.factors import CLOSE, decimal, ratio
+from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.numpy_code import mapped, run_floats
@@ -44,7 +44,8 @@ class Repair(NamedTuple):
 
 class Point(NamedTuple):
     """A point: its sizes, how the edited function is called there, what is right and what comes out, and how close is
-    equal there: closer than the user's floats are to his balls nothing can be."""
+    equal there: closer than the user's floats are to his balls nothing can be.
+    """
 
     sizes: Mapping[str, int]
     call: Callable[[], dict[str, np.ndarray]]
@@ -93,10 +94,11 @@ class Repairs:
 
         def call() -> dict[str, np.ndarray]:
             result = again.named(function(*mapped(given, _copied)))
-            return {name: np.asarray(array, np.float64) for name, array in result.items()}
+            return zero | {name: np.asarray(array, np.float64) for name, array in result.items()}
 
-        right = {name: floats(array) for name, array in case.right.items()}
         mine = {name: floats(array) for name, array in case.mine.items()}
+        zero = {name: array for name, array in mine.items() if not array.any()}  # it may be left out
+        right = {name: floats(array) for name, array in case.right.items()}
         try:
             with self._running():
                 found = call()
@@ -141,7 +143,11 @@ class Repairs:
                     break
                 last = edit.stage
                 numbers = self._solved(edit) if edit.solves else self._tried(edit)
-                if numbers is not None and self._holds(edit, numbers) and self._words(Repair(edit, numbers)) is not None:
+                if (
+                    numbers is not None
+                    and self._holds(edit, numbers)
+                    and self._words(Repair(edit, numbers)) is not None
+                ):
                     found.append(Repair(edit, numbers))
         return found
 
@@ -183,7 +189,9 @@ class Repairs:
 
         def rest(c: float) -> float | None:
             found = self.under(edit, c, point)
-            if found is None or any(name not in found or found[name].shape != point.right[name].shape for name in wrong):
+            if found is None or any(
+                name not in found or found[name].shape != point.right[name].shape for name in wrong
+            ):
                 return None
             off = np.concatenate([np.ravel(found[name]) for name in wrong]) - right
             return float(toward @ off) if np.isfinite(off).all() else None

@@ -24,7 +24,8 @@ LARGEST = 2000  # entries of an array that is kept
 
 class Site(NamedTuple):
     """An expression: itself, the function that it stands in, the expressions around it, outermost first, and whether it
-    is all that a statement assigns or returns, or one part of a tuple or dict of that."""
+    is all that a statement assigns or returns, or one part of a tuple or dict of that.
+    """
 
     node: ast.expr
     function: ast.AST
@@ -186,10 +187,24 @@ def _is_called(node: ast.AST, parent: ast.AST) -> bool:
         return True
     if isinstance(node, ast.Name) and node.id in _MODULES:
         return True
-    return isinstance(parent, (ast.Subscript, ast.Attribute)) and not isinstance(parent.ctx, ast.Load) and node is parent.value
+    return (
+        isinstance(parent, (ast.Subscript, ast.Attribute))
+        and not isinstance(parent.ctx, ast.Load)
+        and node is parent.value
+    )
 
 
-_KINDS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Compare, ast.IfExp)
+_KINDS = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Call,
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Constant,
+    ast.Compare,
+    ast.IfExp,
+)
 _MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
 _OPTIONS = {"keepdims", "dtype", "reverse", "interpret", "mode"}
 
