@@ -56,7 +56,7 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     one_sided = branches.one_sided()
     if verdict == "right" and (disagreement or (strict and one_sided)):
         verdict = "undecided"
-    ordered = sorted((one for one in known if not one.tied), key=lambda one: one.at.kind != "ordinary")
+    ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
     located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     notes = _notes(branches, kinks, disagreement) + question.notes
     seen, seconds = branches.seen(), time.perf_counter() - started

@@ -60,8 +60,10 @@ class Compared(NamedTuple):
 
 
 class Again(NamedTuple):
-    """How an edited copy of the judged function is called: its arguments at a point, and the outputs by name of what it
-    returns; and what is judged of a function where that is not the function itself, as of a rule.
+    """How an edited copy of the judged function is called, to look for what makes it right.
+
+    given: its arguments at a point. named: the outputs by name of what it returns. of: what is judged of a function
+      where that is not the function itself, as of a rule.
     """
 
     given: Callable[[At], Sequence[Any]]

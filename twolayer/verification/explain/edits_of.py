@@ -1,8 +1,8 @@
 """The edits of a user's code that are tried: one expression, and a text in his own names that takes its place.
 
-Stages, the fewer changes first: a constant, an index, a name, a transposition, a part of itself, another function of its
-kind; then a factor or a derivative that is missing; then a term. What is put in comes from the expressions of the same
-function, so that it can be said in the user's words.
+Stages, the fewer changes first: a constant, an index, a name, a transposition, a part of itself, another function of
+its kind; then a factor or a derivative that is missing; then a term. What is put in comes from the expressions of the
+same function, so that it can be said in the user's words.
 """
 
 import ast
@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
-from twolayer.verification.explain.sites import Site
+from twolayer.verification.explain.sites import RIGHT, VALUE, Site
 
 LONGEST = 48  # characters of an expression that is put in elsewhere
+FACTORS = 5  # the stage at which a factor is added; before it something is put in another place
 TRIPLES = 8  # arrays of one shape of which products of three are tried
 
 
@@ -80,6 +81,7 @@ class Pool:
         module: str,
     ):
         self.sites, self.runs, self.numbers, self.right, self.module = sites, runs, numbers, right, module
+        self.reference: Callable[[], list[tuple[str, np.ndarray]]] = list
         self.expressions: dict[int, list[Known]] = {}
         for i, values in runs[0].items():
             if i >= 0 and len(sites[i].text) <= LONGEST and not _is_number(sites[i].node) and values[-1] is not None:
@@ -118,14 +120,14 @@ class Pool:
         values = [run[-1 - whole][""]] if augmented else run[whole]
         return all(v is not None and self.right.all(v) for v in values)
 
-    def scalars(self, site: int) -> Iterator[tuple[str, list[float]]]:
+    def scalars(self, site: int) -> Iterator[tuple[str, tuple[float, ...]]]:
         """The numbers among them at every point."""
         whole = self.whole[site]
         hand = [{} if whole is None else run.get(-1 - whole, {}) for run in self.runs]
         for name in filter(None, hand[0]):
             values = [one.get(name) for one in hand]
             if all(v is not None and np.ndim(v) == 0 for v in values):
-                yield name, [float(v) for v in values]
+                yield name, tuple(float(v) for v in values)
         for i, other in enumerate(self.sites):
             values = [run.get(i, [None])[-1] for run in self.runs]
             if (
@@ -133,8 +135,9 @@ class Pool:
                 and not _is_number(other.node)
                 and len(other.text) <= LONGEST
             ):
-                if all(v is not None and np.ndim(v) == 0 for v in values):
-                    yield other.text, [float(v) for v in values]
+                plain = re.fullmatch(r"[\w.]+(\[-?\w+\])?|len\(\w+\)", other.text)
+                if plain and all(v is not None and np.ndim(v) == 0 for v in values):
+                    yield other.text, tuple(float(v) for v in values)
 
     def at(self, site: int) -> Known | None:
         """A site's own value at the first point; None if they are no numbers."""
@@ -161,6 +164,23 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
               (_terms, 6, whole), (_factors, 7, rest), (_terms, 8, rest), (_removed, 9, rest))  # fmt: skip
     for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
+    for number, text in ((10, "__v__ + __c__ * {}"), (11, "__c__ * {}")):
+        for i in whole:
+            yield from (edit._replace(stage=number) for edit in _from_reference(i, pool, text))
+
+
+def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
+    """What the right reverse pass has: as a term that is missing, or in the place of what is there."""
+    own = pool.at(i)
+    if own.kind != "f" or len(pool.runs[0][i]) > 1:
+        return
+    for k, (line, array) in enumerate(pool.reference()):
+        said = f"to `{{old}}` a path is missing, that through `{line}`"
+        id = "path_missing" if VALUE in text else ""
+        if array.shape == own.shape:
+            yield Edit(i, text.format(f"{RIGHT}[{k}]"), id, said, solves=True)
+        elif array.shape == own.shape[::-1]:
+            yield Edit(i, text.format(f"{RIGHT}[{k}].T"), id, said, solves=True)
 
 
 def _stage(stage: Callable, number: int, sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
@@ -372,7 +392,7 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
 
 
 def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
-    """A term that is missing, of any size: an array, a product of two, a mean or sum over an axis, a product of matrices."""
+    """A term that is missing, of any size: an array, a product, a sum over an axis, a product of matrices."""
     if own.kind != "f":
         return
     known = [one for one in pool.known(i) if one.kind == "f"]
@@ -387,8 +407,9 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     texts += [f"{a.text} * {b.text}" for a, b in itertools.combinations_with_replacement(names, 2)]
     flat = [one for one in known if len(one.shape) == 2 and one.text.isidentifier()]
     for a, b in itertools.product(flat, repeat=2) if len(own.shape) == 2 else ():
-        texts += [f"{a.text}{s} @ {b.text}{t}" for s, t in (("", ""), (".T", ""), ("", ".T"))
-                  if _product(a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape) == own.shape]  # fmt: skip
+        for s, t in (("", ""), (".T", ""), ("", ".T")):
+            shapes = a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape
+            texts += [f"{a.text}{s} @ {b.text}{t}"] if _product(*shapes) == own.shape else []
     if len(own.shape) == 2 and own.shape[0] == own.shape[1]:
         texts.append(f"{pool.module}.eye(len(__v__))")
     if len(names) <= TRIPLES:
@@ -419,5 +440,6 @@ def _fits_into(one: Known, own: Known) -> bool:
 
 
 def bracketed(text: str) -> str:
+    """An expression that can stand as a factor."""
     node = ast.parse(text, mode="eval").body
     return text if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)) else f"({text})"

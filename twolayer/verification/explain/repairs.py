@@ -9,6 +9,7 @@ after, by the numbers of the right computation.
 
 import ast
 import contextlib
+import functools
 import itertools
 import math
 import re
@@ -20,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
-from twolayer.verification.explain.edits_of import Edit, Pool, bracketed, edits
-from twolayer.verification.explain.sites import NUMBER, VALUE, Edited
+from twolayer.verification.explain.edits_of import FACTORS, Edit, Pool, bracketed, edits
+from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
@@ -43,15 +44,18 @@ class Repair(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point: its sizes, how the edited function is called there, what is right and what comes out, and how close is
-    equal there: closer than the user's floats are to his balls nothing can be.
+    """A point: its sizes, how the edited function is called there, what is right and what comes out.
+
+    tolerance: how close is equal there; closer than the user's floats are to his balls nothing can be. arrays: those of
+      the reference, by which the edits of the last stages are made.
     """
 
     sizes: Mapping[str, int]
     call: Callable[[], dict[str, np.ndarray]]
     right: dict[str, np.ndarray]
     mine: dict[str, np.ndarray]
-    tolerance: float = EXACT
+    tolerance: float
+    arrays: list[np.ndarray]
 
 
 class Repairs:
@@ -68,7 +72,7 @@ class Repairs:
     """
 
     def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers):
-        program, self.right = question.program, right
+        program, self.cases, self.right = question.program, cases, right
         self.started = time.process_time()
         self.jax = hasattr(program, "trace")
         self.edited = Edited(program)
@@ -106,7 +110,7 @@ class Repairs:
             raise Refused(f"it cannot be run on its own: {error}") from error
         alike = found.keys() == mine.keys() and all(found[n].shape == mine[n].shape for n in found)
         noise = max((_distance(found[name], mine[name]) for name in found), default=0.0) if alike else math.inf
-        return Point(case.at.sizes, call, right, mine, max(EXACT, 30 * noise))
+        return Point(case.at.sizes, call, right, mine, max(EXACT, 30 * noise), [])
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -129,13 +133,17 @@ class Repairs:
     def under(self, edit: Edit, number: float, point: Point) -> dict[str, np.ndarray] | None:
         """The outputs under an edit; None where the code then raises."""
         try:
-            return self.edited.under(edit.site, edit.text, number, point.call)
+            return self.edited.under(edit.site, edit.text, number, point.arrays, point.call)
         except Exception:  # an edit of another shape, a name that is not set yet
             return None
 
-    def found(self) -> list[Repair]:
-        """The repairs of the fewest changes."""
+    def found(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[Repair]:
+        """The repairs of the fewest changes.
+
+        reference: from a case to the arrays of the right reverse pass there, with the lines that they belong to.
+        """
         found: list[Repair] = []
+        self.pool.reference = functools.cache(lambda: self._arrays(reference))
         with self._running():
             self.base, last = self.points[0].call(), 0
             for edit in edits(self.edited.sites, self.pool, self._acts):
@@ -151,10 +159,16 @@ class Repairs:
                     found.append(Repair(edit, numbers))
         return found
 
+    def _arrays(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[tuple[str, np.ndarray]]:
+        for point, case in zip(self.points, self.cases, strict=True):
+            point.arrays[:] = [array for _, array in reference(case)]
+        alike = len({len(point.arrays) for point in self.points}) == 1
+        return reference(self.cases[0]) if alike else []
+
     def _holds(self, edit: Edit, numbers: Sequence[float]) -> bool:
         """Whether an edit is right at the other points too; a constant that depends on sizes is not asked there."""
         self.others = [point for point in self.others if point.tolerance <= NOISE]
-        points = self.others if len(set(numbers)) == 1 else []
+        points = self.others if len(set(numbers)) == 1 and RIGHT not in edit.text else []
         return all(self._fits(point, self.under(edit, numbers[0], point)) for point in points)
 
     def _acts(self, site: int) -> bool:
@@ -223,7 +237,8 @@ class Repairs:
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
         causes: dict[str, str] = {}
         for _, (id, text) in here:
-            causes.setdefault(id, text)
+            if id:
+                causes.setdefault(id, text)
         return line, list(causes.items())
 
     def _rank(self, repair: Repair) -> tuple:
@@ -236,7 +251,12 @@ class Repairs:
             seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], point))[1]
         was, now = self.pool.is_right(site), self.pool.is_right(site, seen)
         one = self.edited.sites[site]
-        handed = one.whole and isinstance(one.node, ast.Name) and isinstance(one.statement, ast.Return)
+        handed = (
+            repair.edit.stage < FACTORS
+            and one.whole
+            and isinstance(one.node, ast.Name)
+            and isinstance(one.statement, ast.Return)
+        )
         late = was or (repair.edit.solves and len(set(repair.numbers)) > 1)
         return handed, was, not (was or now), -self.order[site] if late else self.order[site]
 
@@ -246,6 +266,8 @@ class Repairs:
         new = re.sub(r"\b__v__\b", bracketed(old), edit.text)
         if not edit.solves:
             return edit.id, edit.said.format(old=old, new=ast.unparse(ast.parse(new, mode="eval")))
+        if RIGHT in edit.text:
+            return edit.id, edit.said.format(old=old)
         constant = self._constant_in_words(repair)
         if constant is None:
             return None
@@ -264,6 +286,8 @@ class Repairs:
     def _constant_in_words(self, repair: Repair) -> str | None:
         """A constant, or what it is at all points: sizes and numbers of the code."""
         c = repair.numbers
+        if min(map(abs, c)) < CLOSE:
+            return None  # that would be to leave it out
         if max(c) - min(c) <= CLOSE * max(map(abs, c)):
             near = Fraction(c[0]).limit_denominator(1000)
             return decimal(near) if float(near) == c[0] else f"{c[0]:.10g}"
@@ -274,31 +298,24 @@ class Repairs:
                     return text if k == 1 else f"{k:g} * {text}"
         return None
 
-    def _scalars(self, site: int) -> Iterator[tuple[str, list[float]]]:
+    def _scalars(self, site: int) -> Iterator[tuple[str, tuple[float, ...]]]:
         """Numbers at hand at every point, and what is made of them: sizes, norms."""
-        sizes = {name: [float(point.sizes[name]) for point in self.points] for name in self.points[0].sizes}
-        for text, values in self.pool.scalars(site):
-            sizes.setdefault(text, values)
-        known = {t: v for t, v in sizes.items() if all(v)}
-        one = [1.0] * len(self.points)
-        powers = {t: v for t, v in known.items()}
-        for t, v in known.items():
-            powers |= {f"1/{t}": _made(lambda a, _: 1 / a, v, one), f"sqrt({t})": _made(lambda a, _: abs(a) ** 0.5, v, one),
-                       f"1/sqrt({t})": _made(lambda a, _: abs(a) ** -0.5, v, one), f"{t}**2": _made(lambda a, b: a * a, v, v),
-                       f"1/{t}**2": _made(lambda a, b: 1 / (a * a), v, v)}  # fmt: skip
-        for t in self.points[0].sizes:
-            v = known[t]
-            if min(v) > 1:
-                powers |= {f"({t} - 1)": [a - 1 for a in v], f"{t}/({t} - 1)": [a / (a - 1) for a in v],
-                           f"({t} - 1)/{t}": [(a - 1) / a for a in v], f"1/({t} - 1)": [1 / (a - 1) for a in v]}  # fmt: skip
-        yield from powers.items()
-        for (s, a), (t, b) in itertools.permutations(known.items(), 2):
-            yield f"{s}/{t}", _made(lambda x, y: x / y, a, b)
-            yield f"{s} * {t}", _made(lambda x, y: x * y, a, b)
+        letters = {name: tuple(float(point.sizes[name]) for point in self.points) for name in self.points[0].sizes}
+        known = letters | dict(self.pool.scalars(site))
+        known = {text: values for text, values in known.items() if all(values)}
+        less = {f"({text} - 1)": tuple(v - 1 for v in values) for text, values in letters.items() if min(values) > 1}
+        for rule, of in POWERS.items():
+            for text, values in (known | less).items():
+                yield rule.format(text), tuple(map(of, values))
+        for (s, a), (t, b) in itertools.permutations((known | less).items(), 2):
+            yield f"{s}/{t}", tuple(x / y for x, y in zip(a, b, strict=True))
+            yield f"{s} * {t}", tuple(x * y for x, y in zip(a, b, strict=True))
 
 
-def _made(rule: Callable[[float, float], float], a: Sequence[float], b: Sequence[float]) -> list[float]:
-    return [rule(x, y) for x, y in zip(a, b, strict=True)]
+POWERS: dict[str, Callable[[float], float]] = {
+    "{}": lambda v: v, "1/{}": lambda v: 1 / v, "sqrt({})": lambda v: abs(v) ** 0.5,
+    "1/sqrt({})": lambda v: abs(v) ** -0.5, "{}**2": lambda v: v * v, "1/{}**2": lambda v: 1 / (v * v),
+}  # fmt: skip
 
 
 def _copied(value: Any) -> Any:

@@ -8,7 +8,7 @@ stands, so that an edit acts on every run of a line, in loops too.
 import ast
 import copy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +17,15 @@ from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.source import Source
 
-HOOK, VALUE, NUMBER = "__at__", "__v__", "__c__"
+HOOK, VALUE, NUMBER, RIGHT = "__at__", "__v__", "__c__", "__r__"
 RUNS = 64  # runs of one expression whose values are kept
 LARGEST = 2000  # entries of an array that is kept
 
 
 class Site(NamedTuple):
-    """An expression: itself, the function that it stands in, the expressions around it, outermost first, and whether it
-    is all that a statement assigns or returns, or one part of a tuple or dict of that.
+    """An expression: itself, the function that it stands in, and the syntax around it, outermost first.
+
+    whole: whether it is all that a statement assigns or returns, or one part of a tuple or dict of that.
     """
 
     node: ast.expr
@@ -48,20 +49,20 @@ class Site(NamedTuple):
 class Hook:
     """What every expression goes through. Slots, so that nothing copies it.
 
-    site, code, number: which expression is edited, and how; -1 for none. seen: values by site while they are kept, and
+    site, code, names: which expression is edited, and how; -1 for none. seen: values by site while they are kept, and
     by -1 - site the variables at hand there, last run, and under "" what the statement makes of them; `whole`: where,
     and how.
     """
 
-    __slots__ = ("code", "number", "seen", "site", "whole")
+    __slots__ = ("code", "names", "seen", "site", "whole")
 
     def __init__(self, whole: Mapping[int, str]) -> None:
-        self.site, self.code, self.number, self.seen, self.whole = -1, None, None, None, whole
+        self.site, self.code, self.names, self.seen, self.whole = -1, None, {}, None, whole
 
     def __call__(self, site: int, value: Any) -> Any:
         if site == self.site:
             frame = sys._getframe(1)
-            value = eval(self.code, frame.f_globals, {**frame.f_locals, VALUE: value, NUMBER: self.number})
+            value = eval(self.code, frame.f_globals, {**frame.f_locals, **self.names, VALUE: value})
         if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
             runs.append(_kept(value))
             if site in self.whole:
@@ -116,12 +117,12 @@ class Edited:
         finally:
             self.hook.seen = None
 
-    def under(self, site: int, text: str, number: Any, call: Callable[[], Any]) -> Any:
+    def under(self, site: int, text: str, number: float, right: Sequence[np.ndarray], call: Callable[[], Any]) -> Any:
         """What a call returns while a text stands in the place of an expression.
 
-        text: `__v__` is the value of the expression, `__c__` is `number`.
+        text: `__v__` is the value of the expression, `__c__` is `number`, and `__r__` are arrays of the reference.
         """
-        self.hook.site, self.hook.code, self.hook.number = site, compiled(text), number
+        self.hook.site, self.hook.code, self.hook.names = site, compiled(text), {NUMBER: number, RIGHT: right}
         try:
             return call()
         finally:
@@ -132,6 +133,7 @@ _texts: dict[str, Any] = {}
 
 
 def compiled(text: str) -> Any:
+    """The code of an expression."""
     if text not in _texts:
         _texts[text] = compile(text, "<edit>", "eval")
     return _texts[text]
