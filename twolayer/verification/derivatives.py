@@ -129,7 +129,8 @@ def verify_hvp(
 ) -> Judgement:
     """Is `hvp(*arguments, *directions)` the Hessian of `loss` times the directions, one for each argument of argnums?
 
-    The right product is the derivative of <gradient, directions>; of NumPy code the central difference of the gradient.
+    The right product is the derivative of the gradient along the directions; of NumPy code the central difference of
+    the gradient in 1,100 bits.
     """
     program, statement = program_of(hvp), program_of(loss)
     spec = spec_of(shapes, domains, statement.function)
@@ -231,12 +232,14 @@ class Outer:
 
 
 def second(reference: Reference, values: Values, outer: Values, directions: Values) -> dict[str, np.ndarray]:
-    """The Hessian times a direction, by the central difference of the gradient in 1,100 bits."""
+    """The Hessian times a direction: of JAX code by jax.jvp of its pullback, else by the central difference of that."""
     import flint
 
     from twolayer.verification.numbers.balls import DIFFERENCE_BITS
     from twolayer.verification.numbers.differences import STEP
 
+    if reference.jax:
+        return reference.second(values, directions, outer)
     with precision(DIFFERENCE_BITS):
         h = Ball(flint.arb(2) ** -STEP)
         sides = []

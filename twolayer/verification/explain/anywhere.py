@@ -1,8 +1,8 @@
 """Where and why, for any function: the edit of the user's code that makes it right, or else the first wrong numbers.
 
-Edits are searched for on floats (repairs.py). The reference is run on recorded numbers, so that the numbers of the
-right computation, and of its reverse pass, are known: they tell lines that are right from those that are wrong. Where no
-edit is found, the line is the first that gives numbers which only the wrong outputs have.
+Edits are searched for on floats (repairs.py). The reference is run on recorded numbers, so that those of the right
+computation and of its reverse pass are known: they tell lines that are right from those that are wrong. Where no edit
+is found, the line is the first that gives numbers which only the wrong outputs have.
 """
 
 from collections.abc import Mapping, Sequence

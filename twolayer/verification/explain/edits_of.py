@@ -84,7 +84,7 @@ class Pool:
         self.reference: Callable[[], list[tuple[str, np.ndarray]]] = list
         self.expressions: dict[int, list[Known]] = {}
         for i, values in runs[0].items():
-            if i >= 0 and len(sites[i].text) <= LONGEST and not _is_number(sites[i].node) and values[-1] is not None:
+            if i >= 0 and len(sites[i].text) <= LONGEST and not _is_number(sites[i].node) and _is_finite(values[-1]):
                 self.expressions.setdefault(id(sites[i].function), []).append(Known(sites[i].text, values[-1]))
         self.whole = {i: self._around(i) for i in range(len(sites))}
         self._known: dict[int, list[Known]] = {}
@@ -160,11 +160,12 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
     whole = [i for i in ran if sites[i].whole]
     rest = [i for i in ran if not sites[i].whole]
-    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, 5, whole),
-              (_terms, 6, whole), (_factors, 7, rest), (_terms, 8, rest), (_removed, 9, rest))  # fmt: skip
+    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, FACTORS, whole),
+              (_terms, 6, whole), (_pairs, 7, whole), (_factors, 8, rest), (_terms, 9, rest), (_removed, 9, rest),
+              (_pairs, 10, rest))  # fmt: skip
     for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
-    for number, text in ((10, "__v__ + __c__ * {}"), (11, "__c__ * {}")):
+    for number, text in ((11, "__v__ + __c__ * {}"), (12, "__c__ * {}")):
         for i in whole:
             yield from (edit._replace(stage=number) for edit in _from_reference(i, pool, text))
 
@@ -186,6 +187,10 @@ def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
 def _stage(stage: Callable, number: int, sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
     for i in acting:
         yield from (edit._replace(stage=number) for edit in stage(i, sites[i], pool.at(i), pool))
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and bool(np.isfinite(value).all())
 
 
 def _is_number(node: ast.AST) -> bool:
@@ -359,8 +364,8 @@ def _target(statement: ast.stmt) -> str | None:
 
 
 # Derivatives of activations by an array, and masks.
-SLOPES = ("1 - {}", "1 - {}**2", "{} * (1 - {})", "({} > 0)", "({} <= 0)", "{}**2")
-CALLED = ("exp({})", "cos({})", "sin({})", "log({})", "sign({})", "exp(-{})", "tanh({})")
+SLOPES, MASKS = ("1 - {}", "1 - {}**2", "{} * (1 - {})", "{}**2"), ("({} > 0)", "({} <= 0)")
+CALLED = ("exp({})", "cos({})", "sin({})", "sign({})")
 
 
 def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -372,23 +377,31 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if own.kind != "f" or isinstance(site.node, ast.Constant):
         return
     plain = [one for one in pool.known(i) if one.kind in "fb" and _fits_into(one, own)]
-    slopes = [*SLOPES, *(f"{pool.module}.{text}" for text in CALLED)]
-    slopes.append(f"1 / (1 + {pool.module}.exp(-{{}}))")
+    called = [*(f"{pool.module}.{text}" for text in CALLED), f"1 / (1 + {pool.module}.exp(-{{}}))"]
     sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
             for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
     yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
     for one in plain:
         text = bracketed(one.text)
         yield Edit(i, f"__v__ * {text}", "derivative_missing" if one.kind == "b" else "other_factor")
-        if one.kind == "f":
+        if one.kind == "f" and one.key != own.key:
             yield Edit(i, f"__v__ / {text}", "other_factor")
     for one in plain:
         if one.kind == "f" and one.is_plain:
-            for slope in slopes:
+            for slope in (*SLOPES, *called, *MASKS) if one.shape else (*SLOPES, *called):
                 yield Edit(i, f"__v__ * ({slope.format(one.text, one.text)})", "derivative_missing")
-    names = [one for one in plain if one.text.isidentifier() and one.kind == "f" and one.shape]
+
+
+def _pairs(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A factor of two arrays that is missing: where one is the other, or larger, and the exponential of a difference."""
+    if own.kind != "f" or isinstance(site.node, ast.Constant):
+        return
+    names = [one for one in pool.known(i) if one.text.isidentifier() and one.kind == "f" and _fits_into(one, own)]
     for a, b in itertools.permutations(names, 2):
-        yield from (Edit(i, f"__v__ * ({a.text} {op} {b.text})", "derivative_missing") for op in ("==", ">"))
+        if a.shape and b.shape:
+            yield from (Edit(i, f"__v__ * ({a.text} {op} {b.text})", "derivative_missing") for op in ("==", ">"))
+        if a.shape == b.shape:
+            yield Edit(i, f"__v__ * {pool.module}.exp({a.text} - {b.text})", "other_factor")
 
 
 def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:

@@ -33,6 +33,7 @@ EXACT = 1e-11  # of floats that are computed in two ways; more where the user's 
 SECONDS = 8.0  # of work
 SIMPLE = (1.0, -1.0, 2.0, 0.5)
 STEPS = 8  # of the secants
+DIGITS = 8  # and characters of a factor that somebody forgot
 NOISE = 1e-7  # the most that the user's floats may differ from his balls
 
 
@@ -196,35 +197,41 @@ class Repairs:
         return tuple(numbers)
 
     def _constant(self, edit: Edit, point: Point) -> float | None:
-        """The number with which an edit gives what is right, by secants: at once where the outputs are linear in it."""
-        wrong = sorted(name for name in point.right if name in self.wrong)
-        right = np.concatenate([np.ravel(point.right[name]) for name in wrong])
-        toward = right - np.concatenate([np.ravel(point.mine[name]) for name in wrong])
+        """The number with which an edit gives what is right, by least squares along a line, or by secants if it bends.
 
-        def rest(c: float) -> float | None:
+        What a loop carries along bends, and what a literal does.
+        """
+        wrong, literal = sorted(self.wrong & point.right.keys()), edit.text == NUMBER
+        right = np.concatenate([np.ravel(point.right[name]) for name in wrong])
+        bends = literal or len(self.pool.runs[0][edit.site]) > 1
+
+        def off(c: float) -> np.ndarray | None:
             found = self.under(edit, c, point)
             if found is None or any(
                 name not in found or found[name].shape != point.right[name].shape for name in wrong
             ):
                 return None
-            off = np.concatenate([np.ravel(found[name]) for name in wrong]) - right
-            return float(toward @ off) if np.isfinite(off).all() else None
+            rest = np.concatenate([np.ravel(found[name]) for name in wrong]) - right
+            return rest if np.isfinite(rest).all() else None
 
-        written = self.edited.sites[edit.site].node
-        a, b = (written.value, written.value * 1.01 + 1e-9) if edit.text == NUMBER else (0.0, 1.0)
-        for c in SIMPLE if len(self.pool.runs[0][edit.site]) > 1 else ():  # what a loop carries along is not linear
+        as_it_is = float(self.edited.sites[edit.site].node.value) if literal else 0.0 if "+" in edit.text else 1.0
+        for c in SIMPLE if bends and not literal else ():
             if self._fits(point, self.under(edit, c, point)):
                 return c
-        least = math.inf
-        at_a, at_b = rest(a), rest(b)
+        a, b = as_it_is, as_it_is * 1.01 + 1e-9 if literal else 1.0 - as_it_is
+        at_a = np.concatenate([np.ravel(point.mine[name]) for name in wrong]) - right if VALUE in edit.text else off(a)
+        at_b = off(b)
         for _ in range(STEPS):
-            if at_a is None or at_b is None or at_a == at_b or abs(at_b) > least:
+            if at_a is None or at_b is None or not (slope := (at_b - at_a) / (b - a)).any():
                 return None
-            a, at_a, b, least = b, at_b, b - at_b * (b - a) / (at_b - at_a), 0.1 * abs(at_b)
-            at_b = rest(b)
-            if self._fits(point, self.under(edit, b, point)):
-                near = float(Fraction(b).limit_denominator(1000))
-                return near if abs(near - b) <= CLOSE * abs(b) else b
+            c = b - float(slope @ at_b) / float(slope @ slope)
+            straight = np.abs(at_b + (c - b) * slope).max() <= 1e-6 * np.abs(at_a).max()
+            if not (straight or bends) or not math.isfinite(c) or c == b:
+                return None
+            if straight and self._fits(point, self.under(edit, c, point)):
+                near = float(Fraction(c).limit_denominator(1000))
+                return near if abs(near - c) <= CLOSE * abs(c) else c
+            a, at_a, b, at_b = b, at_b, c, off(c)
         return None
 
     def told(self, found: Sequence[Repair]) -> tuple[int, list[tuple[str, str]]] | None:
@@ -244,7 +251,8 @@ class Repairs:
     def _rank(self, repair: Repair) -> tuple:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.
 
-        Of lines that hand right numbers on, it is the last that should have changed them; and a mean may be taken late.
+        A factor of many digits is the rounding of a literal somewhere else. Of lines that hand right numbers on, it is
+        the last that should have changed them; and a mean may be taken late.
         """
         site, point = repair.edit.site, self.points[0]
         with self._running():
@@ -258,7 +266,9 @@ class Repairs:
             and isinstance(one.statement, ast.Return)
         )
         late = was or (repair.edit.solves and len(set(repair.numbers)) > 1)
-        return handed, was, not (was or now), -self.order[site] if late else self.order[site]
+        c = repair.numbers[0]
+        odd = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
+        return handed, odd, was, not (was or now), -self.order[site] if late else self.order[site]
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""
