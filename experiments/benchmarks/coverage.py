@@ -14,9 +14,8 @@ times as wide an interval must be to cover with the rest (`widening`), whoever d
 without a lost network can tell a population that has some from one that has none (Bahadur & Savage 1956).
 
 Beside it: what networks that share one order do not know. From a table of starts by orders one order is drawn, and the
-interval over its starts is held against the mean over all orders; and the seconds of a network with shared batches and
-without. Writes docs/results/coverage.json. About a minute on 2 CPU cores; a second run with the same --populations
-trains nothing.
+interval over its starts is held against the mean over all orders. Writes docs/results/coverage.json. About a minute on
+2 CPU cores; a second run with the same --populations trains nothing.
 """
 
 import contextlib
@@ -40,7 +39,7 @@ from twolayer.command.provenance import provenance
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 500, "Networks in each population.", lower_bound=10)
 flags.DEFINE_integer("starts", 25, "Starts, and orders, of the table of both.", lower_bound=5)
-flags.DEFINE_integer("draws", 2000, "Samples drawn from a population.", lower_bound=10)
+flags.DEFINE_integer("draws", 4000, "Samples drawn from a population.", lower_bound=10)
 flags.DEFINE_integer("resamples", 300, "Of the bootstrap.", lower_bound=10)
 flags.DEFINE_string("populations", None, "Where the sweeps stay [nowhere].")
 flags.DEFINE_string("json", "docs/results/coverage.json", "Where the result goes.")
@@ -69,7 +68,6 @@ def main() -> int:
             populations[name] = _networks(pathlib.Path(folder) / str(i), seeds, "--noshare", *arguments)
         axes = (f"--sweep=seed=0:{FLAGS.starts}", f"--sweep=order_seed=0:{FLAGS.starts}")
         crossed = _networks(pathlib.Path(folder) / "crossed", *axes)
-        shared = _networks(pathlib.Path(folder) / "shared", f"--sweep=seed=0:{FLAGS.networks}")
     rng = np.random.default_rng(0)
     rows = [
         _mean_row(rng, name, figure, n, networks)
@@ -77,10 +75,9 @@ def main() -> int:
     ]
     shares = [_share_row(name, n, networks) for (name, networks), n in itertools.product(populations.items(), SIZES)]
     order = [_order_row(rng, figure, n, crossed) for figure, n in itertools.product(FIGURES, SIZES)]
-    seconds = {"shared": _seconds(shared), "own": _seconds(populations["digits, alive"])}
     result = {"nominal": NOMINAL, "wanted": WANTED, "means": rows, "shares": shares, "one_order": order}
-    write_json(target, {**result, "seconds_a_network": seconds, **provenance()})
-    print(_text(rows, shares, order, seconds))
+    write_json(target, {**result, **provenance()})
+    print(_text(rows, shares, order))
     return cli.DONE
 
 
@@ -92,10 +89,6 @@ def _networks(run_dir: pathlib.Path, *arguments: str) -> dict[str, np.ndarray]:
         raise cli.BadInput(f"{' '.join(command[1:])} failed: {done.stderr[-300:]}")
     table = pq.read_table(run_dir / "networks.parquet")
     return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-
-
-def _seconds(networks: dict[str, np.ndarray]) -> float:
-    return float(networks["seconds"].mean())
 
 
 def _mean_row(rng: np.random.Generator, name: str, figure: str, n: int, networks: dict) -> dict:
@@ -166,17 +159,15 @@ def _covers(interval: Any, truth: float) -> bool:
     return bool(low <= truth <= high)
 
 
-def _text(rows: list[dict], shares: list[dict], order: list[dict], seconds: dict) -> str:
-    """Three tables and the seconds."""
+def _text(rows: list[dict], shares: list[dict], order: list[dict]) -> str:
+    """Three tables."""
     means = [(r["population"], r["figure"], str(r["n"]), *_shown(r, "t", "bootstrap", *MIXED)) for r in rows]
     lost = [(r["population"], str(r["n"]), *_shown(r, "share", "wilson")) for r in shares]
     both = [(r["figure"], str(r["n"]), *_shown(r, "one_order", "crossed", "kept")) for r in order]
-    own, shared = (1000 * seconds[name] for name in ("own", "shared"))
     parts = [
         tables.text(("coverage of the mean", "", "n", "t", "bootstrap", *MIXED), means),
         tables.text(("coverage of the share that lost a class", "n", "share", "Wilson"), lost),
         tables.text(("coverage over starts and orders", "n", "one order", "crossed", "kept"), both),
-        f"{shared:.1f} ms a network with shared batches, {own:.1f} ms with an order of its own",
     ]
     return "\n\n".join(parts)
 
