@@ -11,7 +11,7 @@ import scripts
 
 pytest.importorskip("twolayer.verification.judge", reason="the verifier that follows NumPy")
 
-FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "people"
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "catalogue" / "people"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 
 # Every kind of fault that was met in questions and repositories, with a file that has it and no other.
