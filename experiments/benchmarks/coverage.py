@@ -137,10 +137,10 @@ def _order_row(rng: np.random.Generator, figure: str, n: int, networks: dict) ->
     `kept`: of the second, had no network lost an output; it then has the mean of its start and order.
     """
     starts, orders = networks["seed"], networks["order_seed"]
-    table, lost = (np.zeros((starts.max() + 1, orders.max() + 1)) for _ in range(2))
+    table, lost = (np.zeros((starts.max() + 1, orders.max() + 1), dtype) for dtype in (float, bool))
     table[starts, orders], lost[starts, orders] = networks[figure], networks["train_dead_outputs"] > 0
-    others = np.ma.masked_array(table, lost)
-    usual = others.mean(axis=1)[:, None] + others.mean(axis=0)[None, :] - others.mean()
+    others = np.where(lost, np.nan, table)
+    usual = np.nanmean(others, axis=1)[:, None] + np.nanmean(others, axis=0)[None, :] - np.nanmean(others)
     resolution = _resolution(figure, networks)
     levels = {"seed": np.repeat(np.arange(n), n), "order_seed": np.tile(np.arange(n), n)}
     hits: dict[str, list[bool]] = {"one_order": [], "crossed": [], "kept": []}
