@@ -1,13 +1,24 @@
 """The experiment scripts as a user runs them: in a process of their own, without the modes of the test session."""
 
+import atexit
+import contextlib
 import json
+import multiprocessing
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).parent.parent
 OWN = ("JAX_ENABLE_X64", "XLA_FLAGS", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
+
+# Importing the libraries takes longer than most scripts work: they are forked from a process that has them.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["jax", "optax", "sklearn.datasets", "pyarrow.parquet", "matplotlib.figure", "twolayer.segments"]
+)
 
 
 def start(script, *arguments, environment=(), **options):
@@ -19,10 +30,43 @@ def start(script, *arguments, environment=(), **options):
 
 
 def run(script, *arguments, seconds=300, **environment):
-    """Run a script to its end; returns (exit status, stdout, stderr)."""
-    process = start(script, *arguments, environment=environment)
-    out, err = process.communicate(timeout=seconds)
-    return process.returncode, out, err
+    """Run a script to its end; returns (exit status, stdout, stderr). With variables of its own it starts afresh."""
+    if environment:
+        process = start(script, *arguments, environment=environment)
+        out, err = process.communicate(timeout=seconds)
+        return process.returncode, out, err
+    with tempfile.TemporaryDirectory() as folder:
+        files = [pathlib.Path(folder) / name for name in ("out", "err")]
+        forked = FORKS.Process(target=_run_here, args=(script, arguments, files))
+        with _without(OWN):
+            forked.start()
+        forked.join(seconds)
+        assert forked.exitcode is not None, (forked.kill(), "it takes too long", script, arguments)
+        return forked.exitcode, *(file.read_text() for file in files)
+
+
+@contextlib.contextmanager
+def _without(names):
+    """The process that is forked starts with the first script, and keeps the variables it starts with."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _run_here(script, arguments, files):
+    """What `python -m experiments.SCRIPT` does, in this process."""
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=number - 1 or -1, closefd=False) for number in (1, 2))
+    os.chdir(ROOT)
+    sys.argv = [script, *arguments]
+    try:
+        runpy.run_module(f"experiments.{script}", run_name="__main__", alter_sys=True)
+    finally:
+        sys.stdout.flush()
+        atexit._run_exitfuncs()
 
 
 def read(run_dir):
