@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).parent.parent
-OWN = ("JAX_ENABLE_X64", "XLA_FLAGS", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
+OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
 
 # Importing the libraries takes longer than most scripts work: they are forked from a process that has them.
 FORKS = multiprocessing.get_context("forkserver")
