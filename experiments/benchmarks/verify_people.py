@@ -26,7 +26,7 @@ from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
-flags.DEFINE_string("folder", str(HERE / "people"), "Derivations, and expected.json.")
+flags.DEFINE_string("folder", str(HERE / "catalogue" / "people"), "Derivations, and expected.json.")
 flags.DEFINE_string("json", None, "Where the counts and the row of each file go [nowhere].")
 flags.DEFINE_list("files", None, "Only these, by name without .py [all].")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
