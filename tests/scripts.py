@@ -21,28 +21,56 @@ FORKS.set_forkserver_preload(
 )
 
 
-def start(script, *arguments, environment=(), **options):
-    """The running process."""
-    environment = {name: value for name, value in os.environ.items() if name not in OWN} | dict(environment)
+class Forked:
+    """A running script, with what its tests need of `subprocess.Popen`."""
+
+    def __init__(self, script, arguments):
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = [pathlib.Path(self._folder.name) / name for name in ("out", "err")]
+        for file in self._files:
+            file.touch()
+        self.stderr = self._files[1].open()
+        self._process = FORKS.Process(target=_run_here, args=(script, arguments, self._files))
+        with _without(OWN):
+            self._process.start()
+        self.pid, self.kill, self.poll = self._process.pid, self._process.kill, lambda: self._process.exitcode
+
+    @property
+    def returncode(self):
+        return self._process.exitcode
+
+    def send_signal(self, number):
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=None):
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout)
+
+    def communicate(self, timeout=None):
+        self.wait(timeout)
+        self.stderr.close()
+        with self._folder:
+            return [file.read_text() for file in self._files]
+
+
+def start(script, *arguments, environment=None):
+    """The running process; with variables of its own it begins with its imports, as a user's does."""
+    if not environment:
+        return Forked(script, arguments)
+    environment = {name: value for name, value in os.environ.items() if name not in OWN} | environment
     command = [sys.executable, "-m", f"experiments.{script}", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes, **options)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def run(script, *arguments, seconds=300, **environment):
-    """Run a script to its end; returns (exit status, stdout, stderr). With variables of its own it starts afresh."""
-    if environment:
-        process = start(script, *arguments, environment=environment)
-        out, err = process.communicate(timeout=seconds)
-        return process.returncode, out, err
-    with tempfile.TemporaryDirectory() as folder:
-        files = [pathlib.Path(folder) / name for name in ("out", "err")]
-        forked = FORKS.Process(target=_run_here, args=(script, arguments, files))
-        with _without(OWN):
-            forked.start()
-        forked.join(seconds)
-        assert forked.exitcode is not None, (forked.kill(), "it takes too long", script, arguments)
-        return forked.exitcode, *(file.read_text() for file in files)
+    """Run a script to its end; returns (exit status, stdout, stderr)."""
+    process = start(script, *arguments, environment=environment)
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
 
 
 @contextlib.contextmanager
@@ -58,7 +86,7 @@ def _without(names):
 def _run_here(script, arguments, files):
     """What `python -m experiments.SCRIPT` does, in this process."""
     for number, file in enumerate(files, 1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_WRONLY), number)
     sys.stdout, sys.stderr = (open(number, "w", buffering=number - 1 or -1, closefd=False) for number in (1, 2))
     os.chdir(ROOT)
     sys.argv = [script, *arguments]

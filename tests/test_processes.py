@@ -132,7 +132,10 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_nothing_is_lost(vi
 def test_one_that_waits_for_the_others_says_so_and_hears_a_signal():
     job = (f"--coordinator_address=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=1")
     process = start("train", *job)
-    assert process.stderr.readline() == "waiting for the other processes, at most 300 s\n"
+    while not (said := process.stderr.readline()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    assert said == "waiting for the other processes, at most 300 s\n"
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     _, err = process.communicate(timeout=60)
