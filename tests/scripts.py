@@ -10,6 +10,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).parent.parent
 OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
@@ -29,7 +30,7 @@ class Forked:
         self._files = [pathlib.Path(self._folder.name) / name for name in ("out", "err")]
         for file in self._files:
             file.touch()
-        self.stderr = self._files[1].open()
+        self._said = self._files[1].open()
         self._process = FORKS.Process(target=_run_here, args=(script, arguments, self._files))
         with _without(OWN):
             self._process.start()
@@ -43,6 +44,13 @@ class Forked:
         if self.returncode is None:
             os.kill(self.pid, number)
 
+    def line(self, beginning):
+        """Wait for the next line of its stderr that begins so."""
+        while not (line := self._said.readline()).startswith(beginning):
+            assert line or self.returncode is None
+            time.sleep(0 if line else 0.02)
+        return line
+
     def wait(self, timeout=None):
         self._process.join(timeout)
         if self.returncode is None:
@@ -50,7 +58,7 @@ class Forked:
 
     def communicate(self, timeout=None):
         self.wait(timeout)
-        self.stderr.close()
+        self._said.close()
         with self._folder:
             return [file.read_text() for file in self._files]
 
