@@ -1,10 +1,10 @@
 """Wrong derivatives of the activations: dZ from dO. For ReLU, the sigmoid and none in their own words, else in general.
 
-In a formula f(A) is the layer's activation of A and slope(A) its derivative there; see lines.Row for the other names.
+In a formula f(A) is the layer's activation of A and slope(A) its derivative there; see problem.Row for the other names.
 In a sentence {f} is the activation ("ReLU"), {a} the same with its article ("a ReLU"), {slope} its derivative.
 """
 
-from twolayer.verification.explain.lines import Row
+from twolayer.verification.problem import Row
 
 RELU = (
     Row("mask_missing", "dO", "the ReLU's mask 1[{Z} > 0] is missing"),
