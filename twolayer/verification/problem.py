@@ -197,11 +197,6 @@ class Line(NamedTuple):
         return self.code.split(" = ", 1)[1]
 
     @property
-    def shown(self) -> str:
-        """The code for a reader."""
-        return self.code.replace("np.", "")
-
-    @property
     def reads(self) -> frozenset[str]:
         """The names that the formula reads; two scopes that agree on these give the same step."""
         return reads(self.formula)

@@ -6,7 +6,6 @@ equality up to a constant factor. Floats propose, balls decide: the walk looks a
 must hold at every point in balls, since a mistake that shows at some patterns or sizes only is another mistake.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -449,9 +448,3 @@ def _value(choice: Choice, search: Search, start: Start, scope: Scope) -> Value 
     if line is None:
         return search.shown.get(step)
     return search.step(step, start.right[step] if line.id == "right" else line, scope, literal)
-
-
-@functools.cache
-def is_upstream(step: str, other: str) -> bool:
-    """Whether a step uses another, directly or on the way."""
-    return any(name == other or is_upstream(name, other) for name in UPSTREAM[step])
