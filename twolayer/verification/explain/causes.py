@@ -322,7 +322,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             if found is None and step in arrays:
-                found = where.place(step, arrays, probe.locals, evidence.known, alternative.steps)
+                found = where.place(step, arrays, probe.locals, evidence.known)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
