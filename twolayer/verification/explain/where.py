@@ -140,16 +140,17 @@ def place(
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
     variable that has it before it is used is the one that should have been another. A line of a helper that gives a
-    right array as well is right: its caller is blamed. Where the line reads a variable
-    that is none of the known arrays, or no variable has the value, the place is between the last right line and it.
+    right array as well is right: its caller is blamed. Where the line reads a variable that is none of the known
+    arrays, or no variable has the value, the place is between the last right line and it.
     """
     own = seen(locals_, {step: wrong[step]})
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
     good = seen(locals_, right)
-    helpers = {(one.line, one.name) for one in good if one.factor == 1 and one.step not in (step, *_after(step))}
-    own = [one for one in own if (one.line, one.name) not in helpers or one.order in {g.order for g in good}] or own
+    elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
+    helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
+    own = [one for one in own if one not in helpers] or own
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
