@@ -19,9 +19,10 @@ import sys
 
 from absl import flags
 
+from twolayer.atomic import atomic
 from twolayer.command import cli
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic, writable
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The finished run.")

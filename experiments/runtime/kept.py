@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from experiments.runtime.records import PARAMS, save_params
 from experiments.runtime.runs import MANIFEST, Run
+from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic, finite, write_json
+from twolayer.command.files import finite, write_json
 from twolayer.network import Params
 
 RULES = ("all", "best", "first")

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic, finite
+from twolayer.command.files import finite
 
 PARAMS = ("W1", "b1", "W2", "b2")
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from experiments.runtime import statistics, tables
 from experiments.runtime.runs import Run
 from experiments.runtime.statistics import SOURCES
+from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic
 
 NAMES = ("epochs", "networks")
 SCORES = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")

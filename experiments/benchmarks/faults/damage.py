@@ -10,7 +10,8 @@ import numpy as np
 from experiments.runtime import checkpoints
 from experiments.runtime.records import load_params
 from twolayer.command.cli import BadInput
-from twolayer.datasets import DataError, cache, digits
+from twolayer.datasets import DataError, cache
+from twolayer.datasets.prepared import digits
 
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")
 FLIPPED = 2 / 3  # of the damages are a flipped bit, the others a file cut short
