@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 
 from experiments.runtime import jobs, processes, session
 from experiments.runtime.jobs import Job
-from experiments.runtime.progress import duration
+from experiments.runtime.session import duration
 from experiments.runtime.stack_jobs import StackJob
 from twolayer.command import cli
 

@@ -23,7 +23,7 @@ from twolayer.verification.programs.interpreter import interpret, nested_call, w
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 from twolayer.verification.programs.reals import Reals
 from twolayer.verification.rounding import ways
-from twolayer.verification.rounding.bounds import DecidedByRounding
+from twolayer.verification.rounding.rounded import DecidedByRounding
 from twolayer.verification.rounding.runs import (
     Compared,
     Floats,
