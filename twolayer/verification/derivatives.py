@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import DIFFERENT, EQUAL, UNKNOWN, compare, finite
+from twolayer.verification.evidence.cases import finite
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments, BadShapes, arguments
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import balls as numbers
+from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Ball, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
 from twolayer.verification.programs.load import program_of
