@@ -87,7 +87,7 @@ def _study() -> int:
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     run = processes.one_run(values, lambda: runs.find_run(*own))
     plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
-    run.check_data(plan.sha256)
+    run.check_data(plan.facts["data_sha256"])
     programs = stack_session.Programs(FLAGS.share)
     with run.writing():
         if (

@@ -84,7 +84,7 @@ def _sweep() -> int:
 
     keep = sweep_tables.parse_keep(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
-    run.check_data(plan.sha256)
+    run.check_data(plan.facts["data_sha256"])
     programs = stack_session.Programs(FLAGS.share, keep)
     own_things.check_same(run.manifest, plan.facts["own"], run.path)
     if processes.first():

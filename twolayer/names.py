@@ -12,6 +12,7 @@ GRADIENTS = ("closed_form", "autodiff")  # the two engines
 CONVENTIONS = ("any", "0", "1/2", "1")  # values of ReLU'(0) to insist on; any insists on none
 NORMS = ("unit", "none")  # of an elastic field; see distortions.py
 
+OF_OWN_DATA = ("task", "standardize", "valid_share", "test_share", "split_seed")  # what its options are called
 OWN_FILES, OWN_SOURCES = (".npz", ".csv", ".parquet"), ("sklearn:", "tfds:")  # anybody's own data
 
 

@@ -49,10 +49,11 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     import jax.numpy as jnp
 
     from experiments.runtime import jobs, session
+    from twolayer import devices
 
     job = jobs.prepare(training_flags.values())
     program, prepared = session.program_of(job, job.state), _peak()
-    estimate, state, times = jobs.bytes_of_program(program), job.state, []
+    estimate, state, times = devices.bytes_of_program(program), job.state, []
     for epoch in range(1, 4):
         began = time.perf_counter()
         state, metrics = program(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
