@@ -21,6 +21,7 @@ from experiments.runtime.runs import Run
 from twolayer import activations, devices, losses, segments, training
 from twolayer.diagnosis import first_non_finite
 from twolayer.evaluation import hits, predict, targets
+from twolayer.names import is_own_data
 from twolayer.network import Params
 
 MANY = 0.5  # share of dead hidden units that is worth a sentence of its own
@@ -256,4 +257,6 @@ def _no_better_than_a_guess(facts: Facts) -> str | None:
 
 def _gentler(flags: Mapping[str, Any]) -> str:
     smaller = "a smaller --learning_rate"
+    if is_own_data(flags["dataset"]) and not flags["standardize"]:
+        return f"--standardize, or {smaller}"
     return f"--reduction=mean, or {smaller}" if flags["reduction"] == "sum" else smaller
