@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import EQUAL, compare
 from twolayer.verification.evidence.exploring import Search, drawn
 from twolayer.verification.evidence.kinks import Kink, at_ties, settled
 from twolayer.verification.evidence.questions import Compared, Question, check_repeats, compared, judged
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import balls as numbers
+from twolayer.verification.numbers.agreement import EQUAL, compare
 from twolayer.verification.numbers.balls import Undecided, arb
 from twolayer.verification.reference import OraclesDisagree
 from twolayer.verification.verdict import Judgement, worst

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twolayer.verification.evidence.cases import DIFFERENT, UNKNOWN, Subject, compare, finite
+from twolayer.verification.evidence.cases import Subject, finite
 from twolayer.verification.evidence.points import INPUTS, point
+from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import Undecided
 from twolayer.verification.problem import LEAVES, Sizes
 from twolayer.verification.programs import NotJudged

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from twolayer.verification.evidence import points as where
-from twolayer.verification.evidence.cases import DIFFERENT, UNKNOWN, Subject, compare, finite
+from twolayer.verification.evidence.cases import Subject, finite
+from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import Undecided
 from twolayer.verification.problem import Sizes, targets
 from twolayer.verification.programs import NotJudged, Refused

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence import points as where
-from twolayer.verification.evidence.cases import EQUAL, Subject, compare, finite
+from twolayer.verification.evidence.cases import Subject, finite
+from twolayer.verification.numbers.agreement import EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Undecided, floats, precision
 from twolayer.verification.numbers.factors import ratio, short
 from twolayer.verification.problem import LEAVES, Setting, slope
