@@ -1,6 +1,6 @@
 """What a derivation does at many points: its arrays beside the right ones, compared ball by ball."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 import flint
@@ -12,7 +12,7 @@ from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
 from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
-from twolayer.verification.problem import LEAVES, Setting, Sizes
+from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 
 ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind
@@ -222,6 +222,17 @@ def wrong_entries(case: Case, name: str) -> np.ndarray:
     return compare(case.mine[name], case.right[name]) == DIFFERENT
 
 
-def pairs(cases: Iterable[Case], leaves: Iterable[str] = LEAVES) -> Iterator[tuple[str, Case]]:
-    """Each leaf at each case that has it."""
-    yield from ((leaf, case) for case in cases for leaf in leaves if leaf in case.mine)
+def first_wrong(wrong: Collection[str], derived: Collection[str], found: Collection[str]) -> str:
+    """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
+
+    A leaf is wrong by itself if its sibling, which shares all that came before, is right, or if the program contains a
+    right dZ of its layer. Otherwise the error came with dZ, or before it: with dO if it contains no right dO.
+    """
+    for layer in ("2", "1"):
+        pair = {f"dW{layer}", f"db{layer}"}
+        if not pair & set(wrong):
+            continue
+        if pair & set(derived) - set(wrong) or f"dZ{layer}" in found:
+            return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
+        return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
+    raise ValueError("no leaf is wrong")

@@ -25,9 +25,8 @@ import numpy as np
 
 from twolayer.verification.programs.interpreter import Call, System, is_float, plain
 from twolayer.verification.rounding import doubt
-from twolayer.verification.rounding.lengths import Lengths
 from twolayer.verification.rounding.rounded import SMOOTH, Numbers, Rounded, exactly, opaque, raised
-from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, operand_rounding, product_of, unit
+from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, Lengths, operand_rounding, product_of, unit
 
 
 class Rounding(System):
