@@ -19,7 +19,7 @@ from twolayer.command.cli import BadInput
 from twolayer.command.files import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
-LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")
+LONG = ("--hidden=16", "--epochs=200", "--nofigures", "--quiet", "--checkpoint_every=20")
 LOST = "error: another process of the job was lost; what was saved is intact: repeat the command on all to continue"
 SILENT = "error: JAX lost contact with another process of the job, or could not reach it"
 
@@ -55,7 +55,7 @@ def worker(process):
     return int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
 
-def training(run_dir, both, epochs=45):
+def training(run_dir, both, epochs=25):
     """Wait until so many epochs have been logged."""
     deadline = time.monotonic() + 120
     metrics = run_dir / "metrics.jsonl"
