@@ -12,10 +12,10 @@ import flint
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import DIFFERENT, compare
 from twolayer.verification.evidence.exploring import SMOOTH
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.questions import At, Compared, Question, compared, looked
+from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Refused
 

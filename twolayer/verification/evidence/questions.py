@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches, Seen
-from twolayer.verification.evidence.cases import DIFFERENT, UNKNOWN, compare, finite
+from twolayer.verification.evidence.cases import finite
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers import balls
+from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
 from twolayer.verification.reference import Reference

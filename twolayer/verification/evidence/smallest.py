@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import DIFFERENT, compare
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.questions import EXAMPLE, At, Compared, Question, compared
 from twolayer.verification.evidence.shapes import Array
+from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import BITS, arb, floats, precision
 from twolayer.verification.programs import Refused
 
