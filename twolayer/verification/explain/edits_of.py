@@ -393,7 +393,7 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
 
 
 def _pairs(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
-    """A factor of two arrays that is missing: where one is the other, or larger, and the exponential of a difference."""
+    """A factor of two arrays that is missing: where one is the other, or larger; the exponential of a difference."""
     if own.kind != "f" or isinstance(site.node, ast.Constant):
         return
     names = [one for one in pool.known(i) if one.text.isidentifier() and one.kind == "f" and _fits_into(one, own)]
