@@ -87,27 +87,33 @@ class Edited:
     """A function of a module, in a copy of it in which expressions can be edited.
 
     Args:
-      program: a function at the top level of a file.
+      program: a function of a file.
 
     Raises:
-      Refused: it stands somewhere else.
+      Refused: its definition is not found.
     """
 
     def __init__(self, program: Any):
-        name = getattr(program.function, "__name__", "")
+        function = (getattr(program, "floats", None) or (lambda: program.function))()
+        name = getattr(function, "__name__", "")
         self.source = source = Source(program.filename or "", program.source or "")
-        if name not in source.names():
-            raise Refused("it is no function at the top level of a file")
+        self.space = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
+        if name in source.names():
+            statements = source.needed({name})
+        else:
+            statements = [_inner(function, source)]
+            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+            self.space |= function.__globals__ | {name: cell.cell_contents for name, cell in cells}
         finder = _Finder()
-        for statement in source.needed({name}):
+        for statement in statements:
             finder.visit(statement)
         self.sites = finder.sites
         self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole})
-        tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in source.needed({name})], [])
-        space = {"__name__": f"__derivation__.{name}", "__file__": source.filename, HOOK: self.hook}
+        tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in statements], [])
+        self.space[HOOK] = self.hook
         with quiet():
-            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), space)
-        self.function, self.space = space[name], space
+            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        self.function = self.space[name]
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
         """What a call returns, and the values of all expressions in it, run after run."""
@@ -137,6 +143,16 @@ def compiled(text: str) -> Any:
     if text not in _texts:
         _texts[text] = compile(text, "<edit>", "eval")
     return _texts[text]
+
+
+def _inner(function: Any, source: Source) -> ast.stmt:
+    """The definition of a function inside of another."""
+    first = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    found = (node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef) and node.lineno == first)
+    node = next(found, None)
+    if node is None:
+        raise Refused("its definition is not found")
+    return node
 
 
 def _made(site: Site) -> str:
