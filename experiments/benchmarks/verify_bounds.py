@@ -144,7 +144,7 @@ class Subject(NamedTuple):
 
 def subject(setting: Setting, precision: str, sizes: Sizes) -> Subject:
     """Compile the closed form at these sizes."""
-    closed = closed_form(setting.loss, setting.output, setting.reduction, hidden=setting.hidden)
+    closed = closed_form(setting.loss, setting.output, setting.reduction, hidden_activation=setting.hidden)
 
     def gradients(params: Any, x: Any, y: Any) -> dict[str, Any]:
         labels = jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y
