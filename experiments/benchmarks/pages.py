@@ -108,9 +108,8 @@ def output_relu() -> str:
     expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
     note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST. "
     note += "Lost: an output that is zero on every training image. Not predicted: a class given to no test image. "
-    note += "Each network has a start and an order of its own; 95 % intervals (Wilson) are over both. "
-    note += "Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
-    return markdown(header, rows) + f"{note}.\n{machine(mnist)}"
+    note += "Each network has a start and an order of its own; 95 % intervals (Wilson) are over both."
+    return markdown(header, rows) + f"{note}\n{machine(mnist)}"
 
 
 def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
@@ -126,12 +125,6 @@ def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
         found = (_interval(cells[loss][name]) for loss in losses for name in shares)
         rows.append((*names, _interval(start["dead_output"]), *found))
     return rows
-
-
-def _cells_and_time(result: dict) -> str:
-    cells, data = len(result["cells"]), result["flags"]["dataset"]
-    seconds = result["training_seconds"] / cells
-    return f"{seconds:.0f} s for each of the {cells} cells on {data}"
 
 
 def _interval(share: dict) -> str:
