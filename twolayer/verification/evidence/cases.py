@@ -1,6 +1,6 @@
 """What a derivation does at many points: its arrays beside the right ones, compared ball by ball."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 import flint
@@ -11,7 +11,7 @@ from twolayer.verification.evidence.calls import Call, Shape, named, shapes_of, 
 from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
 from twolayer.verification.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
-from twolayer.verification.problem import LEAVES, Setting, Sizes
+from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
@@ -258,11 +258,17 @@ def wrong_entries(case: Case, name: str) -> np.ndarray:
     return compare(case.mine[name], case.right[name]) == DIFFERENT
 
 
-def pairs(cases: Iterable[Case], leaves: Iterable[str] = LEAVES) -> Iterator[tuple[str, Case]]:
-    """Each leaf at each case that has it."""
-    yield from ((leaf, case) for case in cases for leaf in leaves if leaf in case.mine)
+def first_wrong(wrong: Collection[str], derived: Collection[str], found: Collection[str]) -> str:
+    """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
 
-
-def scope_of(case: Case) -> Mapping[str, np.ndarray]:
-    """The inputs of a case."""
-    return {name: case.right[name] for name in (*where.INPUTS, "w")}
+    A leaf is wrong by itself if its sibling, which shares all that came before, is right, or if the program contains a
+    right dZ of its layer. Otherwise the error came with dZ, or before it: with dO if it contains no right dO.
+    """
+    for layer in ("2", "1"):
+        pair = {f"dW{layer}", f"db{layer}"}
+        if not pair & set(wrong):
+            continue
+        if pair & set(derived) - set(wrong) or f"dZ{layer}" in found:
+            return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
+        return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
+    raise ValueError("no leaf is wrong")

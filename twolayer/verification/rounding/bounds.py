@@ -25,8 +25,7 @@ import numpy as np
 from scipy.special import erf
 
 from twolayer.verification.programs.interpreter import Call, System, is_float, plain
-from twolayer.verification.rounding.lengths import Lengths
-from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, operand_rounding, product_of, unit
+from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, Lengths, operand_rounding, product_of, unit
 
 Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars
 
