@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.evidence.shapes import Arguments, Nested
-from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, literals_at_midpoints, precision
 from twolayer.verification.numbers.differences import central
 from twolayer.verification.numbers.recorded import Recorded, gradient
 from twolayer.verification.programs import Program, Refused
@@ -33,11 +33,20 @@ def leaves(value: Any, path: str = "") -> dict[str, np.ndarray]:
         }
     if hasattr(value, "_asdict"):
         return leaves(value._asdict(), path)
+    if isinstance(value, list) and is_table(value):
+        return {path: np.array(value, object)}
     if isinstance(value, (tuple, list)) and any(
         isinstance(part, (np.ndarray, Ball, tuple, list, Mapping)) for part in value
     ):
         return {p: a for i, part in enumerate(value) for p, a in leaves(part, f"{path}[{i}]").items()}
     return {path: np.asarray(value, object)}
+
+
+def is_table(value: Any) -> bool:
+    """Whether a list is what plain Python has for an array: numbers, or lists of them, as many in each."""
+    if not all(isinstance(v, list) for v in value):
+        return bool(value) and all(isinstance(v, (Ball, int, float)) for v in value)
+    return bool(value) and all(map(is_table, value)) and len({np.shape(v) for v in value}) == 1
 
 
 def is_real(array: np.ndarray) -> bool:
@@ -96,7 +105,7 @@ class Reference:
         Raises:
           OraclesDisagree: they differ.
         """
-        with precision(BITS):
+        with precision(BITS), literals_at_midpoints():
             found = self.cotangents(values, outer)
         rng = np.random.default_rng(0)
         for path in self.arguments.floating:

@@ -14,6 +14,7 @@ import flint
 import numpy as np
 
 from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.complexes import holds_complex
 
 
 class Node(NamedTuple):
@@ -91,7 +92,7 @@ def clock() -> int:
 def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
     """Keep an operation on arrays whose numbers were made since `start`."""
     record = active()
-    if record is not None:
+    if record is not None and not any(holds_complex(np.asarray(a, object)) for a in (*operands, output)):
         arrays = tuple(np.asarray(operand, object) for operand in operands)
         result = np.asarray(output, object)
         record.nodes.append(Node(op, arrays, result, record.line, start, clock(), record.stack))
@@ -99,7 +100,7 @@ def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
 
 def told_apart(values: Any) -> Any:
     """An array whose constants are numbers of their own, so that it is known which one stood beside which operand."""
-    if not isinstance(values, np.ndarray) or values.dtype != object:
+    if not isinstance(values, np.ndarray) or values.dtype != object or holds_complex(values):
         return values
     flat = values.ravel().tolist()
     if all(isinstance(v, Recorded) for v in flat):

@@ -1,0 +1,52 @@
+"""The discrete Fourier transform over balls: the sums that define it, without scaling but for the inverse's 1 / n."""
+
+import flint
+import numpy as np
+
+from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.complexes import joined, parts
+
+
+def _angles(rows: int, columns: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """cos and sin of 2 pi j k / n, as matrices."""
+    known = [flint.arb.sin_cos_pi_fmpq(flint.fmpq(2 * i, n)) for i in range(n)]
+    at = np.outer(np.arange(rows), np.arange(columns)) % n
+    sines, cosines = (np.array([*(Ball(v[part]) for v in known), None], object)[:-1][at] for part in (0, 1))
+    return cosines, sines
+
+
+def _fitted(a: np.ndarray, n: int, axis: int) -> np.ndarray:
+    """The axis last, cut off or filled with zeros to n entries."""
+    a = np.moveaxis(a, axis, -1)[..., :n]
+    missing = np.full((*a.shape[:-1], n - a.shape[-1]), Ball(0), object)
+    return np.concatenate([a, missing], axis=-1) if missing.size else a
+
+
+def transform(a: np.ndarray, n: int, axis: int, inverse: bool = False, count: int | None = None) -> np.ndarray:
+    """The sum of a[j] exp(-2 pi i j k / n), for all k or the first `count`; the inverse has + and 1 / n."""
+    re, im = parts(_fitted(a, n, axis))
+    cosines, sines = _angles(n, n if count is None else count, n)
+    sines = sines if inverse else -sines
+    real, imaginary = re @ cosines, re @ sines
+    if im is not None:
+        real, imaginary = real - im @ sines, imaginary + im @ cosines
+    if inverse:
+        real, imaginary = real / n, imaginary / n
+    return np.moveaxis(joined(real, imaginary), -1, axis)
+
+
+def to_half(a: np.ndarray, n: int, axis: int) -> np.ndarray:
+    """Of real numbers the frequencies up to n / 2."""
+    return transform(a, n, axis, count=n // 2 + 1)
+
+
+def from_half(a: np.ndarray, n: int, axis: int) -> np.ndarray:
+    """Back to n real numbers: each frequency but 0, and the last of an even number, stands for two."""
+    half = n // 2 + 1
+    re, im = parts(_fitted(a, half, axis))
+    cosines, sines = _angles(half, n, n)
+    weights = np.array([1 if k == 0 or 2 * k == n else 2 for k in range(half)], object)[:, None]
+    found = re @ (cosines * weights)
+    if im is not None:
+        found = found - im @ (sines * weights)
+    return np.moveaxis(found / n, -1, axis)
