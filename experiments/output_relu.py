@@ -29,9 +29,9 @@ import pathlib
 
 from absl import flags
 
-from experiments.runtime import cli
 from experiments.runtime import flags as training_flags
-from experiments.runtime.files import writable
+from twolayer.command import cli
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
@@ -98,8 +98,9 @@ def _study() -> int:
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments.runtime import files, lost_classes, statistics, sweep_figures, sweep_tables
+    from experiments.runtime import lost_classes, statistics, sweep_figures, sweep_tables
     from experiments.runtime.progress import duration
+    from twolayer.command import files
 
     _, networks = sweep_tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))

@@ -19,9 +19,9 @@ import sys
 
 from absl import flags
 
-from experiments.runtime import cli
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import atomic, writable
+from twolayer.command import cli
+from twolayer.command.cli import BadInput
+from twolayer.command.files import atomic, writable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The finished run.")

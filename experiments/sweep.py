@@ -28,9 +28,10 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import axes, cli
+from experiments.runtime import axes
 from experiments.runtime import flags as training_flags
-from experiments.runtime.files import read_json, write_json
+from twolayer.command import cli
+from twolayer.command.files import read_json, write_json
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS

@@ -16,8 +16,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli
 from experiments.runtime import flags as training_flags
+from experiments.runtime.interrupts import Interrupts
+from twolayer.command import cli
 
 STARTED = time.perf_counter()
 FLAGS = flags.FLAGS
@@ -77,7 +78,7 @@ def _carry_out(job, run, first: bool) -> int:
     session.check_tensorboard(FLAGS.tensorboard)
     processes.first_does(run.create)
     with (
-        cli.Interrupts() as interrupts,
+        Interrupts() as interrupts,
         session.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
         session.profile(run.path, FLAGS.profile and first),
     ):

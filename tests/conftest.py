@@ -24,13 +24,13 @@ def _checked_if_made_once(**options):
     """What the hook decorates functions with, but for those that the verification's interpreters define as they go.
 
     There are thousands in each verdict, and writing the checks of one takes 2 ms. Nor are numbers and the stand-ins for
-    NumPy checked, whose methods run a million times.
+    NumPy checked, whose methods run a million times; nor the command, which has streams and no arrays.
     """
 
     def decorate(function):
         own = function.__module__.startswith("twolayer.verification")
         inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
-        inner = inner or ".stand_ins" in function.__module__
+        inner = inner or ".stand_ins" in function.__module__ or function.__module__.startswith("twolayer.command")
         return function if inner else _checked(**options)(function)
 
     return decorate

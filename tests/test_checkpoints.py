@@ -11,7 +11,7 @@ import pytest
 from tolerances import assert_identical
 
 from experiments.runtime import checkpoints, loop
-from experiments.runtime.cli import BadInput
+from twolayer.command.cli import BadInput
 from twolayer.network import Params
 
 RNG = np.random.default_rng(0)

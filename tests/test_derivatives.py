@@ -1,5 +1,6 @@
 """Any derivative: each public question, asked of right and wrong functions, and of bad ones."""
 
+import dataclasses
 import itertools
 import math
 
@@ -257,6 +258,39 @@ def test_branches_of_jax_code_are_named_by_line():
 
 
 # Bad input: one line each.
+
+
+@dataclasses.dataclass(frozen=True)
+class Power:
+    n: int
+
+    def __call__(self, x):
+        return x**self.n
+
+
+CUBE = Power(3)
+
+
+def test_a_function_may_use_an_object_that_refuses_to_be_changed():
+    assert_right(equal(lambda x: CUBE(x) / x, lambda x: x * x, {"x": "n"}, domains={"x": "positive"}))
+
+
+def test_a_derivative_whose_constants_are_rounded_is_right_up_to_their_rounding():
+    """jax.grad of erf has 2 / sqrt(pi) as a float."""
+    import jax
+    import jax.numpy as jnp
+
+    def gelu(z):
+        return (z * (1 + jax.scipy.special.erf(z / jnp.sqrt(2))) / 2).sum()
+
+    def slope(z):
+        bell = jnp.exp(-(z**2) / 2) / jnp.sqrt(2 * jnp.pi)
+        return {"z": (1 + jax.scipy.special.erf(z / jnp.sqrt(2))) / 2 + z * bell}
+
+    right = verify_gradient(gelu, slope, {"z": "n"})
+    assert right.verdict == "right" and any("up to the rounding of 1.12837" in note for note in right.notes)
+    assert verify_gradient(gelu, lambda z: {"z": slope(z)["z"] + 1e-9 * jnp.tanh(z)}, {"z": "n"}).verdict == "wrong"
+
 
 COUNT = itertools.count()
 

@@ -9,9 +9,9 @@ import pytest
 import scripts
 
 from experiments.benchmarks.faults import damage, kills, pairs
-from experiments.runtime.cli import BadInput
 from experiments.runtime.records import load_params
 from experiments.runtime.runs import Run
+from twolayer.command.cli import BadInput
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")
 

@@ -48,6 +48,14 @@ def huber(O2, y):
 
 def wrong(O2, y):
     return huber(O2, y)[0], O2 - y
+
+
+def flat(O2, y):
+    return ((O2 - y) ** 2).sum() / 2, O2 - y
+
+
+def unknown(O2, y):
+    return jnp.fft.fft(O2).real.sum(axis=1), O2 - y
 """
 
 
@@ -87,8 +95,10 @@ def test_fit_is_the_script_bit_for_bit_and_load_is_the_same_network(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--loss=mine.py:wrong", "residual and differences of value differ at"),
-        ("--activation=mine.py:half", "derivative and differences of value differ at"),
+        ("--loss=mine.py:wrong", ":wrong is wrong: the residual: dO2["),
+        ("--activation=mine.py:half", ":half is wrong: the derivative: dZ["),
+        ("--loss=mine.py:unknown", ":unknown is undecided: complex numbers (fft at "),
+        ("--loss=mine.py:flat", "value must be (3,) and residual (3, 10), they are () and (3, 10)"),
         ("--optimizer=mine.py:adam", "it has a learning rate in it"),
         ("--init=mine.py:none", "defines no none"),
         ("--output=mine.py:huber", "is function; wanted is a twolayer.activations.Activation"),

@@ -11,7 +11,7 @@ import time
 import pytest
 from scripts import ROOT, run, start
 
-from experiments.runtime.cli import Interrupts
+from experiments.runtime.interrupts import Interrupts
 
 # Two epochs of several seconds.
 SLOW = (
@@ -83,7 +83,7 @@ def test_two_signals_at_once_are_one_and_afterwards_all_is_as_before():
 def script(main, **options):
     """A script whose `main` is this expression, with Python's Ctrl-C: a job in the background has it ignored."""
     program = "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += f"from experiments.runtime import cli; cli.run(lambda: {main})"
+    program += f"from twolayer.command import cli; cli.run(lambda: {main})"
     return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -155,7 +155,7 @@ def test_a_second_signal_stops_at_once_and_the_last_checkpoint_holds(slow, tmp_p
 
 LOSES_IT = """
 import sys, time
-from experiments.runtime import cli
+from twolayer.command import cli
 class Slow:
     def __del__(self):  # Python reports an exception in here and goes on
         print("deaf", flush=True)

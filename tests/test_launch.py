@@ -20,7 +20,7 @@ import pytest
 import yaml
 from scripts import OWN, ROOT, run
 
-from experiments.runtime import cli
+from twolayer.command import cli
 
 LAUNCH = ROOT / "experiments" / "launch"
 KINDS = {"sweep": "sweep", "wide": "train"}  # launch script: experiment script

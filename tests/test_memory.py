@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from experiments.runtime import jobs, loop
-from experiments.runtime.cli import BadInput
 from twolayer import devices
+from twolayer.command.cli import BadInput
 
 
 def with_so_much(monkeypatch, size):

@@ -25,13 +25,17 @@ def test_the_file_of_the_page_is_right(tmp_path):
     assert text.count("\n") <= 25
     (tmp_path / "mine.py").write_text(text)
     code = (
-        "import sys; from experiments.runtime import derivatives; from twolayer import own\n"
-        "for kind, name in dict(loss='huber', activation='swish', init='narrow', optimizer='yogi').items():\n"
-        "    print(derivatives.check(kind, own.load(kind, f'{sys.argv[1]}:{name}'), 3))\n"
+        "import sys, time; from experiments.runtime import own_things; from twolayer import datasets\n"
+        "data = datasets.load('digits')\n"
+        "names = dict(loss='huber', activation='swish', init='narrow', optimizer='yogi')\n"
+        "began = time.process_time()\n"
+        "found = own_things.checked({kind: f'{sys.argv[1]}:{name}' for kind, name in names.items()}, data)\n"
+        "print(*(one['verdict'] for one in found.values()), time.process_time() - began)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "mine.py")]
     done = subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.count(" is right: ") == 4, done.stderr
+    assert float(done.stdout.split()[-1]) < 5  # seconds of the processor
 
 
 def test_the_notebook_runs_and_is_committed_without_outputs():

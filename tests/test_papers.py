@@ -13,8 +13,8 @@ import scripts
 
 from experiments.papers import listing, results
 from experiments.papers.results import Origin, Row, as_text
-from experiments.runtime import cli
-from experiments.runtime.cli import BadInput
+from experiments.runtime.interrupts import carry_out
+from twolayer.command.cli import BadInput
 
 needs_mnist = pytest.mark.skipif(
     "TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives"
@@ -96,7 +96,7 @@ def test_rows_of_another_name_stay_in_a_result_file(tmp_path):
     ],
 )
 def test_a_child_is_waited_for_and_told_to_stop(program, stop, status):
-    ended, errors = cli.carry_out([sys.executable, "-c", program], lambda: stop, stderr=subprocess.PIPE)
+    ended, errors = carry_out([sys.executable, "-c", program], lambda: stop, stderr=subprocess.PIPE)
     assert (ended, errors) == (status, "")
 
 

@@ -11,7 +11,7 @@ import scripts
 
 pytest.importorskip("twolayer.verification.judge", reason="the verifier that follows NumPy")
 
-FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "people"
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "catalogue" / "people"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 
 # Every kind of fault that was met in questions and repositories, with a file that has it and no other.
@@ -67,24 +67,15 @@ def test_no_cause_is_named_that_is_not_there(rows, name):
     assert rows[name]["cause"] != "false", rows[name]["causes"]
 
 
-# Their step is found, but the line that is named is not the one that has the fault.
-OTHER_LINES = {
-    "positive_examples_only",
-    "derivative_of_the_error",
-    "subtraction_without_effect",
-    "mask_that_never_bites",
-}
-
-
 @pytest.mark.parametrize("name", KINDS.values(), ids=KINDS)
 def test_each_kind_of_fault_is_named_and_located(rows, name):
     found = rows[name]
     assert found["cause"] in ("named", "honest"), found["causes"]
     assert found["step"], (found["found"], EXPECTED[name])
-    assert found["line"] == (name not in OTHER_LINES), (found["found"], EXPECTED[name])
+    assert found["line"], (found["found"], EXPECTED[name])
 
 
-@pytest.mark.parametrize(("what", "bar"), [("step", 0.9), ("line", 0.75), ("cause", 0.8)])
+@pytest.mark.parametrize(("what", "bar"), [("step", 0.9), ("line", 0.8), ("cause", 0.8)])
 def test_of_all_wrong_files(rows, what, bar):
     wrong = [row for row in rows.values() if row["expected"] == "wrong"]
     good = [row for row in wrong if row.get(what) in (True, "named", "honest")]

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "people"
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "benchmarks" / "catalogue" / "people"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 LEAVES = ("dW1", "db1", "dW2", "db2")
 H, WEIGHTS = 2.0**-9, ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))

@@ -10,8 +10,8 @@ import scripts
 from PIL import Image
 
 from experiments.runtime import inputs
-from experiments.runtime.cli import BadInput
 from twolayer import datasets
+from twolayer.command.cli import BadInput
 
 predict = functools.partial(scripts.run, "predict")
 

@@ -15,8 +15,8 @@ import pytest
 from scripts import assert_refused, read, run, start, without_seconds
 
 from experiments.runtime import processes, supervision
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import LOCK
+from twolayer.command.cli import BadInput
+from twolayer.command.files import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
 LONG = ("--hidden=16", "--epochs=400", "--nofigures", "--quiet", "--checkpoint_every=20")

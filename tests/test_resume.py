@@ -13,9 +13,9 @@ import pytest
 import scripts
 from scripts import assert_refused, read, read_metrics, without_seconds
 
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import LOCK
 from experiments.runtime.runs import Run, find_run
+from twolayer.command.cli import BadInput
+from twolayer.command.files import LOCK
 
 start, train = (functools.partial(f, "train") for f in (scripts.start, scripts.run))
 

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from experiments.verification import equations, screen, wording
-from experiments.verification.report import Source as Judged
-from experiments.verification.report import markdown
+from twolayer.command import equations, screen, wording
+from twolayer.command.report import Source as Judged
+from twolayer.command.report import markdown
 from twolayer.verification.problem import LEAVES, STEPS
 from twolayer.verification.programs.source import Source
 from twolayer.verification.verdict import (

@@ -110,7 +110,7 @@ def _right(search, start, steps):
 
 def test_an_error_whose_numbers_cancel_is_named_with_more_bits():
     """At large outputs 1 - A2 has no digits left in what the code computes, and dO2 is Y / A2 - (1 - Y) / (1 - A2)."""
-    path = "experiments/benchmarks/people/minus_before_one_term.py"
+    path = "experiments/benchmarks/catalogue/people/minus_before_one_term.py"
     options = {"loss": "binary_cross_entropy", "output": "identity", "precisions": (), "counterexample": False}
     (cause,) = verify(path, **options).causes
     assert (cause.id, cause.leaf) == ("term_sign", "dO2")
@@ -134,7 +134,7 @@ def test_other_shapes_stay(shape, wanted):
 
 
 def test_a_squeezed_bias_gradient_is_right_where_there_is_one_unit():
-    path = "experiments/benchmarks/people/squeezed_biases.py"
+    path = "experiments/benchmarks/catalogue/people/squeezed_biases.py"
     found = verify(path, loss="quadratic", output="identity", reduction="sum", precisions=())
     assert found.verdict == "right" and set(found.leaves) == set(LEAVES)
 

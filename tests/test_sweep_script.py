@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.runtime import axes, kept, stack_jobs, sweep_figures, sweep_tables
-from experiments.runtime.cli import BadInput
 from experiments.runtime.runs import Run
+from twolayer.command.cli import BadInput
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
 train = functools.partial(scripts.run, "train")
@@ -273,7 +273,7 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
 
 IN_PARTS = """
 import os, signal, sys
-from experiments.runtime import cli
+from twolayer.command import cli
 from experiments import sweep
 from experiments.runtime import loop, stack_session
 loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment

@@ -12,8 +12,8 @@ import pytest
 import scripts
 from scripts import assert_refused, read, without_seconds
 
-from experiments.runtime.files import LOCK
 from twolayer import datasets
+from twolayer.command.files import LOCK
 from twolayer.datasets import mnist_family
 
 MEMORY = r"memory +([\d.]+) kB: data ([\d.]+) kB, parameters and moments ([\d.]+) kB, working memory ([\d.]+) kB"

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.runtime.cli import BadInput
-from experiments.verification import batches, command, lines, loading, progress
-from experiments.verification import time_limit as limits
-from experiments.verification.command import Options
 from twolayer import activations, datasets, gradients, losses, network
+from twolayer.command import batches, judging, lines, loading
+from twolayer.command import time_limit as limits
+from twolayer.command.cli import BadInput
+from twolayer.command.judging import Options
 from twolayer.verification import judge
 from twolayer.verification.problem import LEAVES, STEPS
 from twolayer.verification.verdict import Cause, Program, StepVerdict, Verdict
@@ -93,7 +93,7 @@ assert_refused = functools.partial(scripts.assert_refused, status=3)
 def refusal(options):
     """The message of the BadInput that these options raise."""
     with pytest.raises(BadInput) as caught:
-        command.run(options)
+        judging.run(options)
     return str(caught.value)
 
 
@@ -186,15 +186,15 @@ def test_help_teaches_and_imports_nothing_heavy():
 
 
 def test_the_derivation_that_help_shows_is_right(tmp_path, capsys):
-    text = (scripts.ROOT / "experiments" / "verify.py").read_text()
+    text = (scripts.ROOT / "twolayer" / "command" / "verify.py").read_text()
     example = re.search(r"(    import numpy as np\n.*?\n)\nThat one", text, re.DOTALL)[1]
     path = tmp_path / "shown.py"
     path.write_text("\n".join(line[4:] for line in example.splitlines()))
-    assert command.run(Options(str(path), "quadratic", "identity", precisions=("float64",))) == 0
+    assert judging.run(Options(str(path), "quadratic", "identity", precisions=("float64",))) == 0
     out = capsys.readouterr().out
     assert out.startswith("RIGHT: dW1, db1, dW2, db2 are the gradient of the loss\n")
     assert "\nPROGRAM  float64 right" in out
-    assert command.run(Options(str(path), "quadratic", "identity", "sum", quiet=True)) == 1
+    assert judging.run(Options(str(path), "quadratic", "identity", "sum", quiet=True)) == 1
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ def test_bad_flags_are_bad_input_too(argument, words):
 
 def test_a_reader_that_leaves_early_changes_no_verdict():
     code = (
-        "import os, sys; from experiments.verification import command\n"
+        "import os, sys; from twolayer.command import judging\n"
         "from types import SimpleNamespace as Space\n"
-        "sys.modules['experiments.verification.screen'] = screen = Space(render=lambda *a, **k: 'long ' * 10**6)\n"
-        "import experiments.verification as package; package.screen = screen\n"
+        "sys.modules['twolayer.command.screen'] = screen = Space(render=lambda *a, **k: 'long ' * 10**6)\n"
+        "import twolayer.command as package; package.screen = screen\n"
         "screen.wants_colour = lambda stream: False\n"
         "judged = Space(name='', source='', place=None)\n"
-        "command._show(Space(standard=None), judged, command.Options()); sys.exit(command.WRONG)\n"
+        "judging._show(Space(standard=None), judged, judging.Options()); sys.exit(judging.WRONG)\n"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", code], cwd=scripts.ROOT, **pipes) as process:
@@ -232,9 +232,9 @@ def test_a_reader_that_leaves_early_changes_no_verdict():
 def test_the_flags_offer_what_the_library_has():
     names = "FLAGS['{}'].parser.enum_values"
     code = (
-        "import json; from experiments.verify import *; print(json.dumps(["
+        "import json; from twolayer.command.verify import *; print(json.dumps(["
         + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "activation", "reduction"))
-        + ", [f.name for f in FLAGS.get_key_flags_for_module('experiments.verify')]]))"
+        + ", [f.name for f in FLAGS.get_key_flags_for_module('twolayer.command.verify')]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
     *offered, flags = json.loads(done.stdout)
@@ -257,7 +257,7 @@ def test_the_flags_offer_what_the_library_has():
 @pytest.mark.parametrize(("word", "status"), [("right", 0), ("wrong", 1), ("undecided", 2), ("not_derived", 2)])
 def test_the_exit_status_is_the_verdict(homework, verdict, capsys, word, status):
     verdict(word)
-    assert command.run(Options(derivation=homework())) == status
+    assert judging.run(Options(derivation=homework())) == status
     out, err = capsys.readouterr()
     assert out.startswith(word.replace("_", " ").upper()) and err == ""
 
@@ -265,7 +265,7 @@ def test_the_exit_status_is_the_verdict(homework, verdict, capsys, word, status)
 def test_verify_gets_what_the_flags_say(homework, verdict):
     calls = verdict()
     options = Options(homework(), "quadratic", "identity", "sum", relu_at_zero="1/2", precisions=("float32",))
-    command.run(options)
+    judging.run(options)
     (call,) = calls
     assert call.pop("gradients") == homework()
     assert call == {
@@ -284,7 +284,7 @@ def test_verify_gets_what_the_flags_say(homework, verdict):
 
 def test_quiet_is_the_verdict_alone(homework, verdict, capsys):
     verdict("wrong", first_wrong_step="dZ1", causes=(Cause("unknown", "Something.", "dZ1", "dZ1 = dO1 * (Z1 > 0)"),))
-    command.run(Options(derivation=homework(), quiet=True))
+    judging.run(Options(derivation=homework(), quiet=True))
     assert capsys.readouterr().out.splitlines() == [
         "WRONG at dZ1: Something",
         "homework.py: cross_entropy, output relu, mean; 0.0 s",
@@ -293,7 +293,7 @@ def test_quiet_is_the_verdict_alone(homework, verdict, capsys):
 
 def test_a_program_that_is_wrong_is_not_said_to_be_a_loss_that_agrees(homework, verdict, capsys):
     verdict("wrong", loss="your own loss is the declared one", program=(Program("float32", "wrong", reason="off"),))
-    command.run(Options(derivation=homework(), quiet=True))
+    judging.run(Options(derivation=homework(), quiet=True))
     first = capsys.readouterr().out.splitlines()[0]
     assert first == "WRONG: the formula is not refuted, but in float32 the program is off by more than rounding"
 
@@ -303,7 +303,7 @@ def test_the_json_and_the_report_say_what_was_checked(homework, verdict, tmp_pat
     json_path, report = tmp_path / "v.json", tmp_path / "r.md"
     report.write_text("old")
     options = Options(homework(), json=str(json_path), report=str(report), quiet=True)
-    assert command.run(options) == 1
+    assert judging.run(options) == 1
     written = json.loads(json_path.read_text())
     assert written["verdict"] == "wrong" and written["seconds"] is None
     assert written["checked"]["derivation"] == "homework.py" and written["checked"]["reduction"] == "mean"
@@ -409,7 +409,7 @@ def test_a_fault_of_ours_is_not_called_wrong(homework, verdict, capsys):
         raise RuntimeError("a bug")
 
     verdict(does=fails)
-    assert command.run(Options(homework())) == 70
+    assert judging.run(Options(homework())) == 70
     assert "a bug" in capsys.readouterr().err
 
 
@@ -423,7 +423,7 @@ def test_an_interrupt_is_no_verdict(homework, verdict, capsys):
         raise KeyboardInterrupt
 
     verdict(does=interrupted)
-    assert command.run(Options(homework())) == 130
+    assert judging.run(Options(homework())) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
@@ -432,7 +432,7 @@ def test_what_a_file_prints_plots_and_asks_disturbs_nothing(homework, capfd):
         "print('hello'); n = input('how many? '); import matplotlib.pyplot as plt; plt.plot([1]); plt.show(); O1 = jnp"
     )
     path = homework(IN_NUMPY, ("O1 = jnp", noise))
-    assert command.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0
+    assert judging.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0
     assert capfd.readouterr().out.startswith("RIGHT: dW1, db1, dW2, db2 are the gradient of the loss\nhomework.py")
 
 
@@ -445,7 +445,7 @@ def test_the_file_runs_with_its_folder_on_the_path(tmp_path, capsys):
     text = IN_NUMPY.replace("dO2 = (", "dO2 = Step().scale * (")
     path.write_text(f"{imports}{text.replace('    Z1 =', '    import helper_of_homework; Z1 =', 1)}{step}{main}")
     before = list(sys.path), set(sys.modules)
-    assert command.run(Options(str(path), "quadratic", precisions=("float64",))) == 0, capsys.readouterr()
+    assert judging.run(Options(str(path), "quadratic", precisions=("float64",))) == 0, capsys.readouterr()
     assert sys.path == before[0] and "helper_of_homework" not in set(sys.modules) - before[1]
 
 
@@ -461,20 +461,20 @@ def loss(params, x, y):
 def test_the_files_own_loss_is_the_standard_unless_one_is_declared(homework, tmp_path, capsys):
     path = homework(IN_NUMPY.replace("dO2 = (", "dO2 = 2 * (") + OWN.format(1))
     json_path = tmp_path / "v.json"
-    assert command.run(Options(path, precisions=("float64",), json=str(json_path))) == 0
+    assert judging.run(Options(path, precisions=("float64",), json=str(json_path))) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "of the loss of the file, which is twice the mean of the quadratic loss, output relu homework.py: its" in out
     written = json.loads(json_path.read_text())
     assert written["standard"] == "twice the mean of the quadratic loss, output relu"
     assert written["checked"]["loss"] == "own"
-    assert command.run(Options(path, "quadratic", precisions=("float64",))) == 1
+    assert judging.run(Options(path, "quadratic", precisions=("float64",))) == 1
     assert capsys.readouterr().out.startswith(
         "WRONG for the declared loss: right for the file's own loss, twice the mean; you declared the mean"
     )
 
 
 def test_the_right_line_by_the_files_own_loss(homework, capsys):
-    assert command.run(Options(homework(IN_NUMPY + OWN.format(1)), precisions=("float64",))) == 1
+    assert judging.run(Options(homework(IN_NUMPY + OWN.format(1)), precisions=("float64",))) == 1
     out = capsys.readouterr().out
     assert out.startswith("WRONG at dO2, line 9: dO2 should be dL/dO2: a factor 1/2 too many\n")
     assert "its own loss, twice the mean of the quadratic loss" in out and "right  dO2 = 2 * (O2 - y) / m\n" in out
@@ -482,7 +482,7 @@ def test_the_right_line_by_the_files_own_loss(homework, capsys):
 
 def test_a_loss_of_other_arguments_is_a_helper(homework, capsys):
     path = homework(IN_NUMPY + "\n\ndef loss(O2, y):\n    return 0\n")
-    assert command.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0, capsys.readouterr()
+    assert judging.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0, capsys.readouterr()
     assert "defines no loss(params, x, y)" in refusal(Options(path, "own"))
 
 
@@ -503,9 +503,9 @@ def gradients(params, x, y):
 @pytest.mark.parametrize("module", ["numpy", "jax.numpy"])
 def test_guards_are_accepted_where_they_are_allowed(homework, capsys, module):
     options = Options(homework(GUARDED.format(module=module)), output="identity", precisions=("float64",))
-    assert command.run(options) == 1
+    assert judging.run(options) == 1
     assert "by the guard 1e-08 at line 9" in " ".join(capsys.readouterr().out.split())
-    assert command.run(dataclasses.replace(options, allow_guards=True)) == 0
+    assert judging.run(dataclasses.replace(options, allow_guards=True)) == 0
     assert capsys.readouterr().out.startswith("RIGHT: dW1, db1, dW2, db2 are the gradient of the loss; but for a guard")
 
 
@@ -524,8 +524,8 @@ HEAVY = {"jax", "tensorflow_datasets", "orbax", "pyarrow", "matplotlib", "sklear
 def test_a_numpy_file_loads_nothing_heavy(homework, change):
     path = homework(IN_NUMPY, *[change] if change else [])
     code = (
-        "import sys; from experiments.verification import command\n"
-        f"status = command.run(command.Options({path!r}, 'quadratic'))\n"
+        "import sys; from twolayer.command import judging\n"
+        f"status = judging.run(judging.Options({path!r}, 'quadratic'))\n"
         f"print(status, sorted({HEAVY} & {{name.split('.')[0] for name in sys.modules}}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True)
@@ -538,7 +538,7 @@ def test_a_numpy_file_loads_nothing_heavy(homework, change):
 @pytest.mark.parametrize("loss", ["cross_entropy", "quadratic"])
 def test_the_packages_derivation_has_the_form_of_a_users(verdict, loss):
     calls = verdict()
-    assert command.run(Options(loss=loss, reduction="sum", quiet=True)) == 0
+    assert judging.run(Options(loss=loss, reduction="sum", quiet=True)) == 0
     params, x, y = problem()
     labels = y.argmax(axis=1).astype(np.int32) if loss == "cross_entropy" else y
     found = calls[0]["gradients"].function(params, *map(on_device_float32, (x, y)))
@@ -573,7 +573,7 @@ def arrays(**changes):
 def test_a_batch_from_a_file(tmp_path, verdict):
     np.savez(tmp_path / "batch.npz", **arrays())
     calls = verdict()
-    assert command.run(Options(batch=str(tmp_path / "batch.npz"), quiet=True)) == 0
+    assert judging.run(Options(batch=str(tmp_path / "batch.npz"), quiet=True)) == 0
     params, x, y = calls[0]["batch"]
     assert [array.dtype for array in (*params, x, y)] == [np.float32] * 6
     np.testing.assert_array_equal(y, [[1, 0], [0, 1], [0, 1], [1, 0]])
@@ -583,7 +583,7 @@ def test_a_batch_from_a_file(tmp_path, verdict):
 
 def test_a_batch_from_a_data_set(verdict, tmp_path):
     calls = verdict()
-    command.run(Options(dataset="digits", batch_size=6, hidden=7, quiet=True))
+    judging.run(Options(dataset="digits", batch_size=6, hidden=7, quiet=True))
     params, x, y = calls.pop()["batch"]
     data = datasets.load("digits")
     np.testing.assert_array_equal(x, data.train.x[:6].astype(np.float32) / 16)
@@ -591,9 +591,9 @@ def test_a_batch_from_a_data_set(verdict, tmp_path):
     assert params.W1.shape == (7, 64) and params.W2.shape == (10, 7)
     saved = {name: np.asarray(array) * 2 for name, array in params._asdict().items()}
     np.savez(tmp_path / "params.npz", **saved)
-    command.run(Options(dataset="digits", batch_size=6, params=str(tmp_path / "params.npz"), quiet=True))
+    judging.run(Options(dataset="digits", batch_size=6, params=str(tmp_path / "params.npz"), quiet=True))
     np.testing.assert_array_equal(calls[0]["batch"].params.W1, 2 * params.W1)
-    command.run(Options(dataset="teacher", loss="quadratic", quiet=True))
+    judging.run(Options(dataset="teacher", loss="quadratic", quiet=True))
     assert calls[-1]["batch"].y.shape == (32, 10)
 
 
@@ -692,9 +692,9 @@ class Terminal:
 def test_the_progress_line_erases_itself(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     terminal, silent = Terminal(), Terminal()
-    with progress.Progress(terminal) as show:
+    with judging.Progress(terminal) as show:
         show("drawing " * 100)
-    assert terminal.text.endswith(progress.ERASE) and len(terminal.text) < 100
-    with progress.Progress(silent, quiet=True) as show:
+    assert terminal.text.endswith(judging.ERASE) and len(terminal.text) < 100
+    with judging.Progress(silent, quiet=True) as show:
         show("drawing")
     assert silent.text == ""

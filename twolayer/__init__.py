@@ -4,29 +4,29 @@ What is named here is imported when it is first used, so that `import twolayer` 
 """
 
 import importlib
+from typing import Any
 
-_PLACES = {
-    "Params": "network",
-    "Trace": "network",
-    "TwoLayerClassifier": "estimators",
-    "TwoLayerRegressor": "estimators",
-    "binary_cross_entropy": "losses",
-    "autodiff": "gradients",
-    "closed_form": "gradients",
-    "Result": "fitting",
-    "Settings": "settings",
-    "cross_entropy": "losses",
-    "fit": "fitting",
-    "load": "loading",
-    "sweep": "fitting",
-    "forward": "network",
-    "init": "network",
-    "quadratic": "losses",
+_OF_MODULES = {
+    "estimators": ("TwoLayerClassifier", "TwoLayerRegressor"),
+    "fitting": ("Result", "fit", "sweep"),
+    "gradients": ("autodiff", "closed_form"),
+    "loading": ("load",),
+    "losses": ("binary_cross_entropy", "cross_entropy", "quadratic"),
+    "network": ("Params", "Trace", "forward", "init"),
+    "settings": ("Settings",),
+    "verification": ("verify",),
 }
-__all__ = list(_PLACES)
+_PLACES = {name: module for module, names in _OF_MODULES.items() for name in names}
+__all__ = [*_PLACES, "datasets"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return importlib.import_module("twolayer.datasets")
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import
+
+        return version("twolayer")
     if name not in _PLACES:
         raise AttributeError(f"module 'twolayer' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"twolayer.{_PLACES[name]}"), name)
@@ -35,4 +35,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -28,8 +28,8 @@ from absl import flags
 from experiments.benchmarks.device.checks import FULL, LETTERS, ROOT, SMALL, Case, cases
 from experiments.benchmarks.device.rows import START, WRONG, Workers, carry_out
 from experiments.benchmarks.peers.worker import Failed
-from experiments.runtime import cli
-from experiments.runtime.files import read_json, writable
+from twolayer.command import cli
+from twolayer.command.files import read_json, writable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_float("budget", 480, "Seconds for all of it; a check that would not end in time is left out.", 1)
@@ -77,7 +77,7 @@ def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, 
     Raises:
       BadInput: the file has rows of another device, commit or version.
     """
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     facts = provenance()
     facts["versions"] |= {name: _version(name) for name in PACKAGES}

@@ -23,8 +23,8 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks.peers.summary import ratio, spread
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkout", None, "Folder of the other checkout; needed.")
@@ -43,7 +43,7 @@ HERE = pathlib.Path(__file__).parents[2]
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     there, path, cases = _checkout(), writable(FLAGS.json), [_case(text) for text in FLAGS.cases]
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     result = provenance() | {"other": _commit(there), "load_average": os.getloadavg(), "rows": []}
     for case in [*cases, *(["command"] if FLAGS.command else [])]:

@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 from absl import flags
 from scipy import stats
 
-from experiments.runtime import cli, statistics, tables
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
+from experiments.runtime import statistics, tables
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 500, "Networks in each population.", lower_bound=10)

@@ -30,8 +30,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli
-from experiments.runtime.files import writable
+from twolayer.command import cli
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 PAIR = {"hidden": 16, "epochs": 400, "checkpoint_every": 20}  # the run that two processes train
@@ -53,8 +53,8 @@ def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
-    from experiments.runtime import files
-    from experiments.runtime.provenance import provenance
+    from twolayer.command import files
+    from twolayer.command.provenance import provenance
 
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,8 @@
 import json
 import pathlib
 
-from experiments.runtime.provenance import processor
 from experiments.runtime.tables import markdown
+from twolayer.command.provenance import processor
 
 RESULTS = pathlib.Path(__file__).parents[2] / "docs" / "results"
 

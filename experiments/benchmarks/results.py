@@ -18,9 +18,10 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli, records
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
+from experiments.runtime import records
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")

@@ -13,9 +13,9 @@ Exit status: 0 done, 1 bad input.
 
 from absl import flags
 
-from experiments.runtime import cli
 from experiments.runtime import flags as training_flags
-from experiments.runtime.files import writable, write_json
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 for _name in ("dataset", "data_dir", "source_dir", "batch_size", "quiet"):
@@ -39,7 +39,7 @@ def main() -> int:
 
     from experiments.benchmarks import timed_epochs
     from experiments.runtime import jobs
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     jobs.configure("float32")
     values = training_flags.values()

@@ -30,8 +30,8 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
-from experiments.runtime import cli
-from experiments.runtime.files import writable
+from twolayer.command import cli
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 KNOWN = COMPETITORS | TOGETHER
@@ -67,7 +67,7 @@ def main() -> int:
         raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
 
     from experiments.benchmarks.peers import summary
-    from experiments.runtime import files
+    from twolayer.command import files
 
     report = _facts(dataset) | {"cases": []}
     for K in hidden:
@@ -129,7 +129,7 @@ def _hidden() -> list[int]:
 def _facts(dataset) -> dict[str, Any]:
     """Where the numbers come from."""
     from experiments.benchmarks.peers.worker import threads
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     facts = provenance()
     try:

@@ -22,8 +22,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 5, "Runs of either kind.", lower_bound=1)
@@ -42,7 +42,7 @@ NAMED = ("jax", "numpy", "optax", "matplotlib", "twolayer", "orbax", "sklearn", 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     path = writable(FLAGS.json)
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     seconds, cpu, parts = [], [], []
     for _ in range(FLAGS.rounds):

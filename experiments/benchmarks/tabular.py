@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
 from twolayer import datasets
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("json", None, "Where the rows go.")

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from experiments.runtime import jobs, tables
-from experiments.runtime.cli import bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
+from twolayer.command.cli import bad_input
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from experiments.benchmarks.checkers import BENCH, CHECKERS
-from experiments.runtime import cli
-from experiments.runtime.files import writable
+from twolayer.command import cli
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 SETTINGS = ["he", "small", "real"]
@@ -53,7 +53,7 @@ def main() -> int:
     from experiments.benchmarks.catalogue import RIGHT, WRONG
     from experiments.benchmarks.checkers import table
     from experiments.benchmarks.checkers.facts import facts
-    from experiments.runtime import files
+    from twolayer.command import files
 
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     tried = {setting: chosen((WRONG, RIGHT), setting) for setting in (*FLAGS.settings, table.OWN)}

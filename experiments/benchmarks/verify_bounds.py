@@ -20,8 +20,8 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from experiments.runtime import cli
-from experiments.runtime.files import writable
+from twolayer.command import cli
+from twolayer.command.files import writable
 
 FLAGS = flags.FLAGS
 PRECISIONS = ["float32", "bfloat16", "tensorfloat32", "float64"]
@@ -47,7 +47,7 @@ def main() -> int:
     import jax
 
     from experiments.benchmarks import bounds
-    from experiments.runtime import files
+    from twolayer.command import files
 
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     started, tally = time.perf_counter(), bounds.Tally()
@@ -85,7 +85,7 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
 
 def _facts(seconds: float) -> dict[str, object]:
     """Where the numbers come from."""
-    from experiments.runtime.provenance import provenance
+    from twolayer.command.provenance import provenance
 
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
     return provenance() | {

@@ -27,9 +27,9 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("json", "docs/results/verification_catalogue.json", "Where the counts go.")

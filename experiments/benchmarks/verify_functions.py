@@ -3,8 +3,8 @@
   python -m experiments.benchmarks.verify_functions                       all, some minutes on 2 CPU cores
   python -m experiments.benchmarks.verify_functions --cases=gru,kepler
 
-functions/table.py says what is asked of each, and how it is made wrong: one text of its file is replaced by another.
-Line: the one found is among those of the new text. Cause: "named" if every cause offered first is acceptable,
+catalogue/functions/table.py says what is asked of each, and how it is made wrong: one text of its file is replaced by
+another. Line: the one found is among those of the new text. Cause: "named" if every cause offered first is acceptable,
 "candidate" if only some of those that tie are, "unknown" if none is offered, "false" if none of those offered is.
 Outputs: exactly those are said to be wrong that the table names.
 """
@@ -20,14 +20,14 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks.functions.table import CASES, Case, Fault
+from experiments.benchmarks.catalogue.functions.table import CASES, Case, Fault
 from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
-from experiments.runtime import cli
-from experiments.runtime.files import writable, write_json
-from experiments.runtime.provenance import provenance
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
-HERE = pathlib.Path(__file__).parent / "functions"
+HERE = pathlib.Path(__file__).parent / "catalogue" / "functions"
 flags.DEFINE_string("json", None, "Where the counts and the row of each form go [nowhere].")
 flags.DEFINE_list("cases", None, "Only these [all].")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)

@@ -20,13 +20,13 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
-from experiments.runtime import cli
-from experiments.runtime.files import read_json, writable, write_json
-from experiments.runtime.provenance import provenance
+from twolayer.command import cli
+from twolayer.command.files import read_json, writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
-flags.DEFINE_string("folder", str(HERE / "people"), "Derivations, and expected.json.")
+flags.DEFINE_string("folder", str(HERE / "catalogue" / "people"), "Derivations, and expected.json.")
 flags.DEFINE_string("json", None, "Where the counts and the row of each file go [nowhere].")
 flags.DEFINE_list("files", None, "Only these, by name without .py [all].")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)

@@ -18,7 +18,9 @@ import time
 from absl import flags
 
 from experiments.papers import listing
-from experiments.runtime import cli, tables
+from experiments.runtime import tables
+from experiments.runtime.interrupts import Interrupts, carry_out
+from twolayer.command import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("all", False, "Run what has not been run.")
@@ -42,7 +44,7 @@ def main() -> int:
         print(listing.text(*_folders()))
         return cli.DONE
     end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget is not None else float("inf")
-    with cli.Interrupts() as interrupts:
+    with Interrupts() as interrupts:
         for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
             if paper.missing(_folders()[0]):
                 status = _run(paper, end, interrupts)
@@ -57,7 +59,7 @@ def _folders() -> tuple[pathlib.Path, pathlib.Path]:
     return pathlib.Path(FLAGS.results) if FLAGS.results else listing.RESULTS, pathlib.Path(FLAGS.runs)
 
 
-def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
+def _run(paper: listing.Paper, end: float, interrupts: Interrupts) -> int:
     """One script to its end, or to a signal that it gets when the time is over; returns its exit status."""
     places = [f"--{name}={FLAGS[name].value}" for name in ("source_dir", "data_dir") if FLAGS[name].value]
     results, runs = _folders()
@@ -71,7 +73,7 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
         _say_why(interrupts)
         return cli.INTERRUPTED
     print(f"{paper.name}: about {paper.minutes:.0f} minutes", file=sys.stderr, flush=True)
-    status, _ = cli.carry_out(command, stop)
+    status, _ = carry_out(command, stop)
     if status == cli.INTERRUPTED:
         _say_why(interrupts)
     if status > 128:
@@ -79,7 +81,7 @@ def _run(paper: listing.Paper, end: float, interrupts: cli.Interrupts) -> int:
     return status
 
 
-def _say_why(interrupts: cli.Interrupts) -> None:
+def _say_why(interrupts: Interrupts) -> None:
     used_up = f"--budget={FLAGS.budget} is used up; the same command goes on from here"
     print(used_up if interrupts.received is None else cli.STOPPED, file=sys.stderr)
 

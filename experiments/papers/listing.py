@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from experiments.papers.results import rows_of
 from experiments.runtime import runs as run_directory
 from experiments.runtime import tables
-from experiments.runtime.cli import BadInput
+from twolayer.command.cli import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "docs" / "results"

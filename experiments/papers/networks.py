@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.papers.results import Origin
 from experiments.papers.study import Study
-from experiments.runtime.files import read_json
+from twolayer.command.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)

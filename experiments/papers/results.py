@@ -15,9 +15,9 @@ from typing import Any
 from absl import flags
 
 from experiments.runtime import runs, tables
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import read_json, write_json
-from experiments.runtime.provenance import processor, provenance
+from twolayer.command.cli import BadInput
+from twolayer.command.files import read_json, write_json
+from twolayer.command.provenance import processor, provenance
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,7 @@ from absl import flags
 
 from experiments.papers import minima, study
 from experiments.papers.results import Origin, Row
-from experiments.runtime import cli
+from twolayer.command import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

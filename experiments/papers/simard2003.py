@@ -34,7 +34,7 @@ from absl import flags
 
 from experiments.papers import networks, study
 from experiments.papers.results import Row
-from experiments.runtime import cli
+from twolayer.command import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

@@ -18,9 +18,11 @@ from absl import flags
 
 from experiments.papers import results
 from experiments.papers.results import Row
-from experiments.runtime import cli, runs
-from experiments.runtime.files import read_json, writable, write_json
-from experiments.runtime.provenance import provenance
+from experiments.runtime import runs
+from experiments.runtime.interrupts import Interrupts, carry_out
+from twolayer.command import cli
+from twolayer.command.files import read_json, writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Where the work goes [runs/papers/, named after the paper].")
@@ -42,7 +44,7 @@ class Study:
     """The run directory of a paper's script."""
 
     run: runs.Run
-    interrupts: cli.Interrupts
+    interrupts: Interrupts
 
     def cell(self, name: str, compute: Callable[[], dict]) -> dict:
         """The cell of this name: from the run directory if it is there, else computed and kept.
@@ -98,7 +100,7 @@ class Study:
         self.say(f"{name} ...")
         began = time.perf_counter()
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        status, errors = cli.carry_out(command, lambda: self.interrupts.received is not None, **pipes)
+        status, errors = carry_out(command, lambda: self.interrupts.received is not None, **pipes)
         if status == cli.INTERRUPTED:
             raise Interrupted
         if status not in (cli.DONE, cli.DIVERGED):
@@ -139,7 +141,7 @@ def main(paper: str, own: Sequence[str], work: Callable[[Study], Sequence[Row]])
         results.rows_of(target)  # a damaged one is refused before the work
     path = pathlib.Path(FLAGS.run_dir or f"runs/papers/{paper}")
     run = runs.find_run(path, {name: FLAGS[name].value for name in own})
-    with run.writing(), cli.Interrupts() as interrupts:
+    with run.writing(), Interrupts() as interrupts:
         run.create(again=True)  # the cells of one that is done are there, and other rows may be wanted of them
         run.set_status("running", **provenance())
         try:

@@ -24,8 +24,9 @@ from absl import flags
 
 from experiments.papers import networks, study
 from experiments.papers.results import Origin, Row
-from experiments.runtime import cli, records
+from experiments.runtime import records
 from experiments.runtime.records import load_params
+from twolayer.command import cli
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.runtime.cli import BadInput
+from twolayer.command.cli import BadInput
 
 # These may differ between the networks of one program; every other flag is a choice, and has a program of its own.
 NUMBERS = ("seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias", "teacher_noise")

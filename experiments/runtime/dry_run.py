@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.runtime import cli, jobs, processes, session
+from experiments.runtime import jobs, processes, session
 from experiments.runtime.jobs import Job
 from experiments.runtime.progress import duration
 from experiments.runtime.stack_jobs import StackJob
+from twolayer.command import cli
 
 PATIENCE = 60.0  # seconds that the trained epochs may take
 SHORT = 0.5  # seconds: after a first epoch shorter than this, so many more are timed

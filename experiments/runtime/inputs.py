@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Num
 
-from experiments.runtime.cli import BadInput
+from twolayer.command.cli import BadInput
 
 DARK = 0.5  # mean of a picture that is light on dark, at most
 

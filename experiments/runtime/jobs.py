@@ -16,10 +16,10 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key, PyTree
 
 from experiments.runtime import own_things, processes
-from experiments.runtime.cli import BadInput, bad_input
 from experiments.runtime.records import load_params
 from experiments.runtime.runs import earlier_flags
 from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
 from twolayer.fitting import keys_of, may_skip_idle
@@ -62,7 +62,7 @@ def prepare(flags: Mapping[str, Any]) -> Job:
         raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
     check_targets(data, own_things.entry(flags, "loss"))
-    own = own_things.checked(flags, data.outputs)
+    own = own_things.checked(flags, data)
     choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
     init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
     earlier = earlier_params(flags["start_from"], parameters, flags["activation"])

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import atomic, finite, write_json
 from experiments.runtime.records import PARAMS, save_params
 from experiments.runtime.runs import MANIFEST, Run
+from twolayer.command.cli import BadInput
+from twolayer.command.files import atomic, finite, write_json
 from twolayer.network import Params
 
 RULES = ("all", "best", "first")

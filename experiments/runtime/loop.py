@@ -18,10 +18,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from experiments.runtime import checkpoints, cli, jobs, processes
-from experiments.runtime.cli import Interrupts
+from experiments.runtime import checkpoints, jobs, processes
+from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.runs import Run
 from twolayer import devices, segments
+from twolayer.command import cli
 
 LONGEST_SEGMENT = 100  # epochs
 CHECKPOINT_SECONDS = 10.0  # from one checkpoint to the next, at least, if nobody says how many epochs

@@ -9,8 +9,8 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from experiments.runtime.cli import BadInput
 from experiments.runtime.runs import Follower, Run
+from twolayer.command.cli import BadInput
 
 if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
     from jaxtyping import PyTree

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import atomic, finite
+from twolayer.command.cli import BadInput
+from twolayer.command.files import atomic, finite
 
 PARAMS = ("W1", "b1", "W2", "b2")
 

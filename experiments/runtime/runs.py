@@ -29,9 +29,9 @@ import numpy as np
 from absl import flags as absl_flags
 
 from experiments.runtime import records
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import LOCK, UNFINISHED, Lock, atomic, write_json
 from experiments.runtime.records import save_params
+from twolayer.command.cli import BadInput
+from twolayer.command.files import LOCK, UNFINISHED, Lock, atomic, write_json
 
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"

@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.runtime import cli, processes
-from experiments.runtime.cli import BadInput, Interrupts
+from experiments.runtime import processes
+from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.jobs import Job
 from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
 from experiments.runtime.progress import Progress
-from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
 from twolayer import segments
+from twolayer.command import cli
+from twolayer.command.cli import BadInput
+from twolayer.command.provenance import provenance
 
 Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs: where they go besides metrics.jsonl
 

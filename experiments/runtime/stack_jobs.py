@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Key
 from experiments.runtime import flags as training_flags
 from experiments.runtime import jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
-from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, devices, network, segments, sweeps, training
+from twolayer.command.cli import BadInput, bad_input
 
 # Flags that make the data, besides those of a teacher.
 DATA = ("dataset", "train_examples", "valid_examples", "label_noise", "label_noise_seed")
@@ -208,7 +208,7 @@ def plan(
     for part in cut:
         _check(part, data[_data_key(part.flags)].whole, mesh)
     first, *others = (one.whole for one in data.values())
-    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape), "own": _own(cut, first.outputs)}
+    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape), "own": _own(cut, data)}
     facts |= {"part_sizes": [len(part.networks) for part in {part.group: part for part in cut}.values()]}
     if others:
         texts_of_data = "".join(one.whole.sha256 for one in data.values())
@@ -251,11 +251,11 @@ def _check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -
         raise BadInput(unused[0][name])
 
 
-def _own(groups: Iterable[Part], outputs: int) -> dict[str, dict[str, str]]:
+def _own(cut: Iterable[Part], data: Mapping[tuple, Data]) -> dict[str, dict[str, str]]:
     """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
     found: dict[str, dict[str, str]] = {}
-    for part in groups:
-        for kind, one in own_things.checked(part.flags, outputs).items():
+    for part in cut:
+        for kind, one in own_things.checked(part.flags, data[_data_key(part.flags)].whole).items():
             same = kind not in found or found[kind]["reference"] == one["reference"]
             found[kind if same else f"{kind}={one['reference']}"] = one
     return found

@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from experiments.runtime import checkpoints, kept, processes, sweep_tables
-from experiments.runtime.cli import BadInput, Interrupts
+from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
 from experiments.runtime.outcome import best_epoch
 from experiments.runtime.progress import Progress
-from experiments.runtime.provenance import provenance
 from experiments.runtime.runs import Run
 from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps, training
+from twolayer.command.cli import BadInput
+from twolayer.command.provenance import provenance
 from twolayer.evaluation import Evaluation
 from twolayer.network import Params
 from twolayer.training import Examples, Numbers

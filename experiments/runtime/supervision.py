@@ -20,9 +20,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.runtime import cli, processes
-from experiments.runtime.cli import BadInput
+from experiments.runtime import processes
 from experiments.runtime.runs import Run
+from twolayer.command import cli
+from twolayer.command.cli import BadInput
 
 HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves

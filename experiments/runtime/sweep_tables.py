@@ -9,10 +9,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from experiments.runtime import statistics, tables
-from experiments.runtime.cli import BadInput
-from experiments.runtime.files import atomic
 from experiments.runtime.runs import Run
 from experiments.runtime.statistics import SOURCES
+from twolayer.command.cli import BadInput
+from twolayer.command.files import atomic
 
 NAMES = ("epochs", "networks")
 SCORES = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")

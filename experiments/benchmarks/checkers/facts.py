@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from experiments.benchmarks.checkers import CHECKERS, Checker, points, table
-from experiments.runtime.provenance import provenance
+from twolayer.command.provenance import provenance
 
 
 def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: int) -> dict[str, object]:

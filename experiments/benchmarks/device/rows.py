@@ -8,7 +8,7 @@ from typing import Any
 from experiments.benchmarks.device.checks import Case
 from experiments.benchmarks.peers import BENCH
 from experiments.benchmarks.peers.worker import Failed, Process
-from experiments.runtime.files import write_json
+from twolayer.command.files import write_json
 
 MEASURED, WRONG, FAILED, LATE, ABSENT = "measured", "wrong", "failed", "out of time", "not installed"
 SHORTEST = 5.0  # seconds that a check needs at least

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from experiments.runtime import checkpoints
-from experiments.runtime.cli import BadInput
 from experiments.runtime.records import load_params
+from twolayer.command.cli import BadInput
 from twolayer.datasets import DataError, cache, digits
 
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments.runtime import checkpoints, cli, records, runs
+from experiments.runtime import checkpoints, records, runs
 from experiments.runtime.records import load_params
+from twolayer.command import cli
 
 ROOT = pathlib.Path(__file__).parents[3]
 SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from experiments.benchmarks.faults.kills import differences, start
-from experiments.runtime import cli
+from twolayer.command import cli
 
 MESH = "--mesh=hidden=2"
 LOSSES = tuple((process, number) for number in (signal.SIGKILL, signal.SIGSTOP) for process in (0, 1))

@@ -20,24 +20,18 @@ INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data"
 TARGET_NAMES = ("y", "ys", "t", "target", "targets", "labels", "label", "y_batch", "yb", "y_true", "y_train", "ytrue")
 
 
-class Parameters:
-    """W1, b1, W2, b2 as attributes, as items, and in order."""
+class Parameters(NamedTuple):
+    """W1, b1, W2, b2 as attributes, as items of a dict, and in order."""
 
-    def __init__(self, W1: Any, b1: Any, W2: Any, b2: Any):
-        self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
+    W1: Any
+    b1: Any
+    W2: Any
+    b2: Any
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str):
-            if key not in PARAMETERS:
-                raise KeyError(key)
-            return getattr(self, key)
-        return tuple(self)[key]
-
-    def __iter__(self) -> Any:
-        return iter((self.W1, self.b1, self.W2, self.b2))
-
-    def __len__(self) -> int:
-        return 4
+        if isinstance(key, str) and key not in PARAMETERS:
+            raise KeyError(key)
+        return getattr(self, key) if isinstance(key, str) else tuple(self)[key]
 
     def keys(self) -> tuple[str, ...]:
         return PARAMETERS
@@ -50,9 +44,6 @@ class Parameters:
 
     def get(self, key: str, default: Any = None) -> Any:
         return getattr(self, key) if key in PARAMETERS else default
-
-    def _asdict(self) -> dict[str, Any]:
-        return dict(self.items())
 
 
 @runtime_checkable

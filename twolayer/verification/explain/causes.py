@@ -51,6 +51,11 @@ class Evidence(NamedTuple):
         return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
 
     @property
+    def known(self) -> dict[str, np.ndarray]:
+        """The right arrays at the probe."""
+        return where.known(self.setting, self.probe.right)
+
+    @property
     def returned(self) -> frozenset[str]:
         return frozenset(name for case in self.cases for name in case.mine)
 
@@ -89,7 +94,7 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     causes = tuple(
         dataclasses.replace(_with_line(cause, alternative, evidence), explanation=i)
         for i, alternative in enumerate(alternatives)
-        for cause in alternative.causes
+        for cause in sorted(alternative.causes, key=lambda cause: cause.leaf != "forward" and STEPS.index(cause.leaf))
     )
     blamed = alternatives[0].steps if alternatives else ()
     first = next((step for step in STEPS if step in blamed), None)
@@ -239,6 +244,8 @@ def _where(
         if 1 not in (first, second) and first * second == c:
             return ((step, later),)
         return ((later,),) if second == c and first != c else ((step,),)
+    shown = inside.get("dZ2", frozenset()) if step == "dO1" else frozenset()
+    before = min(shown) if len(shown) == 1 else before  # what it carries, such as m, beside what is wrong
     after = before * c
     here, there = (inside.get(name, frozenset()) for name in (step, later))
     if after in here:
@@ -309,12 +316,13 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         return cause
     if alternative.explanation is None or cause.id == "unknown":
         wrong = [leaf for leaf in LEAVES if evidence.leaves[leaf].verdict == "wrong"]
-        found = where.between(probe.locals, probe.right, wrong, probe.mine)
+        found = where.between(probe.locals, evidence.known, wrong, probe.mine)
     else:
         arrays = _arrays(alternative.explanation, evidence)
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
-            found = found or (where.place(step, arrays, probe.locals, probe.right) if step in arrays else None)
+            if found is None and step in arrays:
+                found = where.place(step, arrays, probe.locals, evidence.known, alternative.steps)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)

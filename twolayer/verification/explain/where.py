@@ -4,7 +4,8 @@ A local counts as a step if it is a constant times the step's array, as it is or
 examples, the values that one line gives to one name are matched with the rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from twolayer.verification.numbers.balls import BITS, floats, precision
 from twolayer.verification.numbers.factors import ratio
-from twolayer.verification.problem import STEPS, TRACE
+from twolayer.verification.problem import STEPS, TRACE, Setting, slope, targets
 from twolayer.verification.programs import Local
 
 NAMED = (*TRACE, *STEPS)
@@ -124,7 +125,11 @@ def variables(found: Sequence[Seen]) -> dict[str, Seen]:
 
 
 def place(
-    step: str, wrong: Mapping[str, np.ndarray], locals_: Sequence[Local], right: Mapping[str, np.ndarray]
+    step: str,
+    wrong: Mapping[str, np.ndarray],
+    locals_: Sequence[Local],
+    right: Mapping[str, np.ndarray],
+    blamed: Sequence[str] = (),
 ) -> Place | None:
     """The line that gives a step its wrong value.
 
@@ -133,25 +138,50 @@ def place(
       wrong: the arrays of the explanation, from which the derivation goes on after its error.
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
+      blamed: all steps that are to be blamed.
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
-    variable that has it before it is used is the one that should have been another. Where no variable has it, the place
-    is between the last right line and the first wrong one.
+    variable that has it before it is used is the one that should have been another. A line of a helper that gives
+    other things as well, by which nothing is wrong, is right: its caller is blamed. Where the line reads a variable
+    that is none of the known arrays, or no variable has the value, the place is between the last right line and it.
     """
     own = seen(locals_, {step: wrong[step]})
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
+    own = [one for one in own if not _serves_others(one, locals_, [wrong[s] for s in blamed if s in wrong])] or own
+    good = seen(locals_, right)
     if own:
-        repeats = any(_equal(wrong[step], wrong[name]) for name in NAMED[: NAMED.index(step)] if name in wrong)
-        one = own[-1] if repeats else own[0]
-        return Place(one.line, one.name, one.text)
+        if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
+            return Place(own[-1].line, own[-1].name, own[-1].text)
+        known = {(one.line, one.name) for one in (*good, *own, *seen(locals_, wrong))}
+        ranges = ((one, _since(one, locals_, known, good)) for one in own)
+        one, since = next(((one, since) for one, since in ranges if since is not None), (own[0], None))
+        return Place(one.line, one.name, one.text, since)
     first = min(after, key=lambda one: one.order, default=None)
-    if first is None:
-        return None
-    before = [one for one in seen(locals_, {name: right[name] for name in NAMED}) if one.order < first.order]
-    since = max(before, key=lambda one: one.order, default=None)
-    return Place(first.line, "", first.text, since.line if since and since.line < first.line else None)
+    return None if first is None else Place(first.line, "", first.text, _last_before(first.order, first.line, good))
+
+
+def _serves_others(one: Seen, locals_: Sequence[Local], wrong: Sequence[np.ndarray]) -> bool:
+    """Whether the line that set a variable sets it elsewhere to an array of another shape, which is not blamed."""
+    blamed = [np.shape(array) for array in wrong]
+    blamed += [shape[::-1] for shape in blamed] + [shape[1:] for shape in blamed] + [(*s[1:], 1) for s in blamed]
+    shapes = {local.value.shape for local in locals_ if (local.line, local.name) == (one.line, one.name)}
+    return len(shapes) > 1 and any(shape not in blamed for shape in shapes)
+
+
+def _since(one: Seen, locals_: Sequence[Local], known: Collection[tuple[int, str]], good: Sequence[Seen]) -> int | None:
+    """The last right line before what a line reads and is not known; None where all of it is known."""
+    words = set(re.findall(r"\w+", one.text.split("=", 1)[-1]))
+    read = {local.name: (order, local) for order, local in enumerate(locals_[: one.order]) if local.name in words}
+    unknown = [(o, v.line) for o, v in read.values() if v.value.size > 1 and (v.line, v.name) not in known]
+    order, line = min(unknown, default=(0, 0))
+    return _last_before(order, min(line, one.line), good)  # before its line: a call's argument is set there as well
+
+
+def _last_before(order: int, line: int, good: Sequence[Seen]) -> int | None:
+    """The last of the right lines that ran before a setting and stand before this line."""
+    return max(((one.order, one.line) for one in good if one.order < order and one.line < line), default=(0, None))[1]
 
 
 def _after(step: str) -> tuple[str, ...]:
@@ -170,10 +200,19 @@ def between(
     locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
 ) -> Place | None:
     """Where no explanation is known: the first variable that is a wrong leaf, and the last right line before it."""
-    good = seen(locals_, {name: right[name] for name in NAMED})
     bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})
     first = min(bad, key=lambda one: one.order, default=None)
     if first is None:
         return None
-    since = max((one for one in good if one.order < first.order), key=lambda one: one.order, default=None)
-    return Place(first.line, first.name, first.text, since.line if since and since.line < first.line else None)
+    return Place(first.line, first.name, first.text, _last_before(first.order, first.line, seen(locals_, right)))
+
+
+def known(setting: Setting, right: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The right arrays that a derivation may show: those of the network, the probabilities and the slopes."""
+    arrays = {name: right[name] for name in NAMED}
+    with precision(BITS):
+        if targets(setting) != "real":
+            arrays["P"] = right["dO2"] / right["w"] + right["y"]
+        for layer, name in (("1", setting.hidden), ("2", setting.output)):
+            arrays[f"slope{layer}"] = slope(name, right[f"Z{layer}"], right[f"O{layer}"])
+    return arrays

@@ -61,7 +61,7 @@ class Copies:
             twin = copy.copy(value)
             self.made[id(value)] = twin
             twin.__dict__.update({k: self.of(v) for k, v in vars(value).items()})
-            twin.__class__ = self.of(type(value))
+            object.__setattr__(twin, "__class__", self.of(type(value)))  # also where the class refuses it
             return twin
         return value
 

@@ -36,6 +36,7 @@ class Watch:
         self.states: dict[int, dict[str, Any]] = {}  # for each frame: what its names held
         self.known: dict[Any, Any] = {}  # contents that some name has had; their numbers stay alive
         self.lines: dict[int, int] = {}
+        self.stored: dict[int | None, str | None] = {}
         self.steps = 0
 
     def settings(self) -> tuple:
@@ -80,13 +81,13 @@ class Watch:
 
     def _compare(self, frame: types.FrameType, line: int | None, arguments: bool = False) -> None:
         """Note what has changed since the last look, as set at `line`; None: it was given from outside."""
-        state, changed = self.states[id(frame)], []
+        state, changed, stored = self.states[id(frame)], [], self._stored(line)
         for name, value in list(frame.f_locals.items()):
             if name.startswith(".") or name == "__class__" or isinstance(value, _PLAIN):
                 continue
             for path, array in parts(name, value, self.array):
                 contents, numbers = self.stamp(array)
-                if state.get(path) == contents:
+                if state.get(path) == contents and path != stored:
                     continue
                 state[path] = contents
                 shown_before = contents in self.known and (arguments or not path.isidentifier())
@@ -98,6 +99,13 @@ class Watch:
         for path, contents, array in changed:  # of names for one array that is changed in place those in the statement
             if contents not in spoken or _name(path) in words:
                 self._note(line, path, array)
+
+    def _stored(self, line: int | None) -> str | None:
+        """The variable whose entries the statement at a line sets: it is noted though they are what they were."""
+        if line not in self.stored:
+            found = re.match(r"(\w+)\[.*\]\s*[-+*/@]?=(?!=)", self.source.statement(line)) if line else None
+            self.stored[line] = found and found.group(1)
+        return self.stored[line]
 
     def _note(self, line: int, name: str, array: Any) -> None:
         key = re.search(r"\['(\w+)'\]$", name)

@@ -17,6 +17,9 @@ from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
 from twolayer.verification.rounding.bounds import DecidedByRounding, Rounding
 from twolayer.verification.rounding.runs import Floats, Instrumented, Traced, evaluate, follow, inputs, running, trace
 
+# LLVM at its lowest level compiles in half the time; the operations that it is given, and their bounds, are the same.
+QUICK = {"xla_backend_optimization_level": 0}
+
 
 class NotRun(Exception):
     """Why one of the ways does not apply."""
@@ -57,7 +60,8 @@ class _Runs:
 
     def __init__(self, traced: Traced, problems: Sequence[Floats]):
         self.traced, self.problems = traced, problems
-        self.run = jax.jit(lambda *arguments: evaluate(self.traced.jaxpr, arguments)[0])
+        self._whole = lambda *arguments: evaluate(self.traced.jaxpr, arguments)[0]
+        self.run = jax.jit(self._whole)
         self.inputs = [inputs(traced, problem) for problem in problems]
         self.right = [follow(traced.jaxpr, Rounding(traced.precision), one) for one in self.inputs]
         with running(traced.precision):
@@ -66,7 +70,7 @@ class _Runs:
     def vmap(self) -> str:
         """All problems in one program, and one after the other."""
         stacked = [np.stack(arrays) for arrays in zip(*self.inputs, strict=True)]
-        together = jax.jit(jax.vmap(self.run))(*stacked)
+        together = jax.jit(jax.vmap(self._whole), compiler_options=QUICK)(*stacked)
         outcomes = [
             _compare(
                 [np.asarray(part)[i] for part in together], self.single[i], [2 * one.bound for one in self.right[i]]
@@ -83,7 +87,7 @@ class _Runs:
         examples = _of_examples(self.traced)
         specs = [Spec("examples") if one else Spec() for one in examples]
         placed = [jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(self.inputs[0], specs, strict=True)]
-        return self.first(self.run(*placed))
+        return self.first(jax.jit(self._whole, compiler_options=QUICK)(*placed))
 
     def first(self, outputs: Sequence) -> str:
         """These outputs, and those of the program compiled whole, for the first problem."""
@@ -98,7 +102,7 @@ class _Runs:
             inputs(half, {**problem, "x": problem["x"][part], "y": problem["y"][part]})
             for part in (slice(None, m // 2), slice(m // 2, None))
         ]
-        run = jax.jit(lambda *arguments: evaluate(half.jaxpr, arguments)[0])
+        run = jax.jit(lambda *arguments: evaluate(half.jaxpr, arguments)[0], compiler_options=QUICK)
         mine = [run(*one) for one in halves]
         right = [follow(half.jaxpr, Rounding(self.traced.precision), one) for one in halves]
         share, outcomes = (0.5 if reduction == "mean" else 1.0), []

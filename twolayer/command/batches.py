@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.runtime.cli import BadInput, bad_input
 from twolayer import datasets, network
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.losses import OF_LABELS
 
 FORMS = {
@@ -96,7 +96,8 @@ def _checked(where: str, arrays: dict[str, np.ndarray], loss: str) -> Batch:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise BadInput(f"{where}: {name} holds a number that is not finite in float32")
-    return Batch(network.Params(*(arrays[name] for name in PARAMS)), arrays["x"], arrays["y"])
+    params = network.Params(*(arrays[name] for name in PARAMS))  # pyright: ignore[reportArgumentType]: of NumPy here
+    return Batch(params, arrays["x"], arrays["y"])
 
 
 def _targets(where: str, y: np.ndarray, C: int, loss: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from experiments.verification import lines
+from twolayer.command import lines
 
 GRACE = 2.0  # seconds between the limit and the last resort
 

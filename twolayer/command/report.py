@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from experiments.verification import equations, wording
+from twolayer.command import equations, wording
 from twolayer.verification.problem import STEPS
 from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 

@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Callable
 from typing import TextIO
 
-from experiments.verification import wording
-from experiments.verification.wording import LINE, Place
+from twolayer.command import wording
+from twolayer.command.wording import LINE, Place
 from twolayer.verification.problem import STEPS
 from twolayer.verification.verdict import Cause, StepVerdict, Verdict
 

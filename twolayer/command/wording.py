@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twolayer.verification.problem import LEAVES, STEPS
 from twolayer.verification.verdict import Cause, Counterexample, Formula, Program, Verdict
@@ -9,7 +10,7 @@ from twolayer.verification.verdict import Cause, Counterexample, Formula, Progra
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 
 
-Place = Callable[[int], str]  # a line of the user's file as people count it: "line 12", "cell 3, line 4"
+Place = Callable[[Any], str]  # a line of the user's file as people count it: "line 12", "cell 3, line 4"
 LINE: Place = "line {}".format
 
 
@@ -140,7 +141,7 @@ def disagreement(example: Counterexample) -> tuple[str, str, str]:
     return f"{example.quantity}{index}", yours, right
 
 
-def number(value: float) -> str:
+def number(value: object) -> str:
     """As short as it can be told apart from its neighbours by hand."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)

@@ -9,8 +9,8 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from experiments.runtime.cli import BadInput
-from experiments.verification import lines
+from twolayer.command import lines
+from twolayer.command.cli import BadInput
 
 if TYPE_CHECKING:
     from twolayer.verification.programs import Program

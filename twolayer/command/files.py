@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from experiments.runtime.cli import BadInput, bad_input
+from twolayer.command.cli import BadInput, bad_input
 
 UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
 
@@ -44,6 +44,28 @@ def writable(name: str, flag: str = "json") -> pathlib.Path:
             raise OSError(f"--{flag}={name} is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
+    return path
+
+
+def output(flag: str, name: str | None, taken: list[pathlib.Path]) -> pathlib.Path | None:
+    """The absolute path of an output, None if not asked for; `taken` are the files that it must not replace.
+
+    Raises:
+      BadInput: it is no place for a file, or is one of `taken`.
+    """
+    if name is None:
+        return None
+    if not name or os.path.isdir(name):
+        raise BadInput(f"--{flag}={name} is a directory; name a file in it")
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise BadInput(f"--{flag}={name} is not a regular file")
+    if os.path.realpath(name) in map(os.path.realpath, taken):
+        raise BadInput(f"--{flag}={name} is another file of this command")
+    path = pathlib.Path(name).absolute()  # the derivation may change the working directory
+    try:
+        tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
+    except OSError as error:
+        raise BadInput(f"--{flag}={name} cannot be written: {error.strerror or error}") from error
     return path
 
 

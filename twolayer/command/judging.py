@@ -1,26 +1,28 @@
-"""What `python -m experiments.verify` does, as a function of its options; importing this imports no JAX."""
+"""What the command does, as a function of its options; importing this imports no JAX."""
 
 import contextlib
 import dataclasses
+import io
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from experiments.runtime import cli, files, provenance
-from experiments.verification import lines, loading, outputs
-from experiments.verification.loading import Derivation
-from experiments.verification.progress import ERASE, Progress
-from experiments.verification.time_limit import time_limit
+from twolayer.command import any_function, cli, files, lines, loading, provenance
+from twolayer.command.loading import Derivation
+from twolayer.command.time_limit import time_limit
 
 if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
-    from experiments.verification.batches import Batch
+    from twolayer.command.batches import Batch
     from twolayer.verification.verdict import Verdict
 
 RIGHT, WRONG, OPEN, BAD_INPUT, FAULT, INTERRUPTED = 0, 1, 2, 3, 70, 130
 STATUS = {"right": RIGHT, "wrong": WRONG, "undecided": OPEN, "not_derived": OPEN}
+
+
+ERASE = "\r\x1b[K"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +76,12 @@ def run(options: Options) -> int:
 
 def _run(options: Options) -> int:
     _check_combination(options)
-    if options.rule or _has_shapes(options.derivation):
-        from experiments.verification import anything
-
-        return anything.run(options)
+    if options.rule or any_function.has_shapes(options.derivation):
+        return _any_function(options)
     file = loading.read(options.derivation) if options.derivation is not None else None
     inputs = [Path(name) for name in (options.derivation, options.batch, options.params) if name]
-    json = outputs.check("json", options.json, inputs)
-    report = outputs.check("report", options.report, inputs + ([json] if json else []))
+    json = files.output("json", options.json, inputs)
+    report = files.output("report", options.report, inputs + ([json] if json else []))
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
     from twolayer.verification.judge import verify
 
@@ -92,9 +92,21 @@ def _run(options: Options) -> int:
     return STATUS[verdict.verdict]
 
 
-def _has_shapes(name: str | None) -> bool:
-    """Whether a file says the shapes of its arguments: then it is a derivative of any function."""
-    return name is not None and os.path.isfile(name) and "SHAPES" in Path(name).read_text(errors="replace")
+def _any_function(options: Options) -> int:
+    """Judge a derivative that is not of the network."""
+    file = loading.read(options.rule.rpartition(":")[0] if options.rule else str(options.derivation))
+    json = files.output("json", options.json, [file.path])
+    with contextlib.redirect_stdout(sys.stderr), time_limit(options.time_limit, file.path, BAD_INPUT):
+        with cli.bad_input(ValueError):
+            if options.rule:
+                verdict = any_function.of_rule(options.rule, options.reference, options.shapes, options.strict)
+            else:
+                verdict = any_function.of_file(file, options.strict)
+    if json:
+        with cli.bad_input(OSError):
+            files.write_json(json, verdict.json() | {"provenance": provenance.provenance()})
+    print(verdict.text.split("\n")[0] if options.quiet else verdict.text)
+    return STATUS[verdict.verdict]
 
 
 def _judge(
@@ -133,10 +145,10 @@ def _closed_form(options: Options) -> Derivation:
 def _batch(options: Options) -> "Batch | None":
     if not options.batch and not options.dataset:
         return None
-    from experiments.verification import batches
+    from twolayer.command import batches
 
-    if options.batch:
-        return batches.from_file(options.batch, options.loss or "cross_entropy")
+    if options.dataset is None:
+        return batches.from_file(str(options.batch), options.loss or "cross_entropy")
     return batches.from_dataset(
         options.dataset,
         options.loss or "cross_entropy",
@@ -174,7 +186,7 @@ def _write(
             checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
             files.write_json(json, verdict.to_json() | {"checked": checked, "provenance": facts})
         if report:
-            from experiments.verification.report import Source, markdown
+            from twolayer.command.report import Source, markdown
 
             source = Source(
                 derivation.name, derivation.source, **question, versions=facts["versions"], place=derivation.place
@@ -184,7 +196,7 @@ def _write(
 
 
 def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
-    from experiments.verification import screen
+    from twolayer.command import screen
 
     hidden = f", hidden {options.activation}" if options.activation != "relu" else ""
     name = f"{derivation.name}: {options.loss or 'cross_entropy'}, output {options.output}{hidden}, {options.reduction}"
@@ -192,9 +204,31 @@ def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:
         name = f"{derivation.name}: its own loss" + (f", {verdict.standard}" if verdict.verdict != "right" else "")
     colour = screen.wants_colour(sys.stdout)
     text = screen.render(verdict, name, source=derivation.source, place=derivation.place, colour=colour)
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a cause may quote letters that the terminal lacks
     try:
         print(text.split("\n\n")[0] if options.quiet else text, flush=True)
     except BrokenPipeError:  # a reader such as `head` has seen enough; the status is still to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Progress:
+    """One line on the terminal that says what is being done, and erases itself.
+
+    Call it with a text to show; use it as a context, so that it is gone when something else is printed.
+    """
+
+    def __init__(self, stream: TextIO, quiet: bool = False) -> None:
+        self._stream = stream
+        self.shown = not quiet and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __call__(self, text: str) -> None:
+        if self.shown:
+            self._stream.write(f"{ERASE}{text[:78]}")
+            self._stream.flush()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self("")

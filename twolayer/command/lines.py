@@ -13,7 +13,7 @@ def blame(error: BaseException, path: pathlib.Path | None) -> str:
     """One line: the last line of `path` that led to the error, its code, and the exception."""
     what = f"{type(error).__name__}: {_first_line(str(error))}".removesuffix(": ")
     numbers = [number for frame, number in traceback.walk_tb(error.__traceback__) if _is_in(frame, path)]
-    if numbers:
+    if path and numbers:
         return f"{_place(path, numbers[-1])}: {what}"
     if isinstance(error, SyntaxError) and path:  # no line ran, so it is the file itself that cannot be read
         return f"{_place(path, error.lineno) if error.lineno else path.name}: {type(error).__name__}: {error.msg}"
@@ -24,7 +24,7 @@ def current(path: pathlib.Path | None) -> str | None:
     """The line of `path` that some thread is in, innermost first, as `file.py:12: code`; None if none is."""
     for frame in sys._current_frames().values():
         while frame is not None:
-            if _is_in(frame, path):
+            if path and _is_in(frame, path):
                 return _place(path, frame.f_lineno)
             frame = frame.f_back
     return None
