@@ -183,7 +183,8 @@ def _toeplitz(c: Any, r: Any = None) -> Any:
 
 _LINALG = linalg.FUNCTIONS | {
     "solve": lambda a, b, **options: linalg.solve(a, b), "expm": linalg.expm, "sqrtm": linalg.sqrtm,
-    "toeplitz": _toeplitz, "solve_triangular": _triangular, "cholesky": _cholesky, "cho_solve": _cho_solve, "eigh": _eigh, "qr": _qr,
+    "toeplitz": _toeplitz, "solve_triangular": _triangular, "cholesky": _cholesky,
+    "cho_solve": _cho_solve, "eigh": _eigh, "qr": _qr,
     "cho_factor": lambda a, lower=False, **options: (_cholesky(a, lower), lower), "block_diag": _block_diag,
     "eigvalsh": lambda a, **options: linalg.eigh(a)[0], "lu_factor": lambda a, **options: (wrap(lift(a)), None),
     "lu_solve": lambda factor, b, trans=0, **options: linalg.solve(factor[0].T if trans else factor[0], b),
