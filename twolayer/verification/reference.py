@@ -12,7 +12,7 @@ import numpy as np
 from twolayer.verification.evidence.shapes import Arguments, Nested
 from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, literals_at_midpoints, precision
 from twolayer.verification.numbers.differences import central
-from twolayer.verification.numbers.recorded import Recorded, gradient
+from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
 
 Values = Mapping[str, np.ndarray]
@@ -85,7 +85,8 @@ class Reference:
             return self._by_jax(values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
         inputs = {path: given[path].copy() for path in self.arguments.floating}
-        found = gradient(weighted(self.value(given), outer), list(inputs.values()))
+        with uncollected():
+            found = gradient(weighted(self.value(given), outer), list(inputs.values()))
         return dict(zip(inputs, found, strict=True))
 
     def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:

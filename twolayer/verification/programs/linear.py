@@ -5,6 +5,8 @@ the numbers themselves, so they know how they depend on the matrix: the derivati
 of the solution. Where eigenvalues are equal their vectors are no function of the matrix, and have no derivative.
 """
 
+from typing import Any
+
 import flint
 import numpy as np
 
@@ -132,11 +134,11 @@ def _improved(a: Array, x: Array, known: bool) -> tuple[Array, Array, float]:
     return np.diagonal(s).copy(), x + x @ step, moved
 
 
-def _without_slope(value: Ball) -> Ball:
-    """Zero that depends on a number in an unknown way."""
-    if isinstance(value, Complex):
-        return _without_slope(value.re) + _without_slope(value.im)
-    return type(value).made(arb(0), (value,), lambda: (flint.arb("nan"),))
+def _without_slope(cause: Ball, value: Any = 0) -> Ball:
+    """A value, zero unless given, that depends on a number in an unknown way."""
+    if isinstance(cause, Complex):
+        return _without_slope(cause.re, value) + _without_slope(cause.im)
+    return type(cause).made(arb(value), (cause,), lambda: (flint.arb("nan"),))
 
 
 def eigen(a: Array, start: Array) -> tuple[Array, Array]:
@@ -173,14 +175,15 @@ def _norm(v: Array) -> Ball:
 
 def _completed(q: Array, start: Array) -> Array:
     """Orthonormal columns, and those after them in `start`: which ones is not said by the matrix."""
-    columns = list(q.T)
+    columns = list(np.frompyfunc(lambda v: Ball(v.v), 1, 1)(q.T))
     for column in start.T[len(columns) :]:
         rest = _exactly(column)
         for _ in range(2):
             for other in columns:
                 rest = rest - (rest @ other) * other
         columns.append(rest / _norm(rest))
-    return np.array(columns, object).T
+    more = np.frompyfunc(lambda v: _without_slope(q[0, 0], v), 1, 1)(np.array(columns[q.shape[1] :], object).T)
+    return np.concatenate([q, more], axis=1) if more.size else q
 
 
 def svd(a: Array, full: bool) -> tuple[Array, Array, Array]:

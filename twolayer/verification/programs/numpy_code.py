@@ -14,6 +14,7 @@ import numpy as np
 
 from twolayer.verification.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision, truths
 from twolayer.verification.numbers.complexes import Complex, parts
+from twolayer.verification.numbers.recorded import uncollected
 from twolayer.verification.numbers.rounded import Rounded
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.copies import Copies
@@ -108,7 +109,7 @@ class NumpyProgram:
         try:
             given = [mapped(a, _jax_argument if source.only_jax else _argument) for a in arguments]
             kind = np.bool_ if source.uses("numpy") else bool
-            with explained(source), quiet(), truths(kind):
+            with explained(source), quiet(), truths(kind), uncollected():
                 with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)

@@ -109,7 +109,11 @@ class Source:
 
     def uses(self, module: str) -> bool:
         """Whether it imports a module."""
-        return bool(re.search(rf"^\s*(import|from) {module}\b", self.text, re.M))
+        return module in self._imports
+
+    @functools.cached_property
+    def _imports(self) -> set[str]:
+        return set(re.findall(r"^[ \t]*(?:import|from)[ \t]+(\w+)", self.text, re.M))
 
     @property
     def only_jax(self) -> bool:
