@@ -12,6 +12,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 else:
     PROGRAMS = None  # another process of the session, or the user, has made it
 
+# Programs are small here and run a few times. With XLA's optimizations of code they compile for five times as long.
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+
 import jaxtyping
 
 # Before anything imports the package: from here on every call checks its arguments against their annotations. An int

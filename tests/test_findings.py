@@ -14,6 +14,8 @@ FLAGS = {
     "label_noise": 0.0,
     "momentum": 0.9,
     "init_scale": 1,
+    "dataset": "digits",
+    "standardize": False,
 }
 WELL = Facts(100, 10, 9, 0, (), 0.98, 0.11, 0.1)
 
@@ -56,6 +58,7 @@ def test_what_went_wrong_is_said_with_its_remedy(name):
         ({"init_scale": 1e25}, "--init_scale=1e+25 starts far from zero"),
         ({"output_bias": 1e6}, "--output_bias=1e+06 starts far from zero"),
         ({"reduction": "sum"}, "try --reduction=mean"),
+        ({"dataset": "wine.csv"}, "try --standardize, or a smaller --learning_rate"),
     ],
 )
 def test_the_advice_after_a_divergence_is_of_what_caused_it(flags, advice):

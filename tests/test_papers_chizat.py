@@ -97,7 +97,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
 
     command = ("papers.chizat2019", *SMALL[:-1], f"--run_dir={tmp_path / 'halted'}")
     process = scripts.start(*command)
-    assert next(line for line in process.stderr if line.startswith("tau-1: "))
+    assert process.line("tau-1: ")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 75 and "repeat the command" in err

@@ -100,7 +100,7 @@ def test_an_interrupted_script_goes_on_to_the_same_rows(tmp_path):
 
     command = ("papers.safran2018", *(part for part in SMALL if part != "--quiet"), f"--run_dir={tmp_path / 'halted'}")
     process = scripts.start(*command)
-    assert next(line for line in process.stderr if line.startswith("k3-n3: "))
+    assert process.line("k3-n3: ")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 75 and "repeat the command" in err

@@ -132,7 +132,7 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_nothing_is_lost(vi
 def test_one_that_waits_for_the_others_says_so_and_hears_a_signal():
     job = (f"--coordinator_address=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=1")
     process = start("train", *job)
-    assert process.stderr.readline() == "waiting for the other processes, at most 300 s\n"
+    assert process.line("waiting") == "waiting for the other processes, at most 300 s\n"
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     _, err = process.communicate(timeout=60)
@@ -149,7 +149,7 @@ def test_one_that_falls_silent_does_not_hold_up_the_other_for_ever(tmp_path):
     try:
         both[0].wait(timeout=60)
         assert time.monotonic() - began < 60 and both[0].returncode == 75
-        assert SILENT in both[0].stderr.read()
+        assert both[0].line(SILENT)
     finally:
         os.kill(silent, signal.SIGKILL)
     finish(both)

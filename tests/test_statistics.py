@@ -30,6 +30,11 @@ def test_networks_that_agree_are_known_to_the_resolution_only():
     assert statistics.figures([2.0] * 5)["interval"] == (2.0, 2.0)
 
 
+def test_an_accuracy_is_a_share():
+    assert statistics.figures([0.3, 0.9], resolution=1 / 300)["interval"] == (0.0, 1.0)
+    assert statistics.figures([0.3, 0.9])["interval"][0] < 0
+
+
 def crossed(starts, orders, deviations):
     a, b, c = (
         RNG.normal(scale=s, size=shape) for s, shape in zip(deviations, (starts, orders, (starts, orders)), strict=True)
@@ -39,11 +44,12 @@ def crossed(starts, orders, deviations):
     return values, levels
 
 
-@pytest.mark.parametrize("deviations", [(1, 1, 1), (0, 1, 0.3), (1, 0, 1)])
-def test_crossed_starts_and_orders_are_covered_and_were_not_as_if_they_were_independent(deviations):
+@pytest.mark.parametrize("sizes", [(5, 4), (3, 3)])
+@pytest.mark.parametrize("deviations", [(1, 1, 1), (0, 1, 0.3), (1, 0, 1), (1, 1, 0)])
+def test_crossed_starts_and_orders_are_covered_and_were_not_as_if_they_were_independent(deviations, sizes):
     inside = {"crossed": 0, "independent": 0}
     for _ in range(400):
-        values, levels = crossed(5, 4, deviations)
+        values, levels = crossed(*sizes, deviations)
         for name, own in (("crossed", levels), ("independent", {})):
             low, high = statistics.mean_interval(values, own)
             inside[name] += low <= 0 <= high

@@ -233,7 +233,7 @@ def test_the_flags_offer_what_the_library_has():
     names = "FLAGS['{}'].parser.enum_values"
     code = (
         "import json; from twolayer.command.verify import *; print(json.dumps(["
-        + ", ".join(names.format(flag) for flag in ("dataset", "loss", "output", "activation", "reduction"))
+        + ", ".join(names.format(flag) for flag in ("loss", "output", "activation", "reduction"))
         + ", [f.name for f in FLAGS.get_key_flags_for_module('twolayer.command.verify')]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, capture_output=True, text=True, check=True)
@@ -241,7 +241,6 @@ def test_the_flags_offer_what_the_library_has():
     assert offered == [
         list(names)
         for names in (
-            datasets.NAMES,
             (*losses.LOSSES, "own"),
             activations.OUTPUTS,
             activations.HIDDEN,
@@ -595,6 +594,19 @@ def test_a_batch_from_a_data_set(verdict, tmp_path):
     np.testing.assert_array_equal(calls[0]["batch"].params.W1, 2 * params.W1)
     judging.run(Options(dataset="teacher", loss="quadratic", quiet=True))
     assert calls[-1]["batch"].y.shape == (32, 10)
+
+
+def test_a_batch_from_a_table_of_ones_own(verdict, tmp_path):
+    calls, rng = verdict(), np.random.default_rng(0)
+    rows = [f"{a},{b},{'yes' if a > b else 'no'}" for a, b in rng.normal(3, 2, (40, 2)).round(3)]
+    (tmp_path / "mine.csv").write_text("\n".join(["a,b,won", *rows]))
+    own = {"dataset": str(tmp_path / "mine.csv"), "target": "won", "quiet": True}
+    judging.run(Options(standardize=True, batch_size=28, **own))
+    judging.run(Options(batch_size=28, **own))
+    scaled, raw = (call["batch"] for call in calls)
+    np.testing.assert_allclose(scaled.x.mean(axis=0), 0, atol=1e-6)
+    assert scaled.y.shape == (28, 2) and abs(raw.x.mean() - 3) < 1
+    assert "goes with --dataset=FILE" in refusal(Options(dataset="digits", target="won"))
 
 
 @pytest.mark.parametrize(

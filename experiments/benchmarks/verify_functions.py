@@ -77,9 +77,9 @@ def load(path: pathlib.Path) -> Any:
 
 def verify(module: Any, case: Case) -> Any:
     """The verdict on a form; the one place here that knows the verifier."""
-    from twolayer.verification import derivatives
+    from twolayer import verification
 
-    ask = derivatives.equal if case.ask == "equal" else getattr(derivatives, f"verify_{case.ask}")
+    ask = verification.equal if case.ask == "equal" else getattr(verification, f"verify_{case.ask}")
     options = dict(case.options)
     if "reference" in options:
         options["reference"] = getattr(module, options["reference"])

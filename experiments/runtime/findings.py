@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from twolayer.names import is_own_data
+
 MANY = 0.5  # share of dead hidden units that is worth a sentence of its own
 NOISY = 0.5  # share of labels drawn anew from which chance is what is expected
 
@@ -113,4 +115,6 @@ def _no_better_than_a_guess(facts: Facts) -> str | None:
 
 def _gentler(flags: Mapping[str, Any]) -> str:
     smaller = "a smaller --learning_rate"
+    if is_own_data(flags["dataset"]) and not flags["standardize"]:
+        return f"--standardize, or {smaller}"
     return f"--reduction=mean, or {smaller}" if flags["reduction"] == "sum" else smaller

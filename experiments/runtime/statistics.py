@@ -4,15 +4,17 @@ A mean has Student's t interval at every n. The percentile bootstrap, which stoo
 where it says 95 %; at n >= 30 it is t's equal and no better. `experiments.benchmarks.coverage` measures both.
 
 An accuracy is a count over the examples it was measured on. Of a few networks all may have the same, and the deviation
-of the sample is then no estimate of anything; it counts as half of that resolution at least.
+of the sample is then no estimate of anything; it counts as half of that resolution at least. No accuracy is outside of
+[0, 1], and no interval of its mean.
 
 Networks may differ in several things at once, such as their start and the order of their data. Where these are crossed
 (each start with each order) the networks are not independent, and the variance of the mean is taken as
 
     sum over the things that differ of (variance of the means at its levels) / (number of its levels)
 
-with degrees of freedom after Welch and Satterthwaite: a little too large by what the last of them counts twice, never
-too small on average (the expected mean squares of a random-effects design; Searle, Casella & McCulloch 1992, ch. 5).
+a little too large by what the last of them counts twice, never too small on average (the expected mean squares of a
+random-effects design; Searle, Casella & McCulloch 1992, ch. 5). The degrees of freedom are those of the source with the
+fewest levels: Welch's and Satterthwaite's are more, and with them 3 starts of 3 orders covered 91 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ def figures(
 
     Args:
       levels: of each source of variation that was swept, its value for each of `values`.
-      resolution: the smallest step between two possible values.
+      resolution: of an accuracy, one example of those it was measured on.
     """
     numbers = np.array([np.nan if value is None else value for value in values], float)
     kept = np.isfinite(numbers)
@@ -65,13 +67,10 @@ def mean_interval(
         return None
     variance = sum(part for part, _ in parts)
     least = (resolution / 2) ** 2 / len(numbers)
-    if variance > least:
-        freedom = variance**2 / sum(part**2 / freedom for part, freedom in parts)
-    else:
-        variance, freedom = least, min(freedom for _, freedom in parts)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance)
-    mean = numbers.mean()
-    return float(mean - half), float(mean + half)
+    freedom = min(freedom for _, freedom in parts)
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(max(variance, least))
+    low, high = float(numbers.mean() - half), float(numbers.mean() + half)
+    return (max(low, 0.0), min(high, 1.0)) if resolution else (low, high)
 
 
 def _variances(numbers: np.ndarray, levels: Mapping[str, Sequence[object]]) -> list[tuple[float, int]]:

@@ -9,6 +9,7 @@ import numpy as np
 from twolayer import datasets, network
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.losses import OF_LABELS
+from twolayer.names import is_own_data
 
 FORMS = {
     "W1": ("(K, d)", {2}),
@@ -39,6 +40,8 @@ def from_dataset(
     dataset: str,
     loss: str,
     *,
+    target: str | None = None,
+    standardize: bool = False,
     params: str | None,
     batch_size: int,
     hidden: int,
@@ -47,7 +50,8 @@ def from_dataset(
 ) -> Batch:
     """The first `batch_size` training examples, with saved parameters or else those a training run starts from."""
     with bad_input(datasets.DataError, OSError):
-        data = datasets.load(dataset, source_dir=source_dir, data_dir=data_dir)
+        own = datasets.Options(standardize=standardize) if is_own_data(dataset) else None
+        data = datasets.load(dataset, source_dir=source_dir, data_dir=data_dir, target=target, options=own)
     if batch_size > len(data.train.x):
         raise BadInput(f"--batch_size={batch_size} is larger than the training set of {len(data.train.x)}")
     x, y = (array[:batch_size] for array in data.train)

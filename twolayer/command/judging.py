@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from twolayer.command import any_function, cli, files, lines, loading, provenance
 from twolayer.command.loading import Derivation
 from twolayer.command.time_limit import time_limit
+from twolayer.names import is_own_data
 
 if TYPE_CHECKING:  # these load JAX, and a missing file is told without it
     from twolayer.command.batches import Batch
@@ -48,6 +49,8 @@ class Options:
     quiet: bool = False
     batch: str | None = None
     dataset: str | None = None
+    target: str | None = None
+    standardize: bool = False
     source_dir: str | None = None
     data_dir: str | None = None
     params: str | None = None
@@ -152,6 +155,8 @@ def _batch(options: Options) -> "Batch | None":
     return batches.from_dataset(
         options.dataset,
         options.loss or "cross_entropy",
+        target=options.target,
+        standardize=options.standardize,
         params=options.params,
         batch_size=options.batch_size or 32,
         hidden=options.hidden or 128,
@@ -166,6 +171,9 @@ def _check_combination(options: Options) -> None:
     for flag in ("hidden", "batch_size"):
         if getattr(options, flag) is not None and not options.dataset:
             raise cli.BadInput(f"--{flag} goes with --dataset; a derivation is judged at sizes of its own choice")
+    for flag in ("target", "standardize"):
+        if getattr(options, flag) and not (options.dataset and is_own_data(options.dataset)):
+            raise cli.BadInput(f"--{flag} goes with --dataset=FILE, one's own data")
     for flag in ("reference", "shapes"):
         if getattr(options, flag) and not options.rule:
             raise cli.BadInput(f"--{flag} goes with --rule=FILE.py:NAME")

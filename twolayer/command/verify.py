@@ -46,7 +46,7 @@ from absl import flags
 
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli, judging
-from twolayer.names import DATASETS
+from twolayer.names import DATASETS, is_own_data
 
 FLAGS = flags.FLAGS
 
@@ -83,13 +83,25 @@ flags.DEFINE_bool("quiet", False, "The first lines only, and no progress: for jo
 
 # Real numbers for the exact check
 flags.DEFINE_string("batch", None, "An .npz file of W1, b1, W2, b2, x and y (labels or targets).")
-flags.DEFINE_enum("dataset", None, list(DATASETS), "Its first training examples are the batch.")
+flags.DEFINE_string(
+    "dataset",
+    None,
+    f"Its first training examples are the batch: {', '.join(DATASETS)}, FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME "
+    "or tfds:NAME.",
+)
+flags.DEFINE_string("target", None, "With --dataset of one's own table: the column to predict.")
+flags.DEFINE_bool("standardize", False, "With --dataset of one's own data: mean 0 and deviation 1 in training.")
 flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
 flags.DEFINE_string("data_dir", None, "Where downloads go and prepared arrays are kept [~/.cache/twolayer].")
 flags.DEFINE_string("params", None, "With --dataset: the params.npz of a training run.")
 flags.DEFINE_integer("batch_size", None, "With --dataset: examples [32].", lower_bound=1)
 flags.DEFINE_integer("hidden", None, "With --dataset, without --params: hidden units K [128].", lower_bound=1)
 
+flags.register_validator(
+    "dataset",
+    lambda name: name is None or name in DATASETS or is_own_data(name),
+    f"must be one of {', '.join(DATASETS)}, or FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME",
+)
 flags.register_validator("time_limit", lambda value: 0 < value <= LONGEST, f"must be above 0 and at most {LONGEST:g}")
 flags.register_validator(
     "precisions",

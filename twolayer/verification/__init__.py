@@ -8,7 +8,8 @@ import importlib
 from typing import Any
 
 _PLACES = {"verify": "judge", "Verdict": "verdict", "Judgement": "verdict", "assert_right": "verdict"}
-_PLACES |= dict.fromkeys(("equal", "verify_gradient", "verify_vjp", "verify_rule", "verify_hvp"), "derivatives")
+_PLACES |= dict.fromkeys(("equal", "verify_gradient", "verify_vjp", "verify_hvp"), "derivatives")
+_PLACES["verify_rule"] = "custom_rules"
 __all__ = list(_PLACES)
 
 

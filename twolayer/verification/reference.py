@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.evidence.shapes import Arguments, Nested
+from twolayer.verification.evidence.points import exactly
+from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, literals_at_midpoints, precision
-from twolayer.verification.numbers.differences import central
+from twolayer.verification.numbers.differences import central, gradient_by_differences
 from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
 
 Values = Mapping[str, np.ndarray]
 DIFFER = 2.0**-100  # of the two oracles, relative
+OFF = 2.0**-40  # a kink
 
 
 class OraclesDisagree(RuntimeError):
@@ -69,7 +71,8 @@ class Reference:
     def __init__(self, program: Program, arguments: Arguments):
         self.program, self.arguments, self.function = program, arguments, program.function
         self.jax = hasattr(program, "trace")
-        self._pullbacks: dict[bool, Any] = {}
+        self.by_differences = False
+        self._pullback: Any = None
 
     def value(self, values: Values) -> dict[str, np.ndarray]:
         """Its outputs by path, those that are real."""
@@ -81,6 +84,8 @@ class Reference:
 
     def cotangents(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         """The derivative of sum(outer * outputs) by every floating argument, by path."""
+        if self.by_differences:
+            return self._by_differences(values, outer)
         if self.jax:
             return self._by_jax(values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
@@ -92,13 +97,27 @@ class Reference:
     def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         from twolayer.verification.programs.rules import pullback
 
-        if not self._pullbacks:
-            self._pullbacks[True] = pullback(self.program, plain=True)
-        result = self._pullbacks[True].run(self.arguments.built(values), list(outer.values())).result
+        self._pullback = self._pullback or pullback(self.program, plain=True)
+        result = self._pullback.run(self.arguments.built(values), list(outer.values())).result
         found: dict[str, np.ndarray] = {}
         for name, part in zip(self.arguments.parts, result, strict=True):
             found |= leaves(part, name)
         return {path: found[path] for path in self.arguments.floating}
+
+    def _by_differences(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        """Entry by entry, of a program that JAX cannot differentiate: a loop of unknown length, a kernel."""
+        paths = self.arguments.floating
+
+        def total(*arrays: np.ndarray) -> Ball:
+            return weighted(self.value(dict(values) | dict(zip(paths, arrays, strict=True))), outer)
+
+        found = gradient_by_differences(total, [np.asarray(values[path], object) for path in paths])
+        return dict(zip(paths, found, strict=True))
+
+    @staticmethod
+    def _shifted(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Numbers moved off a kink, such as the zeros of a one-hot array."""
+        return np.asarray(array + exactly(np.asarray(rng.normal(size=np.shape(array)) * OFF)), object)
 
     def check(self, values: Values, outer: Values) -> None:
         """Hold the derivative against the central difference along a random direction of every argument.
@@ -106,9 +125,10 @@ class Reference:
         Raises:
           OraclesDisagree: they differ.
         """
+        rng = np.random.default_rng(0)
+        values = {p: self._shifted(a, rng) if p in self.arguments.floating else a for p, a in values.items()}
         with precision(BITS), literals_at_midpoints():
             found = self.cotangents(values, outer)
-        rng = np.random.default_rng(0)
         for path in self.arguments.floating:
             direction = rng.integers(-8, 9, values[path].shape)
 
@@ -136,11 +156,6 @@ def weighted(outputs: Values, outer: Values) -> Ball:
     return total
 
 
-def nested(arguments: Arguments, found: Values) -> list[Any]:
-    """Values by path in the structure of the arguments."""
-    return arguments.built(found)
-
-
 def names(arguments: Arguments, argnums: int | Sequence[int] | None) -> list[str]:
     """The paths of the floating arguments that are judged.
 
@@ -162,6 +177,3 @@ def names(arguments: Arguments, argnums: int | Sequence[int] | None) -> list[str
             raise Refused(f"argnums names {parts[i]}, which holds no floats")
         found += own
     return found
-
-
-__all__ = ["Nested", "OraclesDisagree", "Reference", "is_real", "leaves", "names", "nested", "weighted"]

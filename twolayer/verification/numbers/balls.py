@@ -10,7 +10,7 @@ import contextlib
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -356,7 +356,8 @@ for _name, (_function, _slope) in UNARY.items():
     _unary(_name, _function, _slope)
 
 
-observer: Callable[[bool], None] | None = None  # told the outcome of every comparison of numbers
+# Told every comparison of numbers: its outcome, and both numbers.
+observer: Callable[[bool, flint.arb, flint.arb], None] | None = None
 
 
 _truth: Callable[[bool], Any] = bool  # what a comparison gives
@@ -373,28 +374,29 @@ def truths(kind: Callable[[bool], Any]) -> Iterator[None]:
         _truth = before
 
 
-_line_now: Callable[[], int | None] | None = None
+Place = tuple[int, Any]  # a line, and which of its operations
+_place_now: Callable[[], Place | None] | None = None
 
 
 @contextlib.contextmanager
-def at_line(line: Callable[[], int | None]) -> Iterator[None]:
-    """Inside, `line()` says which of the user's lines runs: the code itself ran before, when it was traced."""
-    global _line_now
-    before, _line_now = _line_now, line
+def at_place(place: Callable[[], Place | None]) -> Iterator[None]:
+    """Inside, `place()` says which of the user's lines runs: the code itself ran before, when it was traced."""
+    global _place_now
+    before, _place_now = _place_now, place
     try:
         yield
     finally:
-        _line_now = before
+        _place_now = before
 
 
-def line_of(filename: str | None) -> int | None:
-    """The line of a file that runs now, of the innermost of its functions."""
-    if _line_now is not None:
-        return _line_now()
+def place_of(filenames: Collection[str | None]) -> Place | None:
+    """The place that runs now in one of these files, in the innermost of its functions."""
+    if _place_now is not None:
+        return _place_now()
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename == filename:
-            return frame.f_lineno
+        if frame.f_code.co_filename in filenames:
+            return frame.f_lineno, (frame.f_code.co_filename, frame.f_lasti)
         frame = frame.f_back
     return None
 
@@ -419,8 +421,8 @@ def _comparison(name: str, holds: Callable, fails: Callable, of_equals: bool) ->
         except TypeError:
             return NotImplemented
         found = outcome(u, v)
-        if observer is not None:
-            observer(found)
+        if observer is not None and u is not v:
+            observer(found, u, v)
         return _truth(found)
 
     setattr(Ball, f"__{name}__", compare)

@@ -58,7 +58,7 @@ class Call:
 
     def __init__(self, eqn: Any, system: System, visit: Visit | None, path: Path, outer: "Call | None"):
         self.eqn, self.params, self.system, self.outer = eqn, eqn.params, system, outer
-        self._visit, self._path = visit, path
+        self._visit, self.path = visit, path
 
     @property
     def out(self) -> Any:
@@ -68,7 +68,7 @@ class Call:
     def run(self, jaxpr: ClosedJaxpr | Jaxpr, arguments: Sequence, *, loop: bool = False) -> list:
         """Interpret a nested jaxpr. Operations inside of loops are not visited: they have no single value."""
         inner, consts = (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, ())
-        return _run(inner, consts, arguments, self.system, None if loop else self._visit, self._path, self)
+        return _run(inner, consts, arguments, self.system, None if loop else self._visit, self.path, self)
 
     def where(self) -> str:
         """The operation, and the line in the user's file from which it, or the call around it, comes."""

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from twolayer.verification.numbers.balls import Ball, at_line, balls, raw
+from twolayer.verification.numbers.balls import Ball, at_place, balls, raw
 from twolayer.verification.numbers.complexes import parts
-from twolayer.verification.programs import Local, RaisedInside, Refused, Run
+from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.interpreter import interpret, is_float, where
 from twolayer.verification.programs.reals import Reals, numbers_of
 from twolayer.verification.programs.source import Source
@@ -26,7 +26,7 @@ MOST_LITERALS = 12  # of one array
 LONG = 5_000  # operations; a loop that is written out while its locals are watched may take so many
 
 
-class NotTraceable(Exception):
+class NotTraceable(NotJudged):
     """The function computes with NumPy or Python numbers where JAX cannot see how; one line says where."""
 
 
@@ -72,7 +72,7 @@ class JaxProgram:
         """
         traced, system = self.trace(*arguments, watch=watch), Reals()
         inputs = [_value(leaf) for leaf in jax.tree.leaves(arguments) if _is_data(leaf)]
-        with jax.enable_x64(True), at_line(system.line):
+        with jax.enable_x64(True), at_place(system.here):
             outputs = interpret(traced.jaxpr, system, *inputs)
         self.said = tuple(dict.fromkeys([*self.said, *system.said]))
         outputs = [numbers_of(a) if a.dtype == object else a for a in map(np.asarray, outputs)]

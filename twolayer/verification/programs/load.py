@@ -40,11 +40,12 @@ def _names_jax(function: Callable) -> bool:
             todo += one.values() if isinstance(one, dict) else one
         elif isinstance(one, types.FunctionType) and str(module).split(".")[0] not in ("numpy", "scipy", "twolayer"):
             todo += [one.__globals__[name] for name in global_names(one.__code__) if name in one.__globals__]
-            todo += [cell.cell_contents for cell in one.__closure__ or () if _filled(cell)]
+            todo += [cell.cell_contents for cell in one.__closure__ or () if filled(cell)]
     return False
 
 
-def _filled(cell: types.CellType) -> bool:
+def filled(cell: types.CellType) -> bool:
+    """Whether a variable of an enclosing function has a value."""
     try:
         return cell.cell_contents is not None
     except ValueError:

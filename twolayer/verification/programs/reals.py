@@ -43,8 +43,8 @@ def _decide(name: str) -> Callable[[Any, Any], bool]:
 
     def decide(a: flint.arb, b: flint.arb) -> bool:
         found = outcome(a, b)
-        if balls.observer is not None:
-            balls.observer(found)
+        if balls.observer is not None and a is not b and isinstance(a, flint.arb):  # x != x asks for NaN
+            balls.observer(found, a, b)
         return found
 
     def outcome(a: Any, b: Any) -> bool:
@@ -123,9 +123,10 @@ class Reals(System):
     def enter(self, call: Call) -> None:
         self._call = call
 
-    def line(self) -> int | None:
-        """The user's line from which the operation that runs now comes."""
-        return self._call.line if self._call is not None else None
+    def here(self) -> tuple[int, Any] | None:
+        """The user's line from which the operation that runs now comes, and the operation."""
+        call = self._call
+        return None if call is None or call.line is None else (call.line, call.path)
 
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         if np.iscomplexobj(array):

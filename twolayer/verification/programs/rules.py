@@ -1,16 +1,25 @@
 """Custom rules of JAX: the plain program without them, and a pullback with or without them, as programs over balls."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from twolayer.verification.programs.jax_code import JaxProgram
+from twolayer.verification.programs.jax_code import JaxProgram, operations
 
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
 CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "remat2")
+LOOPS = ("while", "scan")
+
+
+class Rule(NamedTuple):
+    """A custom rule inside of a function: its name, those of its arguments ("" of constants), itself as a function."""
+
+    name: str
+    arguments: tuple[str, ...]
+    function: Callable
 
 
 def plain(function: Callable) -> Callable:
@@ -18,14 +27,19 @@ def plain(function: Callable) -> Callable:
 
     def run(*arguments: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        outputs = _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(arguments))
+        outputs = _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), [])
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
     return run
 
 
-def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list:
-    """Evaluate a jaxpr with its calls and custom rules written out."""
+def plain_program(program: JaxProgram) -> JaxProgram:
+    """`plain` of a program."""
+    return JaxProgram(plain(program.function), program.filename, program.source)
+
+
+def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list) -> list:
+    """Evaluate a jaxpr with its calls and custom rules written out; `met` gets the rules with what they are given."""
     known: dict = dict(zip(jaxpr.constvars, consts, strict=True)) | dict(zip(jaxpr.invars, arguments, strict=True))
 
     def read(atom: Any) -> Any:
@@ -37,8 +51,10 @@ def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any) -> list:
         if eqn.params.get("name") == "expm" and len(inputs) == 1:
             outputs = [_expm(inputs[0])]
         elif inner is not None:
+            if eqn.primitive.name in RULES:
+                met.append((eqn, inputs))
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
-            outputs = _inlined(closed.jaxpr, closed.consts, inputs)
+            outputs = _inlined(closed.jaxpr, closed.consts, inputs, met)
         else:
             outputs = _bind(eqn, inputs)
         known.update(zip(eqn.outvars, outputs, strict=True))
@@ -68,69 +84,111 @@ def _inner(eqn: Any) -> Any:
     return next((eqn.params[name] for name in ("call_jaxpr", "fun_jaxpr", "jaxpr") if name in eqn.params), None)
 
 
+def is_rule(program: JaxProgram, arguments: list) -> bool:
+    """Whether a function is one custom rule, and nothing else."""
+    eqns = program.trace(*arguments).jaxpr.jaxpr.eqns
+    while len(eqns) == 1 and eqns[0].primitive.name in CALLS:
+        eqns = _inner(eqns[0]).eqns
+    return len(eqns) == 1 and eqns[0].primitive.name in RULES
+
+
+def inside(program: JaxProgram, arguments: list) -> list[tuple[Rule, list]]:
+    """The custom rules in a function with what they are applied to, but those of JAX itself.
+
+    Rules in loops are left out, since they have no single value.
+    """
+    rules: list[Rule] = []
+
+    def operands(*own: Any) -> list:
+        met: list = []
+        closed = jax.make_jaxpr(program.function)(*own)
+        _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(own), met)
+        own_rules = [(eqn, inputs) for eqn, inputs in met if "/jax/" not in _source(eqn)]
+        rules[:] = [_rule(eqn) for eqn, _ in own_rules]
+        return [[jnp.asarray(a) for a in inputs] for _, inputs in own_rules]
+
+    found = JaxProgram(operands, program.filename, program.source).run(*arguments).result
+    return list(zip(rules, found, strict=True))
+
+
+def _info(eqn: Any) -> Any:
+    inner = _inner(eqn)
+    return (inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner).debug_info
+
+
+def _source(eqn: Any) -> str:
+    """The name and the place of what a rule was made of: "square at homework.py:12"."""
+    return str(getattr(_info(eqn), "func_src_info", None) or "rule")
+
+
+def _rule(eqn: Any) -> Rule:
+    name = _source(eqn).split(" at ")[0]
+    known = tuple(str(one) for one in getattr(_info(eqn), "arg_names", None) or ())
+    n, consts = len(eqn.invars), eqn.params.get("num_consts", 0)
+    own = known[-(n - consts) :] if len(known) >= n - consts > 0 else tuple(str(i) for i in range(n - consts))
+    return Rule(name, ("",) * consts + own, lambda *inputs: _bind(eqn, list(inputs)))
+
+
 def pullback(program: JaxProgram, *, plain: bool) -> JaxProgram:
     """(arguments, cotangents of the real outputs) -> cotangents of all arguments, None for those of integers."""
-    function = plain_of(program.function) if plain else program.function
+    function = plain_program(program).function if plain else program.function
 
     def pull(arguments: list, outer: list) -> Any:
-        leaves, structure = jax.tree.flatten(arguments)
-        real = [i for i, leaf in enumerate(leaves) if _is_real(leaf)]
-
-        def of(own: list) -> list:
-            given = list(leaves)
-            for i, leaf in zip(real, own, strict=True):
-                given[i] = leaf
-            outputs = jax.tree.leaves(function(*jax.tree.unflatten(structure, given)))
-            return [jnp.asarray(a) for a in outputs if _is_real(a)]
-
-        _, vjp = jax.vjp(of, [leaves[i] for i in real])
+        leaves, structure, real = _split(arguments)
+        _, vjp = jax.vjp(_of_real(function, leaves, structure, real), [leaves[i] for i in real])
         found: list = [None] * len(leaves)
-        cotangents = [jnp.asarray(a) for a in outer]
-        for i, leaf in zip(real, vjp(cotangents)[0], strict=True):
+        for i, leaf in zip(real, vjp([jnp.asarray(a) for a in outer])[0], strict=True):
             found[i] = leaf
         return jax.tree.unflatten(structure, found)
 
     return JaxProgram(pull, program.filename, program.source)
 
 
-def plain_of(function: Callable) -> Callable:
-    """`plain`, under a name that an argument does not hide."""
-    return plain(function)
+def forward_value(program: JaxProgram) -> JaxProgram:
+    """The value that the forward rule returns, which need not be that of the plain program."""
+
+    def value(*arguments: Any) -> Any:
+        leaves, structure, real = _split(arguments)
+        kept: list = []
+
+        def of(own: list) -> list:
+            result = program.function(*_filled(leaves, structure, real, own))
+            outputs, out = jax.tree.flatten(result)
+            kept[:] = [out]
+            return outputs
+
+        outputs = jax.vjp(of, [leaves[i] for i in real])[0] if real else of([])
+        return jax.tree.unflatten(kept[0], outputs)
+
+    return JaxProgram(value, program.filename, program.source)
+
+
+def _split(arguments: Any) -> tuple[list, Any, list[int]]:
+    leaves, structure = jax.tree.flatten(arguments)
+    return leaves, structure, [i for i, leaf in enumerate(leaves) if _is_real(leaf)]
+
+
+def _filled(leaves: list, structure: Any, real: list[int], own: list) -> Any:
+    given = list(leaves)
+    for i, leaf in zip(real, own, strict=True):
+        given[i] = leaf
+    return jax.tree.unflatten(structure, given)
+
+
+def _of_real(function: Callable, leaves: list, structure: Any, real: list[int]) -> Callable:
+    """The real outputs of a function as one of its real arguments."""
+
+    def of(own: list) -> list:
+        outputs = jax.tree.leaves(function(*_filled(leaves, structure, real, own)))
+        return [jnp.asarray(a) for a in outputs if _is_real(a)]
+
+    return of
 
 
 def _is_real(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
-def rules(program: JaxProgram, arguments: Sequence) -> Iterator[Any]:
-    """The custom rules in a function, as equations of its jaxpr."""
-    yield from _rules(program.trace(*arguments).jaxpr.jaxpr)
-
-
-def _rules(jaxpr: Jaxpr) -> Iterator[Any]:
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name in RULES:
-            yield eqn
-        for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda v: isinstance(v, ClosedJaxpr | Jaxpr)):
-            if isinstance(value, ClosedJaxpr):
-                yield from _rules(value.jaxpr)
-            elif isinstance(value, Jaxpr):
-                yield from _rules(value)
-
-
-def forward_value(program: JaxProgram) -> JaxProgram:
-    """The value that the forward rule returns, which need not be that of the plain program."""
-
-    def value(*arguments: Any) -> Any:
-        leaves, structure = jax.tree.flatten(arguments)
-        real = [i for i, leaf in enumerate(leaves) if _is_real(leaf)]
-
-        def of(own: list) -> Any:
-            given = list(leaves)
-            for i, leaf in zip(real, own, strict=True):
-                given[i] = leaf
-            return program.function(*jax.tree.unflatten(structure, given))
-
-        return jax.vjp(of, [leaves[i] for i in real])[0] if real else program.function(*arguments)
-
-    return JaxProgram(value, program.filename, program.source)
+def has(program: JaxProgram, arguments: list, primitives: Collection[str]) -> bool:
+    """Whether one of these operations is in a function, in loops and nested calls included."""
+    return any(eqn.primitive.name in primitives for eqn in operations(program.trace(*arguments).jaxpr))

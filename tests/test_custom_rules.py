@@ -1,0 +1,136 @@
+"""Custom rules: those of JAX and optax are right; what people get wrong, or mean, in their own is named."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.special as special
+import numpy as np
+import optax
+import pytest
+from jax.scipy import stats
+
+from twolayer.verification import verify_rule
+
+X, ROWS = {"x": "n"}, {"x": "m c", "y": "m c"}
+POSITIVE, UNIT = {"domains": {"x": "positive"}}, {"domains": {"x": "unit"}}
+
+PUBLIC = {
+    "relu": (jax.nn.relu, X, {}),
+    "relu6": (jax.nn.relu6, X, {}),
+    "softplus": (jax.nn.softplus, X, {}),
+    "log_sigmoid": (jax.nn.log_sigmoid, X, {}),
+    "hard_swish": (jax.nn.hard_swish, X, {}),
+    "log1mexp": (jax.nn.log1mexp, X, POSITIVE),
+    "logaddexp": (jnp.logaddexp, {"x": "n", "y": "n"}, {}),
+    "logaddexp2": (jnp.logaddexp2, {"x": "n", "y": "n"}, {}),
+    "sinc": (jnp.sinc, X, {}),
+    "i0": (jnp.i0, X, {}),
+    "det": (jnp.linalg.det, {"a": "d d"}, {}),
+    "slogdet": (jnp.linalg.slogdet, {"a": "d d"}, {}),
+    "logit": (special.logit, X, UNIT),
+    "xlogy": (special.xlogy, {"x": "n", "y": "n"}, {"domains": {"x": "positive", "y": "positive"}}),
+    "xlog1py": (special.xlog1py, {"x": "n", "y": "n"}, {"domains": {"y": "positive"}}),
+    "entr": (special.entr, X, POSITIVE),
+    "kl_div": (special.kl_div, {"x": "n", "y": "n"}, {"domains": {"x": "positive", "y": "positive"}}),
+    "owens_t": (special.owens_t, {"x": "n", "y": "n"}, {"domains": {"x": "positive", "y": "positive"}}),
+    "beta.logpdf": (lambda x: stats.beta.logpdf(x, 1.5, 2.5), X, UNIT),
+    "poisson.logpmf": (lambda x: stats.poisson.logpmf(3, x), X, POSITIVE),
+    "sigmoid_cross_entropy": (optax.sigmoid_binary_cross_entropy, {"x": "n", "y": "n"}, {"domains": {"y": "bits"}}),
+    "weighted_logsoftmax": (optax.losses._classification.weighted_logsoftmax, ROWS, {"domains": {"y": "bits"}}),
+    "safe_softmax": (optax.losses.safe_softmax_cross_entropy, ROWS, {"domains": {"y": "probabilities"}}),
+    "log_cosh": (optax.losses.log_cosh, {"x": "n", "y": "n"}, {}),
+    "projection_simplex": (optax.projections.projection_simplex, X, {}),
+    "projection_l1_ball": (optax.projections.projection_l1_ball, X, {}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_rules_are_right(name):
+    f, shapes, options = PUBLIC[name]
+    found = verify_rule(f, shapes, **options)
+    assert found.verdict == "right", found.text
+
+
+def square(slope, value=lambda x: x * x):
+    @jax.custom_vjp
+    def squared(x):
+        return x * x
+
+    squared.defvjp(lambda x: (value(x), x), lambda x, g: (slope(x, g),))
+    return squared
+
+
+@pytest.mark.parametrize(
+    "slope, said",
+    [
+        (lambda x, g: g, 'expects={"x": lambda x, g: g}'),
+        (lambda x, g: g / 2, 'expects={"x": lambda x, g: 1/2 * g}'),
+        (lambda x, g: 0 * g, 'expects={"x": "zero"}'),
+        (lambda x, g: jnp.clip(2 * x * g, -1, 1), "not linear in the cotangent"),
+    ],
+)
+def test_what_is_done_on_purpose_is_said_with_the_words_that_allow_it(slope, said):
+    found = verify_rule(square(slope), X)
+    assert found.verdict == "wrong" and said in found.text
+    g_alone = {"x": lambda x, g: slope(x, g)}
+    assert verify_rule(square(slope), X, expects=g_alone).verdict == "right"
+
+
+def test_a_forward_rule_that_returns_another_value_is_named():
+    found = verify_rule(square(lambda x, g: 2 * x * g, lambda x: x * x + 1), X)
+    assert found.outputs["value"] == {"verdict": "wrong", "reason": "the forward rule returns another value"}
+    assert found.outputs["dx"]["verdict"] == "right"
+
+
+def test_a_wrong_rule_inside_is_found_where_the_whole_does_not_show_it():
+    @jax.custom_vjp
+    def scaled(x, w):
+        return x * w
+
+    scaled.defvjp(lambda x, w: (x * w, (x, w)), lambda kept, g: (kept[1] * g, kept[1] * g))
+    found = verify_rule(lambda x: jnp.sin(scaled(x, 3 * jnp.ones_like(x))), X)
+    assert found.verdict == "wrong" and found.outputs["dx"]["verdict"] == "right"
+    assert found.outputs["scaled.d1"]["verdict"] == "wrong"
+    named = verify_rule(lambda x, w: scaled(x, w) + x, {"x": "n", "w": "n"})
+    assert "the rule scaled.d1 by itself: wrong" in named.notes and list(named.outputs) == ["value", "dx", "dw"]
+
+
+def test_a_rule_that_returns_another_shape_is_wrong_in_words():
+    found = verify_rule(square(lambda x, g: (2 * x * g).sum()), X)
+    assert found.verdict == "wrong" and "shapes do not match" in found.outputs["result"]["reason"]
+
+
+def series(x, terms=40):
+    def step(carry, k):
+        total, term = carry
+        return (total + term, term * x / (k + 1)), None
+
+    return jax.lax.scan(step, (jnp.zeros_like(x), jnp.ones_like(x)), jnp.arange(terms))[0][0]
+
+
+@pytest.mark.parametrize("factor, verdict", [(1, "right"), (1 + 1e-9, "undecided"), (2, "wrong")])
+def test_a_plain_program_that_approximates_decides_as_far_as_it_is_exact(factor, verdict):
+    @jax.custom_jvp
+    def exponential(x):
+        return series(x)
+
+    exponential.defjvp(lambda x, t: (exponential(*x), factor * exponential(*x) * t[0]))
+    found = verify_rule(exponential, {"x": "n"}, domains={"x": "unit"})
+    assert found.outputs["dx"]["verdict"] == verdict, found.text
+
+
+def test_a_loop_that_jax_cannot_differentiate_is_differentiated_by_differences():
+    @functools.partial(jax.custom_jvp)
+    def halved(x):
+        return jax.lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] / 2), (0, x * x))[1]
+
+    halved.defjvp(lambda x, t: (halved(*x), x[0] * t[0] / 4))
+    assert verify_rule(halved, X).verdict == "right"
+    halved.defjvp(lambda x, t: (halved(*x), x[0] * t[0] / 2))
+    assert verify_rule(halved, X).verdict == "wrong"
+
+
+def test_code_that_jax_cannot_trace_is_undecided_in_words():
+    found = verify_rule(lambda x: jax.nn.relu(np.asarray(x)), X)
+    assert found.verdict == "undecided" and "TracerArrayConversionError" in found.outputs["result"]["reason"]

@@ -1,0 +1,237 @@
+"""Verify custom rules of JAX: of the function as a whole, and each rule inside of it by itself.
+
+A rule is held against the plain program that it stands for: its forward value, and the derivative of its backward part.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from twolayer.verification.derivatives import Outer, spec_of
+from twolayer.verification.evidence.branches import Branches
+from twolayer.verification.evidence.exploring import drawn
+from twolayer.verification.evidence.points import exactly
+from twolayer.verification.evidence.questions import At, Compared, Question, compared, judged
+from twolayer.verification.evidence.returned import expected, named, zeros
+from twolayer.verification.evidence.shapes import Arguments
+from twolayer.verification.judgement import judge
+from twolayer.verification.numbers.balls import BITS, Ball, Undecided, precision
+from twolayer.verification.numbers.factors import ratio
+from twolayer.verification.programs import NotJudged, RaisedInside, Refused
+from twolayer.verification.programs.load import program_of
+from twolayer.verification.reference import Reference, is_real, leaves
+from twolayer.verification.verdict import Judgement
+
+FEW = 200  # numbers of all points together where the derivative is taken entry by entry
+CANNOT = re.compile("reverse-mode|differentiat|Linearization", re.I)  # what JAX says of what it cannot differentiate
+MISSHAPEN = re.compile("rule must produce|same type as the args|same shape|shapes do not match")  # and of such a rule
+POINTS_INSIDE, MOST_INSIDE = 3, 6  # points at which the rules inside are judged, and how many of them
+
+
+def verify_rule(
+    f: Any,
+    shapes: Any,
+    *,
+    reference: Any = None,
+    domains: Any = None,
+    expects: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    seed: int = 0,
+) -> Judgement:
+    """Does the custom rule of f, or those inside it, give the value and the derivative of its plain program?
+
+    Args:
+      f: decorated with jax.custom_vjp, custom_jvp or custom_gradient, or a function that contains such, or a kernel.
+      shapes, domains, strict, seed: as of `equal`.
+      reference: a function whose value and derivative it must have, in place of its own plain program.
+      expects: name -> "zero", or a function of the arguments and the cotangent, for what is meant to differ.
+
+    Raises:
+      Refused: there is no rule in it, and no reference is given; or as of `equal`.
+    """
+    from twolayer.verification.programs.jax_code import JaxProgram
+    from twolayer.verification.programs.rules import LOOPS, RULES, forward_value, has, plain_program, pullback
+
+    if not callable(f):
+        raise Refused(f"{f!r} is no function")
+    own = JaxProgram(f)
+    spec = spec_of(shapes, domains, f)
+    points = drawn(spec, own, seed)
+    first, by_size = spec.built(points[0].values), {tuple(at.sizes.items()): at for at in points}
+    try:
+        if reference is None and not any(has(own, spec.built(at.values), RULES) for at in by_size.values()):
+            raise Refused("there is no custom rule in it; give a reference, or use verify_vjp")
+        kernel, rough = has(own, first, ("pallas_call",)), has(own, first, LOOPS)
+    except NotJudged as error:
+        return _alone("undecided", str(error))
+    right = Reference(program_of(reference) if reference is not None else own, spec)
+    if reference is None:
+        right.program = plain_program(own)
+    outer, wanted, pull, forward = Outer(right, seed), spec.floating, pullback(own, plain=False), forward_value(own)
+
+    def run(at: At, watch: bool = False) -> Any:
+        return pull.run(spec.built(at.values), list(outer(at).values()), watch=watch)
+
+    notes = _notes(kernel)
+    raised = _raises(lambda: run(points[0]))
+    if MISSHAPEN.search(raised):
+        return _alone("wrong", raised)
+    if CANNOT.search(raised):
+        notes = (*notes, "JAX cannot differentiate it, and it has no rule: its value alone is judged")
+        wanted, forward = [], own
+    elif CANNOT.search(_raises(lambda: right.cotangents(points[0].values, outer(points[0])))):
+        right.by_differences = True
+
+    def mine(at: At) -> dict[str, np.ndarray]:
+        value = named(leaves(forward.run(*spec.built(at.values)).result))
+        return value | (_by_path(run(at).result, spec, at) if wanted else {})
+
+    def both(at: At) -> dict[str, np.ndarray]:
+        value = named(right.value(at.values))
+        if not wanted:
+            return value
+        found = expected(right.cotangents(at.values, outer(at)), expects, spec, at, outer)
+        return value | {f"d{path}": found[path] for path in wanted}
+
+    def remark(name: str, found: Sequence[Compared]) -> str | None:
+        return _meant(name, found, outer, pull, spec)
+
+    question = Question(
+        "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough, remark,
+        FEW if right.by_differences else None,
+    )  # fmt: skip
+    verdict = judge(question, strict, seed)
+    if reference is None and not expects and wanted:
+        return _with_those_inside(verdict, own, spec, points, seed)
+    return verdict
+
+
+def _alone(verdict: str, reason: str) -> Judgement:
+    """A verdict for one reason, before anything is compared."""
+    outputs: dict[str, dict[str, str | None]] = {"result": {"verdict": verdict, "reason": reason}}
+    return Judgement(verdict, outputs, text=f"{verdict.upper()}: {reason}")
+
+
+def _notes(kernel: bool) -> tuple[str, ...]:
+    said = (
+        "of the kernel its meaning is judged, block by block; races between blocks and the rounding of a device are not"
+    )
+    return (said,) if kernel else ()
+
+
+def _raises(run: Callable[[], Any]) -> str:
+    """What is raised, in words; "" where it runs, or cannot be followed for another reason."""
+    try:
+        with precision(BITS):
+            run()
+    except RaisedInside as error:
+        return str(error)
+    except (Undecided, NotJudged):
+        pass
+    return ""
+
+
+def _by_path(result: Any, spec: Arguments, at: At) -> dict[str, np.ndarray]:
+    """The cotangents that a pullback returned; what it left out, or gave as None, is zero."""
+    found: dict[str, np.ndarray] = {}
+    for name, part in zip(spec.parts, result, strict=True):
+        found |= {f"d{path}": array for path, array in leaves(part, name).items()}
+    return {f"d{path}": found.get(f"d{path}", zeros(at.values[path])) for path in spec.floating}
+
+
+def _meant(name: str, found: Sequence[Compared], outer: Outer, pull: Any, spec: Arguments) -> str | None:
+    """What a rule does in place of the derivative, where people do that on purpose."""
+    cases = [one for one in found if one.at.kind == "ordinary" and name in one.mine and name in one.right]
+    if name[0] != "d" or not cases:
+        return "the forward rule returns another value" if name[0] != "d" else None
+    with precision(BITS):
+        given = [next(iter(outer(one.at).values())) for one in cases]
+        mine = [one.mine[name] for one in cases]
+        if all(v == Ball(0) for array in mine for v in np.ravel(array)):
+            return f'it is zero; if that is meant, say expects={{"{name[1:]}": "zero"}}'
+        if all(np.shape(a) == np.shape(g) for a, g in zip(mine, given, strict=True)):
+            c = ratio(mine, given)
+            if c is not None:
+                said = "the cotangent itself" if c == 1 else f"{c} times the cotangent"
+                arguments = ", ".join((*spec.parts, "g"))
+                code = "g" if c == 1 else f"{c} * g"
+                return f'it is {said}; if that is meant, say expects={{"{name[1:]}": lambda {arguments}: {code}}}'
+        if not _is_linear(cases[0], name, outer, pull, spec):
+            return "it is not linear in the cotangent, as a clipped gradient is: the derivative of no function"
+    return None
+
+
+def _is_linear(one: Compared, name: str, outer: Outer, pull: Any, spec: Arguments) -> bool:
+    """Whether a pullback of 1000 times the cotangents is 1000 times as large."""
+    try:
+        result = pull.run(spec.built(one.at.values), [g * Ball(1000) for g in outer(one.at).values()]).result
+    except (Undecided, NotJudged, Refused):
+        return True
+    c = ratio((_by_path(result, spec, one.at)[name],), (one.mine[name],))
+    return c == 1000
+
+
+def _with_those_inside(verdict: Judgement, own: Any, spec: Arguments, points: Sequence[At], seed: int) -> Judgement:
+    """The verdict with those on the rules inside, under their own names; a wrong one makes it wrong."""
+    from twolayer.verification.programs.rules import inside, is_rule
+
+    found: dict[str, list[tuple[Any, list, At]]] = {}
+    for at in points[: 2 * POINTS_INSIDE : 2]:
+        try:
+            with precision(BITS):
+                met = inside(own, spec.built(at.values))
+        except (Undecided, NotJudged, Refused):
+            continue
+        if is_rule(own, spec.built(at.values)):
+            return verdict
+        for i, (rule, operands) in enumerate(met):
+            found.setdefault(f"{rule.name} {i}", []).append((rule, operands, at))
+    outputs: dict[str, dict[str, str | None]] = {}
+    for some in list(found.values())[:MOST_INSIDE]:
+        outputs = _judged_inside(some, own, seed) | outputs
+    said = tuple(f"the rule {name} by itself: {one['verdict']}" for name, one in outputs.items())
+    text = "\n".join([verdict.text, *(f"  {one}" for one in said)])
+    verdict = dataclasses.replace(verdict, notes=verdict.notes + said, text=text)
+    wrong = {name: one for name, one in outputs.items() if one["verdict"] == "wrong"}
+    if verdict.verdict != "right" or not wrong:
+        return verdict
+    text = text.replace("RIGHT", "WRONG", 1)
+    return dataclasses.replace(verdict, verdict="wrong", outputs=verdict.outputs | wrong, text=text)
+
+
+def _judged_inside(some: Sequence[tuple[Any, list, At]], own: Any, seed: int) -> dict[str, dict[str, str | None]]:
+    """A rule by itself, on what it is applied to inside of the function."""
+    from twolayer.verification.programs.jax_code import JaxProgram
+    from twolayer.verification.programs.rules import LOOPS, forward_value, has, plain_program, pullback
+
+    name, cases = some[0][0].name, []
+    for rule, operands, at in some:
+        program = JaxProgram(rule.function, own.filename, own.source)
+        plain, rng = plain_program(program), np.random.default_rng([seed, 17])
+        try:
+            with precision(BITS):
+                real = [a for a in leaves(plain.run(*operands).result).values() if is_real(a)]
+            outer = [exactly(np.asarray(rng.normal(size=np.shape(a)))) for a in real]
+            sides = [
+                functools.partial(_applied, rule, operands, outer, value, pullback(program, plain=of_plain))
+                for value, of_plain in ((forward_value(program), False), (plain, True))
+            ]
+            rough = has(program, operands, LOOPS)
+            question = Question(name, Arguments({}, {}), *sides, own, approximates=rough)
+            cases.append(compared(question, at._replace(kind="ordinary"), Branches(own)))
+        except (Undecided, NotJudged, Refused):
+            continue
+    known = [one for one in cases if one.reason is None and not one.tied]
+    return {f"{name}.{output}": one for output, one in (judged(question, known) if known else {}).items()}
+
+
+def _applied(rule: Any, operands: list, outer: list, value: Any, pull: Any, at: At) -> dict[str, np.ndarray]:
+    """The value and the cotangents of a rule, by the names of its arguments."""
+    slopes = zip(rule.arguments, pull.run(operands, outer).result, strict=True)
+    found = {f"d{name}": np.asarray(a, object) for name, a in slopes if name and a is not None}
+    outputs = value.run(*operands).result
+    return named(leaves(outputs[0] if len(outputs) == 1 else outputs)) | found
