@@ -11,7 +11,7 @@ import numpy as np
 
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments
-from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, literals_at_midpoints, precision
+from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
 from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
@@ -127,7 +127,7 @@ class Reference:
         """
         rng = np.random.default_rng(0)
         values = {p: self._shifted(a, rng) if p in self.arguments.floating else a for p, a in values.items()}
-        with precision(BITS), literals_at_midpoints():
+        with precision(BITS):
             found = self.cotangents(values, outer)
         for path in self.arguments.floating:
             direction = rng.integers(-8, 9, values[path].shape)
