@@ -245,7 +245,7 @@ def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str)
 
 
 def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
-    """What the program of a run is compiled for.
+    """The choices that the program of a run is compiled for.
 
     Raises:
       BadInput: choices do not go together, or not with the data.
