@@ -121,8 +121,8 @@ def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
         mine = [cell for cell in result["cells"] if (cell["init"], cell["hidden"], cell["learning_rate"]) == own]
         cells = {cell["loss"]: cell for cell in mine}
         losses, shares = ("cross_entropy", "quadratic"), ("lost_for_good", "not_predicted")
-        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{start['dead_output']['n']:,}"
-        found = (_interval(cells[loss][name]) for loss in losses for name in shares)
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{mine[0]['networks']:,}"
+        found = (_interval(cells[loss][name]) if loss in cells else "not run" for loss in losses for name in shares)
         rows.append((*names, _interval(start["dead_output"]), *found))
     return rows
 
