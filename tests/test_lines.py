@@ -14,10 +14,9 @@ from twolayer.verification.evidence.points import exactly
 from twolayer.verification.explain.catalogue import wrong_lines
 from twolayer.verification.explain.edits import edits
 from twolayer.verification.explain.forwards import wrong_forwards
-from twolayer.verification.explain.lines import Misfit
 from twolayer.verification.numbers import factors
 from twolayer.verification.numbers.balls import Ball, floats, precision
-from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes
+from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Misfit, Setting, Sizes
 
 SMALL, SQUARE = Sizes(2, 3, 2, 3), Sizes(5, 5, 5, 5)
 FITTING = (Sizes(3, 11, 5, 7), Sizes(5, 7, 13, 3), SQUARE)

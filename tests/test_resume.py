@@ -20,8 +20,8 @@ from twolayer.command.files import LOCK
 start, train = (functools.partial(f, "train") for f in (scripts.start, scripts.run))
 
 
-# Long enough to be interrupted on a fast machine: 1,000 epochs are 40 segments.
-LONG = ("--hidden=64", "--epochs=1000", "--nofigures", "--quiet", "--checkpoint_every=25")
+# Long enough to be interrupted on a fast machine: 300 epochs are 12 segments.
+LONG = ("--hidden=64", "--epochs=300", "--nofigures", "--quiet", "--checkpoint_every=25")
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.runtime import axes, kept, stack_jobs, sweep_figures, sweep_tables
+from experiments.runtime import axes, stack_jobs, sweep_figures, sweep_tables
 from experiments.runtime.runs import Run
+from experiments.runtime.sweep_tables import chosen, parse_keep
 from twolayer.command.cli import BadInput
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
@@ -237,7 +238,22 @@ def test_a_network_that_diverges_is_reported_and_the_others_are_not_touched(tmp_
     assert summary["groups"][1]["test_accuracy"] is None
 
 
-LONG = ("--hidden=8", "--epochs=400", "--quiet", "--nofigures", "--sweep=seed=0:6", "--together=3")
+LONG = ("--hidden=8", "--epochs=200", "--quiet", "--nofigures", "--sweep=seed=0:6", "--together=3")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The sweep that is not interrupted."""
+    run_dir = tmp_path_factory.mktemp("sweeps") / "whole"
+    assert sweep(*LONG, f"--run_dir={run_dir}")[0] == 0
+    return run_dir
+
+
+def assert_same_rows(one, two):
+    for name in ("epochs", "networks"):
+        tables = [pq.read_table(run / f"{name}.parquet") for run in (one, two)]
+        timed = {"seconds"} & set(tables[0].column_names)
+        assert tables[0].drop_columns(timed).equals(tables[1].drop_columns(timed))
 
 
 def killed(run_dir, number):
@@ -253,8 +269,7 @@ def killed(run_dir, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
-    assert sweep(*LONG, f"--run_dir={tmp_path / 'whole'}")[0] == 0
+def test_an_interrupted_sweep_is_continued_to_the_same_bits(whole, tmp_path, number):
     status = killed(tmp_path / "cut", number)
     assert status == (75 if number == signal.SIGTERM else -signal.SIGKILL)
     manifest = json.loads((tmp_path / "cut" / "manifest.json").read_text())
@@ -265,10 +280,7 @@ def test_an_interrupted_sweep_is_continued_to_the_same_bits(tmp_path, number):
     assert sweep(*LONG, others, f"--run_dir={tmp_path / 'cut'}")[0] == 0
     seconds = pq.read_table(tmp_path / "cut" / "networks.parquet")["seconds"].to_pylist()
     assert seconds[: len(before)] == before, "a part that is done is not trained again"
-    for name in ("epochs", "networks"):
-        whole, cut = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
-        timed = {"seconds"} & set(whole.column_names)
-        assert whole.drop_columns(timed).equals(cut.drop_columns(timed))
+    assert_same_rows(whole, tmp_path / "cut")
 
 
 IN_PARTS = """
@@ -293,20 +305,16 @@ cli.run(sweep.main)
 """
 
 
-def test_a_sweep_that_is_killed_within_a_part_goes_on_from_its_checkpoint(tmp_path):
-    def in_parts(name, *words):
-        command = [sys.executable, "-c", IN_PARTS, *LONG, f"--run_dir={tmp_path / name}", *words]
-        return subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+def test_a_sweep_that_is_killed_within_a_part_goes_on_from_its_checkpoint(whole, tmp_path):
+    def in_parts(*words):
+        command = [sys.executable, "-c", IN_PARTS, *LONG, f"--run_dir={tmp_path / 'cut'}", *words]
+        done = subprocess.run(command, cwd=scripts.ROOT, capture_output=True, text=True)
+        return done.returncode, [line for line in done.stderr.splitlines() if line.startswith("part ")]
 
-    whole, killed, continued = in_parts("whole"), in_parts("cut", "kill"), in_parts("cut")
-    assert (whole.returncode, killed.returncode, continued.returncode) == (0, -signal.SIGKILL, 0), continued.stderr
-    assert whole.stderr.splitlines() == ["part 0 from epoch 0", "part 1 from epoch 0"]
-    first, second = continued.stderr.splitlines()
-    assert int(first.removeprefix("part 0 from epoch ")) > 0 and second == "part 1 from epoch 0"
-    for name in ("epochs", "networks"):
-        one, two = (pq.read_table(tmp_path / run / f"{name}.parquet") for run in ("whole", "cut"))
-        timed = {"seconds"} & set(one.column_names)
-        assert one.drop_columns(timed).equals(two.drop_columns(timed))
+    assert in_parts("kill") == (-signal.SIGKILL, ["part 0 from epoch 0"])
+    status, (first, second) = in_parts()
+    assert status == 0 and int(first.removeprefix("part 0 from epoch ")) > 0 and second == "part 1 from epoch 0"
+    assert_same_rows(whole, tmp_path / "cut")
 
 
 REFUSED = {
@@ -428,8 +436,8 @@ def test_networks_whose_order_is_an_axis_share_it_by_parts():
 
 def test_the_best_are_kept_and_no_network_that_diverged():
     table = pa.table({"valid_loss": [0.3, 0.1, float("nan"), 0.2], "status": ["done", "diverged", "done", "done"]})
-    assert kept.chosen(table, kept.parse("best:2")) == [3, 0] and kept.chosen(table, kept.parse("first:2")) == [0, 1]
-    assert kept.chosen(table, kept.parse("all")) == [0, 1, 2, 3] and kept.parse(None) is None
+    assert chosen(table, parse_keep("best:2")) == [3, 0] and sweep_tables.chosen(table, parse_keep("first:2")) == [0, 1]
+    assert chosen(table, parse_keep("all")) == [0, 1, 2, 3] and parse_keep(None) is None
 
 
 GROUPS = [

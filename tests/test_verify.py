@@ -14,7 +14,7 @@ from handmade import WRONG, derivation
 from experiments.benchmarks.catalogue import RIGHT
 from twolayer.network import Params
 from twolayer.verification import Verdict, verify
-from twolayer.verification.evidence.points import ONE_OUTPUT
+from twolayer.verification.evidence import points
 from twolayer.verification.problem import LEAVES, STEPS
 from twolayer.verification.programs import RaisedInside, Refused
 
@@ -631,22 +631,23 @@ def test_a_float32_of_the_right_number_is_the_right_number():
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_code_with_sizes_built_in_is_judged_at_them_with_a_note(wrong):
-    inner = derivation("quadratic", dZ1=lambda s: s.dO1) if wrong else right
+def test_code_with_sizes_built_in_is_judged_at_them_with_a_note(wrong, monkeypatch):
+    inner, d = (derivation("quadratic", dZ1=lambda s: s.dO1), 28) if wrong else (right, 784)
+    monkeypatch.setattr(points, "MNIST", points.MNIST._replace(d=d))  # what is wrong is searched for at few inputs
 
     def flattens(params, x, y):
-        return inner(params, x.reshape(-1, 784), y.reshape(-1, 10))
+        return inner(params, x.reshape(-1, d), y.reshape(-1, 10))
 
     found = judged(flattens)
     assert found.verdict == ("wrong" if wrong else "right")
     assert [cause.id for cause in found.causes] == (["mask_missing"] if wrong else [])
     (note,) = found.notes
-    assert "d=784" in note and "C=10" in note and "test_verify.py" in note
+    assert f"d={d}" in note and "C=10" in note and "test_verify.py" in note
 
 
 def test_code_for_one_output_is_judged_at_one_output():
     found = judged(lambda params, x, y: right(params, x, y.reshape(len(x), 1)))
-    assert found.verdict == "right" and f"C={ONE_OUTPUT.C}" in found.notes[0]
+    assert found.verdict == "right" and f"C={points.ONE_OUTPUT.C}" in found.notes[0]
 
 
 SQUARE = {

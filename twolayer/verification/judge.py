@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS
+from twolayer.names import CONVENTIONS
+from twolayer.precisions import PRECISIONS
 from twolayer.verification import problem
 from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.calls import ways
 from twolayer.verification.evidence.cases import Case, Subject, gather, subject, usable, verdict_of
 from twolayer.verification.evidence.counterexample import smallest
-from twolayer.verification.evidence.guarded import Guarded, without
+from twolayer.verification.evidence.elsewhere import LAYERS, Finding, at_sizes, at_ties, kinked, on_batch
+from twolayer.verification.evidence.guards import Guarded, without
 from twolayer.verification.evidence.own_loss import Standard, describe
-from twolayer.verification.evidence.sizes import at_other_sizes
-from twolayer.verification.evidence.ties import LAYERS, at_ties
-from twolayer.verification.explain import causes, unexplained
+from twolayer.verification.explain import causes
 from twolayer.verification.explain.search import explanations, telling
 from twolayer.verification.numbers import balls
 from twolayer.verification.numbers.balls import BITS, Undecided, precision
@@ -30,25 +31,11 @@ from twolayer.verification.programs import NotJudged, Program, RaisedInside, Ref
 from twolayer.verification.programs.load import Loaded, program_of
 from twolayer.verification.verdict import Cause, Formula, StepVerdict, Verdict, worst
 
-CONVENTIONS = {"any": None, "0": Fraction(0), "1/2": Fraction(1, 2), "1": Fraction(1)}
-PRECISIONS = ("float32", "float64", "bfloat16", "tensorfloat32")
+AT_ZERO = {name: None if name == "any" else Fraction(name) for name in CONVENTIONS}
 
 
 class OraclesDisagree(RuntimeError):
     """The right lines and the difference of the loss give different derivatives: a mistake of this package."""
-
-
-class Finding(NamedTuple):
-    """What a check of something further has found: a step that is wrong or undecided, or a note alone.
-
-    verdict: "wrong", "undecided", or "right" where there is only a note.
-    """
-
-    verdict: str
-    step: str | None
-    id: str
-    text: str
-    leaves: tuple[str, ...] = ()
 
 
 def verify(
@@ -102,14 +89,12 @@ def verify(
     balls.rounded.clear()
     program, statement = _programs(gradients, own_loss)
     own = loss == "own" or (loss is None and statement is not None)
-    _check(relu_at_zero, "relu_at_zero", CONVENTIONS)
+    _check(relu_at_zero, "relu_at_zero", AT_ZERO)
     for name in precisions:
         _check(name, "precisions", PRECISIONS)
     if own and statement is None:
         raise Refused("the file's own loss is the standard, and it defines no loss(params, x, y)")
-    checks = _Checks(
-        CONVENTIONS[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say
-    )
+    checks = _Checks(AT_ZERO[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say)
     say("running")
     try:
         verdict = _asked(program, statement, own, (loss, output, reduction, activation, biases), checks)
@@ -273,7 +258,7 @@ def _judge(found: Subject, checks: _Checks) -> Verdict:
             found, cases = guards.subject, guards.cases
             verdict = _formula(found, cases, checks)
         verdict = _with_guards(verdict, guards)
-    for check in (_at_ties, _at_sizes, _on_batch):
+    for check in (_at_ties, _at_others):
         if verdict.verdict != "wrong" or check is _at_ties:
             for finding in check(found, verdict, checks):
                 if verdict.verdict != "wrong" or finding.id == "convention":
@@ -366,65 +351,27 @@ def _pattern(case: Case, setting: Setting) -> bytes:
     return np.concatenate([(Z > 0).ravel() for Z in where.forward(case.point.floats, setting)]).tobytes()
 
 
-def _right_leaves(verdict: Verdict) -> list[str]:
-    return [leaf for leaf in LEAVES if verdict.leaves[leaf].verdict == "right"]
-
-
 def _at_ties(found: Subject, verdict: Verdict, checks: _Checks) -> Iterator[Finding]:
-    """Name ReLU'(0); it is wrong if it is no subgradient, not one in all gradients, or not the one asked for."""
-    kinked = [
-        layer
-        for layer, name in (("hidden", found.setting.hidden), ("output", found.setting.output))
-        if activation(name).kink
-    ]
-    kinked = [layer for layer in kinked if verdict.steps[f"dZ{LAYERS[layer]}"].verdict != "wrong"]
-    if not kinked or not any(leaf.where for leaf in verdict.leaves.values()):
-        return
-    ties = at_ties(found, _right_leaves(verdict), kinked, checks.seed)
-    for fault in ties.faults:
-        yield Finding(fault.verdict, fault.step, "relu_at_zero", fault.text, fault.leaves)
-    for layer, value in ties.slopes.items():
-        said = f"at Z{LAYERS[layer]} = 0 the mask is {value}"
-        if not 0 <= value <= 1:
-            text = f"{said}: a subgradient of ReLU lies in [0, 1]"
-            yield Finding("wrong", f"dZ{LAYERS[layer]}", "relu_at_zero", text)
-        elif checks.convention is not None and value != checks.convention:
-            yield Finding("wrong", f"dZ{LAYERS[layer]}", "relu_at_zero", f"{said}; you asked for {checks.convention}")
-    for layer, value in ties.named.items():
-        yield Finding("right", None, "convention", f"{layer} {value}")
+    layers = [one for one in kinked(found.setting) if verdict.steps[f"dZ{LAYERS[one]}"].verdict != "wrong"]
+    right, returned = _right(verdict)
+    return at_ties(found, right, layers, checks.convention, checks.seed) if layers and returned else iter(())
 
 
-def _at_sizes(found: Subject, verdict: Verdict, checks: _Checks) -> Iterator[Finding]:
-    """A derivation that is wrong, or does not run, where a size is one, or large: its code looks at them."""
-    right = _right_leaves(verdict)
-    if not found.at_any_sizes or not right or not any(verdict.leaves[leaf].where for leaf in right):
-        return
-    checks.say("other sizes")
-    sizes = at_other_sizes(found, [leaf for leaf in right if verdict.leaves[leaf].where], checks.seed)
-    if sizes.wrong:
-        both = len({leaf[2] for leaf in sizes.wrong}) == 2
-        step = "dO2" if both else unexplained.first_wrong(sizes.wrong, right, ())
-        text = f"right at other sizes, wrong at {sizes.at}: the code depends on its sizes"
-        yield Finding("wrong", step, "sizes", text, tuple(sizes.wrong))
-    for leaf, reason in sizes.undecided.items():
-        yield Finding("undecided", leaf, "sizes", reason, (leaf,))
-    for note in sizes.notes:
-        yield Finding("right", None, "note", note)
+def _at_others(found: Subject, verdict: Verdict, checks: _Checks) -> Iterator[Finding]:
+    """At other sizes, and on the given batch."""
+    right, returned = _right(verdict)
+    if found.at_any_sizes and set(right) & set(returned):
+        checks.say("other sizes")
+        yield from at_sizes(found, right, returned, checks.seed)
+    if checks.batch is not None:
+        checks.say("the batch, exactly")
+        yield from on_batch(found, checks.batch)
 
 
-def _on_batch(found: Subject, verdict: Verdict, checks: _Checks) -> Iterator[Finding]:
-    """The given batch, exactly."""
-    if checks.batch is None:
-        return
-    from twolayer.verification.evidence.batch import on_batch
-
-    checks.say("the batch, exactly")
-    wrong, unknown, text = on_batch(found, checks.batch)
-    if wrong:
-        yield Finding("wrong", min(wrong, key=STEPS.index), "batch", f"wrong on the given batch: {text}", tuple(wrong))
-    for leaf, reason in unknown.items():
-        yield Finding("undecided", leaf, "batch", reason, (leaf,))
-    yield Finding("right", None, "batch", text)
+def _right(verdict: Verdict) -> tuple[list[str], list[str]]:
+    """The leaves that are right, and those that are returned."""
+    right = [leaf for leaf in LEAVES if verdict.leaves[leaf].verdict == "right"]
+    return right, [leaf for leaf in LEAVES if verdict.leaves[leaf].where]
 
 
 def _with(verdict: Verdict, finding: Finding, setting: Setting) -> Verdict:

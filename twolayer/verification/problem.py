@@ -10,15 +10,16 @@ verifier, but for the catalogue of wrong lines beside it, knows which network is
 import functools
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS, find
+from twolayer.formulas import FORMULAS
 from twolayer.verification.explain.edits import renamed
-from twolayer.verification.explain.lines import Line
 from twolayer.verification.numbers.balls import Ball
-from twolayer.verification.numbers.texts import evaluate
+from twolayer.verification.numbers.texts import evaluate, reads
 
 Scope = dict[str, np.ndarray]
 
@@ -43,14 +44,6 @@ UPSTREAM = {
 LETTERS = {"W1": "Kd", "b1": "K", "W2": "CK", "b2": "C", "x": "md", "y": "mC", "w": ""}
 LETTERS |= {"Z1": "mK", "O1": "mK", "Z2": "mC", "O2": "mC"}
 LETTERS |= {step: LETTERS[step[1:]] for step in STEPS}
-
-
-FORWARD_TEXT = {
-    "Z1": "Z1 = x @ W1.T + b1",
-    "O1": "O1 = hidden(Z1)",
-    "Z2": "Z2 = O1 @ W2.T + b2",
-    "O2": "O2 = output(Z2)",
-}
 
 
 class Setting(NamedTuple):
@@ -116,6 +109,12 @@ LOSSES: dict[str, Loss] = {
         targets="bits",
     ),
 }
+# A loss that has no texts of its own here is read as training has it.
+LOSSES |= {
+    name: Loss(name.replace("_", " "), f.value, f.residual, f.latex, f.latex_residual, "onehot" if f.labels else "real")
+    for name, f in FORMULAS.items()
+    if name not in LOSSES
+}
 
 
 class Activation(NamedTuple):
@@ -175,6 +174,84 @@ def slope(name: str, Z: np.ndarray, O: np.ndarray) -> np.ndarray:  # noqa: E741
     return evaluate(f"{activation(name).derivative} + 0 * Z", {"Z": Z, "O": O})
 
 
+class Misfit(ValueError):
+    """A line does not fit these sizes: a matrix product of square matrices only, say."""
+
+
+class Line(NamedTuple):
+    """One line of a derivation.
+
+    Attributes:
+      id: "right", or the cause.
+      step: which of the steps it computes.
+      code: the line as one would write it.
+      letters: the shape of the step, in letters of the sizes.
+      text: what is wrong with it, in one sentence; "{t}" stands for the literal.
+      literal: it has a constant t, tried with each number that stands in the derivation.
+      affine: the step is a + t b, so t is solved for instead.
+    """
+
+    id: str
+    step: str
+    code: str
+    letters: str
+    text: str = ""
+    literal: bool = False
+    affine: bool = False
+
+    @property
+    def formula(self) -> str:
+        return self.code.split(" = ", 1)[1]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The names that the formula reads; two scopes that agree on these give the same step."""
+        return reads(self.formula)
+
+    def compute(self, scope: Mapping[str, np.ndarray], t: float | Fraction | Ball | None = None) -> np.ndarray:
+        """The step's array, float64 or balls as the scope's; a number or a column is spread over it.
+
+        Raises:
+          Misfit: the shapes do not fit at the sizes of this scope.
+        """
+        return compute(self.formula, self.letters, scope, t)
+
+
+class Row(NamedTuple):
+    """A wrong line before it is known which step, layer and setting it stands in: an entry of the catalogue's tables.
+
+    Attributes:
+      id, text, literal, affine: as in Line.
+      code: its formula. In the tables of a layer Z, O, dO, dZ, W, b, dW, db are those of the layer, V is what its
+        weights multiply, Z_other and O_other belong to the other layer; in a text the same names stand in braces.
+    """
+
+    id: str
+    code: str
+    text: str
+    literal: bool = False
+    affine: bool = False
+
+
+def compute(
+    formula: str, letters: str, scope: Mapping[str, np.ndarray], t: float | Fraction | Ball | None = None
+) -> np.ndarray:
+    """A formula at a scope, in the shape of these letters.
+
+    Raises:
+      Misfit: it does not have that shape at these sizes.
+    """
+    (K, d), (C, _), m = scope["W1"].shape, scope["W2"].shape, len(scope["x"])
+    sizes = {"d": d, "K": K, "C": C, "m": m}
+    wanted = tuple(sizes[letter] for letter in letters)
+    more = sizes | ({} if t is None else {"t": t}) | ({"i": np.arange(m)[:, None]} if "i" in reads(formula) else {})
+    try:
+        value = evaluate(formula, {**scope, **more})
+        return value if value.shape == wanted else np.broadcast_to(value, wanted)
+    except (ValueError, IndexError) as error:
+        raise Misfit(f"{formula}: {error}") from error
+
+
 def targets(setting: Setting) -> str:
     """What y may be: "onehot", "real" or "bits"."""
     return LOSSES[setting.loss].targets
@@ -183,12 +260,6 @@ def targets(setting: Setting) -> str:
 def shape(name: str, sizes: Sizes) -> tuple[int, ...]:
     """The shape of an array at these sizes."""
     return tuple(getattr(sizes, letter) for letter in LETTERS[name])
-
-
-def sizes_of(scope: Mapping[str, np.ndarray]) -> Sizes:
-    """The sizes that the parameters and the batch of a scope have."""
-    (K, d), (C, _), m = scope["W1"].shape, scope["W2"].shape, len(scope["x"])
-    return Sizes(d, K, C, m)
 
 
 def layer_names(layer: int) -> dict[str, str]:

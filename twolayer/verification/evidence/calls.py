@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from twolayer.verification.problem import LEAVES, STEPS, Setting, Sizes, targets
+from twolayer.verification.problem import LEAVES, STEPS, Setting, Sizes, shape, targets
 from twolayer.verification.programs import Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
@@ -213,17 +213,7 @@ def _but_for_ones(shape: tuple[int, ...]) -> list[int]:
 
 def wanted_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """The shape of each step."""
-    d, K, C, m = sizes
-    return {
-        "dW1": (K, d),
-        "db1": (K,),
-        "dW2": (C, K),
-        "db2": (C,),
-        "dO2": (m, C),
-        "dZ2": (m, C),
-        "dO1": (m, K),
-        "dZ1": (m, K),
-    }
+    return {step: shape(step, sizes) for step in STEPS}
 
 
 def shapes_of(arrays: Mapping[str, np.ndarray], sizes: Sizes) -> dict[str, Shape]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twolayer.verification.evidence.cases import Case
+from twolayer.verification.evidence.cases import Case, first_wrong
 from twolayer.verification.explain import unexplained, where
 from twolayer.verification.explain.search import CHAIN, Explanation
 from twolayer.verification.numbers import factors as numbers
@@ -284,7 +284,7 @@ def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> 
         steps = tuple(step for step in STEPS if step in alone)
         return Alternative(tuple(_described(step, evidence, found) for step in steps), steps)
     derived = {leaf for leaf in LEAVES if evidence.leaves[leaf].verdict in ("right", "wrong")}
-    step = unexplained.first_wrong(wrong, derived, found)
+    step = first_wrong(wrong, derived, found)
     if step == "dO1" and evidence.setting.hidden == "relu":
         layer = [leaf for leaf in ("dW1", "db1") if leaf in wrong]
         step = "dZ1" if unexplained.right_where_all_units_are_on(cases, layer) else step
@@ -322,7 +322,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             if found is None and step in arrays:
-                found = where.place(step, arrays, probe.locals, evidence.known, alternative.steps)
+                found = where.place(step, arrays, probe.locals, evidence.known)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
@@ -330,7 +330,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
 
 def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, ...]:
     """The arrays of a wrong forward pass that differ from the right ones, in their order."""
-    from twolayer.verification.evidence.cases import EQUAL, compare
+    from twolayer.verification.numbers.agreement import EQUAL, compare
 
     return tuple(
         name

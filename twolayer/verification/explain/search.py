@@ -6,7 +6,6 @@ equality up to a constant factor. Floats propose, balls decide: the walk looks a
 must hold at every point in balls, since a mistake that shows at some patterns or sizes only is another mistake.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -16,10 +15,9 @@ import numpy as np
 from twolayer.verification.evidence.cases import Case, usable, wrong_entries
 from twolayer.verification.explain.catalogue import wrong_lines
 from twolayer.verification.explain.forwards import Forward, wrong_forwards
-from twolayer.verification.explain.lines import Line
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, floats, precision
 from twolayer.verification.numbers.factors import placements, ratio, same, short
-from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Setting, Sizes, right_lines
+from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Line, Setting, Sizes, right_lines
 
 CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}
@@ -450,9 +448,3 @@ def _value(choice: Choice, search: Search, start: Start, scope: Scope) -> Value 
     if line is None:
         return search.shown.get(step)
     return search.step(step, start.right[step] if line.id == "right" else line, scope, literal)
-
-
-@functools.cache
-def is_upstream(step: str, other: str) -> bool:
-    """Whether a step uses another, directly or on the way."""
-    return any(name == other or is_upstream(name, other) for name in UPSTREAM[step])

@@ -20,22 +20,6 @@ FORWARD_TEXT = {
 UNKNOWN = "unknown, the error enters at {step}"
 
 
-def first_wrong(wrong: Collection[str], derived: Collection[str], found: Collection[str]) -> str:
-    """The step at which the error enters, from which leaves are wrong and which right steps the program contains.
-
-    A leaf is wrong by itself if its sibling, which shares all that came before, is right, or if the program contains a
-    right dZ of its layer. Otherwise the error came with dZ, or before it: with dO if it contains no right dO.
-    """
-    for layer in ("2", "1"):
-        pair = {f"dW{layer}", f"db{layer}"}
-        if not pair & set(wrong):
-            continue
-        if pair & set(derived) - set(wrong) or f"dZ{layer}" in found:
-            return next(leaf for leaf in (f"dW{layer}", f"db{layer}") if leaf in wrong)
-        return f"dZ{layer}" if f"dO{layer}" in found else f"dO{layer}"
-    raise ValueError("no leaf is wrong")
-
-
 def right_where_all_units_are_on(cases: Sequence[Case], leaves: Collection[str]) -> bool:
     """Whether these leaves, wrong elsewhere, are right wherever all hidden units are on: then dZ1 has a wrong mask."""
     all_on = 0

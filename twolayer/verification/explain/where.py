@@ -129,7 +129,6 @@ def place(
     wrong: Mapping[str, np.ndarray],
     locals_: Sequence[Local],
     right: Mapping[str, np.ndarray],
-    blamed: Sequence[str] = (),
 ) -> Place | None:
     """The line that gives a step its wrong value.
 
@@ -138,19 +137,20 @@ def place(
       wrong: the arrays of the explanation, from which the derivation goes on after its error.
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
-      blamed: all steps that are to be blamed.
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
-    variable that has it before it is used is the one that should have been another. A line of a helper that gives
-    other things as well, by which nothing is wrong, is right: its caller is blamed. Where the line reads a variable
-    that is none of the known arrays, or no variable has the value, the place is between the last right line and it.
+    variable that has it before it is used is the one that should have been another. A line of a helper that gives a
+    right array as well is right: its caller is blamed. Where the line reads a variable that is none of the known
+    arrays, or no variable has the value, the place is between the last right line and it.
     """
     own = seen(locals_, {step: wrong[step]})
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
-    own = [one for one in own if not _serves_others(one, locals_, [wrong[s] for s in blamed if s in wrong])] or own
     good = seen(locals_, right)
+    elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
+    helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
+    own = [one for one in own if one not in helpers] or own
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
@@ -160,14 +160,6 @@ def place(
         return Place(one.line, one.name, one.text, since)
     first = min(after, key=lambda one: one.order, default=None)
     return None if first is None else Place(first.line, "", first.text, _last_before(first.order, first.line, good))
-
-
-def _serves_others(one: Seen, locals_: Sequence[Local], wrong: Sequence[np.ndarray]) -> bool:
-    """Whether the line that set a variable sets it elsewhere to an array of another shape, which is not blamed."""
-    blamed = [np.shape(array) for array in wrong]
-    blamed += [shape[::-1] for shape in blamed] + [shape[1:] for shape in blamed] + [(*s[1:], 1) for s in blamed]
-    shapes = {local.value.shape for local in locals_ if (local.line, local.name) == (one.line, one.name)}
-    return len(shapes) > 1 and any(shape not in blamed for shape in shapes)
 
 
 def _since(one: Seen, locals_: Sequence[Local], known: Collection[tuple[int, str]], good: Sequence[Seen]) -> int | None:

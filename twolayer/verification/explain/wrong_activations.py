@@ -1,10 +1,10 @@
 """Wrong derivatives of the activations: dZ from dO. For ReLU, the sigmoid and none in their own words, else in general.
 
-In a formula f(A) is the layer's activation of A and slope(A) its derivative there; see lines.Row for the other names.
+In a formula f(A) is the layer's activation of A and slope(A) its derivative there; see problem.Row for the other names.
 In a sentence {f} is the activation ("ReLU"), {a} the same with its article ("a ReLU"), {slope} its derivative.
 """
 
-from twolayer.verification.explain.lines import Row
+from twolayer.verification.problem import Row
 
 RELU = (
     Row("mask_missing", "dO", "the ReLU's mask 1[{Z} > 0] is missing"),
@@ -23,19 +23,14 @@ RELU = (
         "{dO} is multiplied with {Z}; the derivative of ReLU is the mask 1[{Z} > 0]"),
     Row("sigmoid_derivative", "dO * O * (1 - O)",
         "O (1 - O) is the derivative of a sigmoid; here the activation is ReLU, with 1[{Z} > 0]"),
-    Row("sigmoid_derivative", "dO * sigmoid(Z) * (1 - sigmoid(Z))",
-        "this is the derivative of a sigmoid; here the activation is ReLU, with 1[{Z} > 0]"),
     Row("tanh_derivative", "dO * (1 - O**2)",
         "1 - O^2 is the derivative of tanh; here the activation is ReLU, with 1[{Z} > 0]"),
-    Row("tanh_derivative", "dO * (1 - tanh(Z)**2)",
-        "this is the derivative of tanh; here the activation is ReLU, with 1[{Z} > 0]"),
     Row("mask_without_gradient", "Z > 0", "the mask stands alone: {dO} is not multiplied to it"),
     Row("zero", "0 * dO", "{dZ} is zero"),
     Row("mask_of_input", "dO * (x > 0)", "the mask asks for the sign of the input x; it should ask for that of {Z}"),
     Row("mask_of_weights", "dO * (b > 0)", "the mask asks for the sign of the bias {b}; it should ask for that of {Z}"),
     Row("threshold", "dO * (Z > t)", "the mask asks for {Z} > {t}; the kink of ReLU is at 0", True),
     Row("threshold", "dO * (round(Z * t) > 0)", "the mask is that of a rounded {Z}", True),
-    Row("threshold", "clip(dO * (Z > 0), -t, t)", "{dZ} is clipped at {t}", True),
     Row("leaky_relu", "dO * where(Z > 0, 1, t)",
         "where {Z} <= 0 the gradient is multiplied with {t}: that is a leaky ReLU", True, True),
     Row("saturated", "dO * (Z > 0) * (Z < t)",
@@ -44,30 +39,18 @@ RELU = (
 
 SIGMOID_IS = "the derivative of a sigmoid is {O} (1 - {O})"
 SIGMOID = (
-    Row("derivative_missing", "dO", "the sigmoid's derivative {O} (1 - {O}) is missing"),
     Row("output_for_derivative", "dO * O", "{dO} is multiplied with {O}; " + SIGMOID_IS),
     Row("output_for_derivative", "dO * (1 - O)", "{dO} is multiplied with 1 - {O}; " + SIGMOID_IS),
     Row("output_for_derivative", "dO * (1 - O)**2", "{dO} is multiplied with (1 - {O})^2; " + SIGMOID_IS),
     Row("output_for_derivative", "dO * O**2", "{dO} is multiplied with {O}^2; " + SIGMOID_IS),
-    Row("output_for_derivative", "dO * Z", "{dO} is multiplied with {Z}; " + SIGMOID_IS),
-    Row("derivative_of_output", "dO * slope(O)",
-        "the derivative is taken at {O}, which is the sigmoid already; " + SIGMOID_IS),
-    Row("derivative_of_preactivation", "dO * Z * (1 - Z)", "{Z} stands where its sigmoid {O} belongs; " + SIGMOID_IS),
     Row("sigmoid_of_complement", "dO * sigmoid(1 - O)",
         "the sigmoid of 1 - {O} is taken; " + SIGMOID_IS),
     Row("sigmoid_of_complement", "dO * O * sigmoid(1 - O)",
         "the sigmoid of 1 - {O} stands where 1 - {O} itself belongs; " + SIGMOID_IS),
     Row("sigmoid_of_complement", "dO * O * sigmoid(1 - Z)",
         "the sigmoid of 1 - {Z} stands where 1 - {O} belongs; " + SIGMOID_IS),
-    Row("derivative_twice", "dO * (O * (1 - O))**2", "the sigmoid's derivative is applied twice"),
-    Row("derivative_sign", "dO * O * (1 + O)", "1 + {O} stands where 1 - {O} belongs"),
     Row("derivative_of_other_layer", "dO * O_other * (1 - O_other)",
         "the derivative is that of layer {other}; " + SIGMOID_IS),
-    Row("derivative_of_other_layer", "dO * slope(Z_other)", "the derivative is that of layer {other}; " + SIGMOID_IS),
-    Row("relu_derivative", "dO * (Z > 0)", "the mask 1[{Z} > 0] is the derivative of ReLU; " + SIGMOID_IS),
-    Row("tanh_derivative", "dO * (1 - O**2)", "1 - O^2 is the derivative of tanh; " + SIGMOID_IS),
-    Row("derivative_without_gradient", "O * (1 - O)",
-        "the derivative stands alone: {dO} is not multiplied to it"),
     Row("derivative_unfinished", "dO * exp(-Z) / (1 + exp(-Z))",
         "the square is missing: the derivative is exp(-{Z}) / (1 + exp(-{Z}))^2"),
     Row("derivative_unfinished", "dO * 1 / (1 + exp(-Z))**2",
@@ -79,9 +62,6 @@ SIGMOID = (
 TANH = (
     Row("derivative_unfinished", "dO * (1 - O)", "the square is missing: the derivative of tanh is 1 - {O}^2"),
     Row("output_for_derivative", "dO * O**2", "{dO} is multiplied with {O}^2; the derivative of tanh is 1 - {O}^2"),
-    Row("derivative_of_preactivation", "dO * (1 - Z**2)", "{Z} stands where its tanh {O} belongs: 1 - {O}^2"),
-    Row("sigmoid_derivative", "dO * O * (1 - O)",
-        "O (1 - O) is the derivative of a sigmoid; here the activation is tanh, with 1 - {O}^2"),
     Row("derivative_unfinished", "dO * (1 - 2 * O)", "2 {O} stands where the square {O}^2 belongs"),
     Row("derivative_of_square", "dO * (1 - tanh(Z**2))",
         "the square is taken inside the tanh: 1 - tanh({Z})^2 is meant"),

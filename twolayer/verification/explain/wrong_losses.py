@@ -5,7 +5,7 @@ A formula is what stands before the factor w of the examples, unless it holds `r
 name and {residual} its residual.
 """
 
-from twolayer.verification.explain.lines import Row
+from twolayer.verification.problem import Row
 
 AT_MAX = "(O2 == O2.max(axis=1, keepdims=True))"
 SHARE_OF_MAX = f"{AT_MAX} / {AT_MAX}.sum(axis=1, keepdims=True)"  # equal entries share it

@@ -1,9 +1,9 @@
 """Wrong products and sums: dW and db of both layers, and dO1 on the way back.
 
-Names in code and in braces are those of a layer: see lines.Row. Likelier mistakes come first.
+Names in code and in braces are those of a layer: see problem.Row. Likelier mistakes come first.
 """
 
-from twolayer.verification.explain.lines import Row
+from twolayer.verification.problem import Row
 
 WEIGHTS = (
     Row("unmasked_cotangent", "dO.T @ V", "{dO} stands where {dZ} belongs: the activation's derivative is skipped"),

@@ -99,12 +99,3 @@ def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
         return Fraction(whole)
     whole -= 1
     return whole + 1 / _simplest_between(1 / (high - whole), 1 / (low - whole))
-
-
-def rationals(array: np.ndarray) -> list[Fraction | None]:
-    """The simplest rational of each entry, in order; None for an entry that is not finite."""
-    array = np.asarray(array)
-    dtype = str(array.dtype) if array.dtype in (np.float32, np.float16) else "float64"
-    numbers = array.astype(np.float64).ravel().tolist()
-    known = {number: simplest_rational(number, dtype) for number in set(numbers) if math.isfinite(number)}
-    return [known.get(number) for number in numbers]

@@ -19,10 +19,14 @@ from twolayer.verification.problem import Sizes, shape
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.interpreter import Path, interpret, nested_call
 from twolayer.verification.programs.jax_code import JaxProgram, make_tree
-from twolayer.verification.rounding.bounds import DecidedByRounding, Rounded, Rounding, exactly
+from twolayer.verification.rounding.bounds import Rounding
+from twolayer.verification.rounding.rounded import DecidedByRounding, Rounded, exactly
 
 Place = tuple[Path, int]  # of an array: the operation, and the number of its output
 Floats = Mapping[str, np.ndarray]  # W1, b1, W2, b2, x, y
+
+# LLVM at its lowest level compiles in half the time; the operations that it is given, and their bounds, are the same.
+QUICK = {"xla_backend_optimization_level": 0}
 
 
 class Traced(NamedTuple):
@@ -152,7 +156,8 @@ class Instrumented:
         """`places`: where the steps stand inside of it."""
         self.traced, self.places, self.precision = traced, places, traced.precision
         self._order = list(places)
-        self._run = jax.jit(self._evaluate)
+        quick = QUICK if traced.precision == "bfloat16" else None  # CPUs emulate it, whatever LLVM does
+        self._run = jax.jit(self._evaluate, compiler_options=quick)
 
     def _evaluate(self, *arguments: Any) -> tuple[list, list]:
         outputs, handed_out = evaluate(self.traced.jaxpr, arguments, self.places)

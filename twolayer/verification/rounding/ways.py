@@ -14,11 +14,19 @@ from jax.sharding import PartitionSpec as Spec
 from twolayer.verification.problem import LEAVES, Sizes, shape
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
-from twolayer.verification.rounding.bounds import DecidedByRounding, Rounding
-from twolayer.verification.rounding.runs import Floats, Instrumented, Traced, evaluate, follow, inputs, running, trace
-
-# LLVM at its lowest level compiles in half the time; the operations that it is given, and their bounds, are the same.
-QUICK = {"xla_backend_optimization_level": 0}
+from twolayer.verification.rounding.bounds import Rounding
+from twolayer.verification.rounding.rounded import DecidedByRounding
+from twolayer.verification.rounding.runs import (
+    QUICK,
+    Floats,
+    Instrumented,
+    Traced,
+    evaluate,
+    follow,
+    inputs,
+    running,
+    trace,
+)
 
 
 class NotRun(Exception):
