@@ -561,5 +561,4 @@ CASES = {
         {"x": "n"},
         (Fault("x", "(norm.cdf(x) + x * norm.pdf(x))", "norm.cdf(x)", CUT),),
     ),
-}
 } | FURTHER
