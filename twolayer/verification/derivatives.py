@@ -256,7 +256,7 @@ def second(reference: Reference, values: Values, outer: Values, directions: Valu
             sides.append(reference.cotangents(moved, outer))
         found = {p: (sides[0][p] - sides[1][p]) / (2 * h) for p in sides[0]}
     with precision(BITS):
-        return {p: np.frompyfunc(lambda v: Ball(v.v + flint.arb(0, 2.0**-300)), 1, 1)(a) for p, a in found.items()}
+        return {p: np.frompyfunc(lambda v: Ball(v.v + flint.arb(0, 2.0**-500)), 1, 1)(a) for p, a in found.items()}
 
 
 def spec_of(shapes: Any, domains: Any, function: Callable) -> Arguments:

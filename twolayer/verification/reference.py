@@ -13,7 +13,7 @@ from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
-from twolayer.verification.numbers.recorded import Recorded, gradient
+from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
 
 Values = Mapping[str, np.ndarray]
@@ -35,11 +35,20 @@ def leaves(value: Any, path: str = "") -> dict[str, np.ndarray]:
         }
     if hasattr(value, "_asdict"):
         return leaves(value._asdict(), path)
+    if isinstance(value, list) and is_table(value):
+        return {path: np.array(value, object)}
     if isinstance(value, (tuple, list)) and any(
         isinstance(part, (np.ndarray, Ball, tuple, list, Mapping)) for part in value
     ):
         return {p: a for i, part in enumerate(value) for p, a in leaves(part, f"{path}[{i}]").items()}
     return {path: np.asarray(value, object)}
+
+
+def is_table(value: Any) -> bool:
+    """Whether a list is what plain Python has for an array: numbers, or lists of them, as many in each."""
+    if not all(isinstance(v, list) for v in value):
+        return bool(value) and all(isinstance(v, (Ball, int, float)) for v in value)
+    return bool(value) and all(map(is_table, value)) and len({np.shape(v) for v in value}) == 1
 
 
 def is_real(array: np.ndarray) -> bool:
@@ -82,7 +91,8 @@ class Reference:
             return self._by_jax(values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
         inputs = {path: given[path].copy() for path in self.arguments.floating}
-        found = gradient(weighted(self.value(given), outer), list(inputs.values()))
+        with uncollected():
+            found = gradient(weighted(self.value(given), outer), list(inputs.values()))
         return dict(zip(inputs, found, strict=True))
 
     def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:

@@ -134,17 +134,17 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
     for i, sizes in enumerate(subject.sizes):
         if sizes == where.SMALL:
             found += [
-                _case(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
+                case_at(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
             ]
             continue
         few = sizes == where.MNIST
         found += [
-            _case(subject, p)
+            case_at(subject, p)
             for p in where.points(subject.setting, sizes, "ordinary", 1 if few else ORDINARY * effort, seed)
         ]
         if i == 0:
             found += [
-                _case(subject, p)
+                case_at(subject, p)
                 for p in where.points(subject.setting, sizes, "extreme", 3 if few else EXTREME * effort, seed)
             ]
     _check_repeats(subject, found[0])
@@ -152,8 +152,8 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
     return found
 
 
-def _case(subject: Subject, point: Point) -> Case:
-    """Once more with more bits where the first are not enough."""
+def case_at(subject: Subject, point: Point) -> Case:
+    """What it returns at a point; once more with more bits where the first are not enough."""
     reason = None
     for bits in (BITS, *MORE_BITS):
         try:
