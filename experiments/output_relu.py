@@ -53,9 +53,9 @@ FLAGS.set_default("epochs", 10)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments.runtime import supervision
+    from experiments.runtime import processes
 
-    return supervision.supervised(_study, training_flags.values())
+    return processes.supervised(_study, training_flags.values())
 
 
 def _study() -> int:
@@ -74,7 +74,7 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import axes, own_things, processes, progress, runs, stack_jobs, stack_session, supervision
+    from experiments.runtime import axes, own_things, processes, runs, session, stack_jobs, stack_session
     from twolayer import updates
 
     own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
@@ -85,12 +85,15 @@ def _study() -> int:
     values = training_flags.values() | {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
     values |= {"order_seed": SHARED_ORDER if FLAGS.share else None}
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
-    run = supervision.one_run(values, lambda: runs.find_run(*own))
+    run = processes.one_run(values, lambda: runs.find_run(*own))
     plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
-    run.check_data(plan.sha256)
+    run.check_data(plan.facts["data_sha256"])
     programs = stack_session.Programs(FLAGS.share)
     with run.writing():
-        if run.status != "done" and stack_session.carry_out(run, plan, programs, show=progress.of_flags()) is None:
+        if (
+            run.status != "done"
+            and stack_session.carry_out(run, plan, programs, show=session.progress_of_flags()) is None
+        ):
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, plan.of(plan.parts[0]).whole, len(plan.parts), json)
@@ -99,7 +102,7 @@ def _study() -> int:
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     from experiments.runtime import lost_classes, statistics, sweep_figures, sweep_tables
-    from experiments.runtime.progress import duration
+    from experiments.runtime.session import duration
     from twolayer.command import files
 
     _, networks = sweep_tables.join(run, parts)

@@ -51,14 +51,14 @@ PLACES = (*training_flags.PLACES, "together")
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments.runtime import supervision
+    from experiments.runtime import processes
 
-    return supervision.supervised(_sweep, training_flags.values())
+    return processes.supervised(_sweep, training_flags.values())
 
 
 def _sweep() -> int:
     """Flags to a directory of tables; returns the exit status."""
-    from experiments.runtime import runs, supervision
+    from experiments.runtime import processes, runs
 
     alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
@@ -75,16 +75,16 @@ def _sweep() -> int:
     if FLAGS.share and values["order_seed"] is None:
         values["order_seed"] = 0
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES, kind="sweep")
-    run = supervision.one_run(values, lambda: runs.find_run(path, values, PLACES, training_flags.as_file()))
+    run = processes.one_run(values, lambda: runs.find_run(path, values, PLACES, training_flags.as_file()))
     if run.status == "done":
         _tell_again(run, swept)
         return cli.DONE
 
-    from experiments.runtime import dry_run, kept, own_things, processes, progress, stack_jobs, stack_session
+    from experiments.runtime import dry_run, own_things, session, stack_jobs, stack_session, sweep_tables
 
-    keep = kept.parse(FLAGS.keep)
+    keep = sweep_tables.parse_keep(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
-    run.check_data(plan.sha256)
+    run.check_data(plan.facts["data_sha256"])
     programs = stack_session.Programs(FLAGS.share, keep)
     own_things.check_same(run.manifest, plan.facts["own"], run.path)
     if processes.first():
@@ -95,7 +95,7 @@ def _sweep() -> int:
         dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE
     with run.writing():
-        if stack_session.carry_out(run, plan, programs, show=progress.of_flags()) is None:
+        if stack_session.carry_out(run, plan, programs, show=session.progress_of_flags()) is None:
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, swept, len(plan.parts), programs)
@@ -121,7 +121,7 @@ def _outlook(plan, programs) -> str:
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
-    from experiments.runtime import kept, sweep_tables
+    from experiments.runtime import sweep_tables
 
     names = [axis.name for axis in swept]
     epochs, networks = sweep_tables.join(run, parts)
@@ -132,7 +132,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
     facts |= {"networks": len(networks), "varies": varies}
     sweep_tables.write_summary(run, summary, names, networks)
     if programs.keep:
-        facts["kept"] = kept.collect(run, parts, networks, _flags_of(run), programs.keep)
+        facts["kept"] = sweep_tables.collect(run, parts, networks, _flags_of(run), programs.keep)
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         _draw(run.figures, epochs, summary, swept, varies)

@@ -27,16 +27,16 @@ flags.adopt_module_key_flags(training_flags)
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments.runtime import supervision
+    from experiments.runtime import processes
 
     values = training_flags.values()
-    return supervision.supervised(lambda: _train(values), values)
+    return processes.supervised(lambda: _train(values), values)
 
 
 def _train(values: dict[str, Any]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments.runtime import records, runs, supervision
+    from experiments.runtime import processes, records, runs
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
@@ -47,12 +47,12 @@ def _train(values: dict[str, Any]) -> int:
             records.load_params(path)  # is it all there?
         return run
 
-    run = supervision.one_run(values, find)
+    run = processes.one_run(values, find)
     if run.status in ("done", "diverged"):
         print(f"{run.path} is {run.status} already; see its summary.json, or choose another --run_dir")
         return cli.DONE if run.status == "done" else cli.DIVERGED
 
-    from experiments.runtime import jobs, outcome, own_things, processes, session
+    from experiments.runtime import jobs, outcome, own_things, session
 
     session.use_compile_cache(FLAGS.compile_cache)
     if FLAGS.figures and not FLAGS.dry_run and processes.first():
@@ -73,7 +73,7 @@ def _train(values: dict[str, Any]) -> int:
 
 def _carry_out(job, run, first: bool) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
-    from experiments.runtime import outcome, processes, progress, session
+    from experiments.runtime import outcome, processes, session
 
     session.check_tensorboard(FLAGS.tensorboard)
     processes.first_does(run.create)
@@ -82,7 +82,7 @@ def _carry_out(job, run, first: bool) -> int:
         session.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
         session.profile(run.path, FLAGS.profile and first),
     ):
-        every, kept, show = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, progress.of_flags()
+        every, kept, show = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, session.progress_of_flags()
         state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, show=show, sinks=tensorboard)
         if run.status == "interrupted":
             if first:
@@ -125,11 +125,11 @@ def _closing_line(summary: dict, hidden: int, path: pathlib.Path) -> str:
 def _status(summary: dict) -> int:
     if summary["status"] != "diverged":
         return cli.DONE
-    from experiments.runtime import findings
+    from experiments.runtime import outcome
 
     epoch, first = summary["epochs"], summary.get("first_non_finite")
     at = f" at step {first['step']}: {first['quantity']}" if first else ""
-    kept, advice = summary["params_epoch"], findings.divergence_advice(training_flags.values())
+    kept, advice = summary["params_epoch"], outcome.divergence_advice(training_flags.values())
     print(
         f"diverged: epoch {epoch + 1} became non-finite{at}; the parameters after epoch {kept} are saved; {advice}",
         file=sys.stderr,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.benchmarks.device import checks, correctness, inside, rows, runs, steps
+from experiments.benchmarks import accelerator
+from experiments.benchmarks.device import checks, correctness, inside, runs, steps
 from experiments.benchmarks.device.checks import Case
 from experiments.benchmarks.peers import problem, worker
 from twolayer import gradients
@@ -112,8 +113,8 @@ def carry_out(tmp_path, monkeypatch):
 
     def carry_out(wanted, seconds=60.0):
         result, path = {"rows": []}, tmp_path / "rows.json"
-        with rows.Workers() as workers:
-            left = rows.carry_out(wanted, workers, result, path, time.monotonic() + seconds)
+        with accelerator.Workers() as workers:
+            left = accelerator.carry_out(wanted, workers, result, path, time.monotonic() + seconds)
         written = json.loads(path.read_text())["rows"] if path.exists() else []
         return {row["name"]: (row["status"], row["note"]) for row in written}, left
 
@@ -206,7 +207,7 @@ class Unscaled:
     """A peer that takes steps of the sum, not of the mean."""
 
     def __init__(self, problem):
-        from experiments.benchmarks.peers.ours import ClosedForm
+        from experiments.benchmarks.peers.jax_forms import ClosedForm
 
         self.right = ClosedForm(problem._replace(learning_rate=problem.learning_rate * 1.5))
 
@@ -216,7 +217,7 @@ class Unscaled:
 
 @pytest.mark.parametrize("precision", checks.PRECISIONS)
 def test_a_wrong_peer_is_not_timed_in_any_precision(precision):
-    right = "experiments.benchmarks.peers.ours:ClosedForm"
+    right = "experiments.benchmarks.peers.jax_forms:ClosedForm"
     assert 0 < steps.gate(right, 16, 32, precision) <= steps.ALLOWED[precision] + 1e-3
     with pytest.raises(ArithmeticError, match="wrong, so not timed"):
         steps.gate(f"{__name__}:Unscaled", 16, 32, precision)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.benchmarks.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds, summary
+from experiments.benchmarks.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -112,7 +112,7 @@ def test_times_of_many_networks_at_once_are_those_of_one(tmp_path):
     rows = [
         rounds.Row(name, Competitor("", "", networks=n), epochs=[6.4], first=7.4) for name, n in ((OURS, 1), ("b", 64))
     ]
-    found = summary.summary(rows, [], 1.0, None)["rows"]
+    found = rounds.summary(rows, [], 1.0, None)["rows"]
     assert found[1]["epoch_s"]["median"] == pytest.approx(0.1) and found[1]["compile_s"] == pytest.approx(1.0)
 
 
@@ -198,9 +198,9 @@ def test_a_missing_library_is_a_row_that_says_so(compete, tmp_path):
     right, torch = compete("Right", extra=[torch])
     assert torch.note == "missing: torch is not installed; pip install -e '.[bench]'"
     ours = rounds.Row(OURS, COMPETITORS[OURS], epochs=right.epochs, first=right.first, cold=right.cold)
-    case = {"title": "a case"} | summary.summary([ours, torch], [], 15, None)
+    case = {"title": "a case"} | rounds.summary([ours, torch], [], 15, None)
     assert "best_torch" not in case
-    assert f"{torch.competitor.label:32}  {torch.note}" in summary.text(case)
+    assert f"{torch.competitor.label:32}  {torch.note}" in rounds.text(case)
 
 
 def test_a_limit_without_torch_stands_on_the_other_libraries():
@@ -209,15 +209,15 @@ def test_a_limit_without_torch_stands_on_the_other_libraries():
 
     absent = rounds.Row("torch", GEMMS["torch"], note="missing: torch is not installed")
     ours = rounds.Row(OURS, COMPETITORS[OURS], epochs=[100, 200], first=300, cold=400)
-    case = summary.summary([ours], [row("numpy", 1, 9), row("xla", 2, 5), absent], 10, None)
+    case = rounds.summary([ours], [row("numpy", 1, 9), row("xla", 2, 5), absent], 10, None)
     assert case["limit"]["fastest"] == {"Z1": "numpy", "Z2": "xla"}
     assert case["limit"]["rounds"] == [60, 80]
     assert case["share_of_limit"]["median"] == pytest.approx((60 / 100 + 80 / 200) / 2)
-    assert "limit, torch" in summary.text({"title": "a case"} | case)
+    assert "limit, torch" in rounds.text({"title": "a case"} | case)
 
 
 def test_ratios_compare_within_a_round():
-    assert summary.ratio([2, 40, 6], [1, 10, 2]) == {"median": 3, "min": 2, "max": 4, "mad": 1}
+    assert rounds.ratio([2, 40, 6], [1, 10, 2]) == {"median": 3, "min": 2, "max": 4, "mad": 1}
 
 
 def test_xla_computes_every_repetition():

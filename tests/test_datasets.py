@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twolayer.datasets import NAMES, DataError, Split, TeacherOptions, cache, digits, first, load, with_label_noise
+from twolayer.datasets import NAMES, DataError, Split, TeacherOptions, cache, first, load, with_label_noise
 from twolayer.datasets.dataset import Form, assemble, fingerprint, named_arrays
+from twolayer.datasets.prepared import digits
 from twolayer.datasets.teacher import answer
 
 SMALL = TeacherOptions(inputs=3, hidden_size=4, outputs=2, train=5, valid=4, test=3)

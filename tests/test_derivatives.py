@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import textwrap
 
 import numpy as np
 import pytest
@@ -42,6 +43,42 @@ def test_the_assertion_shows_the_screen():
         assert_right(verdict)
     assert verdict.text in str(raised.value) and "delta = 2 * h" in verdict.text
     assert_right(verify_gradient(loss, gradients, LINEAR))
+
+
+def polar(r, t):
+    return r * np.cos(t), r * np.sin(t)
+
+
+def polar_swapped(r, t, g):
+    return np.cos(t) * g[1] + np.sin(t) * g[0], r * (np.cos(t) * g[1] - np.sin(t) * g[0])
+
+
+def gauss_newton(x, v):
+    return 4 * x**2 * v
+
+
+def halved(params, x):
+    return {"params": {"W": x.T @ (x @ params["W"])}}
+
+
+EXAMPLES = {
+    "gradient": lambda: verify_gradient(loss, without_slope, LINEAR),
+    "pullback": lambda: verify_vjp(polar, polar_swapped, {"r": "n", "t": "n"}),
+    "hvp": lambda: verify_hvp(lambda x: 0.5 * ((x**2 - 1) ** 2).sum(), gauss_newton, {"x": "n"}),
+    "nested": lambda: verify_gradient(
+        lambda params, x: ((x @ params["W"]) ** 2).sum(), halved, {"params": {"W": "d k"}, "x": "m d"}
+    ),
+}
+
+
+@pytest.mark.parametrize("question", EXAMPLES)
+def test_the_counterexample_is_small_code_that_gives_the_wrong_number(question, capsys):
+    shown = EXAMPLES[question]().text.split("import numpy as np\n")[1]
+    exec(textwrap.dedent(shown), dict(globals()))
+    printed, said = capsys.readouterr().out, shown.split("# ")[1].split(", and ")
+    right = said[1].split(" is right")[0]
+    assert float(printed) == pytest.approx(float(said[0]), abs=1e-5) and float(right) != pytest.approx(float(said[0]))
+    assert len(shown) < 300
 
 
 def test_a_verdict_is_data():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scripts
 
-from experiments.benchmarks.faults import damage, kills, pairs
+from experiments.benchmarks.faults import kills, pairs
 from experiments.runtime.records import load_params
 from experiments.runtime.runs import Run
 from twolayer.command.cli import BadInput
@@ -82,7 +82,7 @@ def test_a_reader_that_verifies_nothing_is_seen(tmp_path):
     array = np.arange(1000, dtype=np.float32)
     path = tmp_path / "array"
     array.tofile(path)
-    found = damage.count([path], lambda: {"array": np.fromfile(path, np.float32)}, 30, np.random.default_rng(0))
+    found = kills.count([path], lambda: {"array": np.fromfile(path, np.float32)}, 30, np.random.default_rng(0))
     assert found == {"detected": 0, "harmless": 0, "silently used": 30}
     assert path.read_bytes() == array.tobytes(), "the file is mended"
 

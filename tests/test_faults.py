@@ -20,8 +20,8 @@ import scripts
 
 from experiments.runtime import checkpoints, runs
 from experiments.runtime.records import load_params
+from twolayer.atomic import UNFINISHED
 from twolayer.command.cli import BadInput
-from twolayer.command.files import UNFINISHED
 
 train, sweep = (functools.partial(scripts.run, script) for script in ("train", "sweep"))
 RUN = ("--hidden=32", "--epochs=60", "--checkpoint_every=20", "--nofigures", "--quiet")

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.runtime import findings
-from experiments.runtime.findings import Facts
-from experiments.runtime.outcome import best_epoch
+from experiments.runtime import outcome as findings
+from experiments.runtime.outcome import Facts, best_epoch
 
 FLAGS = {
     "init": "alive",

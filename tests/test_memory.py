@@ -20,7 +20,7 @@ def test_a_program_that_does_not_fit_is_refused_before_it_runs(monkeypatch):
 
     with_so_much(monkeypatch, 2 * two)
     program = loop.compiled(lambda a, b: (a @ b, 0), mesh, square, square)
-    assert two <= jobs.bytes_of_program(program) <= 2 * two
+    assert two <= devices.bytes_of_program(program) <= 2 * two
 
     with_so_much(monkeypatch, two - 1)
     with pytest.raises(BadInput, match=r"training and validation take 0\.0 GiB on a device"):
@@ -31,4 +31,4 @@ def test_arrays_count_as_they_are_split():
     mesh = devices.make_mesh({"hidden": 4})
     shapes = {"W1": jax.ShapeDtypeStruct((8, 3), jnp.float32), "b2": jax.ShapeDtypeStruct((5,), jnp.float32)}
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("hidden"))
-    assert jobs.bytes_of_arrays(shapes, {"W1": split, "b2": devices.everywhere(mesh)}) == 4 * (2 * 3 + 5)
+    assert devices.bytes_of_arrays(shapes, {"W1": split, "b2": devices.everywhere(mesh)}) == 4 * (2 * 3 + 5)

@@ -9,7 +9,7 @@ import pytest
 import scripts
 from PIL import Image
 
-from experiments.runtime import inputs
+from experiments import predict as inputs
 from twolayer import datasets
 from twolayer.command.cli import BadInput
 

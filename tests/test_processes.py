@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from scripts import assert_refused, read, run, start, without_seconds
 
-from experiments.runtime import processes, supervision
+from experiments.runtime import processes
 from twolayer.command.cli import BadInput
 from twolayer.command.files import LOCK
 
@@ -206,11 +206,11 @@ SLURM = {"SLURM_NTASKS": "4", "SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "node[
     ],
 )
 def test_several_processes_are_seen_in_the_flags_or_the_environment(flags, environment, expected, monkeypatch):
-    for name in itertools.chain(SLURM, supervision.COUNTED, supervision.LISTED):
+    for name in itertools.chain(SLURM, processes.COUNTED, processes.LISTED):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert supervision.several(NONE | flags) == expected
+    assert processes.several(NONE | flags) == expected
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_several_processes_are_seen_in_the_flags_or_the_environment(flags, envir
 )
 def test_flags_that_contradict_each_other_are_refused(flags, said):
     with pytest.raises(BadInput, match=said):
-        supervision.several(NONE | flags)
+        processes.several(NONE | flags)
 
 
 def test_to_be_one_of_several_where_nothing_says_which_is_refused(tmp_path):

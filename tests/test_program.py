@@ -8,6 +8,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from twolayer.network import Params
+from twolayer.precisions import PRECISIONS
 from twolayer.verification.evidence.calls import Call
 from twolayer.verification.evidence.points import points, ties
 from twolayer.verification.problem import LEAVES, Setting, Sizes
@@ -15,7 +16,6 @@ from twolayer.verification.programs import Refused
 from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
 from twolayer.verification.rounding import runs, ways
 from twolayer.verification.rounding.program import (
-    PRECISIONS,
     check_program,
     instrument,
     matches,
@@ -84,7 +84,7 @@ def by_autodiff(p, x, y):
 @pytest.mark.parametrize(
     ("gradients", "precisions"),
     [
-        (right, PRECISIONS),
+        (right, tuple(PRECISIONS)),
         (columns_with_the_mean_at_the_leaves, ["bfloat16", "float64"]),
         (by_autodiff, ["float32", "bfloat16"]),
         (one_example_at_a_time, ["bfloat16"]),

@@ -5,7 +5,7 @@ import json
 import pytest
 from scripts import assert_refused, run
 
-from experiments.benchmarks import timed_epochs
+from experiments.benchmarks import scaling
 
 QUICK = ("--examples=256", "--rounds=2", "--widths=8,16", "--networks=1,4,64", "--stacked_widths=8", "--quiet")
 
@@ -28,8 +28,8 @@ def test_operations_and_bytes_are_those_of_the_formula():
     class Data:
         inputs, outputs = 784, 10
 
-    case = timed_epochs.Case("networks", 128, networks=4)
-    row = timed_epochs.row(case, Data, [0.5, 0.1, 0.2], examples=1000, batch_size=100)
+    case = scaling.Case("networks", 128, networks=4)
+    row = scaling.row(case, Data, [0.5, 0.1, 0.2], examples=1000, batch_size=100)
     assert row["step_us"] == pytest.approx(1e6 * 0.2 / 10 / 4) and row["flops"] == 2 * 100 * (2 * 784 * 128 + 3 * 1280)
     assert row["bytes"] / row["flops"] == pytest.approx(5 / 100, rel=0.25)  # m / 5 operations a byte
 

@@ -7,7 +7,7 @@ import pytest
 import scripts
 
 from experiments.benchmarks.device import pages as tables
-from experiments.benchmarks.device import paper
+from experiments.benchmarks.device import steps as paper
 from experiments.benchmarks.device.checks import FULL, cases
 
 ROOT = pathlib.Path(__file__).parent.parent

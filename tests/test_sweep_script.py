@@ -17,8 +17,9 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.runtime import axes, kept, runs, stack_jobs, sweep_figures, sweep_tables
+from experiments.runtime import axes, runs, stack_jobs, sweep_figures, sweep_tables
 from experiments.runtime.runs import Run
+from experiments.runtime.sweep_tables import chosen, parse_keep
 from twolayer.command.cli import BadInput
 
 start, sweep = (functools.partial(f, "sweep") for f in (scripts.start, scripts.run))
@@ -440,8 +441,8 @@ def test_networks_whose_order_is_an_axis_share_it_by_parts():
 
 def test_the_best_are_kept_and_no_network_that_diverged():
     table = pa.table({"valid_loss": [0.3, 0.1, float("nan"), 0.2], "status": ["done", "diverged", "done", "done"]})
-    assert kept.chosen(table, kept.parse("best:2")) == [3, 0] and kept.chosen(table, kept.parse("first:2")) == [0, 1]
-    assert kept.chosen(table, kept.parse("all")) == [0, 1, 2, 3] and kept.parse(None) is None
+    assert chosen(table, parse_keep("best:2")) == [3, 0] and sweep_tables.chosen(table, parse_keep("first:2")) == [0, 1]
+    assert chosen(table, parse_keep("all")) == [0, 1, 2, 3] and parse_keep(None) is None
 
 
 GROUPS = [

@@ -23,13 +23,11 @@ from experiments.benchmarks.checkers import (
     UNDECIDED,
     Answer,
     Checker,
-    choice,
-    objective,
-    points,
+    differences,
     table,
     trials,
 )
-from experiments.benchmarks.checkers.facts import facts
+from experiments.benchmarks.checkers.table import facts
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, TIMED_OUT, Trial
 from twolayer.gradients import autodiff
 
@@ -91,14 +89,14 @@ OTHERS = [name for name in CHECKERS if name != OURS]
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_checker_accepts_a_right_derivation_and_rejects_a_grossly_wrong_one(name, case):
-    f, point = check(name), points.draw("he", 0, case[0])
+    f, point = check(name), trials.draw("he", 0, case[0])
     assert trials.once(f, Derivation(*case), point, 30).verdict == ACCEPTED
     assert trials.once(f, wrong(hundredfold, *case), point, 30).verdict == REJECTED
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_leaf_of_the_wrong_shape_does_not_pass(name):
-    trial = trials.once(check(name), wrong(transposed), points.draw("he", 0, "cross_entropy"), 30)
+    trial = trials.once(check(name), wrong(transposed), trials.draw("he", 0, "cross_entropy"), 30)
     assert trial.verdict in (RAISED, REJECTED)
 
 
@@ -111,7 +109,7 @@ def test_ours_judges_the_same_derivations():
 
 def test_float64_sees_what_float32_cannot():
     subtle = wrong(lambda params, leaves: leaves | {"dW2": leaves["dW2"] + 1e-4 * params.W2}, *CASES[1])
-    point = points.draw("he", 0, "quadratic")
+    point = trials.draw("he", 0, "quadratic")
     assert trials.once(check("jax_float64"), subtle, point, 30).verdict == REJECTED
     assert trials.once(check("jax_float32"), subtle, point, 30).verdict == ACCEPTED
 
@@ -121,7 +119,7 @@ def test_the_fast_mode_of_torch_leaves_out_its_slow_message_only_in_the_real_set
     module, called = importlib.import_module("torch.autograd.gradcheck"), []
     monkeypatch.setattr(module, "_run_slow_mode_and_get_error", lambda *_: called.append(1) or "")
     for setting, calls in (("real", 0), ("he", 1)):
-        point = points.draw(setting, 0, "cross_entropy")
+        point = trials.draw(setting, 0, "cross_entropy")
         assert trials.once(f, wrong(hundredfold), point, 30).verdict == REJECTED
         assert len(called) == calls
 
@@ -130,11 +128,11 @@ def test_the_fast_mode_of_torch_leaves_out_its_slow_message_only_in_the_real_set
 @pytest.mark.parametrize("output", ["relu", "identity"])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_the_loss_of_the_differences_is_the_declared_one(float64, loss, output, reduction):
-    point, derivation = points.draw("he", 1, loss), Derivation(loss, output, reduction)
+    point, derivation = trials.draw("he", 1, loss), Derivation(loss, output, reduction)
     y = jnp.array(point.y.argmax(axis=1).astype(np.int32) if loss == "cross_entropy" else point.y)
     arrays = jax.tree.map(jnp.array, (point.params, point.x))
     value, _ = autodiff(loss, output, reduction)(*arrays, y)
-    assert objective.loss(np, derivation, point.params, point.x, point.y) == pytest.approx(float(value), rel=1e-12)
+    assert differences.loss(np, derivation, point.params, point.x, point.y) == pytest.approx(float(value), rel=1e-12)
     if importlib.util.find_spec("torch"):
         import torch
 
@@ -145,10 +143,10 @@ def test_the_loss_of_the_differences_is_the_declared_one(float64, loss, output, 
         assert float(torchs) == pytest.approx(float(value), rel=1e-12)
 
 
-@pytest.mark.parametrize("setting", points.SETTINGS)
+@pytest.mark.parametrize("setting", trials.SETTINGS)
 def test_points_are_a_function_of_setting_and_seed(setting):
-    first, again, other = (points.draw(setting, seed, "cross_entropy") for seed in (0, 0, 1))
-    quadratic, sizes = points.draw(setting, 0, "quadratic"), points.SETTINGS[setting]
+    first, again, other = (trials.draw(setting, seed, "cross_entropy") for seed in (0, 0, 1))
+    quadratic, sizes = trials.draw(setting, 0, "quadratic"), trials.SETTINGS[setting]
     assert first.params.W1.shape == (sizes.K, sizes.d) and first.y.shape == (sizes.m, sizes.C)
     for name in ("W1", "b2"):
         assert (getattr(first.params, name) == getattr(again.params, name)).all()
@@ -242,19 +240,19 @@ def test_the_table_never_rounds_up_to_all():
 
 
 def test_limits_are_spread_evenly():
-    assert choice.spread(range(10), 3) == [0, 3, 6]
-    assert choice.spread(range(2), None) == choice.spread(range(2), 5) == [0, 1]
+    assert trials.spread(range(10), 3) == [0, 3, 6]
+    assert trials.spread(range(2), None) == trials.spread(range(2), 5) == [0, 1]
 
 
 def test_nothing_is_tried_that_needs_more_memory_than_there_is():
     large, small = (Derivation(*CASES[0], id=f"{name} {' '.join(CASES[0])}") for name in ("jacfwd", "jacrev"))
-    assert choice.fitting([large, small], "real") == [small]
-    assert choice.fitting([large, small], "he") == [large, small]
+    assert trials.fitting([large, small], "real") == [small]
+    assert trials.fitting([large, small], "he") == [large, small]
 
 
 def test_each_mistake_is_taken_once_and_settings_take_turns():
     both = [Derivation(*case, id=f"{name} {' '.join(case)}") for name in ("a", "b", "c") for case in CASES]
-    assert [both.index(entry) for entry in choice.one_of_each(both)] == [0, 3, 4]
+    assert [both.index(entry) for entry in trials.one_of_each(both)] == [0, 3, 4]
 
 
 run = functools.partial(scripts.run, "benchmarks.verify_benchmark")

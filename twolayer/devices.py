@@ -10,6 +10,7 @@ A mesh has three axes, each a way to divide the work:
 For a wide network `hidden` is the cheap one: at 784-K-10, m = 128 it sends 5 kB a step, `data` 4 d K bytes.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,3 +106,18 @@ def split_examples(x: Float[Array, "m d"]) -> Float[Array, "m d"]:
     if mesh.empty or mesh.shape["data"] == 1:
         return x
     return jax.lax.with_sharding_constraint(x, P("data", None))
+
+
+def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:
+    """Bytes on each device of arrays of these shapes and types in these places."""
+    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
+    return sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
+
+
+def bytes_of_program(program: jax.stages.Compiled) -> int:
+    """Bytes on each device while a compiled program runs: arguments, results, and all that lies between them."""
+    found = program.memory_analysis()
+    if found is None:  # not every platform tells
+        return 0
+    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return held + found.temp_size_in_bytes

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from twolayer import own
-from twolayer.datasets import digits, mnist_family
+from twolayer.datasets import mnist_family
 from twolayer.datasets.dataset import DataError, Standard
+from twolayer.datasets.prepared import digits
 from twolayer.fitting import Result
 from twolayer.names import MNIST_FAMILY
 from twolayer.network import Params

@@ -1,13 +1,18 @@
 """Checks of names and sizes, and short lists of names, without JAX: --help and bad flags are answered at once."""
 
 import operator
+import pathlib
 from collections.abc import Iterable
 
 MNIST_FAMILY = ("mnist", "fashion_mnist", "kmnist")
-DATASETS = ("digits", *MNIST_FAMILY, "teacher")
+_PREPARED = pathlib.Path(__file__).parent / "datasets" / "prepared"
+PREPARED = tuple(sorted(path.stem for path in _PREPARED.glob("[!_]*.py")))  # a file each
+DATASETS = (*PREPARED, *MNIST_FAMILY, "teacher")
 GRADIENTS = ("closed_form", "autodiff")  # the two engines
+CONVENTIONS = ("any", "0", "1/2", "1")  # values of ReLU'(0) to insist on; any insists on none
 NORMS = ("unit", "none")  # of an elastic field; see distortions.py
 
+OF_OWN_DATA = ("task", "standardize", "valid_share", "test_share", "split_seed")  # what its options are called
 OWN_FILES, OWN_SOURCES = (".npz", ".csv", ".parquet"), ("sklearn:", "tfds:")  # anybody's own data
 
 

@@ -1,1 +1,108 @@
-"""Measurements of this project, and the tables of its pages that show them."""
+"""Measurements of this project. What they share is here: work in processes of its own, timed and within a limit."""
+
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+from twolayer.command.cli import BadInput
+
+MARKS = {True: "yes", False: "no", None: "-"}
+
+
+class Ran(NamedTuple):
+    """A script from the start of its process to its exit: seconds, those of the CPU, and what it said on stderr."""
+
+    seconds: float
+    cpu: float
+    err: str
+
+
+def ran(
+    module: str,
+    *arguments: str,
+    python: Sequence[str] = (),
+    folder: pathlib.Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
+    """Run `python -m experiments.<module>` to its end.
+
+    Args:
+      python: options of Python itself.
+      folder: where it is run.
+      environment: of the process, if not this one's.
+
+    Raises:
+      BadInput: it fails.
+    """
+    command = [sys.executable, *python, "-m", f"experiments.{module}", *arguments]
+    before, began = os.times(), time.perf_counter()
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    seconds, after = time.perf_counter() - began, os.times()
+    if done.returncode:
+        said = done.stderr.strip()[-300:]
+        raise BadInput(f"{' '.join(command[1:])} ended with status {done.returncode}: {said}")
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return Ran(seconds, used, done.stderr)
+
+
+class TimedOut(BaseException):
+    """Not an Exception, so that no derivation and no library catches it."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises TimedOut inside when time is up. Only in the main thread, and on systems that have SIGALRM."""
+
+    def stop(number: int, frame: object) -> None:
+        raise TimedOut("not finished within the time limit")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    previous = signal.signal(signal.SIGALRM, stop)
+    # Once more each second: a library can lose an exception that comes while it is in a callback.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def judged(
+    judge: Callable[..., dict], tasks: Iterable[tuple], processes: int, columns: Sequence[str], width: int
+) -> list[dict]:
+    """The row that `judge` makes of each task, in their order, printed as it comes.
+
+    Args:
+      judge: makes a row of the arguments that a task is.
+      tasks: what there is to judge.
+      processes: how many work at a time. Each task has a fresh one, so that its seconds are those of a command.
+      columns: what is printed of a row.
+      width: of the first column.
+    """
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    with ProcessPoolExecutor(processes, context, max_tasks_per_child=1) as pool:
+        futures = [pool.submit(judge, *task) for task in tasks]
+        print(_line(columns, width))
+        for future in futures:
+            rows.append(future.result())
+            print(_line([_word(rows[-1].get(column)) for column in columns], width), flush=True)
+    return rows
+
+
+def _word(value: object) -> str:
+    return MARKS[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _line(words: Sequence[str], width: int) -> str:
+    return "  ".join([words[0].ljust(width), *(word.ljust(9) for word in words[1:])])

@@ -22,9 +22,11 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks.peers.summary import ratio, spread
+from experiments.benchmarks import ran
+from experiments.benchmarks.peers.rounds import ratio, spread
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkout", None, "Folder of the other checkout; needed.")
@@ -43,8 +45,6 @@ HERE = pathlib.Path(__file__).parents[2]
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     there, path, cases = _checkout(), writable(FLAGS.json), [_case(text) for text in FLAGS.cases]
-    from twolayer.command.provenance import provenance
-
     result = provenance() | {"other": _commit(there), "load_average": os.getloadavg(), "rows": []}
     for case in [*cases, *(["command"] if FLAGS.command else [])]:
         row = _command(there) if case == "command" else _epochs(there, *case)
@@ -85,16 +85,10 @@ def _command(there: pathlib.Path) -> dict[str, Any]:
         pair = {}
         for checkout in (HERE, there) if number % 2 else (there, HERE):
             with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, "-m", "experiments.train", "--quiet", f"--run_dir={folder}/run"]
-                before, began = os.times(), time.perf_counter()
-                done = subprocess.run(command, cwd=checkout, env=_environment(checkout), capture_output=True, text=True)
-                seconds, after = time.perf_counter() - began, os.times()
-            if done.returncode:
-                raise cli.BadInput(f"{checkout} cannot train: {done.stderr.strip()[-200:]}")
-            used = after.children_user + after.children_system - before.children_user - before.children_system
-            pair[checkout] = seconds, used
-        rounds.append([pair[checkout][0] for checkout in (HERE, there)])
-        cpu.append([pair[checkout][1] for checkout in (HERE, there)])
+                own = {"folder": checkout, "environment": _environment(checkout)}
+                pair[checkout] = ran("train", "--quiet", f"--run_dir={folder}/run", **own)
+        rounds.append([pair[checkout].seconds for checkout in (HERE, there)])
+        cpu.append([pair[checkout].cpu for checkout in (HERE, there)])
     return _row("python -m experiments.train", rounds) | {"cpu": _row("", cpu)}
 
 

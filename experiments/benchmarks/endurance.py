@@ -70,7 +70,7 @@ def _measure(place: pathlib.Path) -> dict[str, Any]:
     import numpy as np
     from tqdm import tqdm
 
-    from experiments.benchmarks.faults import damage, kills
+    from experiments.benchmarks.faults import kills
 
     moments, order, damages = np.random.default_rng(FLAGS.seed).spawn(3)
     training = [f"--{name}={FLAGS[name].value}" for name in TRAINING]
@@ -82,10 +82,10 @@ def _measure(place: pathlib.Path) -> dict[str, Any]:
         lives, met = kills.interrupted(training, place / "cut", place / "whole", signals, until, moments, bar.update)
     together = _pairs(place / "pairs") if FLAGS.pairs else {}
     counts = {}
-    for name, (paths, read) in damage.subjects(place / "whole").items():
+    for name, (paths, read) in kills.subjects(place / "whole").items():
         with tqdm(total=FLAGS.damages, unit="damage", desc=name, disable=FLAGS.quiet) as bar:
-            counts[name] = damage.count(paths, read, FLAGS.damages, damages, bar.update)
-    lost = any(life.differs for life in lives) or any(count[damage.USED] for count in counts.values())
+            counts[name] = kills.count(paths, read, FLAGS.damages, damages, bar.update)
+    lost = any(life.differs for life in lives) or any(count[kills.USED] for count in counts.values())
     lost |= any(not one["ended_well"] for one in together.get("lost", [])) or not together.get("equal", True)
     return {
         "nothing_lost": not lost,

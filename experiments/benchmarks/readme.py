@@ -12,8 +12,8 @@ from absl import flags
 from experiments.benchmarks import pages, speed_pages
 from experiments.benchmarks.device import pages as device_pages
 from experiments.papers import listing
+from twolayer.atomic import atomic
 from twolayer.command import cli
-from twolayer.command.files import atomic
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")

@@ -10,14 +10,14 @@ docs/results/training.json, from which `python -m experiments.benchmarks.readme`
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from typing import Any
 
+import numpy as np
 from absl import flags
 
+from experiments.benchmarks import ran
 from experiments.runtime import records
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
@@ -62,7 +62,7 @@ class Session:
         self.runs += 1
         run_dir = self.folder / str(self.runs)
         places = [f"--{name}={FLAGS[name].value}" for name in ("source_dir", "data_dir") if FLAGS[name].value]
-        seconds = _process("experiments.train", *arguments, "--quiet", f"--run_dir={run_dir}", *places)
+        seconds = _process(*arguments, "--quiet", f"--run_dir={run_dir}", *places)
         return json.loads((run_dir / "summary.json").read_text()), run_dir, seconds
 
     def accuracy(self, name: str, *arguments: str) -> dict:
@@ -72,8 +72,6 @@ class Session:
 
     def engines(self) -> dict:
         """The largest relative difference of a parameter between the engines, after 2 epochs in float64."""
-        import numpy as np
-
         arguments = ("--dataset=mnist", "--precision=float64", "--epochs=2", "--nofigures")
         files = [
             np.load(self.train(*arguments, f"--gradient={engine}")[1] / "params.npz", allow_pickle=False)
@@ -108,16 +106,12 @@ class Session:
         )
 
     def help(self) -> dict:
-        return _row("--help", ("--help",), wall_seconds=_process("experiments.train", "--help"))
+        return _row("--help", ("--help",), wall_seconds=_process("--help"))
 
 
-def _process(module: str, *arguments: str) -> float:
-    command = [sys.executable, "-m", module, *arguments]
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        raise cli.BadInput(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr}")
+def _process(*arguments: str) -> float:
+    """Wall seconds of the training script with these flags."""
+    seconds = ran("train", *arguments).seconds
     print(f"{seconds:6.1f} s  {' '.join(arguments)}", file=sys.stderr)
     return seconds
 

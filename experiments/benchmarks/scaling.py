@@ -11,11 +11,23 @@ are as many as JAX_NUM_CPU_DEVICES says.
 Exit status: 0 done, 1 bad input.
 """
 
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
 from absl import flags
+from tqdm import tqdm
 
 from experiments.runtime import flags as training_flags
+from experiments.runtime import jobs, tables
+from twolayer import datasets, devices, network, segments, sweeps, training
 from twolayer.command import cli
+from twolayer.command.cli import bad_input
 from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 for _name in ("dataset", "data_dir", "source_dir", "batch_size", "quiet"):
@@ -31,16 +43,19 @@ flags.DEFINE_integer("most_units", 8192, "Hidden units of all networks together 
 flags.DEFINE_string("json", None, "Write the measurements here too.")
 
 
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is timed: `networks` of `hidden` units each, on `mesh`."""
+
+    kind: str  # width, networks or devices
+    hidden: int
+    networks: int = 1
+    mesh: str | None = None
+
+
 def main() -> int:
     """Flags to a table; returns the exit status."""
     json = writable(FLAGS.json) if FLAGS.json else None
-
-    from tqdm import tqdm
-
-    from experiments.benchmarks import timed_epochs
-    from experiments.runtime import jobs
-    from twolayer.command.provenance import provenance
-
     jobs.configure("float32")
     values = training_flags.values()
     data = jobs.load(values)
@@ -49,28 +64,21 @@ def main() -> int:
     if not FLAGS.batch_size <= examples <= most:
         raise cli.BadInput(f"--examples={examples}: between --batch_size and the {most:,} of --dataset={data.name}")
     meshes = [text.replace("/", ",") for text in FLAGS.meshes]
-    cases = timed_epochs.cases(
-        widths=_integers("widths"),
-        networks=_integers("networks"),
-        stacked_widths=_integers("stacked_widths"),
-        most_units=FLAGS.most_units,
-        split_width=FLAGS.split_width,
-        meshes=meshes,
-    )
+    cases = _cases(meshes)
     for mesh in meshes:
         jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
-    prepared = [timed_epochs.prepare(case, data, examples, FLAGS.batch_size) for case in bar]
+    prepared = [prepare(case, data, examples, FLAGS.batch_size) for case in bar]
     times: list[list[float]] = [[] for _ in cases]
     for _ in tqdm(range(FLAGS.rounds), unit="round", disable=FLAGS.quiet):
         for epoch, seconds in zip(prepared, times, strict=True):
             seconds.append(epoch())
     sizes = examples, FLAGS.batch_size
-    rows = [timed_epochs.row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
+    rows = [row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
     if json:
         chosen = {name: FLAGS[name].value for name in ("dataset", "examples", "batch_size", "rounds")}
         write_json(json, {"rows": rows, "flags": chosen, **provenance()})
-    print(timed_epochs.text(rows))
+    print(text(rows))
     return cli.DONE
 
 
@@ -79,6 +87,99 @@ def _integers(name: str) -> list[int]:
     if not all(text.isdecimal() and int(text) for text in texts):
         raise cli.BadInput(f"--{name}={','.join(texts)}: give positive integers")
     return [int(text) for text in texts]
+
+
+def _cases(meshes: Sequence[str]) -> list[Case]:
+    """What is compared, without stacks of more than --most_units hidden units."""
+    found = [Case("width", hidden) for hidden in _integers("widths")]
+    found += [
+        Case("networks", K, N)
+        for K in _integers("stacked_widths")
+        for N in _integers("networks")
+        if N * K <= FLAGS.most_units
+    ]
+    return found + [Case("devices", FLAGS.split_width, mesh=mesh) for mesh in (None, *meshes)]
+
+
+def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) -> Callable[[], float]:
+    """Compile and warm up; returns a function that runs an epoch and returns its seconds.
+
+    Raises:
+      BadInput: there are not so many devices, or sizes that cannot be split over them.
+    """
+    choices = training.Choices(
+        optimizer="sgd", schedule="constant", warmup_epochs=0, scale=data.scale, batch_size=batch_size
+    )
+    mesh = jobs.mesh_of({"mesh": case.mesh}, "hidden")
+    with bad_input(ValueError):
+        devices.check_divides(mesh, batch_size=batch_size, hidden_size=case.hidden)
+    everywhere = devices.everywhere(mesh)
+    train = training.place(data.train.x[:examples], data.train.y[:examples], skip_idle=True, where=everywhere)
+    stacked = case.kind == "networks"
+
+    def draw(key: jax.Array) -> network.Params:
+        return network.init(key, data.inputs, case.hidden, data.outputs, "alive")
+
+    shapes = jax.eval_shape(draw, jax.random.key(0))
+    needed = case.networks * sum(leaf.size * leaf.dtype.itemsize for leaf in shapes) // mesh.shape["hidden"]
+    jobs.check_fits(needed, f"the parameters of {case.hidden} hidden units", mesh)
+    one = training.Numbers(*map(jnp.float32, (0.1, 0.0, 0.9)))
+    if stacked:
+        params = jax.vmap(draw)(jax.random.split(jax.random.key(0), case.networks))
+        numbers = jax.tree.map(lambda number: jnp.full(case.networks, number), one)
+        state, epoch = sweeps.start(choices, params, numbers, examples), sweeps.make_epoch(choices)
+    else:
+        numbers, state = one, segments.start(choices, draw(jax.random.key(0)), one, examples)
+        epoch = training.make_epoch(choices)
+    places = devices.spread(state, mesh, stacked=stacked)
+    state, numbers = devices.put(state, places), devices.put(numbers, everywhere)
+    index, key = devices.put((jnp.int32(0), jax.random.key(1)), everywhere)
+    with jax.set_mesh(mesh):
+        out = (places.params, places.moments, everywhere, everywhere)
+        program = jax.jit(epoch, donate_argnums=(0, 1), out_shardings=out)
+        compiled = program.lower(state.params, state.moments, index, key, numbers, train).compile()
+    held = [state.params, state.moments]
+
+    def run() -> float:
+        began = time.perf_counter()
+        held[0], held[1], *metrics = compiled(*held, index, key, numbers, train)
+        jax.block_until_ready((held, metrics))
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: int, batch_size: int) -> dict:
+    """What was measured, and what a step takes on paper; of a stack, for one network."""
+    d, C, K, m = data.inputs, data.outputs, case.hidden, batch_size
+    steps = -(-examples // m)
+    each = [number / steps / case.networks for number in seconds]
+    flops, parameters = 2 * m * (2 * d * K + 3 * K * C), K * d + K + C * K + C
+    step = statistics.median(each)
+    return {
+        **dataclasses.asdict(case),
+        "step_us": 1e6 * step,
+        "spread_us": [1e6 * min(each), 1e6 * max(each)],
+        "flops": flops,
+        "gflops_per_second": flops / step / 1e9,
+        # float32: parameters read twice (forward, update), gradient written and read, parameters written; the images
+        # of a batch as bytes; Z1, O1 and dZ1 written and read.
+        "bytes": 4 * 5 * parameters + m * d + 4 * 6 * m * K,
+    }
+
+
+def text(rows: Sequence[dict]) -> str:
+    """A line a case."""
+    lines = [
+        (r["kind"], str(r["hidden"]), str(r["networks"]), r["mesh"] or "", f"{r['step_us']:.1f}", _rate(r))
+        for r in rows
+    ]
+    return tables.text(("", "hidden", "networks", "mesh", "us a step", "GFLOP/s"), lines)
+
+
+def _rate(row: dict) -> str:
+    return f"{row['gflops_per_second']:.1f}"
 
 
 if __name__ == "__main__":

@@ -66,14 +66,14 @@ def main() -> int:
     if FLAGS.batch_size > len(dataset.train.x):
         raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
 
-    from experiments.benchmarks.peers import summary
+    from experiments.benchmarks.peers import rounds
     from twolayer.command import files
 
     report = _facts(dataset) | {"cases": []}
     for K in hidden:
         case = _case(dataset, K)
         report["cases"].append(case)
-        print(f"\n{summary.text(case)}", flush=True)
+        print(f"\n{rounds.text(case)}", flush=True)
         files.write_json(path, report)
     right = all(row["epoch_s"] for case in report["cases"] for row in case["rows"] if row["name"] == OURS)
     return cli.DONE if right else 1
@@ -81,7 +81,7 @@ def main() -> int:
 
 def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
-    from experiments.benchmarks.peers import problem, rounds, summary
+    from experiments.benchmarks.peers import problem, rounds
     from experiments.benchmarks.peers.worker import threads
 
     whole = problem.make(
@@ -113,7 +113,7 @@ def _case(dataset, hidden: int) -> dict[str, Any]:
         "steps": whole.steps,
         "live_inputs": len(whole.live),
     }
-    return sizes | summary.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
+    return sizes | rounds.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
 
 
 def _hidden() -> list[int]:

@@ -14,16 +14,14 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
-import time
-from typing import Any
 
 from absl import flags
 
+from experiments.benchmarks import ran
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 5, "Runs of either kind.", lower_bound=1)
@@ -42,13 +40,12 @@ NAMED = ("jax", "numpy", "optax", "matplotlib", "twolayer", "orbax", "sklearn", 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     path = writable(FLAGS.json)
-    from twolayer.command.provenance import provenance
-
     seconds, cpu, parts = [], [], []
     for _ in range(FLAGS.rounds):
-        whole = run()
-        seconds.append(whole["seconds"])
-        cpu.append(whole["cpu"])
+        with tempfile.TemporaryDirectory() as folder:
+            whole = ran("train", "--quiet", f"--run_dir={folder}/run")
+        seconds.append(whole.seconds)
+        cpu.append(whole.cpu)
         parts.append(taken_apart())
     least = {name: min(part.get(name, 0.0) for part in parts) for name in parts[0]}
     result = provenance() | {"load_average": os.getloadavg(), "rounds": FLAGS.rounds}
@@ -62,37 +59,22 @@ def main() -> int:
     return cli.DONE
 
 
-def run(*options: str, **variables: str) -> dict[str, Any]:
-    """The command once: seconds, those of the CPU, what it says on stderr, and its summary.
-
-    Raises:
-      BadInput: it fails.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, *options, "-m", "experiments.train", "--quiet", f"--run_dir={folder}/run"]
-        before, began = os.times(), time.perf_counter()
-        done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
-        seconds, after = time.perf_counter() - began, os.times()
-        if done.returncode:
-            raise cli.BadInput(f"the training script ended with status {done.returncode}: {done.stderr.strip()[-200:]}")
-        summary = json.loads((pathlib.Path(folder) / "run" / "summary.json").read_text())
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"seconds": seconds, "cpu": used, "err": done.stderr, "summary": summary}
-
-
 def taken_apart() -> dict[str, float]:
     """Seconds of each part of one run."""
-    found = run("-X", "importtime", JAX_LOG_COMPILES="1")
+    with tempfile.TemporaryDirectory() as folder:
+        own = {"python": ("-X", "importtime"), "environment": os.environ | {"JAX_LOG_COMPILES": "1"}}
+        said = ran("train", "--quiet", f"--run_dir={folder}/run", **own).err
+        summary = json.loads((pathlib.Path(folder) / "run" / "summary.json").read_text())
     parts: dict[str, float] = collections.defaultdict(float)
-    for microseconds, module in IMPORTED.findall(found["err"]):
+    for microseconds, module in IMPORTED.findall(said):
         package = OWNERS.get(module.split(".")[0], module.split(".")[0])
         parts[f"import {package}" if package in NAMED else "import the standard library and the rest"] += (
             int(microseconds) / 1e6
         )
-    for stage, program, seconds in COMPILED.findall(found["err"]):
+    for stage, program, seconds in COMPILED.findall(said):
         name = PROGRAMS.get(program, "small programs") if stage.startswith("XLA") else "all programs"
         parts[f"{STAGES[stage]} {name}"] += float(seconds)
-    parts["train 30 epochs"] = found["summary"]["seconds"]["train"]
+    parts["train 30 epochs"] = summary["seconds"]["train"]
     return dict(parts)
 
 

@@ -52,12 +52,11 @@ def main() -> int:
 
     from experiments.benchmarks.catalogue import RIGHT, WRONG
     from experiments.benchmarks.checkers import table
-    from experiments.benchmarks.checkers.facts import facts
     from twolayer.command import files
 
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     tried = {setting: chosen((WRONG, RIGHT), setting) for setting in (*FLAGS.settings, table.OWN)}
-    result = facts(FLAGS.checkers, tried, FLAGS.seeds) | {
+    result = table.facts(FLAGS.checkers, tried, FLAGS.seeds) | {
         "derivations": {"wrong": len(WRONG), "right": len(RIGHT), "choice": CHOICES[FLAGS.every]},
         "timeout_s": FLAGS.timeout,
         "rows": [],
@@ -73,11 +72,11 @@ def main() -> int:
 
 def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
     """The wrong and the right derivations that are tried in a setting."""
-    from experiments.benchmarks.checkers import choice
+    from experiments.benchmarks.checkers import trials
 
     limit = min(filter(None, (FLAGS.limit, FLAGS.large))) if setting == "real" else FLAGS.limit
-    pick = list if FLAGS.every else choice.one_of_each
-    return [choice.spread(choice.fitting(pick(some), setting), limit) for some in catalogue]
+    pick = list if FLAGS.every else trials.one_of_each
+    return [trials.spread(trials.fitting(pick(some), setting), limit) for some in catalogue]
 
 
 def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:

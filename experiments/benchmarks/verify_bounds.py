@@ -12,16 +12,32 @@ Expected: 0 violations in 1e8 entries. The median of bound / entry of dW1 at 784
 float32 and 5e-2 in bfloat16.
 """
 
+import dataclasses
 import datetime
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from experiments.runtime import tables
+from twolayer import network
+from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli
-from twolayer.command.files import writable
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
+from twolayer.gradients import closed_form
+from twolayer.losses import LOSSES, REDUCTIONS
+from twolayer.network import Params
+from twolayer.verification.problem import INPUTS, Setting, Sizes
+from twolayer.verification.rounding.program import instrument, report, resized
+from twolayer.verification.rounding.runs import Compared, Floats, Instrumented, running
+from twolayer.verification.rounding.units import unit
+from twolayer.verification.verdict import Rounding
 
 FLAGS = flags.FLAGS
 PRECISIONS = ["float32", "bfloat16", "tensorfloat32", "float64"]
@@ -43,14 +59,8 @@ def main() -> int:
     unknown = sorted(set(FLAGS.precisions) - set(PRECISIONS))
     if unknown or not FLAGS.precisions:
         raise cli.BadInput(f"--precisions: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(PRECISIONS)}")
-    # Imported here, so that --help and bad flags answer without loading JAX.
-    import jax
-
-    from experiments.benchmarks import bounds
-    from twolayer.command import files
-
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
-    started, tally = time.perf_counter(), bounds.Tally()
+    started, tally = time.perf_counter(), Tally()
     for kind, subject, problems in _programs(sizes):
         if kind == "fixed" and tally.entries >= FLAGS.entries:
             break
@@ -59,25 +69,20 @@ def main() -> int:
         seconds = time.perf_counter() - started
         print(f"{tally.entries:.3g} entries, {tally.violations} beyond, {seconds:.0f} s", file=sys.stderr, flush=True)
         result = _facts(seconds) | _outcome(tally)
-        files.write_json(path, result)
+        write_json(path, result)
     print(_table(result))
     return cli.DONE if result["violations"] == 0 and all(bar["met"] for bar in result["bars"]) else 1
 
 
 def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
     """(kind, subject, problems) without end: the given sizes in each precision, then drawn ones."""
-    from experiments.benchmarks.bounds import problem, subject
-    from twolayer.activations import OUTPUTS
-    from twolayer.losses import LOSSES, REDUCTIONS
-    from twolayer.verification.problem import Setting, Sizes
-
     rng, setting = np.random.default_rng(FLAGS.seed), Setting("cross_entropy", "relu", "mean")
     fixed = [subject(setting, precision, Sizes(*sizes)) for precision in FLAGS.precisions]
     while True:
         yield from (("fixed", one, (problem(rng, one, "he") for _ in range(FLAGS.problems))) for one in fixed)
         for _ in range(FLAGS.drawn):
             drawn = Sizes(*(int(np.exp(rng.uniform(0, np.log(largest + 1)))) for largest in LARGEST))
-            setting = Setting(*(str(rng.choice(list(names))) for names in (LOSSES, OUTPUTS, REDUCTIONS)))
+            setting = Setting(*(str(rng.choice(list(names))) for names in (LOSSES, ACTIVATIONS, REDUCTIONS)))
             for precision in FLAGS.precisions:
                 one = subject(setting, precision, drawn)
                 yield "drawn", one, (problem(rng, one, None) for _ in range(FLAGS.problems))
@@ -85,8 +90,6 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
 
 def _facts(seconds: float) -> dict[str, object]:
     """Where the numbers come from."""
-    from twolayer.command.provenance import provenance
-
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
     return provenance() | {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -95,7 +98,7 @@ def _facts(seconds: float) -> dict[str, object]:
     }
 
 
-def _outcome(tally) -> dict[str, object]:
+def _outcome(tally: "Tally") -> dict[str, object]:
     """What is to be reached, and what was counted."""
     rows = tally.rows()
     medians = {
@@ -111,15 +114,15 @@ def _outcome(tally) -> dict[str, object]:
 
 def _table(result: dict) -> str:
     """One line for each precision and step."""
-    lines = [
-        f"{'problems':9}{'precision':15}{'step':5}{'entries':>11}{'beyond':>8}{'eta':>9}{'error/bound':>13}{'bound/entry':>13}"
-    ]
-    for row in result["rows"]:
-        lines.append(
-            f"{row['problems']:9}{row['precision']:15}{row['step']:5}{row['entries']:11,}{row['violations']:8}"
-            f"{row['eta']:9.2g}{row['error_over_bound']:13.2g}{row['bound_over_entry']:13.1e}"
+    header = ("problems", "precision", "step", "entries", "beyond", "eta", "error/bound", "bound/entry")
+    rows = [
+        (
+            *(row["problems"], row["precision"], row["step"], f"{row['entries']:,}", str(row["violations"])),
+            *(f"{row['eta']:.2g}", f"{row['error_over_bound']:.2g}", f"{row['bound_over_entry']:.1e}"),
         )
-    return "\n".join(lines)
+        for row in result["rows"]
+    ]
+    return tables.text(header, rows)
 
 
 def _sizes() -> tuple[int, ...]:
@@ -130,6 +133,115 @@ def _sizes() -> tuple[int, ...]:
     if len(sizes) != 4 or min(sizes) < 1:
         raise cli.BadInput(f"--sizes={','.join(FLAGS.sizes)}: give d, K, C and m, like 784,512,10,256")
     return sizes
+
+
+class Subject(NamedTuple):
+    """The package's closed form in one setting, precision and size, compiled to hand out its steps."""
+
+    setting: Setting
+    program: Instrumented
+
+
+def subject(setting: Setting, precision: str, sizes: Sizes) -> Subject:
+    """Compile the closed form at these sizes."""
+    closed = closed_form(setting.loss, setting.output, setting.reduction, hidden_activation=setting.hidden)
+
+    def gradients(params: Any, x: Any, y: Any) -> dict[str, Any]:
+        labels = jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y
+        return {f"d{name}": leaf for name, leaf in closed(Params(*params), x, labels)[1]._asdict().items()}
+
+    return Subject(setting, resized(instrument(gradients, setting, precision), gradients, sizes))
+
+
+def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> Floats:
+    """W1, b1, W2, b2, x, y in the precision of the program: normal numbers, y one-hot for cross-entropy.
+
+    With a scheme the parameters are those that training starts from. Without, they and x are at scales from 1e-3 to
+    1e3, but for outputs that are at most 80 under cross-entropy.
+    """
+    d, K, C, m = of.program.traced.sizes
+    x, noise = rng.normal(size=(m, d)), rng.normal(size=(m, C))
+    if scheme:
+        params = [np.asarray(a) for a in network.init(jax.random.key(rng.integers(2**31)), d, K, C, scheme)]
+    else:
+        scales = 10 ** rng.uniform(-3, 3, 5)
+        shapes = [(K, d), (K,), (C, K), (C,)]
+        params = [scale * rng.normal(size=shape) for scale, shape in zip(scales, shapes, strict=False)]
+        x, noise = scales[4] * x, scales[3] * noise
+        if of.setting.loss == "cross_entropy":
+            Z2 = np.maximum(x @ params[0].T + params[1], 0) @ params[2].T + params[3]
+            params[2:] = [array * min(1, 80 / abs(Z2).max()) for array in params[2:]]
+    y = np.eye(C)[rng.integers(C, size=m)] if of.setting.loss == "cross_entropy" else noise
+    with running(of.program.precision) as dtype:
+        return {name: array.astype(dtype) for name, array in zip(INPUTS, (*params, x, y), strict=True)}
+
+
+@dataclasses.dataclass
+class Count:
+    """Of one step in one precision: entries, those beyond their bound, those without one, and the worst ratios.
+
+    bound_over_entry: for each problem the median over the entries that are not zero.
+    """
+
+    entries: int = 0
+    violations: int = 0
+    unbounded: int = 0
+    eta: float = 0.0
+    error_over_bound: float = 0.0
+    bound_over_entry: list[float] = dataclasses.field(default_factory=list)
+
+    def add(self, compared: list[Compared], rounding: Rounding) -> None:
+        self.entries += sum(one.mine.size for one in compared)
+        self.violations += sum(int(one.beyond.sum()) for one in compared)
+        self.unbounded += sum(int(np.isinf(one.right.bound).sum()) for one in compared)
+        self.eta, self.error_over_bound = (
+            max(self.eta, rounding.eta),
+            max(self.error_over_bound, rounding.error_over_bound),
+        )
+        self.bound_over_entry.append(rounding.bound_over_entry)
+
+
+class Tally:
+    """Counts by (kind of problem, precision, step), and of masks in all."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str, str], Count] = {}
+        self.masks = {"entries": 0, "ambiguous": 0, "other_sign": 0, "other_sign_not_ambiguous": 0}
+
+    def add(self, kind: str, of: Subject, arguments: Floats) -> None:
+        """Run one problem and count."""
+        compared = of.program.compare(arguments).compared
+        for rounding in report(compared, unit(arguments["x"].dtype).u):
+            parts = [one for one in compared if one.step == rounding.step]
+            self.counts.setdefault((kind, of.program.precision, rounding.step), Count()).add(parts, rounding)
+        for one in compared:
+            if one.step in ("Z1", "Z2"):
+                near = abs(one.right.numbers) <= one.right.bound
+                other = (one.mine > 0) != (one.right.numbers > 0)
+                for name, mask in (
+                    ("ambiguous", near),
+                    ("other_sign", other),
+                    ("other_sign_not_ambiguous", other & ~near),
+                ):
+                    self.masks[name] += int(mask.sum())
+                self.masks["entries"] += near.size
+
+    @property
+    def entries(self) -> int:
+        return sum(count.entries for count in self.counts.values())
+
+    @property
+    def violations(self) -> int:
+        return sum(count.violations for count in self.counts.values())
+
+    def rows(self) -> list[dict[str, object]]:
+        """One row for each kind, precision and step."""
+        return [
+            {"problems": kind, "precision": precision, "step": step}
+            | dataclasses.asdict(count)
+            | {"bound_over_entry": float(np.median(count.bound_over_entry))}
+            for (kind, precision, step), count in self.counts.items()
+        ]
 
 
 if __name__ == "__main__":

@@ -172,11 +172,10 @@ def _at_random_shapes(entry: Any, program: Any) -> list[str]:
     """The verdict on all four leaves, at sizes of 1 to 6; a derivation that does not run there is undecided."""
     import numpy as np
 
-    from twolayer.verification.evidence.cases import subject, verdict_of
+    from twolayer.verification.evidence.cases import case_at, subject, verdict_of
     from twolayer.verification.evidence.points import points
-    from twolayer.verification.numbers.balls import Undecided
     from twolayer.verification.problem import LEAVES, Setting, Sizes
-    from twolayer.verification.programs import NotJudged, Refused
+    from twolayer.verification.programs import Refused
     from twolayer.verification.programs.load import program_of
     from twolayer.verification.verdict import worst
 
@@ -188,8 +187,8 @@ def _at_random_shapes(entry: Any, program: Any) -> list[str]:
         sizes = Sizes(d, K, max(C, 2) if entry.loss == "cross_entropy" else C, max(m, 2))
         kinds = [("ordinary", 2), ("extreme", 1)]
         try:
-            cases = [found.at(point) for kind, n in kinds for point in points(setting, sizes, kind, n, seed)]
-        except (Undecided, NotJudged, Refused):
+            cases = [case_at(found, point) for kind, n in kinds for point in points(setting, sizes, kind, n, seed)]
+        except Refused:
             verdicts.append("undecided")
             continue
         states = [verdict_of(leaf, cases) for leaf in LEAVES]

@@ -20,8 +20,8 @@ from typing import Any
 
 from absl import flags
 
+from experiments.benchmarks import TimedOut, judged, time_limit
 from experiments.benchmarks.catalogue.functions.table import CASES, Case, Fault
-from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance

@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks.verdicts import TimedOut, judged, time_limit
+from experiments.benchmarks import TimedOut, judged, time_limit
 from twolayer.command import cli
 from twolayer.command.files import read_json, writable, write_json
 from twolayer.command.provenance import provenance

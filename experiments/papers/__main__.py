@@ -45,7 +45,7 @@ def main() -> int:
         return cli.DONE
     end = time.monotonic() + listing.seconds(FLAGS.budget) if FLAGS.budget is not None else float("inf")
     with Interrupts() as interrupts:
-        for paper in sorted(listing.PAPERS, key=lambda paper: paper.minutes):
+        for paper in listing.PAPERS:
             if paper.missing(_folders()[0]):
                 status = _run(paper, end, interrupts)
                 if status != cli.DONE:

@@ -36,6 +36,7 @@ from experiments.papers import study
 from experiments.papers.results import Origin, Row
 from twolayer.command import cli
 
+PAPER = {"question": "When does a network train without moving its weights?", "minutes": 25, "rows": 3}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 GRID = ["-2.2", "-1.4", "-1", "-0.6", "-0.2", "0.2", "0.4", "0.7", "1"]

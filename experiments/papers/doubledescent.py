@@ -32,6 +32,7 @@ from experiments.papers import networks, study
 from experiments.papers.results import Origin, Row
 from twolayer.command import cli
 
+PAPER = {"question": "Where is the peak of double descent, and what makes it?", "minutes": 180, "rows": 16}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 PARTS = ("noise", "reuse")

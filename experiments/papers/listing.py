@@ -1,10 +1,11 @@
 """Which results there are, what each takes, how far it has got, and the tables of docs/results.md. Knows no JAX."""
 
+import ast
 import dataclasses
 import pathlib
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from experiments.papers.results import rows_of
 from experiments.runtime import runs as run_directory
@@ -60,15 +61,18 @@ class Paper:
         return "begun" if (runs / self.name / run_directory.MANIFEST).exists() else "not run"
 
 
-PAPERS = (
-    Paper("safran2018", "How often does gradient descent end in a bad minimum of a ReLU teacher?", 30, 29),
-    Paper("chizat2019", "When does a network train without moving its weights?", 25, 3),
-    Paper("nielsen2015", "The book's sigmoid network, both losses, and its learning curve", 60, 41),
-    Paper("neyshabur2015", "Does the test error fall beyond the width that fits the training set?", 30, 12),
-    Paper("zhang2017", "Can it learn random labels by heart?", 140, 5),
-    Paper("doubledescent", "Where is the peak of double descent, and what makes it?", 180, 16),
-    Paper("simard2003", "784-800-10 on distorted images, both losses and outputs", 460, 12),
-)
+def _papers(folder: pathlib.Path) -> Iterator[Paper]:
+    """The scripts that have a PAPER, the short ones first. It is read as text, because the scripts load JAX."""
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        match = re.search(r"^PAPER = (\{.*?\})$", path.read_text(), re.MULTILINE | re.DOTALL)
+        if match:
+            facts = ast.literal_eval(match[1])
+            found.append(Paper(path.stem, facts["question"], facts["minutes"], facts["rows"]))
+    yield from sorted(found, key=lambda paper: paper.minutes)
+
+
+PAPERS = tuple(_papers(pathlib.Path(__file__).parent))
 
 
 def text(results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
@@ -143,5 +147,12 @@ def misses(results: pathlib.Path = RESULTS) -> str:
     return f"{len(judged) - len(missed)} of {len(judged)} bars are reached.{listed}\n"
 
 
+def others() -> str:
+    """The tables of the papers that have no place of their own in docs/results.md."""
+    page = (ROOT / "docs" / "results.md").read_text()
+    without = [paper for paper in PAPERS if f"<!-- table: {paper.name} -->" not in page]
+    return "".join(f"\n## {paper.name}\n\n{paper.question}\n\n{table(paper)}" for paper in without)
+
+
 TABLES: dict[str, Callable[[], str]] = {paper.name: (lambda paper=paper: table(paper)) for paper in PAPERS}
-TABLES["misses"] = misses
+TABLES |= {"misses": misses, "others": others}

@@ -27,6 +27,7 @@ from experiments.papers import networks, study
 from experiments.papers.results import Origin, Row
 from twolayer.command import cli
 
+PAPER = {"question": "Does the test error fall beyond the width that fits the training set?", "minutes": 30, "rows": 12}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 WIDTHS = "4,8,16,32,64,128,256,512,1024,2048,4096".split(",")

@@ -38,6 +38,7 @@ from experiments.papers import study
 from experiments.papers.results import Origin, Row
 from twolayer.command import cli
 
+PAPER = {"question": "The book's sigmoid network, both losses, and its learning curve", "minutes": 60, "rows": 41}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 flags.DEFINE_enum("dataset", "mnist", ["mnist", "digits"], "digits is small, and not what is published.")

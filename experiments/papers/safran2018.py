@@ -40,6 +40,11 @@ from experiments.papers import minima, study
 from experiments.papers.results import Origin, Row
 from twolayer.command import cli
 
+PAPER = {
+    "question": "How often does gradient descent end in a bad minimum of a ReLU teacher?",
+    "minutes": 30,
+    "rows": 29,
+}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 flags.DEFINE_list("ks", [str(k) for k in range(6, 21)], "Units of the teacher, and inputs: the cells with n = k.")

@@ -36,6 +36,7 @@ from experiments.papers import networks, study
 from experiments.papers.results import Row
 from twolayer.command import cli
 
+PAPER = {"question": "784-800-10 on distorted images, both losses and outputs", "minutes": 460, "rows": 12}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 flags.DEFINE_integer("hidden", 800, "Hidden units.", lower_bound=1)

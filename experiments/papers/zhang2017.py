@@ -28,6 +28,7 @@ from experiments.runtime import records
 from experiments.runtime.records import load_params
 from twolayer.command import cli
 
+PAPER = {"question": "Can it learn random labels by heart?", "minutes": 140, "rows": 5}
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(study)
 flags.DEFINE_integer("hidden", 4096, "Hidden units.", lower_bound=1)

@@ -1,4 +1,4 @@
-"""What --sweep says: NAME=VALUES, several of them, as a list of points. Knows no JAX.
+"""What --sweep says: NAME=VALUES, several of them, as a list of points. Imports no JAX.
 
 seed=0:32                     integers 0, ..., 31; a:b:step has a step
 hidden=32,64,128              a list
@@ -9,12 +9,15 @@ init_scale=loguniform(0.1,10) random, with --samples=N; uniform(a,b) likewise
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from absl import flags as absl_flags
 
+from experiments.runtime import flags
 from twolayer.command.cli import BadInput
+from twolayer.names import OF_OWN_DATA
 
 # These may differ between the networks of one program; every other flag is a choice, and has a program of its own.
 NUMBERS = ("seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias", "teacher_noise")
@@ -115,3 +118,30 @@ def points(axes: Sequence[Axis], samples: int | None, seed: int = 0) -> list[dic
         dict(zip((a.name for a in grids), row, strict=True)) for row in itertools.product(*(a.values for a in grids))
     ]
     return [{name: (one | other)[name] for name in names} for one in grid for other in random]
+
+
+def typed(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Points with each value as its flag reads it.
+
+    Raises:
+      BadInput: a name is no flag of a training run, or a value is not valid for it.
+    """
+    fixed = {"precision", "measure", *flags.PLACES, *flags.OF_ONE_RUN}
+    allowed = set(flags.names()) - fixed - {"target", *OF_OWN_DATA}
+    found = []
+    for point in points:
+        values = {}
+        for name, text in point.items():
+            if name not in allowed:
+                raise BadInput(f"--sweep={name}=...: {name} is not a flag that a sweep can vary; see --help")
+            flag = absl_flags.FLAGS[name]
+            try:
+                values[name] = flag.parser.parse(text)
+                if isinstance(values[name], float) and not math.isfinite(values[name]):
+                    raise ValueError("must be a finite number")
+            except ValueError as error:
+                raise BadInput(f"--sweep={name}=...: {text!r} is not valid: {error}") from error
+        found.append(values)
+    if len({tuple(values.items()) for values in found}) < len(found):
+        raise BadInput("two of the networks to sweep over are the same; give each value once, or sweep over seeds")
+    return found

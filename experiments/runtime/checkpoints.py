@@ -22,8 +22,8 @@ import numpy as np
 from absl import logging
 from jaxtyping import PyTree
 
+from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic
 
 KEPT = 2  # a damaged one has another before it
 SUMS = ".sha256"

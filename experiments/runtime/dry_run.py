@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.runtime import jobs, processes, session
+from experiments.runtime import processes, session
 from experiments.runtime.jobs import Job
-from experiments.runtime.progress import duration
+from experiments.runtime.session import duration
 from experiments.runtime.stack_jobs import StackJob
+from twolayer import devices
 from twolayer.command import cli
 
 PATIENCE = 60.0  # seconds that the trained epochs may take
@@ -121,7 +122,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data, state = _bytes((job.train, job.valid)), _bytes(job.state)
-    total = max(jobs.bytes_of_program(program), data + state)
+    total = max(devices.bytes_of_program(program), data + state)
     train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
@@ -158,7 +159,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 def _bytes(tree: PyTree) -> int:
     """On one device."""
-    return jobs.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
+    return devices.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 
 def _size(number: float) -> str:

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from twolayer.command.files import atomic
+from twolayer.atomic import atomic
 
 DPI, MAX_UNITS, MAX_MISTAKES, MAX_OUTPUTS, MAX_POINTS = 140, 100, 40, 4, 5000
 BLUE, RED, GREY, PALE = "#0072B2", "#D55E00", "#606060", "#E6E6E6"

@@ -2,18 +2,17 @@
 
 import dataclasses
 import functools
-import math
 import os
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from absl import flags as absl_flags
 from jax.sharding import Mesh
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key
 
 from experiments.runtime import own_things, processes
 from experiments.runtime.records import load_params
@@ -90,7 +89,7 @@ def prepare(flags: Mapping[str, Any]) -> Job:
         shapes = jax.eval_shape(start, init_key, numbers, earlier)
         places = devices.spread(shapes, mesh)
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=flags["hidden"])
-        check_fits(bytes_of_arrays(shapes, places), "parameters and moments", mesh)
+        check_fits(devices.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
     with bad_input(ValueError):
         skip = may_skip_idle(choices, numbers)
@@ -200,7 +199,7 @@ USED = (
 )
 
 
-def unused(flags: Mapping[str, Any]) -> dict[str, str]:
+def _unused(flags: Mapping[str, Any]) -> dict[str, str]:
     """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
     found = {}
     for names, decides, has_effect in USED:
@@ -211,10 +210,20 @@ def unused(flags: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def check_used(flags: Mapping[str, Any]) -> None:
-    """Raise BadInput if a flag has been changed that has no effect beside the others."""
-    for sentence in unused(flags).values():
-        raise BadInput(sentence)
+def check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]] = ({},)) -> None:
+    """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them.
+
+    Args:
+      points: the swept values of each network; one network of these flags has none.
+    """
+    names = {name for some, decides, _ in USED for name in (*some, decides)}
+    different = {tuple((name, point[name]) for name in point if name in names): point for point in points}
+    found = [_unused({**flags, **point}) for point in different.values()]
+    for point, sentences in zip(different.values(), found, strict=True):
+        for name in sentences.keys() & point.keys():
+            raise BadInput(sentences[name])
+    for name in set.intersection(*map(set, found)):
+        raise BadInput(found[0][name])
 
 
 def check_targets(data: datasets.Dataset, loss: Any) -> None:
@@ -280,21 +289,6 @@ def _warn_of(distortion: Distortion) -> None:
 def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:
     """The numbers of a run that may vary without compiling again."""
     return fitting.numbers_of(own_things.settings_of(flags), dtype)
-
-
-def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:
-    """Bytes on each device of arrays of these shapes and types in these places."""
-    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
-    return sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
-
-
-def bytes_of_program(program: jax.stages.Compiled) -> int:
-    """Bytes on each device while a compiled program runs: arguments, results, and all that lies between them."""
-    found = program.memory_analysis()
-    if found is None:  # not every platform tells
-        return 0
-    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
-    return held + found.temp_size_in_bytes
 
 
 def check_fits(needed: int, what: str, mesh: Mesh) -> None:

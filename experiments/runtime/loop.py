@@ -142,7 +142,7 @@ def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTr
     program = jax.jit(segment, donate_argnums=0, out_shardings=places)
     with jax.set_mesh(mesh):
         found = program.lower(state, *others).compile()
-    jobs.check_fits(jobs.bytes_of_program(found), "training and validation", mesh)
+    jobs.check_fits(devices.bytes_of_program(found), "training and validation", mesh)
     return found
 
 

@@ -16,14 +16,12 @@ from twolayer import datasets, losses, own, settings
 from twolayer.activations import Activation, compiled
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.loading import FLAG_OF
-from twolayer.names import is_own_data
+from twolayer.names import OF_OWN_DATA, is_own_data
 from twolayer.network import Params
 from twolayer.settings import Settings
 from twolayer.starts import Scheme
 from twolayer.updates import Direction
 from twolayer.verification.verdict import Judgement
-
-OF_DATA = ("task", "standardize", "valid_share", "test_share", "split_seed")
 
 
 @functools.cache  # a file is read once, so that all programs of a process have the same entry
@@ -189,7 +187,7 @@ def data_arguments(flags: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       BadInput: they are given beside a data set that has its own.
     """
-    given = {name: flags[name] for name in OF_DATA if flags.get(name) is not None}
+    given = {name: flags[name] for name in OF_OWN_DATA if flags.get(name) is not None}
     target = flags.get("target")
     if not is_own_data(flags["dataset"]):
         named = [*given, *(["target"] if target else [])]

@@ -1,4 +1,4 @@
-"""What a run writes beside its manifest: metrics.jsonl, a line for each epoch, and params.npz with its checksum.
+"""What a run writes: its manifest, metrics.jsonl, a line for each epoch, and params.npz with its checksum.
 
 The lines are JSON, in the order of the epochs. params.npz holds W1, b1, W2, b2; summary.json has the
 SHA-256 of their bytes.
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import atomic, finite
+from twolayer.command.files import finite
 
 PARAMS = ("W1", "b1", "W2", "b2")
 
@@ -115,3 +116,21 @@ def keep_metrics(run_dir: pathlib.Path, epochs: int) -> list[dict]:
     with atomic(path) as file:
         file.writelines(first)
     return kept
+
+
+MANIFEST = "manifest.json"
+
+
+def read_manifest(run_dir: pathlib.Path) -> dict:
+    """The manifest of the run.
+
+    Raises:
+      BadInput: it cannot be read, or lacks flags or status.
+    """
+    try:
+        manifest = json.loads((run_dir / MANIFEST).read_text())
+        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{run_dir / MANIFEST} is not a readable manifest; choose another --run_dir") from error
+    return manifest

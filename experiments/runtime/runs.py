@@ -29,9 +29,11 @@ import numpy as np
 from absl import flags as absl_flags
 
 from experiments.runtime import records
-from experiments.runtime.records import save_params
+from experiments.runtime.records import MANIFEST, read_manifest, save_params
+from twolayer.atomic import UNFINISHED, atomic
 from twolayer.command.cli import BadInput
-from twolayer.command.files import LOCK, UNFINISHED, Lock, atomic, write_json
+from twolayer.command.files import LOCK, Lock, write_json
+from twolayer.names import OF_OWN_DATA
 
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
@@ -194,35 +196,28 @@ class Run:
 
 
 class Follower(Run):
-    """The run as a process sees it that leaves reading and writing to the first."""
+    """The run as a process sees it that leaves reading and writing to the first: no metrics, and nothing is written."""
 
-    def create(self, again: bool = False) -> None:
-        """Nothing."""
+    def create(self, again: bool = False) -> None: ...
 
     def set_status(self, status: str, **facts: Any) -> None:
         """Keep them in memory."""
         self.manifest |= {**facts, "status": status}
 
     def metrics(self) -> list[dict]:
-        """None."""
         return []
 
-    def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Nothing."""
+    def log(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
 
     def keep_metrics(self, epochs: int) -> list[dict]:
-        """None."""
         return []
 
-    def tidy(self) -> None:
-        """Nothing."""
+    def tidy(self) -> None: ...
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
-        """Nothing."""
         return ""
 
-    def save_summary(self, summary: Mapping[str, Any]) -> None:
-        """Nothing."""
+    def save_summary(self, summary: Mapping[str, Any]) -> None: ...
 
 
 def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
@@ -259,7 +254,7 @@ def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
     return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
 
 
-LATER = ("target", "task", "standardize", "valid_share", "test_share", "split_seed")
+LATER = ("target", *OF_OWN_DATA)
 
 
 def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
@@ -280,24 +275,6 @@ def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-MANIFEST = "manifest.json"
-
-
-def read_manifest(run_dir: pathlib.Path) -> dict:
-    """The manifest of the run.
-
-    Raises:
-      BadInput: it cannot be read_manifest, or lacks flags or status.
-    """
-    try:
-        manifest = json.loads((run_dir / MANIFEST).read_text())
-        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
-            raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{run_dir / MANIFEST} is not a readable manifest; choose another --run_dir") from error
-    return manifest
 
 
 def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:

@@ -1,22 +1,29 @@
-"""A training session of one network: the loop, with all that a run writes and a person sees meanwhile."""
+"""A training session of one network: the loop, with all that a run writes and a person sees meanwhile.
+
+At a terminal a person sees a bar; in a log, a line every so many seconds.
+"""
 
 import contextlib
+import functools
 import importlib.util
 import math
 import os
 import pathlib
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags
+from tqdm import tqdm
 
 from experiments.runtime import processes
 from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.jobs import Job
 from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
-from experiments.runtime.progress import Progress
 from experiments.runtime.runs import Run
 from twolayer import segments
 from twolayer.command import cli
@@ -33,7 +40,7 @@ def train(
     *,
     checkpoint_every: int | None,
     kept: int,
-    show: Callable[[int, int, str], Progress],
+    show: Callable[[int, int, str], "Progress"],
     sinks: list[Sink],
 ) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
@@ -116,7 +123,7 @@ def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: f
     ]
 
 
-def _show(progress: Progress, rows: list[dict]) -> None:
+def _show(progress: "Progress", rows: list[dict]) -> None:
     if not rows:
         return
     row = rows[-1]
@@ -158,8 +165,6 @@ def profile(path: pathlib.Path, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    import jax
-
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0  # its events of every Python call take ten times longer than the training
     with jax.profiler.trace(str(path / "profile"), create_perfetto_trace=True, profiler_options=options):
@@ -187,8 +192,63 @@ def use_compile_cache(folder: str | None) -> None:
             f"--compile_cache={folder} {whose}, and what lies there is run; "
             "chmod 700 one of your own, or name a folder that does not exist yet"
         )
-    import jax
-
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+class Progress:
+    """Counts what is done. For use in a `with`, which ends the line of the bar.
+
+    Args:
+      total: how many there are.
+      done: how many were done before.
+      unit: what is counted, in the singular.
+      quiet: no bar, even at a terminal.
+      log_seconds: from one line to the next where there is no bar; None writes nothing at all.
+    """
+
+    def __init__(self, total: int, done: int, unit: str, *, quiet: bool, log_seconds: float | None) -> None:
+        bar = not quiet and log_seconds is not None and sys.stderr.isatty()
+        self._bar = tqdm(total=total, initial=done, unit=unit) if bar else None
+        self._total, self._first, self._done, self._unit = total, done, done, unit
+        self._every, self._began = log_seconds, time.monotonic()
+        self._said = self._began
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, more: int, shown: Mapping[str, Any]) -> None:
+        """So many more are done; `shown` says how it goes."""
+        self._done += more
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(more)
+        elif self._every is not None and time.monotonic() - self._said >= self._every and self._done > self._first:
+            self._said = time.monotonic()
+            print(self._line(shown), file=sys.stderr, flush=True)
+
+    def _line(self, shown: Mapping[str, Any]) -> str:
+        since = self._said - self._began
+        left = since / (self._done - self._first) * (self._total - self._done)
+        facts = "".join(f", {name} {value}" for name, value in shown.items())
+        return f"{self._unit} {self._done:,} of {self._total:,}{facts}; {duration(since)} so far, {duration(left)} left"
+
+
+def progress_of_flags() -> Callable[[int, int, str], Progress]:
+    """(total, done, unit) -> the progress as --quiet and --log_seconds want it, of the first process only."""
+    options = {name: flags.FLAGS[name].value for name in ("quiet", "log_seconds")}
+    return functools.partial(Progress, **options | ({} if processes.first() else {"log_seconds": None}))
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 0.1:
+        return f"{1000 * seconds:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

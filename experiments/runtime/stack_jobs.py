@@ -3,19 +3,16 @@
 import dataclasses
 import functools
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
-from experiments.runtime import flags as training_flags
-from experiments.runtime import jobs, own_things, session
+from experiments.runtime import axes, jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
 from twolayer import datasets, devices, network, segments, sweeps, training
 from twolayer.command.cli import BadInput, bad_input
@@ -64,33 +61,6 @@ class StackJob:
     numbers: training.Numbers
     order_key: Key[Array, "*N"]
     state: segments.State
-
-
-def read(points: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Points with each value as its flag reads it.
-
-    Raises:
-      BadInput: a name is no flag of a training run, or a value is not valid for it.
-    """
-    fixed = {"precision", "measure", *training_flags.PLACES, *training_flags.OF_ONE_RUN}
-    allowed = set(training_flags.names()) - fixed - {"target", *own_things.OF_DATA}
-    found = []
-    for point in points:
-        values = {}
-        for name, text in point.items():
-            if name not in allowed:
-                raise BadInput(f"--sweep={name}=...: {name} is not a flag that a sweep can vary; see --help")
-            flag = absl_flags.FLAGS[name]
-            try:
-                values[name] = flag.parser.parse(text)
-                if isinstance(values[name], float) and not math.isfinite(values[name]):
-                    raise ValueError("must be a finite number")
-            except ValueError as error:
-                raise BadInput(f"--sweep={name}=...: {text!r} is not valid: {error}") from error
-        found.append(values)
-    if len({tuple(values.items()) for values in found}) < len(found):
-        raise BadInput("two of the networks to sweep over are the same; give each value once, or sweep over seeds")
-    return found
 
 
 def parts(
@@ -163,11 +133,6 @@ class Plan:
         """The data of a part."""
         return self.data[_data_key(part.flags)]
 
-    @property
-    def sha256(self) -> str:
-        """Of the data; of several data sets together."""
-        return self.facts["data_sha256"]
-
 
 def _data_key(flags: Mapping[str, Any]) -> tuple:
     """The values of all flags that decide about the data, but the noise of the teacher, which is added later."""
@@ -194,8 +159,8 @@ def plan(
       BadInput: a point is not valid, or its choices do not go with the data.
     """
     session.use_compile_cache(flags["compile_cache"])
-    points = read(texts)
-    _check_used(flags, points)
+    points = axes.typed(texts)
+    jobs.check_used(flags, points)
     precision = jobs.configure(flags["precision"])
     mesh = jobs.mesh_of(flags, "nets")
     data: dict[tuple, Data] = {}
@@ -239,18 +204,6 @@ def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
     return Data(clean, [getattr(noisy, name).y - getattr(clean, name).y for name in ("train", "valid", "test")])
 
 
-def _check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
-    """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them."""
-    names = {name for some, decides, _ in jobs.USED for name in (*some, decides)}
-    different = {tuple((name, point[name]) for name in point if name in names): point for point in points}
-    unused = [jobs.unused({**flags, **point}) for point in different.values()]
-    for point, found in zip(different.values(), unused, strict=True):
-        for name in found.keys() & point.keys():
-            raise BadInput(found[name])
-    for name in set.intersection(*map(set, unused)):
-        raise BadInput(unused[0][name])
-
-
 def _own(cut: Iterable[Part], data: Mapping[tuple, Data]) -> dict[str, dict[str, str]]:
     """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
     found: dict[str, dict[str, str]] = {}
@@ -289,12 +242,14 @@ def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
         choices = jobs.choices_of(part.flags, data, compute)
         numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(_numbers(f, noise, parameters) for f in each))
         keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
-        arguments = jnp.stack([key for key, _ in keys]), numbers, _scales(each, parameters), _biases(each, parameters)
+        scales, biases = ([f[name] for f in each] for name in ("init_scale", "output_bias"))
+        biased = None if biases[0] is None else np.asarray(biases, parameters)  # None: the scheme's own, for all
+        arguments = jnp.stack([key for key, _ in keys]), numbers, np.asarray(scales, parameters), biased
         sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
         start = _start(own_things.entry(part.flags, "init"), sizes, choices)
         shapes = jax.eval_shape(start, *arguments)
         places = devices.spread(shapes, mesh, stacked=True)
-        jobs.check_fits(jobs.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
+        jobs.check_fits(devices.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
         nets, everywhere = places.epoch, devices.everywhere(mesh)
         state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
         own = {"outputs": data.outputs, "where": everywhere}
@@ -337,13 +292,3 @@ def _numbers(flags: Mapping[str, Any], noise: Sequence[np.ndarray | None], dtype
     numbers = jobs.numbers_of(flags, dtype)
     swept = noise[0] is not None
     return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers
-
-
-def _scales(each: list[dict], dtype: str) -> Float[np.ndarray, " N"]:
-    return np.asarray([f["init_scale"] for f in each], dtype)
-
-
-def _biases(each: list[dict], dtype: str) -> Float[np.ndarray, " N"] | None:
-    """None where the scheme's own is taken; then it is so for all."""
-    biases = [f["output_bias"] for f in each]
-    return None if biases[0] is None else np.asarray(biases, dtype)

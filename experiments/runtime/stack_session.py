@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 
-from experiments.runtime import checkpoints, kept, processes, sweep_tables
+from experiments.runtime import checkpoints, processes, sweep_tables
 from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
 from experiments.runtime.outcome import best_epoch
-from experiments.runtime.progress import Progress
 from experiments.runtime.runs import Run
+from experiments.runtime.session import Progress
 from experiments.runtime.stack_jobs import Part, Plan, StackJob, prepare
 from twolayer import devices, segments, sweeps, training
 from twolayer.command.cli import BadInput
@@ -30,7 +30,7 @@ class Programs:
 
     Args:
       shared: whether all networks of a part see the same batches.
-      keep: the rule by which parameters are kept, as `kept.parse` gives it.
+      keep: the rule by which parameters are kept, as `sweep_tables.parse_keep` gives it.
     """
 
     def __init__(self, shared: bool, keep: tuple[str, int] | None = None):
@@ -120,7 +120,7 @@ def _train_part(
     params = processes.fetch(segments.final_params(state)) if programs.keep else None
     if processes.first():
         if params is not None and programs.keep:
-            kept.write_part(run, part.index, rows[1], params, programs.keep)
+            sweep_tables.write_params(run, part.index, rows[1], params, programs.keep)
         sweep_tables.write_part(run, part.index, *rows)
         checkpoints.clear(run.checkpoints)
     return True

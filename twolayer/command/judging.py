@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from twolayer.atomic import atomic
 from twolayer.command import any_function, cli, files, lines, loading, provenance
 from twolayer.command.loading import Derivation
 from twolayer.command.time_limit import time_limit
@@ -199,7 +200,7 @@ def _write(
             source = Source(
                 derivation.name, derivation.source, **question, versions=facts["versions"], place=derivation.place
             )
-            with files.atomic(report, "wb") as file:
+            with atomic(report, "wb") as file:
                 file.write(markdown(verdict, source).encode())
 
 

@@ -46,22 +46,19 @@ from absl import flags
 
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli, judging
-from twolayer.names import DATASETS, is_own_data
+from twolayer.formulas import FORMULAS, REDUCTIONS
+from twolayer.names import CONVENTIONS, DATASETS, is_own_data
 
 FLAGS = flags.FLAGS
 
-# These repeat names of the library, so that --help needs no JAX; a test holds the two together.
-LOSSES = ["cross_entropy", "quadratic", "binary_cross_entropy"]
-REDUCTIONS = ["mean", "sum"]
-CONVENTIONS = ["any", "0", "1/2", "1"]
-PRECISIONS = ["float64", "float32", "bfloat16"]
+PRECISIONS = list(judging.Options.precisions)
 LONGEST = 1e6  # seconds
 
 flags.DEFINE_string("derivation", None, "The file with gradients(params, x, y) [the package's own].")
 flags.DEFINE_enum(
     "loss",
     None,
-    [*LOSSES, "own"],
+    [*FORMULAS, "own"],
     "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2; own: the file's own loss "
     "[own, where the file defines one, else cross_entropy].",
 )
@@ -69,8 +66,8 @@ flags.DEFINE_enum("output", "relu", list(ACTIVATIONS), "Activation of the output
 flags.DEFINE_enum("activation", "relu", list(ACTIVATIONS), "Activation of the hidden layer.")
 flags.DEFINE_enum("biases", "yes", ["yes", "none"], "Whether the declared network has biases.")
 flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a number from 0 or 1, as in log(p + 1e-8).")
-flags.DEFINE_enum("reduction", "mean", REDUCTIONS, "Over the examples of a batch.")
-flags.DEFINE_enum("relu_at_zero", "any", CONVENTIONS, "ReLU'(0) to insist on; any names what it finds.")
+flags.DEFINE_enum("reduction", "mean", list(REDUCTIONS), "Over the examples of a batch.")
+flags.DEFINE_enum("relu_at_zero", "any", list(CONVENTIONS), "ReLU'(0) to insist on; any names what it finds.")
 flags.DEFINE_list("precisions", PRECISIONS, f"Whose rounding is judged: some of {','.join(PRECISIONS)}.")
 flags.DEFINE_string("rule", None, "FILE.py:NAME, a function with a custom rule of JAX, or with such inside it.")
 flags.DEFINE_string("reference", None, "With --rule: FILE.py:NAME, whose value and derivative it must have.")

@@ -7,12 +7,12 @@ import contextlib
 import logging
 import os
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from twolayer.atomic import atomic
 from twolayer.datasets.dataset import PARTS, DataError, Dataset, Form, Split, assemble, named_arrays
 
 log = logging.getLogger(__name__)
@@ -89,12 +89,5 @@ def write(path: Path, dataset: Dataset) -> None:
             if time.time() - left.stat().st_mtime > HOUR:
                 left.unlink()
     arrays = named_arrays(dataset.train, dataset.valid, dataset.test)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "xb") as file:
-            np.savez(file, allow_pickle=False, name=dataset.name, sha256=dataset.sha256, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path, "wb") as file:
+        np.savez(file, allow_pickle=False, name=dataset.name, sha256=dataset.sha256, **arrays)

@@ -1,16 +1,17 @@
 """The data sets by name."""
 
 import functools
+import importlib
 import os
 
-from twolayer.datasets import digits, mnist_family
+from twolayer.datasets import mnist_family
 from twolayer.datasets.arrays import Options
 from twolayer.datasets.cache import data_folder, read_or_prepare
 from twolayer.datasets.dataset import DataError, Dataset
 from twolayer.datasets.own import KINDS, load_own
 from twolayer.datasets.teacher import TeacherOptions, teacher_student
 from twolayer.names import DATASETS as NAMES
-from twolayer.names import is_own_data
+from twolayer.names import PREPARED, is_own_data
 
 
 def load(
@@ -50,8 +51,9 @@ def load(
     if name == "teacher":
         return teacher_student(teacher, seed)
     folder = data_folder(data_dir)
-    if name == "digits":
-        return read_or_prepare(folder, name, digits.FORM, digits.prepare, source="scikit-learn")
+    if name in PREPARED:
+        own = importlib.import_module(f"twolayer.datasets.prepared.{name}")
+        return read_or_prepare(folder, name, own.FORM, own.prepare, own.SOURCE)
     if source_dir and (folder / f"{name}.npz").exists():
         mnist_family.check_archives(name, source_dir)
     prepare = functools.partial(mnist_family.prepare, name, source_dir, folder)

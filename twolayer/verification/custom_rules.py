@@ -102,7 +102,7 @@ def verify_rule(
 
     question = Question(
         "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough, remark,
-        FEW if right.by_differences else None,
+        reference is None, FEW if right.by_differences else None, lambda at: {"g": outer.structured(at)},
     )  # fmt: skip
     verdict = judge(question, strict, seed)
     if reference is None and not expects and wanted:
@@ -176,7 +176,7 @@ def _is_linear(one: Compared, name: str, outer: Outer, pull: Any, spec: Argument
 
 
 def _with_those_inside(verdict: Judgement, own: Any, spec: Arguments, points: Sequence[At], seed: int) -> Judgement:
-    """The verdict with those on the rules inside, under their own names; a wrong one makes it wrong."""
+    """The verdict with what is found of each rule inside by itself, where the whole does not ask for it too."""
     from twolayer.verification.programs.rules import inside, is_rule
 
     found: dict[str, list[tuple[Any, list, At]]] = {}
@@ -195,12 +195,7 @@ def _with_those_inside(verdict: Judgement, own: Any, spec: Arguments, points: Se
         outputs = _judged_inside(some, own, seed) | outputs
     said = tuple(f"the rule {name} by itself: {one['verdict']}" for name, one in outputs.items())
     text = "\n".join([verdict.text, *(f"  {one}" for one in said)])
-    verdict = dataclasses.replace(verdict, notes=verdict.notes + said, text=text)
-    wrong = {name: one for name, one in outputs.items() if one["verdict"] == "wrong"}
-    if verdict.verdict != "right" or not wrong:
-        return verdict
-    text = text.replace("RIGHT", "WRONG", 1)
-    return dataclasses.replace(verdict, verdict="wrong", outputs=verdict.outputs | wrong, text=text)
+    return dataclasses.replace(verdict, notes=verdict.notes + said, text=text)
 
 
 def _judged_inside(some: Sequence[tuple[Any, list, At]], own: Any, seed: int) -> dict[str, dict[str, str | None]]:

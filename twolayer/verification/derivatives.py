@@ -12,7 +12,7 @@ import numpy as np
 
 from twolayer.verification.evidence.exploring import drawn
 from twolayer.verification.evidence.points import exactly
-from twolayer.verification.evidence.questions import At, Question, Values, once
+from twolayer.verification.evidence.questions import EXAMPLE, At, Question, Values, once
 from twolayer.verification.evidence.returned import by_argument, expected, named, ones
 from twolayer.verification.evidence.shapes import Arguments, arguments
 from twolayer.verification.judgement import judge
@@ -132,7 +132,7 @@ def verify_hvp(
 
     @once
     def directions(at: At) -> dict[str, np.ndarray]:
-        return {path: exactly(rng.normal(size=at.values[path].shape)) for path in wanted}
+        return {path: drawn_at(at, rng, np.shape(at.values[path])) for path in wanted}
 
     def structured(at: At) -> list[Any]:
         parts = [part for part in spec.parts if any(p == part or p.startswith(f"{part}.") for p in wanted)]
@@ -153,6 +153,7 @@ def verify_hvp(
         right,
         program,
         run=run,
+        extra=lambda at: {f"v{i or ''}": one for i, one in enumerate(structured(at))},
     )
     return judge(question, strict, seed)
 
@@ -176,7 +177,13 @@ def judged_derivative(
         found = expected(reference.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return {f"d{path}": found[path] for path in wanted}
 
-    return judge(Question(title, spec, mine, right, program, reference, outer, run), strict, seed)
+    extra = (lambda at: {"g": outer.structured(at)}) if isinstance(outer, Outer) else None
+    return judge(Question(title, spec, mine, right, program, reference, outer, run, extra=extra), strict, seed)
+
+
+def drawn_at(at: At, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of a cotangent or a direction; small whole ones at an example that people shall read."""
+    return exactly(np.asarray(rng.integers(1, 3, size=shape) * 1.0 if at.kind == EXAMPLE else rng.normal(size=shape)))
 
 
 class Outer:
@@ -190,7 +197,7 @@ class Outer:
 
     def _draw(self, at: At) -> dict[str, np.ndarray]:
         outputs = self.reference.value(at.values)
-        return {path: exactly(self.rng.normal(size=array.shape)) for path, array in outputs.items()}
+        return {path: drawn_at(at, self.rng, np.shape(array)) for path, array in outputs.items()}
 
     def structured(self, at: At) -> Any:
         """The cotangents in the structure of the output."""

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS
+from twolayer.names import CONVENTIONS
+from twolayer.precisions import PRECISIONS
 from twolayer.verification import problem
 from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.calls import ways
@@ -29,8 +31,7 @@ from twolayer.verification.programs import NotJudged, Program, RaisedInside, Ref
 from twolayer.verification.programs.load import Loaded, program_of
 from twolayer.verification.verdict import Cause, Formula, StepVerdict, Verdict, worst
 
-CONVENTIONS = {"any": None, "0": Fraction(0), "1/2": Fraction(1, 2), "1": Fraction(1)}
-PRECISIONS = ("float32", "float64", "bfloat16", "tensorfloat32")
+AT_ZERO = {name: None if name == "any" else Fraction(name) for name in CONVENTIONS}
 
 
 class OraclesDisagree(RuntimeError):
@@ -88,14 +89,12 @@ def verify(
     balls.rounded.clear()
     program, statement = _programs(gradients, own_loss)
     own = loss == "own" or (loss is None and statement is not None)
-    _check(relu_at_zero, "relu_at_zero", CONVENTIONS)
+    _check(relu_at_zero, "relu_at_zero", AT_ZERO)
     for name in precisions:
         _check(name, "precisions", PRECISIONS)
     if own and statement is None:
         raise Refused("the file's own loss is the standard, and it defines no loss(params, x, y)")
-    checks = _Checks(
-        CONVENTIONS[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say
-    )
+    checks = _Checks(AT_ZERO[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say)
     say("running")
     try:
         verdict = _asked(program, statement, own, (loss, output, reduction, activation, biases), checks)

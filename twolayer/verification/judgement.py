@@ -4,16 +4,14 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import EQUAL, compare
 from twolayer.verification.evidence.exploring import Search, drawn
 from twolayer.verification.evidence.kinks import Kink, at_ties, settled
 from twolayer.verification.evidence.questions import Compared, Question, check_repeats, compared, judged
+from twolayer.verification.evidence.smallest import Example, code, smallest
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import balls as numbers
-from twolayer.verification.numbers.balls import Undecided, arb
+from twolayer.verification.numbers.balls import Undecided
 from twolayer.verification.reference import OraclesDisagree
 from twolayer.verification.verdict import Judgement, worst
 
@@ -61,7 +59,9 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     notes = _notes(branches, kinks, disagreement) + question.notes
     seen, seconds = branches.seen(), time.perf_counter() - started
     found_ = Judgement(verdict, outputs, located.causes, located.line, located.line_number, seen, notes, "", seconds)
-    return dataclasses.replace(found_, text=_text(question, found_, known))
+    wrong = [name for name, one in outputs.items() if one["verdict"] == "wrong"]
+    example = smallest(question, wrong, known, seed) if wrong else None
+    return dataclasses.replace(found_, text=_text(question, found_, known, example))
 
 
 def _check(question: Question, known: Sequence[Compared]) -> str | None:
@@ -90,7 +90,7 @@ def _notes(branches: Branches, kinks: Sequence[Kink], disagreement: str | None) 
     return (*notes, *([disagreement] if disagreement else []))
 
 
-def _text(question: Question, verdict: Judgement, known: Sequence[Compared]) -> str:
+def _text(question: Question, verdict: Judgement, known: Sequence[Compared], example: Example | None) -> str:
     """What the terminal shows."""
     name = getattr(question.program.function, "__name__", "the function")
     first = f"{WORDS[verdict.verdict]}: {name}, {question.title}"
@@ -105,20 +105,9 @@ def _text(question: Question, verdict: Judgement, known: Sequence[Compared]) -> 
     sizes = len({tuple(one.at.sizes.items()) for one in known})
     shown.append(f"  {len(known)} points, {sizes} sizes, to 60 digits; {verdict.seconds:.1f} s")
     shown += [f"  {note}" for note in verdict.notes]
-    example = _example(verdict, known)
-    return "\n".join(shown + ([example] if example else []))
-
-
-def _example(verdict: Judgement, known: Sequence[Compared]) -> str | None:
-    """One wrong entry, with both values, at the smallest point that has one."""
-    wrong = [name for name, output in verdict.outputs.items() if output["verdict"] == "wrong"]
-    for one in sorted(known, key=lambda one: sum(np.size(v) for v in one.at.values.values())):
-        for name in wrong:
-            if name in one.mine and np.shape(one.mine[name]) == np.shape(one.right.get(name)):
-                entries = np.argwhere(compare(one.mine[name], one.right[name]) != EQUAL)
-                if len(entries):
-                    at = tuple(int(i) for i in entries[0])
-                    mine, right = (float(arb(np.asarray(side[name])[at])) for side in (one.mine, one.right))
-                    sizes = ", ".join(f"{k} = {v}" for k, v in one.at.sizes.items())
-                    return f"  {name}{list(at) if at else ''}: yours {mine:.6g}, right {right:.6g} ({sizes})"
-    return None
+    if example is not None:
+        entry = f"{example.output}{list(example.entry) if example.entry else ''}"
+        sizes = ", ".join(f"{letter} = {size}" for letter, size in example.one.at.sizes.items())
+        shown.append(f"  {entry}: yours {example.mine:.6g}, right {example.right:.6g}{f' ({sizes})' if sizes else ''}")
+        shown += [f"    {line}" for line in code(question, example)]
+    return "\n".join(shown)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS, find
+from twolayer.formulas import FORMULAS
 from twolayer.verification.explain.edits import renamed
 from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.numbers.texts import evaluate, reads
@@ -107,6 +108,12 @@ LOSSES: dict[str, Loss] = {
         latex_residual=r"\sigma(o) - y",
         targets="bits",
     ),
+}
+# A loss that has no texts of its own here is read as training has it.
+LOSSES |= {
+    name: Loss(name.replace("_", " "), f.value, f.residual, f.latex, f.latex_residual, "onehot" if f.labels else "real")
+    for name, f in FORMULAS.items()
+    if name not in LOSSES
 }
 
 

@@ -1,4 +1,4 @@
-"""What `experiments.benchmarks.verify_benchmark` compares: one file per library, one function per way of calling it.
+"""What `experiments.benchmarks.verify_benchmark` compares: one function for each way of calling a library.
 
     check(derivation, point) -> Answer       really calls the library; what it raises, `trials` counts
 
@@ -47,17 +47,17 @@ _INPUT = "the first leaf that differs, not the step"
 
 CHECKERS: dict[str, Checker] = {
     OURS: Checker(
-        "experiments.benchmarks.checkers.ours:check",
+        "experiments.benchmarks.checkers.differences:ours",
         "twolayer.verification",
         "defaults; it chooses its own points, so it runs once for each derivation",
         where="the first wrong step",
         why="a named cause and the corrected line",
         own_points=True,
     ),
-    "jax_float32": Checker("experiments.benchmarks.checkers.jax_grads:float32", "JAX check_grads, float32", _GRADS),
-    "jax_float64": Checker("experiments.benchmarks.checkers.jax_grads:float64", "JAX check_grads, float64", _GRADS),
+    "jax_float32": Checker("experiments.benchmarks.checkers.differences:float32", "JAX check_grads, float32", _GRADS),
+    "jax_float64": Checker("experiments.benchmarks.checkers.differences:float64", "JAX check_grads, float64", _GRADS),
     "chex": Checker(
-        "experiments.benchmarks.checkers.chex_grads:check",
+        "experiments.benchmarks.checkers.differences:chex",
         "chex assert_numerical_grads, float32",
         f"{_GRADS}; its atol is 0.01 times the size of the first argument, here W1",
         ("chex",),
@@ -77,10 +77,10 @@ CHECKERS: dict[str, Checker] = {
         where=_INPUT,
     ),
     "scipy": Checker(
-        "experiments.benchmarks.checkers.scipy_grads:every", "SciPy check_grad, float64", _SCIPY, ("scipy",)
+        "experiments.benchmarks.checkers.differences:every", "SciPy check_grad, float64", _SCIPY, ("scipy",)
     ),
     "scipy_random": Checker(
-        "experiments.benchmarks.checkers.scipy_grads:along_one",
+        "experiments.benchmarks.checkers.differences:along_one",
         "SciPy check_grad, random direction, float64",
         f"direction='random'; {_SCIPY}",
         ("scipy",),

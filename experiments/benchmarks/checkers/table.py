@@ -1,12 +1,17 @@
-"""From trials to rows, and from a result file to a table. A trial is one derivation at one point."""
+"""From trials to rows, with what a reader of them must know, and from a result file to a table."""
 
+import datetime
+import importlib.metadata
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED
-from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, TIMED_OUT, Trial
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Checker
+from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
+from experiments.runtime import tables
+from twolayer.command.provenance import provenance
 
 SAID = ("located", "named", "listed", "misnamed")
 OWN = "own"  # the setting of a checker that draws its own points
@@ -17,6 +22,40 @@ COUNTING = (
     "two time-outs in a row) are neither. Survivors were accepted at one point at least. A wrong derivation "
     "can have the right numbers at a point; a checker that accepts it there has read no more than it was shown."
 )
+
+
+def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: int) -> dict[str, object]:
+    """Where the numbers come from, and what was compared: `tried` has the wrong and the right ones of each setting."""
+    packages = sorted({package for name in checkers for package in CHECKERS[name].packages})
+    found = provenance()
+    found["versions"] |= {package: _version(package) for package in packages}
+    return found | {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "load_average": os.getloadavg(),
+        "counting": COUNTING,
+        "settings": [
+            {
+                "name": name,
+                "text": "its own points" if name == OWN else SETTINGS[name].text,
+                "seeds": 1 if name == OWN else seeds,
+                "wrong": len(wrong),
+                "right": len(right),
+            }
+            for name, (wrong, right) in tried.items()
+        ],
+        "checkers": [_described(name, CHECKERS[name]) for name in checkers],
+    }
+
+
+def _described(name: str, checker: Checker) -> dict[str, object]:
+    return {"name": name, "label": checker.label, "rule": checker.rule, "where": checker.where, "why": checker.why}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says: bool) -> dict[str, object]:
@@ -145,6 +184,5 @@ def _ids(trials: Iterable[Trial]) -> list[str]:
 
 def text(result: dict) -> str:
     """The table for a terminal."""
-    rows = table(result)
-    widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in rows)
+    header, *rows = table(result)
+    return tables.text(header, rows)

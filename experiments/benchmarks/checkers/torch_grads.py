@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
-from experiments.benchmarks.checkers.points import SETTINGS, Point
+from experiments.benchmarks.checkers.trials import SETTINGS, Point
 from twolayer.network import Params
 
 # By name, because torch.autograd has a function that is called like this module.

@@ -1,17 +1,119 @@
-"""One check after another under a time limit, and what came of each."""
+"""Which derivations are tried, at which points, one check after another under a time limit, and what came of each.
+
+A point is a function of setting and seed. Biases are random and labels are uniform, and in the small settings each unit
+of both layers is on for one example and off for another: a point at which nothing hides from a checker that looks at
+its numbers only.
+"""
 
 import importlib
+import importlib.util
+import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from experiments.benchmarks.checkers import Answer, Checker, points
-from experiments.benchmarks.verdicts import TimedOut, time_limit
+import numpy as np
+from jaxtyping import Float
+
+from experiments.benchmarks import TimedOut, time_limit
+from experiments.benchmarks.checkers import Answer, Checker
+from twolayer.network import Params
 
 TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
 # A checker that was too slow twice in a row is not waited for again in that setting: all derivations have its sizes.
 PATIENCE = 2
+# jax.jacfwd carries an identity matrix of K d rows, which is 80 GB for 784-128-10.
+TOO_LARGE = {"real": ("jacfwd",)}
+
+
+def one_of_each(derivations: Iterable) -> list:
+    """Each mistake, or right style, in one loss, output and reduction, in which they take turns."""
+    groups: dict[str, list] = {}
+    for derivation in derivations:
+        groups.setdefault(_name(derivation), []).append(derivation)
+    return [group[number % len(group)] for number, group in enumerate(groups.values())]
+
+
+def spread(derivations: Sequence, limit: int | None) -> list:
+    """At most `limit` of them, evenly spread, in their order."""
+    count = min(limit or len(derivations), len(derivations))
+    return [derivations[index * len(derivations) // count] for index in range(count)]
+
+
+def fitting(derivations: Iterable, setting: str) -> list:
+    """Without those that need more memory than a machine has."""
+    return [derivation for derivation in derivations if _name(derivation) not in TOO_LARGE.get(setting, ())]
+
+
+def _name(derivation) -> str:
+    return derivation.id.partition(f" {derivation.loss} ")[0]
+
+
+class Setting(NamedTuple):
+    """Sizes, and the deviation of the parameters: None is He's for the weights, with 0.1 for the biases."""
+
+    text: str
+    m: int
+    d: int
+    K: int
+    C: int
+    deviation: float | None = None
+    images: bool = False  # x like MNIST, four pixels in five blank; otherwise Gaussian
+
+
+SETTINGS = {
+    "he": Setting("5-6-3, m = 7, He initialisation", 7, 5, 6, 3),
+    "small": Setting("5-6-3, m = 7, parameters of deviation 0.1", 7, 5, 6, 3, deviation=0.1),
+    "real": Setting("784-128-10, m = 32, He initialisation, images", 32, 784, 128, 10, images=True),
+}
+
+
+class Point(NamedTuple):
+    """float64 arrays; y is one-hot for cross-entropy and on images, and Gaussian otherwise."""
+
+    setting: str
+    seed: int
+    params: Params
+    x: Float[np.ndarray, "m d"]
+    y: Float[np.ndarray, "m C"]
+
+    def cast(self, dtype: type) -> "Point":
+        """The same point in another precision."""
+        params = Params(*(leaf.astype(dtype) for leaf in self.params))
+        return self._replace(params=params, x=self.x.astype(dtype), y=self.y.astype(dtype))
+
+
+def draw(setting: str, seed: int, loss: str) -> Point:
+    """The point of this setting and seed; both losses have the same parameters and examples."""
+    sizes = SETTINGS[setting]
+    for attempt in itertools.count():
+        rng = np.random.default_rng([seed, attempt])
+        params, x = _params(rng, sizes), _examples(rng, sizes)
+        onehot = np.eye(sizes.C)[rng.integers(0, sizes.C, sizes.m)]
+        targets = rng.normal(size=onehot.shape)
+        if sizes.images or _tells(params, x):
+            return Point(setting, seed, params, x, onehot if sizes.images or loss == "cross_entropy" else targets)
+
+
+def _params(rng: np.random.Generator, sizes: Setting) -> Params:
+    def normal(deviation: float, *shape: int) -> Float[np.ndarray, "..."]:
+        return (sizes.deviation or deviation) * rng.normal(size=shape)
+
+    d, K, C = sizes.d, sizes.K, sizes.C
+    return Params(normal((2 / d) ** 0.5, K, d), normal(0.1, K), normal((2 / K) ** 0.5, C, K), normal(0.1, C))
+
+
+def _examples(rng: np.random.Generator, sizes: Setting) -> Float[np.ndarray, "m d"]:
+    shape = sizes.m, sizes.d
+    return rng.uniform(size=shape) * (rng.uniform(size=shape) < 0.2) if sizes.images else rng.normal(size=shape)
+
+
+def _tells(params: Params, x: Float[np.ndarray, "m d"]) -> bool:
+    """Whether each unit is on for one example and off for another."""
+    Z1 = x @ params.W1.T + params.b1
+    Z2 = np.maximum(Z1, 0) @ params.W2.T + params.b2
+    return all((Z > 0).any(axis=0).all() and (Z <= 0).any(axis=0).all() for Z in (Z1, Z2))
 
 
 class Trial(NamedTuple):
@@ -30,14 +132,11 @@ class Missing(Exception):
 
 def load(checker: Checker, install: str) -> Callable:
     """The checker's function. Raises Missing."""
+    for package in checker.packages:
+        if importlib.util.find_spec(package) is None:
+            raise Missing(f"missing: {package} is not installed; {install}")
     module, name = checker.target.split(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in checker.packages:
-            raise
-        raise Missing(f"missing: {package} is not installed; {install}") from error
+    return getattr(importlib.import_module(module), name)
 
 
 def run(check: Callable, derivations: Iterable, setting: str | None, seeds: Iterable[int], limit: float) -> list[Trial]:
@@ -51,13 +150,13 @@ def run(check: Callable, derivations: Iterable, setting: str | None, seeds: Iter
                 continue
             loss = derivation.loss
             if setting and loss not in drawn:
-                drawn[loss] = points.draw(setting, seed, loss)
+                drawn[loss] = draw(setting, seed, loss)
             trials.append(once(check, derivation, drawn.get(loss), limit))
             slow = slow + 1 if trials[-1].verdict == TIMED_OUT else 0
     return trials
 
 
-def once(check: Callable, derivation, point: points.Point | None, limit: float) -> Trial:
+def once(check: Callable, derivation, point: Point | None, limit: float) -> Trial:
     """One check. What it raises is an outcome; wrong derivations raise for a living, and warn."""
     start = time.perf_counter()
     try:

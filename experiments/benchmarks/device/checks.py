@@ -100,20 +100,20 @@ class Competitor(NamedTuple):
 GRAPHED = "--xla_gpu_enable_command_buffer=+WHILE"
 OURS = "ours"
 COMPETITORS = {
-    OURS: Competitor("twolayer", f"{PEERS}.ours:ClosedForm", "jax"),
+    OURS: Competitor("twolayer", f"{PEERS}.jax_forms:ClosedForm", "jax"),
     "graph": Competitor("PyTorch, a step as a CUDA graph", f"{PEERS}.torch_forms:Graph", cuda=True),
     "eager": Competitor("PyTorch eager", f"{PEERS}.torch_forms:Eager"),
     "compiled": Competitor("torch.compile", f"{PEERS}.torch_forms:Compiled", limit=90),
     "compiled_graph": Competitor("torch.compile as a CUDA graph", f"{PEERS}.torch_forms:CompiledGraph", "torch", True),
-    "loop": Competitor("twolayer, its loop as a CUDA graph", f"{PEERS}.ours:ClosedForm", "jax", True, GRAPHED),
+    "loop": Competitor("twolayer, its loop as a CUDA graph", f"{PEERS}.jax_forms:ClosedForm", "jax", True, GRAPHED),
     "unrolled": Competitor(
         "twolayer, its loop unrolled into a CUDA graph",
-        *(f"{PEERS}.ours:ClosedForm", "jax", True),
+        *(f"{PEERS}.jax_forms:ClosedForm", "jax", True),
         f"{GRAPHED} --xla_gpu_command_buffer_unroll_loops=true",
     ),
 }
 MANY = {
-    OURS: Competitor("twolayer", f"{PEERS}.ours:Stack", "jax", limit=60),
+    OURS: Competitor("twolayer", f"{PEERS}.jax_forms:Stack", "jax", limit=60),
     "vmap": Competitor("torch.func.vmap", f"{PEERS}.torch_forms:Vmap", limit=60),
 }
 
@@ -184,10 +184,10 @@ def _limits(sizes: Sizes) -> Iterator[Case]:
     for hidden, batch, precision in sizes.corners:
         arguments = {"hidden": hidden, "batch_size": batch, "precision": precision}
         name = f"products, K = {hidden}, batch {batch}, {precision}"
-        yield Case("l", name, f"{ROOT}.limits:products", arguments, limit=60)
+        yield Case("l", name, f"{ROOT}.steps:products", arguments, limit=60)
     for precision in sizes.precisions:
         arguments = {"size": sizes.square, "megabytes": sizes.megabytes, "precision": precision}
-        yield Case("l", f"rates, {precision}", f"{ROOT}.limits:rates", arguments)
+        yield Case("l", f"rates, {precision}", f"{ROOT}.steps:rates", arguments)
 
 
 def _wide(sizes: Sizes, optimizer: str) -> Case:

@@ -5,7 +5,6 @@ programs of one precision differ by no more, whatever the order of their sums an
 to zero that rounding decides its ReLU. The two known errors of XLA's GPU compiler are looked for by their patterns.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,9 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.device.paper import INPUTS, OUTPUTS
-from experiments.benchmarks.device.steps import images
-from experiments.runtime.jobs import PRECISIONS
+from experiments.benchmarks.device.steps import INPUTS, OUTPUTS, images, running
 from twolayer import gradients, network, stacks
 from twolayer.network import Params
 
@@ -139,11 +136,3 @@ def _patterns(sizes: Sequence[Sequence[int]], device: Callable, exact: Callable,
             found["worst"] = max(found["worst"], worst)
             found["wrong"] += [f"{m} x {d} x {K}, {precision}"] if not worst <= 1 else []
     return found
-
-
-@contextlib.contextmanager
-def running(precision: str) -> Iterator[np.dtype]:
-    """The state of JAX in which the training script computes in this precision; yields the type it computes in."""
-    parameters, compute, matmul = PRECISIONS[precision]
-    with jax.enable_x64(parameters == "float64"), jax.default_matmul_precision(matmul):
-        yield jnp.dtype(compute)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmarks.device import steps
-from experiments.benchmarks.peers.ours import ClosedForm, Stack
+from experiments.benchmarks.peers.jax_forms import ClosedForm, Stack
 from twolayer import shuffling, training
 
 OPERATION = re.compile(r'%?([\w.-]+) = \(?(\w+\[[\d,]*\])[^\n]*?(?:metadata=\{[^}]*op_name="([^"]+)"|\n)')

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from experiments.benchmarks.device.checks import COMPETITORS, FULL, MANY, OURS
-from experiments.benchmarks.device.paper import SHEETS, Sheet, floor
+from experiments.benchmarks.device.steps import SHEETS, Sheet, floor
 from experiments.benchmarks.pages import RESULTS, machine, read
 from experiments.runtime.tables import markdown
 

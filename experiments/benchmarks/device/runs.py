@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks import ran
+
 STEPS = 20  # of an epoch of the wide network
 # How far parameters may be apart that were trained on two kinds of devices, as a share of their length. Gradients
 # differ by some 2^-20 of theirs; thousands of steps add that up, and a ReLU that one side enters a step later moves
@@ -47,10 +49,11 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     import jax.numpy as jnp
 
     from experiments.runtime import jobs, session
+    from twolayer import devices
 
     job = jobs.prepare(training_flags.values())
     program, prepared = session.program_of(job, job.state), _peak()
-    estimate, state, times = jobs.bytes_of_program(program), job.state, []
+    estimate, state, times = devices.bytes_of_program(program), job.state, []
     for epoch in range(1, 4):
         began = time.perf_counter()
         state, metrics = program(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
@@ -79,7 +82,7 @@ def repeated(flags: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         runs = [pathlib.Path(folder) / name for name in ("first", "second")]
         for run in runs:
-            _train(run, flags)
+            ran(*_command(run, flags))
         first, second = map(_parameters, runs)
     same = all((first[name] == second[name]).all() for name in first)
     return {"same": same, "apart": _apart(first, second), "wrong": [] if same else ["two runs differ"]}
@@ -94,8 +97,8 @@ def continued(flags: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         moved, whole = (pathlib.Path(folder) / name for name in ("moved", "whole"))
         epochs = _interrupted(moved, flags)
-        _train(moved, flags)
-        _train(whole, flags)
+        ran(*_command(moved, flags))
+        ran(*_command(whole, flags))
         apart = _apart(_parameters(whole), _parameters(moved))
     wrong = [] if apart <= CLOSE else [f"parameters are {apart:.1e} of their length apart"]
     return {"cpu_epochs": epochs, "apart": apart, "allowed": CLOSE, "wrong": wrong}
@@ -103,9 +106,9 @@ def continued(flags: Sequence[str]) -> dict[str, Any]:
 
 def _interrupted(run: pathlib.Path, flags: Sequence[str]) -> int:
     """Start a run on the CPU and stop it with SIGTERM after its first epochs; returns how many it has done."""
-    process = subprocess.Popen(
-        _command(run, flags), env=os.environ | {"JAX_PLATFORMS": "cpu"}, stderr=subprocess.DEVNULL
-    )
+    module, *arguments = _command(run, flags)
+    command = [sys.executable, "-m", f"experiments.{module}", *arguments]
+    process = subprocess.Popen(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, stderr=subprocess.DEVNULL)
     metrics = run / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
         time.sleep(0.01)
@@ -115,14 +118,8 @@ def _interrupted(run: pathlib.Path, flags: Sequence[str]) -> int:
     return len(metrics.read_text().splitlines())
 
 
-def _train(run: pathlib.Path, flags: Sequence[str]) -> None:
-    done = subprocess.run(_command(run, flags), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the training script ended with status {done.returncode}: {done.stderr.strip()[-200:]}")
-
-
 def _command(run: pathlib.Path, flags: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "experiments.train", *flags, "--nofigures", "--quiet", f"--run_dir={run}"]
+    return ["train", *flags, "--nofigures", "--quiet", f"--run_dir={run}"]
 
 
 def _parameters(run: pathlib.Path) -> dict[str, np.ndarray]:

@@ -1,22 +1,29 @@
-"""How long a step takes on a device, of ours and of a peer's, beside what the step must compute and move.
+"""How long a step takes on a device, of ours and of a peer's, beside what it must compute and move, and its limits.
 
 The peers are those of `experiments.benchmarks.speed`; a peer of JAX or of PyTorch runs on whatever device its library
 finds. Before it is timed, it must agree with float64. Images are random, with as many pixels that are not zero as MNIST
 has (zeros take less power, and a device then runs faster), and none is idle. Epochs have whole batches only.
 """
 
+import contextlib
 import functools
+import math
 import statistics
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.device.paper import INPUTS, OUTPUTS, operations, traffic
-from experiments.benchmarks.peers import problem, worker
+from experiments.benchmarks.peers import gemms, problem, worker
 from experiments.benchmarks.peers.problem import Problem
+from twolayer.precisions import PRECISIONS
 
+INPUTS, OUTPUTS = 784, 10
+BYTES = {"float32": 4, "tensorfloat32": 4, "bfloat16": 2}  # of a number in a pass
 EXAMPLES, INK = 50_000, 0.19
 LEAST, MOST = 5, 50  # timed epochs
 LONG = 6  # times the seconds asked for, after which two epochs are enough
@@ -25,6 +32,7 @@ LONG = 6  # times the seconds asked for, after which two epochs are enough
 # hidden units gets the other sign, where the gradient then differs by all of itself: sqrt(u) of its length, here twice.
 ALLOWED = {"float32": problem.TOLERANCE, "tensorfloat32": 2**-4.5, "bfloat16": 2**-3}
 GATE_UNITS = 128
+BLOCK_SECONDS = 0.05  # of a product or a copy that is timed
 
 
 def time_steps(
@@ -113,3 +121,107 @@ def images(n: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     ink = rng.random((n, INPUTS), np.float32) < INK
     return rng.integers(1, 256, (n, INPUTS), np.uint8) * ink, rng.integers(0, OUTPUTS, n).astype(np.int32)
+
+
+@contextlib.contextmanager
+def running(precision: str) -> Iterator[np.dtype]:
+    """The state of JAX in which the training script computes in this precision; yields the type it computes in."""
+    parameters, compute, matmul = PRECISIONS[precision]
+    with jax.enable_x64(parameters == "float64"), jax.default_matmul_precision(matmul):
+        yield jnp.dtype(compute)
+
+
+_NO_PROBLEM: Any = None  # a product needs none
+
+
+def facts() -> dict[str, Any]:
+    """The device that JAX finds, and its data sheet if it is known."""
+    device = jax.devices()[0]
+    sheet = next((sheet._asdict() for name, sheet in SHEETS.items() if name in device.device_kind), None)
+    memory = (device.memory_stats() or {}).get("bytes_limit")
+    return {
+        "platform": device.platform,
+        "kind": device.device_kind,
+        "count": jax.device_count(),
+        "bytes": memory,
+        "sheet": sheet,
+    }
+
+
+def rates(size: int, megabytes: int, precision: str) -> dict[str, float]:
+    """Operations a second of a square product, and bytes a second of an addition to an array that no cache holds."""
+    rng = np.random.default_rng(0)
+    with running(precision) as dtype:
+        square = rng.normal(size=(size, size)).astype(dtype)
+        seconds = _seconds(gemms.XLA.repeat(_NO_PROBLEM, square, square))
+        array = jnp.zeros(megabytes * 2**18, jnp.float32)
+        add = jax.jit(
+            lambda count, array: jax.lax.fori_loop(0, count, lambda _, a: jax.lax.optimization_barrier(a + 1), array)
+        )
+        moved = _seconds(lambda count: add(count, array).block_until_ready())
+    return {"flops_per_second": 2 * size**3 / seconds, "bytes_per_second": 2 * array.nbytes / moved}
+
+
+def products(hidden: int, batch_size: int, precision: str) -> dict[str, Any]:
+    """Seconds of the five matrix products of a step, each alone, in the layout in which the step has them."""
+    problem = make(hidden, batch_size, precision, examples=2 * batch_size)
+    found = {}
+    with running(precision) as dtype:
+        for name, (A, B) in gemms.products(problem).items():
+            found[name] = _seconds(gemms.XLA.repeat(_NO_PROBLEM, A.astype(dtype), B.astype(dtype)))
+    return {"step_us": 1e6 * sum(found.values()), "products_us": {name: 1e6 * s for name, s in found.items()}}
+
+
+def _seconds(run: gemms.Repeat) -> float:
+    """Of one repetition, in the best of a few blocks."""
+    run(1)
+    once = gemms.best_seconds(run, 1)
+    return gemms.best_seconds(run, max(1, math.ceil(BLOCK_SECONDS / once)))
+
+
+class Sheet(NamedTuple):
+    """A data sheet: dense operations a second in each precision, bytes a second of the memory, bytes of the cache."""
+
+    float32: float
+    tensorfloat32: float
+    bfloat16: float
+    bandwidth: float
+    cache: float
+
+
+# By a part of JAX's name of the device. NVIDIA's data sheets of the SXM modules, without sparsity.
+SHEETS = {
+    "H200": Sheet(67e12, 494.7e12, 989.4e12, 4.8e12, 50e6),
+    "H100": Sheet(67e12, 494.7e12, 989.4e12, 3.35e12, 50e6),
+    "A100": Sheet(19.5e12, 156e12, 312e12, 2.04e12, 40e6),
+}
+
+
+def operations(hidden: int, batch_size: int, networks: int = 1) -> int:
+    """Of a step's five matrix products, 2 for each multiply-add."""
+    return 2 * batch_size * networks * (2 * INPUTS * hidden + 3 * hidden * OUTPUTS)
+
+
+def parameters(hidden: int) -> int:
+    """Of 784-K-10."""
+    return INPUTS * hidden + hidden + OUTPUTS * hidden + OUTPUTS
+
+
+def traffic(hidden: int, batch_size: int, precision: str, networks: int = 1, cache: float = 0.0) -> int:
+    """Bytes that a step of SGD moves at least, if each product is a pass of its own.
+
+    Parameters, in float32, are read in the forward pass, read again and written by the update, which also takes the
+    gradient in as it is made; x is read twice; Z1 or O1 and dZ1 are each written once and read twice. Parameters, or
+    hidden values, that fit into `cache` bytes are not counted: they may stay there.
+    """
+    weights, values = networks * parameters(hidden), 2 * networks * batch_size * hidden
+    moved = 2 * batch_size * INPUTS * BYTES[precision]
+    moved += 12 * weights if 4 * weights > cache else 0
+    return moved + (3 * values * BYTES[precision] if values * BYTES[precision] > cache else 0)
+
+
+def floor(hidden: int, batch_size: int, precision: str, sheet: Sheet, networks: int = 1) -> tuple[float, str]:
+    """The least seconds of a step by a data sheet, and whether operations or memory take them."""
+    computing = operations(hidden, batch_size, networks) / getattr(sheet, precision)
+    moving = traffic(hidden, batch_size, precision, networks, sheet.cache) / sheet.bandwidth
+    return max((computing, "operations"), (moving, "memory"))

@@ -28,10 +28,10 @@ OURS = "ours"
 SKIPS = "skips inputs that are always 0"
 
 COMPETITORS: dict[str, Competitor] = {
-    OURS: Competitor("experiments.benchmarks.peers.ours:ClosedForm", "twolayer, closed form", remark=SKIPS),
-    "autodiff": Competitor("experiments.benchmarks.peers.ours:Autodiff", "twolayer, autodiff", remark=SKIPS),
-    "dense": Competitor("experiments.benchmarks.peers.ours:Dense", "twolayer, every input"),
-    "jax_loop": Competitor("experiments.benchmarks.peers.jax_loop:Loop", "JAX, one jitted step at a time"),
+    OURS: Competitor("experiments.benchmarks.peers.jax_forms:ClosedForm", "twolayer, closed form", remark=SKIPS),
+    "autodiff": Competitor("experiments.benchmarks.peers.jax_forms:Autodiff", "twolayer, autodiff", remark=SKIPS),
+    "dense": Competitor("experiments.benchmarks.peers.jax_forms:Dense", "twolayer, every input"),
+    "jax_loop": Competitor("experiments.benchmarks.peers.jax_forms:Loop", "JAX, one jitted step at a time"),
     "torch_eager": Competitor("experiments.benchmarks.peers.torch_forms:Eager", "PyTorch eager, resident", BENCH),
     "torch_compile": Competitor(
         "experiments.benchmarks.peers.torch_forms:Compiled", "PyTorch compiled, resident", BENCH
@@ -49,7 +49,7 @@ COMPETITORS: dict[str, Competitor] = {
 NETWORKS = 64
 TOGETHER: dict[str, Competitor] = {
     "stack": Competitor(
-        "experiments.benchmarks.peers.ours:Stack",
+        "experiments.benchmarks.peers.jax_forms:Stack",
         f"twolayer, {NETWORKS} networks at once",
         remark=SKIPS,
         networks=NETWORKS,

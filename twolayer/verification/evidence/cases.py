@@ -10,12 +10,13 @@ from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.calls import Call, Shape, named, shapes_of, squeezed, wanted_shapes, ways
 from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
-from twolayer.verification.numbers.balls import AGREEMENT, BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
+from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
+from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
 from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 
-EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
 ORDINARY, EXTREME, PATTERNS = 4, 24, 96  # points of each kind
+_NARROW = flint.arb(2) ** -(BITS * 3 // 4)
 
 
 class Case(NamedTuple):
@@ -133,17 +134,17 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
     for i, sizes in enumerate(subject.sizes):
         if sizes == where.SMALL:
             found += [
-                _case(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
+                case_at(subject, point) for point in where.points(subject.setting, sizes, "pattern", PATTERNS, seed)
             ]
             continue
         few = sizes == where.MNIST
         found += [
-            _case(subject, p)
+            case_at(subject, p)
             for p in where.points(subject.setting, sizes, "ordinary", 1 if few else ORDINARY * effort, seed)
         ]
         if i == 0:
             found += [
-                _case(subject, p)
+                case_at(subject, p)
                 for p in where.points(subject.setting, sizes, "extreme", 3 if few else EXTREME * effort, seed)
             ]
     _check_repeats(subject, found[0])
@@ -151,8 +152,8 @@ def gather(subject: Subject, seed: int = 0, effort: int = 1) -> list[Case]:
     return found
 
 
-def _case(subject: Subject, point: Point) -> Case:
-    """Once more with more bits where the first are not enough."""
+def case_at(subject: Subject, point: Point) -> Case:
+    """What it returns at a point; once more with more bits where the first are not enough."""
     reason = None
     for bits in (BITS, *MORE_BITS):
         try:
@@ -205,43 +206,6 @@ def finite(array: np.ndarray) -> bool:
 def usable(cases: Iterable[Case]) -> list[Case]:
     """The cases at which everything that is returned is known and finite."""
     return [case for case in cases if case.mine and all(finite(array) for array in case.mine.values())]
-
-
-def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """EQUAL, DIFFERENT or UNKNOWN for each entry.
-
-    Equal: the difference is below 2^-200 of the number, or of the largest in the array where that is what cancels.
-    Different: the interval of the difference excludes 0 and is larger than that. A wide ball is unknown; but one that
-    is as wide as the rounding of a literal in it, and holds the right number, counts as equal.
-    """
-    if np.shape(mine) != np.shape(right):
-        return np.full(np.shape(right) or (1,), DIFFERENT)
-    a = [arb(v) for v in np.asarray(mine, object).ravel().tolist()]
-    b = [arb(v) for v in np.asarray(right, object).ravel().tolist()]
-    sizes = [abs(v).upper() for v in b if v.is_finite()]
-    largest = max((*sizes, _TINY), key=float)  # an array of zeros has no size
-    return np.array([_compared(u, v, largest) for u, v in zip(a, b, strict=True)], int).reshape(np.shape(right))
-
-
-_TINY = flint.arb(2) ** -AGREEMENT
-_NARROW = flint.arb(2) ** -(BITS * 3 // 4)
-_LITERAL = flint.arb(10) ** -6  # the widest rounding of a literal, relative
-
-
-def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
-    if a is b or (a.is_exact() and b.is_exact() and a == b):
-        return EQUAL
-    difference = a - b
-    if not difference.is_finite():
-        return UNKNOWN
-    own = abs(b).upper()
-    if abs(difference).upper() <= _TINY * own:
-        return EQUAL
-    if not difference.contains(0):
-        return DIFFERENT if abs(difference).lower() > _TINY * own else UNKNOWN
-    if abs(difference).upper() <= _TINY * largest or (rounded and difference.rad() <= _LITERAL * largest):
-        return EQUAL
-    return UNKNOWN
 
 
 def verdict_of(name: str, cases: Iterable[Case]) -> str:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence import points as where
-from twolayer.verification.evidence.cases import DIFFERENT, EQUAL, UNKNOWN, Subject, compare, finite, first_wrong
+from twolayer.verification.evidence.cases import Subject, finite, first_wrong
+from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, Undecided, floats, precision
 from twolayer.verification.numbers.factors import ratio, short
 from twolayer.verification.problem import LEAVES, STEPS, Setting, Sizes, activation, slope, targets

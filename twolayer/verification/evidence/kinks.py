@@ -12,10 +12,10 @@ import flint
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.cases import DIFFERENT, compare
 from twolayer.verification.evidence.exploring import SMOOTH
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.questions import At, Compared, Question, compared, looked
+from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Refused
 
@@ -64,7 +64,7 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
             jumps = _apart(low, high)
             if allowed and differs[entry]:
                 changed[entry] = mine[entry]
-            elif not allowed:  # also where both sides have the same convention, and no subgradient
+            elif not allowed and (differs[entry] or not question.plain_ties):
                 changed[entry] = Ball(min(nearer, key=lambda v: float(abs(v - arb(mine[entry])))))
             if allowed and jumps and name[0] == "d":
                 kinks.append(Kink(name, entry, float(arb(mine[entry])), float(low), float(high), one.at))

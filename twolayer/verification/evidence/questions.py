@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence.branches import Branches, Seen
-from twolayer.verification.evidence.cases import DIFFERENT, UNKNOWN, compare, finite
+from twolayer.verification.evidence.cases import finite
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers import balls
+from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
 from twolayer.verification.reference import Reference
 
+EXAMPLE = "example"  # the kind of a point of small whole numbers
 Values = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 CLOSE, NEAR = 1e-12, 1e-6  # relative: what approximations to float64, and those of fewer terms, may differ by
@@ -67,6 +69,8 @@ class Question(NamedTuple):
     notes: what is to be said beside the verdict.
     approximates: whether the plain program is a series, or a loop that stops when it is near enough.
     remark: what is to be said of a wrong output.
+    plain_ties: whether what the plain program gives at a tie is right too, be it a subgradient or not.
+    extra: what it is called with beside its arguments, by names: cotangents, directions.
     most: numbers of all points together, if only so many can be followed.
     """
 
@@ -81,7 +85,9 @@ class Question(NamedTuple):
     notes: tuple[str, ...] = ()
     approximates: bool = False
     remark: Callable[[str, Sequence[Compared]], str | None] = lambda name, found: None
+    plain_ties: bool = False
     most: int | None = None
+    extra: Callable[[At], Outputs] | None = None
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:

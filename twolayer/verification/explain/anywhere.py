@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twolayer.verification.evidence.cases import DIFFERENT, EQUAL, compare
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
 from twolayer.verification.explain.mutants import BRIDGES, Graph, Mutant, fitting
+from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.factors import decimal, ratio, short
 from twolayer.verification.numbers.recorded import Recorded, recording

@@ -330,7 +330,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
 
 def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, ...]:
     """The arrays of a wrong forward pass that differ from the right ones, in their order."""
-    from twolayer.verification.evidence.cases import EQUAL, compare
+    from twolayer.verification.numbers.agreement import EQUAL, compare
 
     return tuple(
         name

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import flint
 import numpy as np
 
+from twolayer.verification.numbers.agreement import EQUAL, compare
 from twolayer.verification.numbers.balls import Ball, arb
 
 # Which factors act on which leaf: those at dO2 or dZ2 on all, those at dO1 or dZ1 on the first layer.
@@ -67,8 +68,6 @@ def _ratio_of_floats(a: np.ndarray, b: np.ndarray) -> Fraction | None:
 
 
 def _ratio_of_balls(a: np.ndarray, b: np.ndarray) -> Fraction | None:
-    from twolayer.verification.evidence.cases import EQUAL, compare
-
     b = [arb(v) for v in b.tolist()]
     if not all(v.is_finite() for v in b):
         return None

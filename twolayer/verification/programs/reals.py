@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flint
+import jax
 import numpy as np
 
 from twolayer.verification.numbers import balls
@@ -118,6 +119,18 @@ class Reals(System):
         """The user's line from which the operation that runs now comes, and the operation."""
         call = self._call
         return None if call is None or call.line is None else (call.line, call.path)
+
+    def unknown(self, call: Call, *inputs: Value) -> Value:
+        """An operation that a library has made of others is run through those."""
+        impl = call.eqn.primitive.impl
+        if getattr(getattr(impl, "func", None), "__name__", "") == "apply_primitive":
+            raise call.not_judged()
+        shapes = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in call.eqn.invars]
+        inner = jax.make_jaxpr(lambda *arrays: impl(*arrays, **call.params))(*shapes)
+        if any(eqn.primitive is call.eqn.primitive for eqn in inner.jaxpr.eqns):
+            raise call.not_judged()
+        outputs = call.run(inner, inputs)
+        return outputs if call.eqn.primitive.multiple_results else outputs[0]
 
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"

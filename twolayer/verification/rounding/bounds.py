@@ -17,56 +17,16 @@ sums of constants, x W + b as one sum that starts with b, fused multiply-add, hi
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import erf
 
 from twolayer.verification.programs.interpreter import Call, System, is_float, plain
+from twolayer.verification.rounding import doubt
+from twolayer.verification.rounding.rounded import SMOOTH, Numbers, Rounded, exactly, opaque, raised
 from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, Lengths, operand_rounding, product_of, unit
-
-Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars
-
-
-class Rounded(NamedTuple):
-    """Float64 arrays of one shape: numbers, a bound on the program's distance from them, and their size."""
-
-    numbers: Numbers
-    bound: Numbers
-    size: Numbers
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.shape(self.numbers)
-
-    @property
-    def ndim(self) -> int:
-        return np.ndim(self.numbers)
-
-
-def exactly(array: Any) -> Rounded:
-    """An array that the program holds itself, such as an input. Subnormal numbers may be read as zero."""
-    dtype = np.asarray(array).dtype
-    numbers = np.asarray(array, np.float64)
-    lost = np.where(abs(numbers) < unit(dtype).tiny, abs(numbers), 0.0)
-    return Rounded(numbers, lost, abs(numbers))
-
-
-# Functions, and the most that their derivative on [low, high] can be in size (mean value theorem).
-SMOOTH: dict[str, tuple[Callable, Callable]] = {
-    "log": (np.log, lambda low, high: 1 / np.maximum(low, 0.0)),
-    "log1p": (np.log1p, lambda low, high: 1 / np.maximum(1 + low, 0.0)),
-    "expm1": (np.expm1, lambda low, high: np.exp(high)),
-    "tanh": (np.tanh, lambda low, high: 1.0),
-    "logistic": (lambda a: 1 / (1 + np.exp(-a)), lambda low, high: 0.25),
-    "sqrt": (np.sqrt, lambda low, high: 0.5 / np.sqrt(np.maximum(low, 0.0))),
-    "rsqrt": (lambda a: 1 / np.sqrt(a), lambda low, high: 0.5 * np.maximum(low, 0.0) ** -1.5),
-    "sin": (np.sin, lambda low, high: 1.0),
-    "cos": (np.cos, lambda low, high: 1.0),
-    "erf": (erf, lambda low, high: 2 / np.pi**0.5),
-}
 
 
 class Rounding(System):
@@ -78,12 +38,10 @@ class Rounding(System):
     """
 
     def __init__(self, precision: str = "float32", platform: str | None = None):
-        from twolayer.verification.rounding.doubt import RULES
-
         self.precision, self.platform = precision, platform or jax.default_backend()
         self.unknown_at: str | None = None
         self.overflow: str | None = None
-        self.rules = RULES
+        self.rules = doubt.RULES
         self._call: Call | None = None
         self._lengths = Lengths()
 
@@ -137,7 +95,7 @@ class Rounding(System):
             found = found if call.eqn.primitive.multiple_results else found[0]
         many = list(found) if call.eqn.primitive.multiple_results else [found]
         outputs = [
-            _opaque(a) if is_float(var.aval) else np.asarray(a) for a, var in zip(many, call.eqn.outvars, strict=True)
+            opaque(a) if is_float(var.aval) else np.asarray(a) for a, var in zip(many, call.eqn.outvars, strict=True)
         ]
         return outputs if call.eqn.primitive.multiple_results else outputs[0]
 
@@ -158,9 +116,7 @@ class Rounding(System):
 
     def place(self, a: Rounded, axis: int, sign: int) -> Any:
         """Where the largest or smallest is; unsure where rounding has a say."""
-        from twolayer.verification.rounding.doubt import place
-
-        return place(self._call, a, axis, sign)
+        return doubt.place(self._call, a, axis, sign)
 
     def add(self, a: Rounded, b: Rounded) -> Rounded:
         u = unit(self._eqn.outvars[0].aval.dtype).u
@@ -258,20 +214,6 @@ class Rounding(System):
         if any(np.dtype(dtype).name == "float32" for dtype in types[:2]):
             v = operand_rounding(eqn.params["precision"], self.platform, self.precision)
         return v, u, out if out > u else 0.0
-
-
-class DecidedByRounding(Exception):
-    """A decision on which a rounding has a say, where only one outcome can be followed."""
-
-
-def _opaque(numbers: Any) -> Rounded:
-    numbers = np.asarray(numbers, np.float64)
-    return Rounded(numbers, np.full(numbers.shape, np.inf), abs(numbers))
-
-
-def raised(bound: Numbers, n: int = 0) -> Numbers:
-    """A bound, raised by more than its own computation in float64 (n terms, and some operations) may have lost."""
-    return bound * (1 + (2 * n + 32) * U64)
 
 
 def _powers(n: int, u: float) -> Numbers:

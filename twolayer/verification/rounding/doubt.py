@@ -13,7 +13,7 @@ import numpy as np
 from twolayer.verification.programs import positions
 from twolayer.verification.programs.interpreter import Call, Rule, is_float, plain
 from twolayer.verification.programs.primitives import choose, integers, move
-from twolayer.verification.rounding.bounds import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
+from twolayer.verification.rounding.rounded import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
 from twolayer.verification.rounding.units import unit
 
 # Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.

@@ -23,7 +23,7 @@ from twolayer.verification.programs.interpreter import interpret, nested_call, w
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 from twolayer.verification.programs.reals import Reals
 from twolayer.verification.rounding import ways
-from twolayer.verification.rounding.bounds import DecidedByRounding
+from twolayer.verification.rounding.rounded import DecidedByRounding
 from twolayer.verification.rounding.runs import (
     Compared,
     Floats,
@@ -39,7 +39,6 @@ from twolayer.verification.rounding.units import unit
 from twolayer.verification.verdict import Program
 from twolayer.verification.verdict import Rounding as Report
 
-PRECISIONS = ("float32", "float64", "bfloat16", "tensorfloat32")
 INSIDE = ("Z1", "O1", "Z2", "O2", "dO2", "dZ2", "dO1", "dZ1")
 ORDER = ("Z1", "O1", "Z2", "O2", "dO2", "dZ2", "dW2", "db2", "dO1", "dZ1", "dW1", "db1")
 SIZES = Sizes(20, 16, 7, 24)
@@ -54,7 +53,7 @@ LARGE, LARGE_FLOAT64 = 200.0, 2000.0
 def check_program(
     gradients: Any,
     setting: Setting,
-    precisions: Sequence[str] = PRECISIONS[:3],
+    precisions: Sequence[str] = ("float32", "float64", "bfloat16"),
     *,
     call: Call | None = None,
     batch: tuple | None = None,
@@ -66,7 +65,7 @@ def check_program(
     Args:
       gradients: as in the contract of a derivation file, in JAX: a function or its program.
       setting: what it claims to differentiate; used to find its steps, not to judge its formula.
-      precisions: some of PRECISIONS.
+      precisions: some of those that a network can be trained in.
       call: how it is called.
       batch: (params, x (m, d), y (m, C)), judged as well; y is one-hot for cross-entropy.
       agreement: whether jit, vmap, a split batch and sharding are compared, in the first precision.

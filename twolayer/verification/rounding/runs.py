@@ -19,7 +19,8 @@ from twolayer.verification.problem import Sizes, shape
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.interpreter import Path, interpret, nested_call
 from twolayer.verification.programs.jax_code import JaxProgram, make_tree
-from twolayer.verification.rounding.bounds import DecidedByRounding, Rounded, Rounding, exactly
+from twolayer.verification.rounding.bounds import Rounding
+from twolayer.verification.rounding.rounded import DecidedByRounding, Rounded, exactly
 
 Place = tuple[Path, int]  # of an array: the operation, and the number of its output
 Floats = Mapping[str, np.ndarray]  # W1, b1, W2, b2, x, y

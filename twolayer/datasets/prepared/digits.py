@@ -8,6 +8,7 @@ import numpy as np
 from twolayer.datasets.dataset import DataError, Form, Split
 
 FORM = Form(sizes=(1_197, 300, 300), inputs=64, outputs=10, scale=1 / 16, image_shape=(8, 8))
+SOURCE = "scikit-learn"
 
 
 def prepare() -> tuple[Split, Split, Split]:

@@ -1,0 +1,207 @@
+"""Finite differences on the functions of catalogue/functions: JAX's check_vjp, PyTorch's gradcheck, SciPy's check_grad.
+
+  python -m experiments.benchmarks.checkers.any_function --json=docs/results/verify_functions_checkers.json
+
+Some minutes on 2 CPU cores. Each form, right as it stands and with each of its faults, is one scalar function of its
+arguments with the gradient that its code claims: of a pullback or a rule it is the outputs times random cotangents.
+All checkers get the same points, at the first sizes that `verify_functions` draws, with their default tolerances.
+Hessian-vector products, equal functions and kernels without a rule have no checker there and are left out.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from experiments.benchmarks.catalogue.functions.table import CASES, Case
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
+from experiments.benchmarks.checkers.table import row
+from experiments.benchmarks.checkers.trials import once
+from experiments.benchmarks.verify_functions import load, written
+from twolayer.command import cli
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
+from twolayer.verification.evidence.shapes import arguments
+
+FLAGS = flags.FLAGS
+DECIMAL = 5  # scipy.optimize.check_grad returns a number; scikit-learn's tests ask for 0 to so many decimals
+SEEDS, LIMIT = 1, 60.0  # points of each form; seconds of one check
+
+
+class Form(NamedTuple):
+    """A function of arrays that returns one number, with the gradient that it is said to have, at one point."""
+
+    id: str
+    kind: str
+    value: Callable[..., float]
+    slopes: Callable[..., list[np.ndarray]]
+    point: list[np.ndarray]
+
+
+def form(name: str, case: Case, module: Any, kind: str, seed: int) -> Form:
+    """A form at the point of a seed."""
+    spec, rng = arguments(case.shapes, case.options.get("domains")), np.random.default_rng(seed)
+    drawn = spec.draw(spec.sizes()[0], rng)
+    f, claimed = getattr(module, case.functions[0]), getattr(module, case.functions[-1])
+    outputs = _flat(f(*spec.built(drawn)))
+    cotangents = [np.asarray(1.0) if case.ask == "gradient" else rng.normal(size=np.shape(a)) for a in outputs]
+    judged = _judged(case, spec, claimed, drawn)
+
+    def at(*arrays: np.ndarray) -> list[Any]:
+        return spec.built(drawn | {path: np.array(a, np.float64) for path, a in zip(judged, arrays, strict=True)})
+
+    def value(*arrays: np.ndarray) -> float:
+        return float(sum((np.asarray(a) * c).sum() for a, c in zip(_flat(f(*at(*arrays))), cotangents, strict=True)))
+
+    def slopes(*arrays: np.ndarray) -> list[np.ndarray]:
+        given = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
+        found = (
+            _pulled(f, at(*arrays), given)
+            if case.ask == "rule"
+            else claimed(*at(*arrays), *(() if case.ask == "gradient" else (given,)))
+        )
+        return _by_path(found, judged, list(spec.parts))
+
+    return Form(name, kind, value, slopes, [np.asarray(drawn[path], np.float64) for path in judged])
+
+
+def _judged(case: Case, spec: Any, claimed: Callable, drawn: Mapping[str, np.ndarray]) -> list[str]:
+    argnums = case.options.get("argnums")
+    if argnums is None and case.ask == "gradient":
+        found = claimed(*spec.built(drawn))
+        if isinstance(found, Mapping):
+            return [path for path in spec.floating if path in found or f"d{path}" in found]
+    parts = list(spec.parts)
+    wanted = parts if argnums is None else [parts[i] for i in np.atleast_1d(argnums)]
+    return [path for path in spec.floating if path in wanted]
+
+
+def _flat(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def _pulled(f: Callable, given: list, cotangent: Any) -> tuple:
+    import jax
+
+    return jax.vjp(f, *given)[1](jax.numpy.asarray(cotangent))
+
+
+def _by_path(found: Any, judged: Sequence[str], parts: Sequence[str]) -> list[np.ndarray]:
+    if isinstance(found, Mapping):
+        return [np.asarray(found.get(path, found.get(f"d{path}")), np.float64) for path in judged]
+    found = list(found) if isinstance(found, (tuple, list)) else [found]
+    chosen = found if len(found) == len(judged) else [found[parts.index(path)] for path in judged]
+    return [np.asarray(a, np.float64) for a in chosen]
+
+
+def _answer(accepted: bool) -> Answer:
+    return Answer(ACCEPTED if accepted else REJECTED)
+
+
+def check_vjp(one: Form, point: Any, dtype: str) -> Answer:
+    """JAX's check_grads in reverse mode is this."""
+    from jax.test_util import check_vjp
+
+    given = [a.astype(dtype) for a in one.point]
+
+    def pull(*arrays: np.ndarray) -> tuple:
+        slopes = one.slopes(*arrays)
+        return np.asarray(one.value(*arrays), dtype), lambda g: tuple((g * s).astype(dtype) for s in slopes)
+
+    try:
+        check_vjp(lambda *arrays: np.asarray(one.value(*arrays), dtype), pull, tuple(given))
+    except AssertionError:
+        return _answer(False)
+    return _answer(True)
+
+
+def gradcheck(one: Form, point: Any, fast: bool) -> Answer:
+    """torch.autograd.gradcheck of a Function that calls both."""
+    import torch
+
+    class Claimed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *arrays: Any) -> Any:
+            ctx.save_for_backward(*arrays)
+            return torch.tensor(one.value(*(a.detach().numpy() for a in arrays)), dtype=torch.float64)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return tuple(g * torch.tensor(s) for s in one.slopes(*(a.detach().numpy() for a in ctx.saved_tensors)))
+
+    torch.set_num_threads(1)
+    given = [torch.tensor(a, requires_grad=True) for a in one.point]
+    return _answer(bool(torch.autograd.gradcheck(Claimed.apply, given, fast_mode=fast, raise_exception=False)))
+
+
+def check_grad(one: Form, point: Any) -> Answer:
+    """scipy.optimize.check_grad, every entry."""
+    import scipy.optimize
+
+    ends = np.cumsum([a.size for a in one.point])[:-1]
+
+    def arrays(flat: np.ndarray) -> list[np.ndarray]:
+        return [part.reshape(a.shape) for part, a in zip(np.split(flat, ends), one.point, strict=True)]
+
+    def slopes(flat: np.ndarray) -> np.ndarray:
+        return np.concatenate([s.ravel() for s in one.slopes(*arrays(flat))])
+
+    start = np.concatenate([a.ravel() for a in one.point])
+    error = scipy.optimize.check_grad(lambda flat: one.value(*arrays(flat)), slopes, start)
+    return _answer(abs(error) < 1.5 * 10**-DECIMAL)
+
+
+CHECKERS: dict[str, Callable] = {
+    "JAX check_vjp, float32": functools.partial(check_vjp, dtype="float32"),
+    "JAX check_vjp, float64": functools.partial(check_vjp, dtype="float64"),
+    "PyTorch gradcheck, float64": functools.partial(gradcheck, fast=False),
+    "PyTorch gradcheck, fast mode, float64": functools.partial(gradcheck, fast=True),
+    "SciPy check_grad, float64": check_grad,
+}
+
+
+def forms() -> list[Form]:
+    """Every form at every point."""
+    found = []
+    for name, case in CASES.items():
+        if case.ask not in ("gradient", "vjp", "rule") or "reference" in case.options:
+            continue
+        for number in range(-1, len(case.faults)):
+            fault = case.faults[number] if number >= 0 else None
+            with tempfile.TemporaryDirectory() as folder:
+                module = load(written(case, fault, folder)[0])
+            label = f"{name}{'' if fault is None else f' {number + 1}'}"
+            kind = "right" if fault is None else "wrong"
+            found += [form(label, case, module, kind, seed) for seed in range(SEEDS)]
+    return found
+
+
+def main() -> int:
+    """Check every form with every checker, and write the counts."""
+    import jax
+    import scipy.optimize  # noqa: F401
+    import torch  # noqa: F401  before the clock of a check runs
+
+    path = writable(FLAGS.json or "runs/verify_functions_checkers.json")
+    with jax.enable_x64(True):
+        asked, rows = forms(), []
+        for name, check in CHECKERS.items():
+            trials = [once(check, one, None, LIMIT) for one in asked]
+            wrong, right = ([t for t in trials if t.derivation.kind == kind] for kind in ("wrong", "right"))
+            rows.append(row(name, "functions", wrong, right, says=False))
+            print(
+                name,
+                {
+                    key: rows[-1][key]
+                    for key in ("killed", "wrong", "alarms", "right", "raised", "seconds_median", "raised_first")
+                },
+            )
+    write_json(path, {"rows": rows, "seeds": SEEDS, "provenance": provenance()})
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    cli.run(main)
