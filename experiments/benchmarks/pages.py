@@ -205,6 +205,21 @@ def verification() -> str:
     return markdown(header, rows) + machine(result)
 
 
+def functions() -> str:
+    """Any function beside finite differences, from verify_functions.json and verify_functions_checkers.json."""
+    others, own = read("verify_functions_checkers"), read("verify_functions")
+    asked = [row for row in own["rows"] if row["form"] in others["forms"]]
+    sides = [[row for row in asked if row["expected"] == side] for side in ("wrong", "right")]
+    said = [sum(row["verdict"] == "wrong" for row in side) for side in sides]
+    ours = ("twolayer.verification", f"{said[0]} of {len(sides[0])}", f"{said[1]} of {len(sides[1])}", "")
+    rows = [
+        (r["checker"], f"{r['killed']} of {r['wrong']}", f"{r['alarms']} of {r['right']}", ", ".join(r["survivors"]))
+        for r in others["rows"]
+    ]
+    header = ("", "wrong functions rejected", "right functions rejected", "wrong ones accepted")
+    return markdown(header, [ours, *rows]) + machine(others["provenance"])
+
+
 def results() -> str:
     """A few results of everything, for the README: published numbers beside ours, and the conditions of ours."""
     rows = [_published(*chosen) for chosen in HIGHLIGHTS]

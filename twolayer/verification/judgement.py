@@ -103,7 +103,7 @@ def _text(question: Question, verdict: Judgement, known: Sequence[Compared], exa
         reason = f": {one['reason']}" if one["reason"] else ""
         shown.append(f"  {output:12s} {str(one['verdict']).replace('_', ' ')}{reason}")
     sizes = len({tuple(one.at.sizes.items()) for one in known})
-    shown.append(f"  {len(known)} points, {sizes} sizes, to 60 digits; {verdict.seconds:.1f} s")
+    shown.append(f"  {len(known)} points, {sizes} sizes, to 60 digits; {verdict.seconds:.1f} s; rounding is not judged")
     shown += [f"  {note}" for note in verdict.notes]
     if example is not None:
         entry = f"{example.output}{list(example.entry) if example.entry else ''}"
