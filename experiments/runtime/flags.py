@@ -110,7 +110,7 @@ flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", lower_bou
 _define("output", DEFAULT.output, NameOrFile(ACTIVATIONS), "Activation of the output: relu is the author's equation.")
 _define("activation", DEFAULT.hidden_activation, NameOrFile(ACTIVATIONS), "Activation of the hidden layer.")
 _define(
-    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive keeps every output of a ReLU layer trainable."
+    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive starts every output of a ReLU layer above zero."
 )
 flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")

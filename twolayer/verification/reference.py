@@ -72,6 +72,7 @@ class Reference:
         self.program, self.arguments, self.function = program, arguments, program.function
         self.jax = hasattr(program, "trace")
         self.by_differences = False
+        self._second: Any = None
         self._pullback: Any = None
 
     def value(self, values: Values) -> dict[str, np.ndarray]:
@@ -98,11 +99,22 @@ class Reference:
         from twolayer.verification.programs.rules import pullback
 
         self._pullback = self._pullback or pullback(self.program, plain=True)
-        result = self._pullback.run(self.arguments.built(values), list(outer.values())).result
+        return self._by_path(self._pullback.run(self.arguments.built(values), list(outer.values())).result)
+
+    def _by_path(self, result: Sequence[Any]) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
         for name, part in zip(self.arguments.parts, result, strict=True):
             found |= leaves(part, name)
         return {path: found[path] for path in self.arguments.floating}
+
+    def second(self, values: Values, directions: Values, outer: Values) -> dict[str, np.ndarray]:
+        """The derivative of `cotangents` along directions, of JAX code; arguments without a direction stay."""
+        from twolayer.verification.programs.rules import second
+
+        self._second = self._second or second(self.program)
+        ways = {path: directions.get(path, array * 0) for path, array in values.items()}
+        given = self.arguments.built(values), self.arguments.built(ways), list(outer.values())
+        return self._by_path(self._second.run(*given).result)
 
     def _by_differences(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         """Entry by entry, of a program that JAX cannot differentiate: a loop of unknown length, a kernel."""

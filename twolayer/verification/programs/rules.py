@@ -144,6 +144,25 @@ def pullback(program: JaxProgram, *, plain: bool) -> JaxProgram:
     return JaxProgram(pull, program.filename, program.source)
 
 
+def second(program: JaxProgram) -> JaxProgram:
+    """(arguments, directions in their structure, cotangents) -> the derivative of the pullback along the directions."""
+    function = plain_program(program).function
+
+    def product(arguments: list, directions: list, outer: list) -> Any:
+        leaves, structure, real = _split(arguments)
+        ways, of = jax.tree.leaves(directions), _of_real(function, leaves, structure, real)
+
+        def slopes(own: list) -> list:
+            return jax.vjp(of, own)[1]([jnp.asarray(a) for a in outer])[0]
+
+        moved = jax.jvp(slopes, ([leaves[i] for i in real],), ([ways[i] for i in real],))[1]
+        return jax.tree.unflatten(
+            structure, [None if i not in real else moved[real.index(i)] for i in range(len(leaves))]
+        )
+
+    return JaxProgram(product, program.filename, program.source)
+
+
 def forward_value(program: JaxProgram) -> JaxProgram:
     """The value that the forward rule returns, which need not be that of the plain program."""
 

@@ -1,38 +1,7 @@
-"""What each function is, and how it is made wrong: a text of its file is replaced by another.
+"""What each function is, and how it is made wrong; further.py has those that were written later."""
 
-The wrong line is that of the new text; `causes` are the ids that a teacher would accept.
-"""
-
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-
-class Fault(NamedTuple):
-    """A fault: the outputs that it makes wrong, the text that it replaces, and the causes that fit."""
-
-    outputs: str
-    old: str
-    new: str
-    causes: tuple[str, ...]
-
-
-class Case(NamedTuple):
-    """A question, "gradient", "vjp", "hvp", "rule" or "equal", about functions of a file, the judged one last."""
-
-    file: str
-    ask: str
-    functions: tuple[str, ...]
-    shapes: Mapping[str, Any]
-    faults: tuple[Fault, ...]
-    options: Mapping[str, Any] = {}
-
-
-ANY = ("derivative", "derivative_missing", "other_factor", "factor", "path_missing")
-CUT = ("path_missing", "zero")
-SCALE = ("factor",)
-SIGN = ("sign",)
-SLOPE = ("derivative_missing", "derivative", "other_factor")
-PART = ("part", "off_by_one", "path_missing")
+from experiments.benchmarks.catalogue.functions.entry import ANY, CUT, PART, SCALE, SIGN, SLOPE, Case, Fault
+from experiments.benchmarks.catalogue.functions.further import FURTHER
 
 NORM = {"x": "m d", "gamma": "d", "beta": "d"}
 ROWS = {"x": "m d", "w": "d"}
@@ -592,4 +561,4 @@ CASES = {
         {"x": "n"},
         (Fault("x", "(norm.cdf(x) + x * norm.pdf(x))", "norm.cdf(x)", CUT),),
     ),
-}
+} | FURTHER
