@@ -292,3 +292,17 @@ def test_help_does_not_load_jax(tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError('too early')")
     status, out, _ = run("--help", PYTHONPATH=str(tmp_path))
     assert status == 0 and "--seeds" in out
+
+
+def test_a_function_with_a_fault_is_rejected_by_finite_differences_and_the_right_one_is_not(tmp_path):
+    import jax
+
+    from experiments.benchmarks.checkers import any_function
+
+    case = any_function.CASES["huber"]
+    with jax.enable_x64(True):
+        for fault, verdict in ((None, "accepted"), (case.faults[0], "rejected")):
+            module = any_function.load(any_function.written(case, fault, tmp_path)[0])
+            form = any_function.form("huber", case, module, "", seed=0)
+            assert any_function.check_grad(form, None).verdict == verdict
+            assert any_function.check_vjp(form, None, "float64").verdict == verdict

@@ -26,6 +26,7 @@ TABLES = {
     "output_relu": pages.output_relu,
     "coverage": pages.coverage,
     "example": pages.example,
+    "functions": pages.functions,
     "people": pages.people,
     "catalogue": pages.catalogue,
     "verification": pages.verification,

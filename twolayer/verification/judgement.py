@@ -54,8 +54,8 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     one_sided = branches.one_sided()
     if verdict == "right" and (disagreement or (strict and one_sided)):
         verdict = "undecided"
-    ordinary = [one for one in known if one.at.kind == "ordinary"]
-    located = locate(question, ordinary, outputs) if verdict == "wrong" else Located()
+    ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
+    located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     notes = _notes(branches, kinks, disagreement) + question.notes
     seen, seconds = branches.seen(), time.perf_counter() - started
     found_ = Judgement(verdict, outputs, located.causes, located.line, located.line_number, seen, notes, "", seconds)
@@ -103,7 +103,7 @@ def _text(question: Question, verdict: Judgement, known: Sequence[Compared], exa
         reason = f": {one['reason']}" if one["reason"] else ""
         shown.append(f"  {output:12s} {str(one['verdict']).replace('_', ' ')}{reason}")
     sizes = len({tuple(one.at.sizes.items()) for one in known})
-    shown.append(f"  {len(known)} points, {sizes} sizes, to 60 digits; {verdict.seconds:.1f} s")
+    shown.append(f"  {len(known)} points, {sizes} sizes, to 60 digits; {verdict.seconds:.1f} s; rounding is not judged")
     shown += [f"  {note}" for note in verdict.notes]
     if example is not None:
         entry = f"{example.output}{list(example.entry) if example.entry else ''}"

@@ -199,7 +199,8 @@ def main() -> int:
                     for key in ("killed", "wrong", "alarms", "right", "raised", "seconds_median", "raised_first")
                 },
             )
-    write_json(path, {"rows": rows, "seeds": SEEDS, "provenance": provenance()})
+    asked_of = list(dict.fromkeys(one.id for one in asked))
+    write_json(path, {"rows": rows, "forms": asked_of, "seeds": SEEDS, "provenance": provenance()})
     return cli.DONE
 
 
