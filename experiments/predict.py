@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags
 from jaxtyping import Float, Num
 
-from experiments.runtime import runs
+from experiments.runtime import runs, tables
 from experiments.runtime.records import load_params
 from twolayer.atomic import atomic
 from twolayer.command import cli
@@ -200,10 +200,9 @@ def _columns(params: dict, x, manifest: dict) -> tuple[list[str], list]:
 
 
 def _write(file, header: list[str], columns: list) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    for row in zip(*columns, strict=True):
-        writer.writerow([f"{value:.6g}" if value.dtype.kind == "f" else str(value) for value in row])
+    rows = zip(*columns, strict=True)
+    cells = [[f"{value:.6g}" if value.dtype.kind == "f" else str(value) for value in row] for row in rows]
+    file.write(tables.comma_separated(header, cells))
 
 
 def _save(path: pathlib.Path, header: list[str], columns: list) -> None:

@@ -142,7 +142,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
 
 
 def _flags_of(run) -> dict[str, Any]:
-    """Those of a training run, as the sweep has them."""
+    """The flags of a training run, as the sweep has them."""
     return {name: run.manifest["flags"][name] for name in training_flags.names()}
 
 

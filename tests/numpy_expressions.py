@@ -1,6 +1,50 @@
 """What people call, a line each: A, B (3, 4), P positive, Q (4, 4) positive definite, u, v (4,), s, labels n."""
 
 EXPRESSIONS = """
+np.cov(A)
+np.corrcoef(A)
+np.interp(0.3, [0, 1], [0.5, 1.5])
+np.gradient(v)
+np.polyfit(u, v, 1)
+np.linalg.svd(A)
+np.linalg.eigh(Q)
+np.linalg.qr(A)
+np.linalg.lstsq(A, A[:, 0], rcond=None)
+np.linalg.cond(Q)
+np.linalg.matrix_rank(Q)
+np.lib.stride_tricks.sliding_window_view(v, 2)
+np.i0(v)
+np.unwrap(v)
+np.modf(A)
+np.digitize(v, [0, 1])
+np.nanstd(A)
+np.cumulative_sum(v) if hasattr(np, 'cumulative_sum') else v
+np.angle(A)
+np.apply_over_axes(np.sum, A, [0])
+np.linalg.norm(A, 2)
+np.linalg.norm(A, 'nuc')
+np.linalg.pinv(A)
+np.linalg.eigvalsh(Q)
+abs(np.linalg.eigvals(A[:, :3])).sum()
+np.linalg.svd(A, full_matrices=False)
+np.linalg.qr(A.T, mode='complete')
+np.abs(np.fft.fft(v))
+np.fft.rfft(v).real
+np.fft.irfft(np.fft.rfft(v), n=5)
+np.fft.ifft2(np.fft.fft2(A) * np.conj(np.fft.fft2(B))).real
+np.fft.fftshift(np.fft.fftfreq(5))
+np.abs(np.exp(1j * A) * (1 + 2j)) + np.angle(A + 1j * B)
+np.real(np.vdot(u + 1j * v, v)) + np.sqrt(s + 1j).imag
+np.log(A + 0.5j).imag + ((A + 1j * B) / (B - 2j)).real + (np.abs(A) ** 1j).real
+np.percentile(A, [25, 50, 75], axis=0)
+np.quantile(v, 0.3)
+np.nanmedian(A, axis=1)
+np.average(A, axis=1, weights=P, returned=True)
+np.histogram(v, bins=[-2, -1, 0, 2])[0]
+np.pad(A, ((1, 2), (0, 1)), mode='reflect')
+np.linspace(s, 2, 5, retstep=True)
+np.geomspace(1, 16, 5)
+np.lib.stride_tricks.as_strided(v, (3, 2), (v.strides[0], v.strides[0]))
 A + B
 A - v
 A * s
@@ -596,32 +640,10 @@ np.gcd(n, 2)
 
 # What is refused by name. Each must raise, so that no number of it is ever believed.
 NOT_JUDGED = """
-np.cov(A)
-np.corrcoef(A)
-np.histogram(v)
-np.interp(0.3, [0, 1], [0.5, 1.5])
-np.gradient(v)
-np.polyfit(u, v, 1)
-np.linalg.svd(A)
-np.linalg.eigh(Q)
-np.linalg.qr(A)
-np.linalg.lstsq(A, A[:, 0], rcond=None)
-np.linalg.cond(Q)
-np.linalg.matrix_rank(Q)
-np.fft.fft(v)
-np.lib.stride_tricks.sliding_window_view(v, 2)
-np.i0(v)
-np.unwrap(v)
 np.spacing(A)
 np.nextafter(A, 1)
 np.frexp(A)
-np.modf(A)
 np.ldexp(A, 2)
-np.digitize(v, [0, 1])
-np.nanstd(A)
-np.cumulative_sum(v) if hasattr(np, 'cumulative_sum') else v
-np.angle(A)
-np.apply_over_axes(np.sum, A, [0])
 """.strip().split("\n")
 
 # What people do to arrays, a line each; after it A, B, P, Q, u, v and s are what they are in NumPy.

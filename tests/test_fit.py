@@ -10,7 +10,6 @@ import pytest
 import scripts
 
 import twolayer
-from twolayer import fitting
 from twolayer.activations import Activation
 from twolayer.datasets import DataError, Options
 from twolayer.datasets import load as load_data
@@ -202,7 +201,20 @@ def test_the_default_start_loses_no_class():
         data.train.x / 16, data.train.y, valid=(data.valid.x / 16, data.valid.y), axes={"seed": range(5)}, epochs=10
     )
     assert not found.last("lost_classes").any()
-    assert fitting.Settings() == fitting.settings.DEFAULT
+
+
+def test_the_library_the_script_and_fit_start_from_one_default():
+    code = (
+        "import dataclasses, inspect; from experiments.runtime.flags import flags as absl_flags\n"
+        "from twolayer import loading, network, settings, training\n"
+        "own, choices = settings.DEFAULT, training.Choices()\n"
+        "assert inspect.signature(network.init).parameters['scheme'].default == own.init == 'alive'\n"
+        "names = set(settings.NAMES) & {field.name for field in dataclasses.fields(choices)}\n"
+        "assert len(names) > 10 and all(getattr(own, name) == getattr(choices, name) for name in names)\n"
+        "flags = {name: absl_flags.FLAGS[loading.FLAG_OF.get(name, name)].default for name in settings.NAMES}\n"
+        "assert settings.Settings(**flags) == own\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -34,6 +34,38 @@ def test_every_module_has_its_place_among_the_arrows():
         assert named == modules - ({"twolayer.command"} if contract == "verification" else set()), contract
 
 
+def modules():
+    """Every module of the project: its name -> its file."""
+    found = {}
+    for folder in ("twolayer", "experiments"):
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+STAND_INS = "twolayer.verification.programs.stand_ins"
+KNOWN = (f"{STAND_INS}.jax_module", f"{STAND_INS}.modules")  # until SciPy's functions stand in a file of their own
+
+
+def test_no_circle_of_imports_between_files():
+    """Of any kind: imports inside functions and those for types alone count too."""
+    files, imported = modules(), {}
+    for name, path in files.items():
+        imported[name] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                parts = [f"{node.module}.{alias.name}" for alias in node.names]
+                imported[name] |= {part if part in files else node.module for part in parts}
+        imported[name] = {other for other in imported[name] & set(files) if other != name and (name, other) != KNOWN}
+    while leaves := {name for name, others in imported.items() if not others & set(imported)}:
+        imported = {name: others for name, others in imported.items() if name not in leaves}
+    circles = {name: sorted(others & set(imported)) for name, others in imported.items()}
+    assert not circles, circles
+
+
 def test_the_readme_tables_come_from_the_committed_results():
     done = run(sys.executable, "-m", "experiments.benchmarks.readme", "--check")
     assert done.returncode == 0, done.stderr

@@ -113,7 +113,7 @@ def test_an_except_clause_hides_nothing(write):
         import numpy as np
         def f(t):
             try:
-                return np.fft.fft(t)
+                return np.spacing(t)
             except Exception:
                 return t
         def g(t):
@@ -173,17 +173,13 @@ def test_pytorch_is_told_what_to_do(write):
 @pytest.mark.parametrize(
     ("line", "operation"),
     [
-        ("np.fft.fft(t)", "np.fft.fft"),
-        ("np.linalg.svd(t[None])", "np.linalg.svd"),
+        ("np.spacing(t)", "np.spacing"),
         ("np.matrix(t)", "np.matrix"),
-        ("scipy.stats.norm.cdf(t)", "scipy.stats.norm.cdf"),
-        ("scipy.special.gamma(t)", "scipy.special.gamma"),
+        ("scipy.stats.rankdata(t)", "scipy.stats.rankdata"),
+        ("scipy.special.lambertw(t)", "scipy.special.lambertw"),
         ("sklearn.metrics.log_loss(t, t) * t", "sklearn.metrics.log_loss"),
         ("pd.DataFrame(t).values", "pandas.DataFrame.values"),
-        ("math.gamma(t[0])", "math.gamma"),
-        ("complex(t[0])", "complex"),
-        ("t.astype(complex)", "complex numbers"),
-        ("np.array(t, dtype=complex)", "complex numbers"),
+        ("math.nextafter(t[0], 1)", "math.nextafter"),
         ("statistics.mean(t)", "statistics.mean"),
         ("struct.pack('d', t[0])", "struct.pack"),
     ],
@@ -241,17 +237,17 @@ def test_an_error_that_floats_have_too_is_the_codes(write):
         def g(t):
             return np.add(t, None)
         def h(t):
-            return np.fft.fft(t, 10**9, axis=5)
+            return np.spacing(t, 10**9, 5)
         def k(t):
-            return np.linspace(0, 1, 3, retstep=True)
+            return np.fromiter([0, 1], float, like=None)
     """)
-    with pytest.raises(NotJudged, match=r"`return np.linspace.*unexpected keyword.* at .*homework.py:9"):
+    with pytest.raises(NotJudged, match=r"`return np.fromiter.*unexpected keyword.* at .*homework.py:9"):
         run(file, balls([1.0]), name="k")
     with pytest.raises(RaisedInside, match=r"homework.py:3: .* raised TypeError: unsupported operand"):
         run(file, Ball(1))
     with pytest.raises(RaisedInside, match=r"homework.py:5: .* raised TypeError: unsupported operand"):
         run(file, balls([1.0]), name="g")
-    with pytest.raises(NotJudged, match=r"np.fft.fft at .*homework.py:7"):
+    with pytest.raises(NotJudged, match=r"np.spacing at .*homework.py:7"):
         run(file, balls([1.0]), name="h")
 
 

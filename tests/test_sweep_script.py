@@ -17,7 +17,7 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.runtime import axes, stack_jobs, sweep_figures, sweep_tables
+from experiments.runtime import axes, runs, stack_jobs, sweep_figures, sweep_tables
 from experiments.runtime.runs import Run
 from experiments.runtime.sweep_tables import chosen, parse_keep
 from twolayer.command.cli import BadInput
@@ -31,6 +31,11 @@ def read(run_dir):
     """(rows of networks, rows of epochs, summary)."""
     networks, epochs = (pq.read_table(run_dir / f"{name}.parquet").to_pylist() for name in ("networks", "epochs"))
     return networks, epochs, json.loads((run_dir / "summary.json").read_text())
+
+
+def test_a_sweep_has_a_directory_of_another_name_than_a_run():
+    flags = {"dataset": "mine.csv", "loss": "quadratic", "output": "relu", "hidden": 8, "seed": 0}
+    assert runs.default_path(flags, kind="sweep").name == f"sweep-{runs.default_path(flags).name}"
 
 
 # --- axes ---

@@ -34,7 +34,7 @@ class Evaluation(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What has happened on at least one example."""
+    """Units that were positive, and classes that were predicted, on at least one example."""
 
     hidden: Bool[Array, " K"]  # the hidden unit was positive
     output: Bool[Array, " C"]  # the output was positive

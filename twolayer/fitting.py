@@ -32,7 +32,7 @@ STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.ST
 
 
 def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = None) -> Choices:
-    """What the program of these settings is compiled for.
+    """The choices of these settings, which a program is compiled for.
 
     Raises:
       ValueError: a name is not known, or the loss does not go with the output or the data.

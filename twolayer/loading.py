@@ -65,7 +65,7 @@ def _settings(flags: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) 
 
 
 def _known(dataset: str) -> dict[str, Any]:
-    """What a run from before manifests told it had for a scale."""
+    """The scale of the data of a run whose manifest does not tell it, as early ones."""
     if dataset == "digits":
         return {"scale": digits.FORM.scale}
     return {"scale": mnist_family.FORM.scale if dataset in MNIST_FAMILY else 1.0}

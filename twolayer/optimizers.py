@@ -52,7 +52,7 @@ def make_optimizer(
 
 
 class Average(NamedTuple):
-    """What `averaged` remembers: the mean of the parameters after `count` steps, with more weight on later ones."""
+    """State of `averaged`: the mean of the parameters after `count` steps, with more weight on later ones."""
 
     count: Int[Array, ""]
     average: Params

@@ -75,7 +75,7 @@ def _parts(reference: str) -> tuple[str, str]:
 
 
 def from_text(kind: str, reference: str, text: str) -> Own:
-    """As `load`, of a text that is at hand, such as that in a run's manifest.
+    """Load an entry from a text that is at hand, such as that in a run's manifest.
 
     Raises:
       ValueError: as `load`.

@@ -119,7 +119,7 @@ def _kernel(A: Float[Array, "n k"], B: Float[Array, "t k"], itself: bool = False
 
 
 def _cosines(A: Float[Array, "n k"], B: Float[Array, "t k"], itself: bool = False) -> Float[Array, "n t"]:
-    """Of the angles between unit rows; exactly 1 on the diagonal where B is A."""
+    """Cosines of the angles between unit rows; exactly 1 on the diagonal where B is A."""
     c = A @ B.T
     return jnp.where(jnp.eye(len(A), dtype=bool), 1, c) if itself else c
 

@@ -22,7 +22,7 @@ RUNNING, DIVERGED, STOPPED_EARLY = 0, 1, 2
 
 
 class State(NamedTuple):
-    """What the next epoch needs. `best` is there only with early stopping."""
+    """The state between two epochs. `best` is there only with early stopping."""
 
     params: Params
     moments: optax.OptState
@@ -63,7 +63,7 @@ def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> 
 
 
 def make_segment(choices: Choices, length: int) -> Callable:
-    """At most `length` epochs, each with its validation; fewer where the run diverges or stops early.
+    """Train at most `length` epochs, each with its validation; fewer where the run diverges or stops early.
 
     Returns:
       segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the
@@ -98,7 +98,7 @@ def make_segment(choices: Choices, length: int) -> Callable:
 
 
 def make_judge(choices: Choices) -> Callable:
-    """What becomes of an epoch that has been trained.
+    """Validate an epoch, keep the best, and roll back if it is not finite.
 
     Returns:
       judge(state, (params, moments, loss, accuracy), valid) -> (state, Metrics of one epoch), the arrays being what an
@@ -136,7 +136,7 @@ def _all_finite(tree: PyTree) -> Bool[Array, ""]:
 
 
 def filler_of(shapes: PyTree) -> PyTree:
-    """What stands for an epoch that was not run: NaN, and -1 for counts, which nobody takes for a result."""
+    """Metrics that stand for an epoch that was not run: NaN, and -1 for counts, which nobody takes for a result."""
 
     def fill(leaf: jax.ShapeDtypeStruct) -> Array:
         return jnp.full(leaf.shape, jnp.nan if jnp.issubdtype(leaf.dtype, jnp.inexact) else -1, leaf.dtype)

@@ -11,7 +11,7 @@ class Settings:
     Attributes:
       hidden_size: K.
       output, hidden_activation: of both layers, names in activations.ACTIVATIONS.
-      init: where the parameters start, a name in starts.SCHEMES; "alive" keeps every output of a ReLU layer trainable.
+      init: where the parameters start, a name in starts.SCHEMES; "alive" starts every output of a ReLU above zero.
       init_scale: multiplies all initial weights.
       output_bias: of b2 at the start; None takes that of `init`.
       loss: a name in formulas.FORMULAS.

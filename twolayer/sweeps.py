@@ -33,7 +33,7 @@ def make_epoch(choices: Choices) -> Callable:
 
 
 def make_segment(choices: Choices, length: int, *, shared: bool = True) -> Callable:
-    """At most `length` epochs of all networks, each with its validation.
+    """Train at most `length` epochs of all networks, each with its validation.
 
     Args:
       shared: whether all networks see the same batches; else `key` has one key for each.

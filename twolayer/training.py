@@ -74,7 +74,7 @@ def place(
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What a training program is compiled for. Every field is a Python value."""
+    """The choices that a training program is compiled for. Every field is a Python value."""
 
     loss: str | Formula | Function = DEFAULT.loss
     output: str | Activation = DEFAULT.output
@@ -103,7 +103,7 @@ class Choices:
 
 
 class Numbers(NamedTuple):
-    """What may vary without compiling again."""
+    """The numbers of a run; they may vary without compiling again."""
 
     learning_rate: Scalar
     weight_decay: Scalar = 0.0
@@ -112,7 +112,7 @@ class Numbers(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """What an epoch trains: one network, or a stack of them on the same batches (stacks.py).
+    """The networks that an epoch trains: one, or a stack of them on the same batches (stacks.py).
 
     engines: name -> gradient engine.
     each: makes of a function of one network a function of all.
@@ -224,7 +224,7 @@ def inputs(
 
 
 def make_update(choices: Choices, examples: int) -> Callable:
-    """What a step does with a gradient: (gradients, moments, params, numbers) -> (params, moments), of one network.
+    """Make the update of a step: (gradients, moments, params, numbers) -> (params, moments), of one network.
 
     Raises:
       ValueError: as `optimizer_for`, when the update is made.
@@ -273,7 +273,7 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
 
 
 def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:
-    """How good one network is on stored examples, which may lack their idle inputs, and what of it is dead there."""
+    """Evaluate one network on stored examples, which may lack their idle inputs: scores and dead units."""
     seen = with_noise(examples, numbers)
     return evaluate(narrow(params, examples.live), seen.x, seen.y, **choices.scoring)
 

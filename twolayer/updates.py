@@ -11,7 +11,7 @@ from twolayer.names import check_choice
 
 
 class Direction(NamedTuple):
-    """What a gradient becomes before it is multiplied by the learning rate, with the numbers to start from.
+    """An optimiser without its learning rate, with the numbers to start from.
 
     Attributes:
       transform: momentum -> optax.GradientTransformation, as text over `momentum` or as a function. It leaves the sign

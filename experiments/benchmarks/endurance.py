@@ -30,6 +30,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments.runtime import tables
 from twolayer.command import cli
 from twolayer.command.files import writable
 
@@ -132,12 +133,9 @@ def _table(result: dict) -> str:
         + (f"; different: {', '.join(different)}" if different else ""),
         *_pair_lines(result["pairs"]),
         "",
-        f"{'damaged':15}{'detected':>10}{'harmless':>10}{'silently used':>15}",
     ]
-    for name, count in result["damages"].items():
-        detected, harmless, used = count.values()
-        lines.append(f"{name:15}{detected:10}{harmless:10}{used:15}")
-    return "\n".join(lines)
+    damages = [(name, *map(str, count.values())) for name, count in result["damages"].items()]
+    return "\n".join([*lines, tables.text(("damaged", "detected", "harmless", "silently used"), damages)])
 
 
 def _pair_lines(together: dict) -> list[str]:

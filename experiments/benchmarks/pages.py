@@ -98,51 +98,33 @@ def coverage() -> str:
 def output_relu() -> str:
     """The shares of networks that have lost a class for good, and that give one to no test image.
 
-    From docs/results/output_relu.json (digits) and output_relu_mnist.json, studies of before the two were told apart:
-    they have `dead_on_test` in place of `lost_for_good`, an output that is zero on every test image, and one order of
-    the data for all. output_relu_order.json has an order for each network, and judges by the training images.
+    From docs/results/output_relu.json (digits) and output_relu_mnist.json.
     """
-    digits, mnist, order = (read(f"output_relu{name}") for name in ("", "_mnist", "_order"))
-    named = ((digits, "digits"), (order, "digits"), (mnist, "MNIST"))
-    rows = [row for result, data in named for row in _lost_rows(result, data)]
+    digits, mnist = (read(f"output_relu{name}") for name in ("", "_mnist"))
+    rows = [row for result, data in ((digits, "digits"), (mnist, "MNIST")) for row in _lost_rows(result, data)]
     losses = ("cross-entropy", "quadratic")
-    header = ("K = 128", "networks", "order", "dead before a step")
-    header += tuple(f"{what}, {loss}" for loss in losses for what in ("dead output", "not predicted"))
+    header = ("K = 128", "networks", "dead before a step")
+    header += tuple(f"{what}, {loss}" for loss in losses for what in ("lost", "not predicted"))
     expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
     note = f"\nExpected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST. "
-    note += "Dead: zero on every test image, where each network has its own order on every training image. "
-    note += "Not predicted: the largest output on no test image. 95 % intervals (Wilson), where all networks have one "
-    note += "order over their start alone. Training took " + " and ".join(map(_cells_and_time, (digits, mnist)))
-    return markdown(header, rows) + f"{note}.\n{machine(mnist)}"
-
-
-def _on_test(result: dict) -> bool:
-    return "dead_on_test" in result["cells"][0]
+    note += "Lost: an output that is zero on every training image. Not predicted: a class given to no test image. "
+    note += "Each network has a start and an order of its own; 95 % intervals (Wilson) are over both."
+    return markdown(header, rows) + f"{note}\n{machine(mnist)}"
 
 
 def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
     """A row for each initialisation, of the networks of 128 hidden units at the optimiser's own rate."""
     rates = sorted({cell["learning_rate"] for cell in result["cells"]})
-    rate, dead = rates[len(rates) // 2], "dead_on_test" if _on_test(result) else "lost_for_good"
     rows = []
     for start in (entry for entry in result["start"] if entry["hidden"] == 128):
-        mine = [
-            c for c in result["cells"] if (c["init"], c["hidden"], c["learning_rate"]) == (start["init"], 128, rate)
-        ]
-        cells = {c["loss"]: c for c in mine}
-        shares = [
-            _interval(cells[loss][name]) for loss in ("cross_entropy", "quadratic") for name in (dead, "not_predicted")
-        ]
-        order = "its own" if result["varies"]["data order"] else "one for all"
-        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{start['dead_output']['n']:,}", order
-        rows.append((*names, _interval(start["dead_output"]), *shares))
+        own = start["init"], 128, rates[len(rates) // 2]
+        mine = [cell for cell in result["cells"] if (cell["init"], cell["hidden"], cell["learning_rate"]) == own]
+        cells = {cell["loss"]: cell for cell in mine}
+        losses, shares = ("cross_entropy", "quadratic"), ("lost_for_good", "not_predicted")
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{mine[0]['networks']:,}"
+        found = (_interval(cells[loss][name]) if loss in cells else "not run" for loss in losses for name in shares)
+        rows.append((*names, _interval(start["dead_output"]), *found))
     return rows
-
-
-def _cells_and_time(result: dict) -> str:
-    cells, data = len(result["cells"]), result["flags"]["dataset"]
-    seconds = result["training_seconds"] / cells
-    return f"{seconds:.0f} s for each of the {cells} cells on {data}"
 
 
 def _interval(share: dict) -> str:

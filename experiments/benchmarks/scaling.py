@@ -151,7 +151,7 @@ def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) 
 
 
 def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: int, batch_size: int) -> dict:
-    """What was measured, and what a step takes on paper; of a stack, for one network."""
+    """One row: the measured time of a step beside its operations and bytes on paper; of a stack, for one network."""
     d, C, K, m = data.inputs, data.outputs, case.hidden, batch_size
     steps = -(-examples // m)
     each = [number / steps / case.networks for number in seconds]

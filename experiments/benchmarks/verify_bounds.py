@@ -99,7 +99,7 @@ def _facts(seconds: float) -> dict[str, object]:
 
 
 def _outcome(tally: "Tally") -> dict[str, object]:
-    """What is to be reached, and what was counted."""
+    """The bars and the counts."""
     rows = tally.rows()
     medians = {
         row["precision"]: row["bound_over_entry"] for row in rows if (row["problems"], row["step"]) == ("fixed", "dW1")
@@ -178,7 +178,7 @@ def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> Floats
 
 @dataclasses.dataclass
 class Count:
-    """Of one step in one precision: entries, those beyond their bound, those without one, and the worst ratios.
+    """Counts of one step in one precision: entries, those beyond their bound, those without one, and the worst ratios.
 
     bound_over_entry: for each problem the median over the entries that are not zero.
     """

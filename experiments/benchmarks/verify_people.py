@@ -110,7 +110,7 @@ def compare(verdict: Any, row: dict) -> dict[str, Any]:
 
 
 def named(verdict: Any, row: dict) -> str:
-    """How the causes fare: "named", "candidate", "honest", "unknown" or "false"."""
+    """Classify the causes: "named", "candidate", "honest", "unknown" or "false"."""
     alternatives = collections.defaultdict(set)
     for cause in verdict.causes:
         alternatives[cause.explanation].add(cause.id)

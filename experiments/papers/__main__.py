@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _folders() -> tuple[pathlib.Path, pathlib.Path]:
-    """Of result files and of the work."""
+    """The folders of the result files and of the work."""
     return pathlib.Path(FLAGS.results) if FLAGS.results else listing.RESULTS, pathlib.Path(FLAGS.runs)
 
 

@@ -96,7 +96,7 @@ def _rows(work: study.Study, log_taus: list[float]) -> list[Row]:
 
 
 def _slope(cells: dict[float, dict]) -> list[Row]:
-    """Of log relative change against log tau, over tau > 1, trial by trial."""
+    """Slope of log relative change against log tau, over tau > 1, trial by trial."""
     large = [t for t in cells if t > 0]
     if len(large) < 2:
         return []

@@ -36,7 +36,7 @@ class Paper:
         return results / f"{self.name}.json"
 
     def rows(self, results: pathlib.Path = RESULTS) -> list[dict]:
-        """Of the result file; none if there is none.
+        """The rows of the result file; none if there is none.
 
         Raises:
           BadInput: the file is damaged.
@@ -44,7 +44,7 @@ class Paper:
         return rows_of(self.result(results))
 
     def _measured(self, results: pathlib.Path) -> list[dict]:
-        """At the published scale."""
+        """The rows that were measured at the published scale."""
         return [row for row in self.rows(results) if "scaled" not in row]
 
     def missing(self, results: pathlib.Path = RESULTS) -> bool:
@@ -82,7 +82,7 @@ def text(results: pathlib.Path = RESULTS, runs: pathlib.Path = RUNS) -> str:
 
 
 def seconds(text: str) -> float:
-    """What --budget says.
+    """Seconds of --budget.
 
     Raises:
       BadInput: it is not a number with a unit.

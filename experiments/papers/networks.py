@@ -24,7 +24,7 @@ class Networks:
 
     @property
     def origin(self) -> Origin:
-        """Of all together; the seconds are those of training."""
+        """The origin of all networks together; the seconds are those of training."""
         pairs = zip(self.folders, self.summaries, strict=True)
         return Origin.total(Origin.of_run(folder, summary["seconds"]["train"]) for folder, summary in pairs)
 

@@ -68,7 +68,7 @@ class Recipe:
     decay: float = 0.0
 
     def flags(self, length: float = 1.0) -> dict[str, Any]:
-        """Those of experiments.sweep, but for the data, with `length` times the epochs."""
+        """The flags of experiments.sweep, but for the data, with `length` times the epochs."""
         own = {name: value for name, value in vars(self).items() if name not in ("examples", "decay", "epochs")}
         common = {"optimizer": "sgd", "warmup_epochs": 0.0, "batch_size": 10}
         epochs = max(1, round(self.epochs * length))

@@ -146,12 +146,12 @@ def bad_minima(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
-    """As the tables have them; one value has no spread."""
+    """Mean and standard deviation; one value has no spread."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def _frame(axes: Axes, title: str, x: str, y: str) -> None:
-    """What all axes have; called once everything in them is drawn and has its label."""
+    """Draw what all axes have; called once everything in them is drawn and has its label."""
     axes.set_title(title, loc="left", fontsize=10, weight="bold")
     axes.set_xlabel(x, fontsize=9, color=GREY)
     axes.set_ylabel(y, fontsize=9, color=GREY)

@@ -157,7 +157,7 @@ def _same_minima(cells: list[Row], of_all: Origin) -> Row:
 
 
 def _row(k: int, n: int, cell: dict) -> Row:
-    """Beside the published count, with the difference of the two shares and its 99 % interval."""
+    """A row beside the published count, with the difference of the two shares and its 99 % interval."""
     published = minima.PUBLISHED.get((k, n))
     name = f"k = {k}" if n == k else f"k = {k}, n = {n}"
     share = 100 * cell["failures"] / FLAGS.runs

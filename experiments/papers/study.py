@@ -205,7 +205,7 @@ def whole_numbers(flag: str, least: int = 1, most: int = 10**6) -> list[int]:
 
 
 def _device() -> str:
-    """As a manifest names it."""
+    """The first device, as a manifest names it."""
     import jax
 
     device = jax.devices()[0]

@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the row."""
+        """The name of the row."""
         return f"{self.loss}, {self.labels} labels" + ("" if self.usual else f", rate {self.rate}")
 
 

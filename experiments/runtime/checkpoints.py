@@ -177,7 +177,7 @@ def _refused(error: OSError) -> None:
 
 
 def _readable(folder: pathlib.Path) -> list[pathlib.Path]:
-    """As `newest_first`, which passes over a folder that it may not read; raises BadInput for one."""
+    """`newest_first`, but raises BadInput for a folder that may not be read, which that passes over."""
     with _what_is_refused(folder), contextlib.suppress(FileNotFoundError):
         os.listdir(folder)
     return newest_first(folder)

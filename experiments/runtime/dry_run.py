@@ -70,7 +70,7 @@ def outlook_of_stack(job: StackJob, compiled: Callable[[], jax.stages.Compiled],
 
 
 def time_line(train: Callable[[PyTree, int, int], PyTree], state: PyTree, epochs: int, compiling: float) -> str:
-    """How long it would take, measured.
+    """Train a few epochs and say how long all would take.
 
     Args:
       train: (state, first epoch, epoch to stop after) -> state.
@@ -149,7 +149,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
 
 
 def _blurs(job: Job | StackJob) -> int:
-    """Of an epoch's elastic fields: two for each image, each blurred along rows and columns."""
+    """Operations of an epoch's elastic fields: two for each image, each blurred along rows and columns."""
     distortion = job.choices.distortion
     if distortion is None or not distortion.alpha:
         return 0
@@ -158,7 +158,7 @@ def _blurs(job: Job | StackJob) -> int:
 
 
 def _bytes(tree: PyTree) -> int:
-    """On one device."""
+    """Bytes of a tree on one device."""
     return devices.bytes_of_arrays(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
 
 

@@ -110,7 +110,7 @@ flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", lower_bou
 _define("output", DEFAULT.output, NameOrFile(ACTIVATIONS), "Activation of the output: relu is the author's equation.")
 _define("activation", DEFAULT.hidden_activation, NameOrFile(ACTIVATIONS), "Activation of the hidden layer.")
 _define(
-    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive keeps every output of a ReLU layer trainable."
+    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive starts every output of a ReLU layer above zero."
 )
 flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
@@ -138,7 +138,7 @@ flags.DEFINE_integer("step_every", DEFAULT.step_every, "step, inverse_sqrt: epoc
 flags.DEFINE_float(
     "step_factor", DEFAULT.step_factor, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1
 )
-_AVERAGING = "What an average of the parameters keeps in a step, like 0.999; it is judged and handed over [none]."
+_AVERAGING = "Decay of a moving average of the parameters, like 0.999; the average is validated and saved [none]."
 flags.DEFINE_float("averaging", DEFAULT.averaging, _AVERAGING, lower_bound=0, upper_bound=0.999999)
 flags.DEFINE_integer("batch_size", DEFAULT.batch_size, "Examples a step.", lower_bound=1)
 flags.DEFINE_integer("epochs", DEFAULT.epochs, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)

@@ -70,16 +70,9 @@ def prepare(flags: Mapping[str, Any]) -> Job:
     facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
 
     def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
-        params = network.init(
-            key,
-            data.inputs,
-            flags["hidden"],
-            data.outputs,
-            own_things.entry(flags, "init"),
-            output_bias=flags["output_bias"],
-            scale=flags["init_scale"],
-            dtype=jnp.dtype(parameters),
-        )
+        sizes, scheme = (data.inputs, flags["hidden"], data.outputs), own_things.entry(flags, "init")
+        own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": jnp.dtype(parameters)}
+        params = network.init(key, *sizes, scheme, **own)
         params = network.grown(earlier, params) if earlier else params
         return segments.start(choices, params, numbers, len(data.train.x))
 
@@ -245,7 +238,7 @@ def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str)
 
 
 def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
-    """What the program of a run is compiled for.
+    """The choices that the program of a run is compiled for.
 
     Raises:
       BadInput: choices do not go together, or not with the data.

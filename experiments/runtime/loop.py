@@ -37,7 +37,7 @@ class Pace:
     epoch_seconds: float | None = None  # what an epoch took last time
 
     def epochs(self) -> int:
-        """Of the next segment, the same in all processes."""
+        """Epochs of the next segment, the same in all processes."""
         known = self.epoch_seconds
         own = np.int32(1 if known is None else np.clip(self.seconds / max(known, 1e-9), 1, LONGEST_SEGMENT))
         return int(processes.firsts(own))
@@ -72,7 +72,7 @@ class Saving:
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
-        """Around the writing of one."""
+        """Time the writing of a checkpoint, in a `with`."""
         began = time.monotonic()
         yield
         self.last = time.monotonic()

@@ -41,7 +41,7 @@ def cells(networks: pa.Table) -> list[dict]:
 
 
 def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:
-    """Of each initialisation and width: how many networks have a dead output on the training images before any step.
+    """Count the networks that have a dead output before any step, for each initialisation and width.
 
     Args:
       flags: of the networks, of which --init_scale, --output_bias, --activation and --precision count.

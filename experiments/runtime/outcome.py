@@ -189,7 +189,7 @@ def weak_classes(O2: Float[np.ndarray, "n C"], dies: bool) -> tuple[int, ...]:
 
 
 def guess(train_y: Shaped[np.ndarray, "..."], test_y: Shaped[np.ndarray, "..."]) -> float:
-    """What one answer reaches: the accuracy of the commonest class, or the quadratic loss of the mean of real targets.
+    """The score of one answer for all: accuracy of the commonest class, or quadratic loss of the mean target.
 
     The class is the commonest of the test examples, the mean that of the training targets.
     """

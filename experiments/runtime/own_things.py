@@ -52,7 +52,7 @@ def settings_of(flags: Mapping[str, Any]) -> Settings:
 
 
 def checked(flags: Mapping[str, Any], data: datasets.Dataset) -> dict[str, dict[str, str]]:
-    """What is brought along in files, each checked: flag -> reference, SHA-256, text and the verdict. For the manifest.
+    """Check what is brought along in files; returns flag -> reference, SHA-256, text and the verdict. For the manifest.
 
     Raises:
       BadInput: an entry is not proved right, or cannot be computed.

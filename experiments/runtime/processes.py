@@ -216,7 +216,7 @@ def first() -> bool:
 
 
 def first_does(work: Callable[[], Result]) -> Result | None:
-    """What only the first process does, None on the others; what it refuses, all refuse. All must ask.
+    """Let the first process do the work; None on the others; what it refuses, all refuse. Call it on every process.
 
     Raises:
       BadInput: as `work`.
@@ -233,7 +233,7 @@ def first_does(work: Callable[[], Result]) -> Result | None:
 
 
 def agreed(find: Callable[[], Run]) -> Run:
-    """The run that the first process finds. The others follow it, whatever lies in directories of theirs. All must ask.
+    """The run that the first process finds; the others follow it, whatever they find. Call it on every process.
 
     Raises:
       BadInput: as `find`.
@@ -244,7 +244,7 @@ def agreed(find: Callable[[], Run]) -> Run:
 
 
 def told(text: str) -> str:
-    """The first's text, on all of them. All must ask."""
+    """Send a text of the first process to all. Call it on every process."""
     import numpy as np
 
     own = np.frombuffer(text.encode(errors="surrogateescape"), np.uint8)  # a path need not be UTF-8
@@ -253,7 +253,7 @@ def told(text: str) -> str:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether `flag` is true in any process. All must ask."""
+    """Whether `flag` is true in any process. Call it on every process."""
     import jax
     import numpy as np
 
@@ -265,7 +265,7 @@ def any_of(flag: bool) -> bool:
 
 
 def firsts(tree: "PyTree") -> "PyTree":
-    """What the first process has, on all of them: NumPy arrays of the same shapes and types. All must ask."""
+    """Send arrays of the first process to all, which have such of the same shapes. Call it on every process."""
     import jax
     import numpy as np
 
@@ -283,7 +283,7 @@ def firsts(tree: "PyTree") -> "PyTree":
 
 
 def fetch(tree: "PyTree") -> "PyTree":
-    """The arrays of all devices as NumPy arrays, on every process. All must ask."""
+    """Gather the arrays of all devices as NumPy arrays on every process. Call it on every process."""
     import jax
     import numpy as np
 

@@ -80,7 +80,7 @@ def read_metrics(run_dir: pathlib.Path) -> list[dict]:
 
 
 def without_seconds(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
-    """What two runs of the same flags have in common."""
+    """Metrics without their seconds: what two runs of the same flags have in common."""
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 

@@ -94,7 +94,7 @@ class Run:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """For all that writes here: turns what the system refuses into one line that says what to do.
+        """Turn what the system refuses to write into one line that says what to do, in a `with`.
 
         Raises:
           BadInput: the disk is full, the directory was removed, or the like.

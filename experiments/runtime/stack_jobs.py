@@ -182,7 +182,7 @@ def plan(
 
 
 def _skip_idle(cut: Sequence[Part], data: Mapping[tuple, Data]) -> dict[int, bool]:
-    """Of all parts of a group alike, because they share a program, and with it the number of inputs."""
+    """Whether each group skips idle inputs: its parts share a program, and with it the number of inputs."""
     found: dict[int, bool] = {}
     for part in cut:
         _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
@@ -205,7 +205,7 @@ def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
 
 
 def _own(cut: Iterable[Part], data: Mapping[tuple, Data]) -> dict[str, dict[str, str]]:
-    """What is brought along in files, each checked once: by its flag, or by flag and file where a flag has several."""
+    """Check once what is brought along in files; returned by its flag, or by flag and file where a flag has several."""
     found: dict[str, dict[str, str]] = {}
     for part in cut:
         for kind, one in own_things.checked(part.flags, data[_data_key(part.flags)].whole).items():

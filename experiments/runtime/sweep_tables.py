@@ -76,7 +76,7 @@ def join(run: Run, parts: int) -> tuple[pa.Table, pa.Table]:
 
 
 def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
-    """For each combination of the swept choices and numbers: how many networks, how they ended, and their figures.
+    """Summarise each combination of the swept choices and numbers: how many networks, how they ended, their figures.
 
     What only makes networks differ (SOURCES: seeds) is what the figures are over. Networks that diverged are counted
     and have no figures.

@@ -22,7 +22,7 @@ STOPPED = "interrupted; repeat the command"
 
 
 class BadInput(Exception):
-    """What a user got wrong, in one line that says what to do about it."""
+    """A mistake of the user, in one line that says what to do about it."""
 
 
 def run(main: Callable[[], int], refusal: int = BAD_INPUT, module: str = "__main__") -> None:
@@ -94,7 +94,7 @@ def _no_platform(error: BaseException) -> str:
 
 
 def _say_no_more() -> None:
-    """What is still to be printed goes nowhere, so that the end of the process does not stumble over it."""
+    """Send what is still to be printed nowhere, so that the end of the process does not stumble over it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

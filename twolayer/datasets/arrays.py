@@ -15,7 +15,7 @@ SHOWN = 8  # names in a message
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How arrays become a data set.
+    """How arrays are split, read and scaled to become a data set.
 
     Attributes:
       task: "classes" or "regression"; None finds it from y.

@@ -26,7 +26,7 @@ class Split(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What every copy of one data set looks like."""
+    """Sizes and scale that every copy of one data set has."""
 
     sizes: tuple[int, int, int]  # examples in train, valid, test
     inputs: int
@@ -36,7 +36,7 @@ class Form(NamedTuple):
 
 
 class Standard(NamedTuple):
-    """What is taken from inputs and real targets, and what they are divided by; () leaves them as they are."""
+    """Standardisation: means and deviations of inputs and real targets; () leaves them as they are."""
 
     x_mean: tuple[float, ...] = ()
     x_deviation: tuple[float, ...] = ()

@@ -15,7 +15,7 @@ from twolayer.verification.derivatives import Outer, spec_of
 from twolayer.verification.evidence.branches import Branches
 from twolayer.verification.evidence.exploring import drawn
 from twolayer.verification.evidence.points import exactly
-from twolayer.verification.evidence.questions import At, Compared, Question, compared, judged
+from twolayer.verification.evidence.questions import Again, At, Compared, Question, compared, judged
 from twolayer.verification.evidence.returned import expected, named, zeros
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.judgement import judge
@@ -90,6 +90,20 @@ def verify_rule(
         value = named(leaves(forward.run(*spec.built(at.values)).result))
         return value | (_by_path(run(at).result, spec, at) if wanted else {})
 
+    def outputs(result: Any) -> dict[str, np.ndarray]:
+        value, cotangents = result
+        found = dict(zip(spec.parts, cotangents, strict=True)) if wanted else {}
+        return named(leaves(value)) | {
+            f"d{p}": a for name, part in found.items() for p, a in leaves(part, name).items()
+        }
+
+    def of(function: Callable) -> Callable:
+        if not wanted:
+            return lambda given, outer: (function(*given), ())
+        program = JaxProgram(function)
+        value, pulled = forward_value(program).function, pullback(program, plain=False).function
+        return lambda given, outer: (value(*given), pulled(given, outer))
+
     def both(at: At) -> dict[str, np.ndarray]:
         value = named(right.value(at.values))
         if not wanted:
@@ -104,6 +118,7 @@ def verify_rule(
         "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough,
         reference is None and iterates(own, first), remark,
         reference is None, FEW if right.by_differences else None, lambda at: {"g": outer.structured(at)},
+        Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
     )  # fmt: skip
     verdict = judge(question, strict, seed)
     if reference is None and not expects and wanted:

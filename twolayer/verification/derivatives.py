@@ -12,7 +12,7 @@ import numpy as np
 
 from twolayer.verification.evidence.exploring import drawn
 from twolayer.verification.evidence.points import exactly
-from twolayer.verification.evidence.questions import EXAMPLE, At, Question, Values, once
+from twolayer.verification.evidence.questions import EXAMPLE, Again, At, Question, Values, once
 from twolayer.verification.evidence.returned import by_argument, expected, named, ones
 from twolayer.verification.evidence.shapes import Arguments, arguments
 from twolayer.verification.judgement import judge
@@ -43,7 +43,13 @@ def equal(f: Any, g: Any, shapes: Any, *, domains: Any = None, strict: bool = Fa
         return lambda at: named(leaves(program.run(*spec.built(at.values)).result))
 
     question = Question(
-        "equal", spec, side(own), side(other), own, run=lambda at, watch: own.run(*spec.built(at.values), watch=watch)
+        "equal",
+        spec,
+        side(own),
+        side(other),
+        own,
+        run=lambda at, watch: own.run(*spec.built(at.values), watch=watch),
+        again=Again(lambda at: spec.built(at.values), lambda result: named(leaves(result))),
     )
     return judge(question, strict, seed)
 
@@ -76,13 +82,13 @@ def verify_gradient(
     spec = spec_of(shapes, domains, statement.function)
     reference, wanted = Reference(statement, spec), names(spec, argnums)
 
-    def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), watch=watch)
+    def given(at: At) -> Sequence[Any]:
+        return spec.built(at.values)
 
     def outer(at: At) -> dict[str, np.ndarray]:
         return {path: ones(array) for path, array in reference.value(at.values).items()}
 
-    return judged_derivative("gradient", spec, program, reference, wanted, run, outer, argnums, expects, strict, seed)
+    return judged_derivative("gradient", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
 
 
 def verify_vjp(
@@ -105,10 +111,10 @@ def verify_vjp(
     reference, wanted = Reference(statement, spec), names(spec, argnums)
     outer = Outer(reference, seed)
 
-    def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), outer.structured(at), watch=watch)
+    def given(at: At) -> Sequence[Any]:
+        return [*spec.built(at.values), outer.structured(at)]
 
-    return judged_derivative("pullback", spec, program, reference, wanted, run, outer, argnums, expects, strict, seed)
+    return judged_derivative("pullback", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
 
 
 def verify_hvp(
@@ -123,7 +129,8 @@ def verify_hvp(
 ) -> Judgement:
     """Is `hvp(*arguments, *directions)` the Hessian of `loss` times the directions, one for each argument of argnums?
 
-    The right product is the derivative of <gradient, directions>; of NumPy code the central difference of the gradient.
+    The right product is the derivative of the gradient along the directions; of NumPy code the central difference of
+    the gradient in 1,100 bits.
     """
     program, statement = program_of(hvp), program_of(loss)
     spec = spec_of(shapes, domains, statement.function)
@@ -139,8 +146,14 @@ def verify_hvp(
         built = dict(zip(spec.parts, spec.built(dict(at.values) | directions(at)), strict=True))
         return [built[part] for part in parts]
 
+    def given(at: At) -> Sequence[Any]:
+        return [*spec.built(at.values), *structured(at)]
+
     def run(at: At, watch: bool = False) -> Any:
-        return program.run(*spec.built(at.values), *structured(at), watch=watch)
+        return program.run(*given(at), watch=watch)
+
+    def outputs(result: Any) -> dict[str, np.ndarray]:
+        return by_argument(result, spec, wanted, argnums)
 
     def right(at: At) -> dict[str, np.ndarray]:
         one = {path: ones(array) for path, array in reference.value(at.values).items()}
@@ -149,36 +162,53 @@ def verify_hvp(
     question = Question(
         "Hessian-vector product",
         spec,
-        lambda at: by_argument(run(at).result, spec, wanted, argnums),
+        lambda at: outputs(run(at).result),
         right,
         program,
         run=run,
+        again=Again(given, outputs),
         extra=lambda at: {f"v{i or ''}": one for i, one in enumerate(structured(at))},
     )
     return judge(question, strict, seed)
 
 
 def judged_derivative(
-    title: str, spec: Arguments, program: Program, reference: Reference, wanted: list[str], run: Callable,
+    title: str, spec: Arguments, program: Program, reference: Reference, wanted: list[str], given: Callable,
     outer: Callable, argnums: Any, expects: Any, strict: bool, seed: int,
 ) -> Judgement:  # fmt: skip
     """A gradient or a pullback beside the right one; of a mapping the arguments that it names, unless argnums are."""
+
+    def run(at: At, watch: bool = False) -> Any:
+        return program.run(*given(at), watch=watch)
+
     if argnums is None:
         with precision(BITS):
             first = run(drawn(spec, program, seed)[0]).result
         if isinstance(first, Mapping) or hasattr(first, "_asdict"):
-            given = by_argument(first, spec, wanted, argnums)
-            wanted = [path for path in wanted if f"d{path}" in given]
+            returned = by_argument(first, spec, wanted, argnums)
+            wanted = [path for path in wanted if f"d{path}" in returned]
 
-    def mine(at: At) -> dict[str, np.ndarray]:
-        return by_argument(run(at).result, spec, wanted, argnums)
+    def outputs(result: Any) -> dict[str, np.ndarray]:
+        return by_argument(result, spec, wanted, argnums)
 
     def right(at: At) -> dict[str, np.ndarray]:
         found = expected(reference.cotangents(at.values, outer(at)), expects, spec, at, outer)
         return {f"d{path}": found[path] for path in wanted}
 
     extra = (lambda at: {"g": outer.structured(at)}) if isinstance(outer, Outer) else None
-    return judge(Question(title, spec, mine, right, program, reference, outer, run, extra=extra), strict, seed)
+    question = Question(
+        title,
+        spec,
+        lambda at: outputs(run(at).result),
+        right,
+        program,
+        reference,
+        outer,
+        run,
+        extra=extra,
+        again=Again(given, outputs),
+    )
+    return judge(question, strict, seed)
 
 
 def drawn_at(at: At, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -210,12 +240,14 @@ class Outer:
 
 
 def second(reference: Reference, values: Values, outer: Values, directions: Values) -> dict[str, np.ndarray]:
-    """The Hessian times a direction, by the central difference of the gradient in 1,100 bits."""
+    """The Hessian times a direction: of JAX code by jax.jvp of its pullback, else by the central difference of that."""
     import flint
 
     from twolayer.verification.numbers.balls import DIFFERENCE_BITS
     from twolayer.verification.numbers.differences import STEP
 
+    if reference.jax:
+        return reference.second(values, directions, outer)
     with precision(DIFFERENCE_BITS):
         h = Ball(flint.arb(2) ** -STEP)
         sides = []
@@ -224,7 +256,7 @@ def second(reference: Reference, values: Values, outer: Values, directions: Valu
             sides.append(reference.cotangents(moved, outer))
         found = {p: (sides[0][p] - sides[1][p]) / (2 * h) for p in sides[0]}
     with precision(BITS):
-        return {p: np.frompyfunc(lambda v: Ball(v.v + flint.arb(0, 2.0**-300)), 1, 1)(a) for p, a in found.items()}
+        return {p: np.frompyfunc(lambda v: Ball(v.v + flint.arb(0, 2.0**-500)), 1, 1)(a) for p, a in found.items()}
 
 
 def spec_of(shapes: Any, domains: Any, function: Callable) -> Arguments:

@@ -54,8 +54,8 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     one_sided = branches.one_sided()
     if verdict == "right" and (disagreement or (strict and one_sided)):
         verdict = "undecided"
-    ordinary = [one for one in known if one.at.kind == "ordinary"]
-    located = locate(question, ordinary, outputs) if verdict == "wrong" else Located()
+    ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
+    located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     notes = _notes(branches, kinks, disagreement) + question.notes
     seen, seconds = branches.seen(), time.perf_counter() - started
     found_ = Judgement(verdict, outputs, located.causes, located.line, located.line_number, seen, notes, "", seconds)

@@ -13,7 +13,7 @@ from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
-from twolayer.verification.numbers.recorded import Recorded, gradient
+from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
 
 Values = Mapping[str, np.ndarray]
@@ -35,11 +35,20 @@ def leaves(value: Any, path: str = "") -> dict[str, np.ndarray]:
         }
     if hasattr(value, "_asdict"):
         return leaves(value._asdict(), path)
+    if isinstance(value, list) and is_table(value):
+        return {path: np.array(value, object)}
     if isinstance(value, (tuple, list)) and any(
         isinstance(part, (np.ndarray, Ball, tuple, list, Mapping)) for part in value
     ):
         return {p: a for i, part in enumerate(value) for p, a in leaves(part, f"{path}[{i}]").items()}
     return {path: np.asarray(value, object)}
+
+
+def is_table(value: Any) -> bool:
+    """Whether a list is what plain Python has for an array: numbers, or lists of them, as many in each."""
+    if not all(isinstance(v, list) for v in value):
+        return bool(value) and all(isinstance(v, (Ball, int, float)) for v in value)
+    return bool(value) and all(map(is_table, value)) and len({np.shape(v) for v in value}) == 1
 
 
 def is_real(array: np.ndarray) -> bool:
@@ -63,6 +72,7 @@ class Reference:
         self.program, self.arguments, self.function = program, arguments, program.function
         self.jax = hasattr(program, "trace")
         self.by_differences = False
+        self._second: Any = None
         self._pullback: Any = None
 
     def value(self, values: Values) -> dict[str, np.ndarray]:
@@ -81,18 +91,30 @@ class Reference:
             return self._by_jax(values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
         inputs = {path: given[path].copy() for path in self.arguments.floating}
-        found = gradient(weighted(self.value(given), outer), list(inputs.values()))
+        with uncollected():
+            found = gradient(weighted(self.value(given), outer), list(inputs.values()))
         return dict(zip(inputs, found, strict=True))
 
     def _by_jax(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         from twolayer.verification.programs.rules import pullback
 
         self._pullback = self._pullback or pullback(self.program, plain=True)
-        result = self._pullback.run(self.arguments.built(values), list(outer.values())).result
+        return self._by_path(self._pullback.run(self.arguments.built(values), list(outer.values())).result)
+
+    def _by_path(self, result: Sequence[Any]) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
         for name, part in zip(self.arguments.parts, result, strict=True):
             found |= leaves(part, name)
         return {path: found[path] for path in self.arguments.floating}
+
+    def second(self, values: Values, directions: Values, outer: Values) -> dict[str, np.ndarray]:
+        """The derivative of `cotangents` along directions, of JAX code; arguments without a direction stay."""
+        from twolayer.verification.programs.rules import second
+
+        self._second = self._second or second(self.program)
+        ways = {path: directions.get(path, array * 0) for path, array in values.items()}
+        given = self.arguments.built(values), self.arguments.built(ways), list(outer.values())
+        return self._by_path(self._second.run(*given).result)
 
     def _by_differences(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
         """Entry by entry, of a program that JAX cannot differentiate: a loop of unknown length, a kernel."""

@@ -35,13 +35,13 @@ def ours(derivation, point: None = None) -> Answer:
 
 
 def float32(derivation, point: Point) -> Answer:
-    """In JAX's default precision."""
+    """JAX's check in its default precision."""
     with jax.enable_x64(False):
         return judged(check_grads, derivation, point.cast(np.float32))
 
 
 def float64(derivation, point: Point) -> Answer:
-    """With 64 bits switched on."""
+    """JAX's check with 64 bits switched on."""
     with jax.enable_x64(True):
         return judged(check_grads, derivation, point)
 

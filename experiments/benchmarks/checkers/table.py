@@ -93,7 +93,7 @@ def missing(name: str, setting: str, note: str) -> dict[str, object]:
 
 
 def _said(wrong: list[Trial]) -> dict[str, int]:
-    """Of the rejected: how many with the step, with the cause alone, with it among others, with a wrong one alone."""
+    """Count the rejected by what was said: the step, the cause alone, it among others, a wrong one alone."""
     counts = dict.fromkeys(SAID, 0)
     for trial in wrong:
         if trial.verdict != REJECTED:

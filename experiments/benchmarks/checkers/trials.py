@@ -42,7 +42,7 @@ def spread(derivations: Sequence, limit: int | None) -> list:
 
 
 def fitting(derivations: Iterable, setting: str) -> list:
-    """Without those that need more memory than a machine has."""
+    """Leave out the derivations that need more memory than a machine has."""
     return [derivation for derivation in derivations if _name(derivation) not in TOO_LARGE.get(setting, ())]
 
 

@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How large everything is."""
+    """The sizes of all checks: those of a GPU, or those of a test on a CPU."""
 
     hidden: tuple[int, ...]
     batches: tuple[int, ...]
@@ -211,7 +211,7 @@ def _inside(sizes: Sizes, cuda: bool) -> Iterator[Case]:
 
 
 def _tables(sizes: Sizes, cuda: bool) -> Iterator[Case]:
-    """What is left of the tables: ours and the quick peers first, torch.compile for one precision at the end."""
+    """The rest of the tables: ours and the quick peers first, torch.compile for one precision at the end."""
     quick, slow = (OURS, "graph", "eager"), ("compiled", "compiled_graph")
     for names, precisions in ((quick, sizes.precisions), (slow, ("bfloat16",))):
         for precision in precisions:

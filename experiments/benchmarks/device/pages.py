@@ -135,7 +135,7 @@ def _slowest(row: dict) -> str:
 
 
 def aims() -> str:
-    """What was wanted, and what is, of the precision that comes closest."""
+    """Aims beside what was measured, in the precision that comes closest."""
     rows = []
     for words, (hidden, batch, count), wanted in AIMS:
         shapes = [(hidden, batch, precision, count) for precision in FULL.precisions]
@@ -146,7 +146,7 @@ def aims() -> str:
 
 
 def _nearest(rows: list[dict], share: float = 0.0, seconds: float = 0.0) -> str:
-    """Of these rows the one nearest to a share of the operations in bfloat16, or to the seconds of a step."""
+    """The row nearest to a share of the operations in bfloat16, or to the seconds of a step, in words."""
     if share:
         rows = [row for row in rows if row["precision"] == "bfloat16"]
         reached = max((row["flops"] / (row["step_us"] * 1e-6) / sheet()[1].bfloat16 for row in rows), default=0.0)

@@ -173,7 +173,7 @@ def products(hidden: int, batch_size: int, precision: str) -> dict[str, Any]:
 
 
 def _seconds(run: gemms.Repeat) -> float:
-    """Of one repetition, in the best of a few blocks."""
+    """Seconds of one repetition, in the best of a few blocks."""
     run(1)
     once = gemms.best_seconds(run, 1)
     return gemms.best_seconds(run, max(1, math.ceil(BLOCK_SECONDS / once)))
@@ -198,12 +198,12 @@ SHEETS = {
 
 
 def operations(hidden: int, batch_size: int, networks: int = 1) -> int:
-    """Of a step's five matrix products, 2 for each multiply-add."""
+    """Operations of a step's five matrix products, 2 for each multiply-add."""
     return 2 * batch_size * networks * (2 * INPUTS * hidden + 3 * hidden * OUTPUTS)
 
 
 def parameters(hidden: int) -> int:
-    """Of 784-K-10."""
+    """Number of the parameters of 784-K-10."""
     return INPUTS * hidden + hidden + OUTPUTS * hidden + OUTPUTS
 
 

@@ -128,7 +128,7 @@ def start(
 
 
 def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
-    """What differs between two finished runs: parameters, their sum, metrics but for the seconds.
+    """Compare two finished runs; returns what differs: parameters, their sum, metrics but for the seconds.
 
     Raises:
       BadInput: a run is not finished, or its parameters are damaged.
@@ -160,7 +160,7 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
 
 
 def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
-    """What a process was at when it ended; `before` is the stamp of its manifest when it began."""
+    """The phase in which a process ended; `before` is the stamp of its manifest when it began."""
     starting, training, writing, finishing = PHASES
     manifest = run / runs.MANIFEST
     if _stamp(manifest) == before or json.loads(manifest.read_text()).get("compile_seconds") is None:
@@ -230,7 +230,7 @@ def count(
     rng: np.random.Generator,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, int]:
-    """How many of so many damages had which outcome. Each meets one file, which is mended afterwards."""
+    """Damage files so many times and count the outcomes. Each damage meets one file, which is mended afterwards."""
     whole = _content(read() or {})
     files = sorted(path for path in files if path.stat().st_size)
     found: dict[str, int] = dict.fromkeys(OUTCOMES, 0)

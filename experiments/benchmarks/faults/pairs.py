@@ -87,7 +87,7 @@ def lost(flags: Sequence[str], place: pathlib.Path, whole: pathlib.Path, process
 
 @contextlib.contextmanager
 def _running(processes: list[subprocess.Popen]) -> Iterator[list[subprocess.Popen]]:
-    """None of them is left running."""
+    """Kill all of the processes at the end."""
     try:
         yield processes
     finally:

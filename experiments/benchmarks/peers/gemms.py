@@ -25,7 +25,7 @@ CHOICE_SECONDS, BLOCK_SECONDS, BLOCKS = 0.004, 0.02, 5  # a product is timed by 
 
 
 class Products:
-    """What the three libraries share. A library is its `repeat`."""
+    """Time the products in the fastest layout of a library; subclasses say how a library multiplies."""
 
     def __init__(self, problem: Problem) -> None:
         self.fastest: dict[str, tuple[Repeat, int]] = {}

@@ -21,7 +21,7 @@ from twolayer.network import Params
 
 
 class ClosedForm:
-    """With the hand-derived gradient."""
+    """Our epoch with the hand-derived gradient."""
 
     gradient = "closed_form"
     skip_idle = True
@@ -62,13 +62,13 @@ class ClosedForm:
 
 
 class Autodiff(ClosedForm):
-    """With jax.grad."""
+    """Our epoch with jax.grad."""
 
     gradient = "autodiff"
 
 
 class Dense(ClosedForm):
-    """With the hand-derived gradient and every input."""
+    """Our epoch with the hand-derived gradient and every input."""
 
     skip_idle = False
 

@@ -26,7 +26,7 @@ NOISY = 0.05  # above this share of the CPU in other hands, times say more about
 
 @dataclasses.dataclass
 class Row:
-    """What was measured of one competitor. One that failed says why in `note` and has no times."""
+    """The measurements of one competitor. One that failed says why in `note` and has no times."""
 
     name: str
     competitor: Competitor
@@ -47,14 +47,14 @@ class Row:
 
 @dataclasses.dataclass
 class Quiet:
-    """How much of the machine others used while epochs were timed."""
+    """CPU time that other processes used while epochs were timed."""
 
     others: float = 0.0  # CPU seconds
     wall: float = 0.0
     known: bool = True
 
     def share(self, cores: int) -> float | None:
-        """Of all cores, from 0 to 1; None where the system does not say, or counts too coarsely for so short a time."""
+        """Share of all cores that others used, from 0 to 1; None where the system does not say it, or too coarsely."""
         return max(0.0, self.others / (self.wall * cores)) if self.known and self.wall > 1 else None
 
 
@@ -204,7 +204,7 @@ def _row(row: Row, ours: list[float]) -> dict[str, Any]:
 
 
 def _compiling(row: Row) -> float | None:
-    """What the first epoch took longer than the others; their times are those of one network."""
+    """Seconds of compiling: what the first epoch took longer than the others; their times are those of one network."""
     if row.first is None or not row.epochs:
         return None
     return max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks)

@@ -202,8 +202,8 @@ class Recorded(Eager):
 
 
 class Graph(Recorded, Eager):
-    """Of the eager step."""
+    """The eager step, recorded as a CUDA graph."""
 
 
 class CompiledGraph(Recorded, Compiled):
-    """Of the compiled step."""
+    """The compiled step, recorded as a CUDA graph."""

@@ -82,7 +82,7 @@ class Process:
                 pass
 
     def wait_until_ready(self) -> None:
-        """Until its library is imported and its data are in place. Raises Failed."""
+        """Wait until its library is imported and its data are in place. Raises Failed."""
         self._answer()
         self.ready = True
 
@@ -159,7 +159,7 @@ def main() -> None:
 
 
 def named(target: str):
-    """What `module:name` names."""
+    """Import the object that `module:name` names."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
 

@@ -181,10 +181,10 @@ class Search:
 
     def _direction(self, path: str) -> np.ndarray:
         values = self.start.values[path]
-        along = self.rng.normal(size=np.shape(values))
+        along = np.asarray(self.rng.normal(size=np.shape(values)))
         if self.domains[path] == "real":
             return along
-        return 0.9 * abs(np.tanh(along)) * floats(values)
+        return np.asarray(0.9 * abs(np.tanh(along)) * floats(values))
 
     def _along(self, directions: dict[str, np.ndarray], t: float) -> At:
         moved = {}

@@ -116,7 +116,7 @@ def ties(question: Question, branches: Branches, start: At, seed: int) -> Iterat
     rng, left = np.random.default_rng([seed, 13]), [CANDIDATES]
     domains = {array.path: array.domain for array in question.arguments.arrays}
     smooth = [path for path, domain in domains.items() if isinstance(domain, str) and domain == "real"]
-    base = {path: exactly(np.asarray(_on_grid(rng, np.shape(start.values[path])))) for path in smooth}
+    base = {path: exactly(_on_grid(rng, np.shape(start.values[path]))) for path in smooth}
     at = At("tie", start.sizes, dict(start.values) | base)
     first = looked(question, at, branches)
     if first is None or not first.margins:
@@ -139,7 +139,7 @@ def ties(question: Question, branches: Branches, start: At, seed: int) -> Iterat
 
 
 def _on_grid(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.round(rng.normal(size=shape) * GRID) / GRID + 1 / (2 * GRID)
+    return np.asarray(np.round(rng.normal(size=shape) * GRID) / GRID + 1 / (2 * GRID))
 
 
 def _numbers(question: Question, array: np.ndarray) -> list[Ball]:

@@ -61,6 +61,18 @@ class Compared(NamedTuple):
     tied: bool = False
 
 
+class Again(NamedTuple):
+    """How an edited copy of the judged function is called, to look for what makes it right.
+
+    given: its arguments at a point. named: the outputs by name of what it returns. of: what is judged of a function
+      where that is not the function itself, as of a rule.
+    """
+
+    given: Callable[[At], Sequence[Any]]
+    named: Callable[[Any], Outputs]
+    of: Callable[[Callable], Callable] = lambda function: function
+
+
 class Question(NamedTuple):
     """Two computations that shall be the same.
 
@@ -73,6 +85,7 @@ class Question(NamedTuple):
     plain_ties: whether what the plain program gives at a tie is right too, be it a subgradient or not.
     extra: what it is called with beside its arguments, by names: cotangents, directions.
     most: numbers of all points together, if only so many can be followed.
+    again: see Again; None where no copy can be judged.
     """
 
     title: str
@@ -90,6 +103,7 @@ class Question(NamedTuple):
     plain_ties: bool = False
     most: int | None = None
     extra: Callable[[At], Outputs] | None = None
+    again: Again | None = None
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:

@@ -18,6 +18,7 @@ from twolayer.verification.programs import Refused
 
 PRIMES = (3, 5, 2, 7, 11, 13, 17, 19, 23, 29)
 EQUAL, LARGER = 4, (9, 33, 6, 17, 10, 35, 8, 12, 20, 21)
+MOST = 4_000  # numbers in all arguments together
 TERM = re.compile(r"^(?:(\d+)\*)?([A-Za-z_]\w*|\d+)(?:\*(\w+))?(?:>=(\d+))?$")
 
 
@@ -94,8 +95,16 @@ class Arguments(NamedTuple):
             at_least([EQUAL] * len(letters)),
             at_least([1] * len(letters)),
         ]
-        draws.append(at_least((LARGER * 2)[: len(letters)]))
+        draws += self._larger(at_least((LARGER * 2)[: len(letters)]), draws[0])
         return [draw for i, draw in enumerate(draws) if draw not in draws[:i]]
+
+    def _larger(self, large: dict[str, int], small: dict[str, int]) -> list[dict[str, int]]:
+        """All letters large at once; where that makes too many numbers some at a time, each of them once."""
+        for parts in range(1, len(large) + 1):
+            draws = [{n: (large if i % parts == k else small)[n] for i, n in enumerate(large)} for k in range(parts)]
+            if max(sum(math.prod(array.shape(draw)) for array in self.arrays) for draw in draws) <= MOST:
+                break
+        return draws if large else [large]
 
     def draw(
         self, sizes: Mapping[str, int], rng: np.random.Generator, scale: Callable[[str], float] | None = None

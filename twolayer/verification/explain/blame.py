@@ -23,7 +23,9 @@ class Numbers:
     """A set of numbers, but for their sign."""
 
     def __init__(self, arrays: Iterable[np.ndarray]):
-        flat = [np.abs(np.asarray(array, np.float64)).ravel() for array in arrays]
+        arrays = [np.asarray(array, np.float64).ravel() for array in arrays]
+        self.signed = set(np.concatenate([np.zeros(1), *arrays]).round(9).tolist())
+        flat = [np.abs(array) for array in arrays]
         numbers = np.unique(np.concatenate([np.zeros(0), *flat]))
         self.sorted = numbers[np.isfinite(numbers)]
 
@@ -33,6 +35,10 @@ class Numbers:
         at = np.searchsorted(self.sorted, values * (1 - CLOSE))
         near = np.append(self.sorted, np.inf)[at]
         return near <= values * (1 + CLOSE)
+
+    def all(self, value: np.ndarray) -> bool:
+        """Whether every entry is in the set, with its sign."""
+        return self.signed.issuperset(np.asarray(value, np.float64).ravel().round(9).tolist())
 
 
 class Blamed(NamedTuple):

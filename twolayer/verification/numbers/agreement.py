@@ -25,6 +25,7 @@ def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 _TINY = flint.arb(2) ** -AGREEMENT
+_NOTHING = flint.arb(2) ** -(2**14)  # no float comes near it: what exp(-1e9) leaves of a masked entry
 _LITERAL = flint.arb(10) ** -6  # the widest rounding of a literal, relative
 
 
@@ -35,7 +36,7 @@ def _compared(a: flint.arb, b: flint.arb, largest: flint.arb) -> int:
     if not difference.is_finite():
         return UNKNOWN
     own = abs(b).upper()
-    if abs(difference).upper() <= _TINY * own:
+    if abs(difference).upper() <= _TINY * own or abs(difference).upper() <= _NOTHING:
         return EQUAL
     if not difference.contains(0):
         return DIFFERENT if abs(difference).lower() > _TINY * own else UNKNOWN

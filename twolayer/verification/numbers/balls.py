@@ -114,7 +114,7 @@ class Ball:
         return self
 
     def __bool__(self) -> bool:
-        return self != 0
+        return bool(self != 0)
 
     def __hash__(self) -> int:  # as of equal integers and floats, where it is one number
         if not self.v.is_exact() or not self.v.is_finite():
@@ -191,7 +191,8 @@ class Ball:
         raise TypeError("a number has no entries")
 
     def astype(self, dtype: Any, **options: Any) -> Any:
-        return int(self) if np.dtype(dtype).kind in "iu" else bool(self) if np.dtype(dtype).kind == "b" else self
+        kind = np.dtype(dtype)
+        return kind.type(int(self) if kind.kind in "iu" else bool(self)) if kind.kind in "iub" else self
 
     def sum(self, *axes: Any, **options: Any) -> "Ball":
         return self
@@ -241,6 +242,11 @@ def _zero_d(a: Ball) -> np.ndarray:
     return array
 
 
+def _one(value: Any) -> Any:
+    """The number in an array of one, which may know how it was made."""
+    return value.item() if isinstance(value, np.ndarray) else value
+
+
 def _binary(name: str, op: Callable, slopes: Callable) -> None:
     op_of_arrays, new = getattr(operator, name), object.__new__
 
@@ -256,22 +262,27 @@ def _binary(name: str, op: Callable, slopes: Callable) -> None:
             return ball
         if isinstance(b, _ARRAYS) and np.ndim(b):
             return op_of_arrays(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
-        return _attempt(result, a, b)
+        return _attempt(result, op_of_arrays, a, _one(b))
 
     def backward(a: Ball, b: Any) -> Any:
         if isinstance(b, _ARRAYS) and np.ndim(b):  # NumPy leaves the operation to us, and is given it back
             return op_of_arrays(b, _zero_d(a)) if isinstance(b, np.ndarray) else NotImplemented
-        return _attempt(result, b, a)
+        return _attempt(result, op_of_arrays, _one(b), a)
 
     setattr(Ball, f"__{name}__", forward)
     setattr(Ball, f"__r{name}__", backward)
 
 
-def _attempt(result: Callable, a: Any, b: Any) -> Any:
+COMPLEX: Callable = Ball  # complex numbers (complexes.py), for a ball that meets one of Python's
+
+
+def _attempt(result: Callable, op: Callable, a: Any, b: Any) -> Any:
     try:
         return result(a, b)
     except TypeError:
-        return NotImplemented
+        pass
+    of_python = (complex, np.complexfloating)
+    return op(COMPLEX(a), COMPLEX(b)) if isinstance(a, of_python) or isinstance(b, of_python) else NotImplemented
 
 
 def _power(a: flint.arb, b: flint.arb) -> flint.arb:
@@ -335,6 +346,11 @@ UNARY: dict[str, tuple[Callable, Callable]] = {
     "erfc": (lambda a: a.erfc(), lambda a, v: -2 * (-a * a).exp() / _pi().sqrt()),
     "expit": (lambda a: 1 / (1 + (-a).exp()), lambda a, v: v * (1 - v)),
     "lgamma": (lambda a: a.lgamma(), lambda a, v: a.digamma()),
+    "gamma": (lambda a: a.gamma(), lambda a, v: v * a.digamma()),
+    "digamma": (lambda a: a.digamma(), lambda a, v: _two.zeta(a)),
+    "erfinv": (lambda a: a.erfinv(), lambda a, v: _pi().sqrt() / 2 * (v * v).exp()),
+    "i0": (lambda a: a.bessel_i(0), lambda a, v: a.bessel_i(1)),
+    "ei": (lambda a: a.ei(), lambda a, v: a.exp() / a),
 }
 for _name, (_function, _slope) in UNARY.items():
     _unary(_name, _function, _slope)
@@ -342,6 +358,20 @@ for _name, (_function, _slope) in UNARY.items():
 
 # Told every comparison of numbers: its outcome, and both numbers.
 observer: Callable[[bool, flint.arb, flint.arb], None] | None = None
+
+
+_truth: Callable[[bool], Any] = bool  # what a comparison gives
+
+
+@contextlib.contextmanager
+def truths(kind: Callable[[bool], Any]) -> Iterator[None]:
+    """Inside, comparisons give this kind of truth values: NumPy's have methods, Python's can be subtracted."""
+    global _truth
+    before, _truth = _truth, kind
+    try:
+        yield
+    finally:
+        _truth = before
 
 
 Place = tuple[int, Any]  # a line, and which of its operations
@@ -393,7 +423,7 @@ def _comparison(name: str, holds: Callable, fails: Callable, of_equals: bool) ->
         found = outcome(u, v)
         if observer is not None and u is not v:
             observer(found, u, v)
-        return found
+        return _truth(found)
 
     setattr(Ball, f"__{name}__", compare)
 

@@ -6,6 +6,7 @@ operation.
 """
 
 import contextlib
+import gc
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import flint
 import numpy as np
 
 from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.complexes import holds_complex
 
 
 class Node(NamedTuple):
@@ -78,6 +80,18 @@ def recording() -> Iterator[Record]:
         _active.pop()
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for cycles inside: numbers have none, and there are so many that the search costs more than they do."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
 def active() -> Record | None:
     """What is being recorded now, if anything is."""
     return _active[-1] if _active else None
@@ -91,7 +105,7 @@ def clock() -> int:
 def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
     """Keep an operation on arrays whose numbers were made since `start`."""
     record = active()
-    if record is not None:
+    if record is not None and not any(holds_complex(np.asarray(a, object)) for a in (*operands, output)):
         arrays = tuple(np.asarray(operand, object) for operand in operands)
         result = np.asarray(output, object)
         record.nodes.append(Node(op, arrays, result, record.line, start, clock(), record.stack))
@@ -99,7 +113,7 @@ def note(op: str, operands: Sequence[Any], output: Any, start: int) -> None:
 
 def told_apart(values: Any) -> Any:
     """An array whose constants are numbers of their own, so that it is known which one stood beside which operand."""
-    if not isinstance(values, np.ndarray) or values.dtype != object:
+    if not isinstance(values, np.ndarray) or values.dtype != object or holds_complex(values):
         return values
     flat = values.ravel().tolist()
     if all(isinstance(v, Recorded) for v in flat):

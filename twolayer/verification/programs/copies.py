@@ -116,16 +116,20 @@ def _is_library(module: str | None) -> bool:
 def _stand_in_for(value: Any) -> Any:
     """The stand-in for a module, or for a function or class of one."""
     if isinstance(value, types.ModuleType):
-        known = value.__name__.split(".")[0] in ("numpy", "math", "random", "scipy", "jax", "time")
+        known = value.__name__.split(".")[0] in ("numpy", "math", "cmath", "random", "scipy", "jax", "time")
         return modules.stand_in(value.__name__, None, lambda *a: None) if known else None
-    module = getattr(value, "__module__", None) or (type(value).__module__ if isinstance(value, np.ufunc) else None)
-    name = getattr(value, "__name__", None)
-    if value is float:
-        return modules.Float
-    if isinstance(module, str) and isinstance(name, str) and module.split(".")[0] in ("numpy", "math", "scipy", "jax"):
-        place = "numpy" if isinstance(value, np.ufunc) else _public(module)
+    if value is float or value is complex:
+        return modules.Float if value is float else modules.Complex
+    module = getattr(value, "__module__", None) or type(value).__module__
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)  # a law of scipy.stats has a name
+    if isinstance(module, str) and isinstance(name, str) and module.split(".")[0] in _STOOD_IN:
+        own = isinstance(value, np.ufunc) and getattr(np, name, None) is not value
+        place = "scipy.special" if own else "numpy" if isinstance(value, np.ufunc) else _public(module)
         return getattr(modules.stand_in(place, None, lambda *a: None), name, None)
     return None
+
+
+_STOOD_IN = ("numpy", "math", "cmath", "scipy", "jax")
 
 
 def _public(module: str) -> str:

@@ -26,10 +26,12 @@ class System:
     """How the operations of a jaxpr act on the values of a number system.
 
     Attributes:
-      rules: primitive's name -> rule(call, *inputs), which returns an output or a list of them.
+      rules: primitive's name -> rule(call, *inputs), which returns an output or a list of them; "jit:name" for a
+        function of JAX's own that is known as a whole.
     """
 
     rules: Mapping[str, Rule] = {}
+    complex = False  # whether it has complex numbers
 
     def literal(self, array: np.ndarray, dtype: Any) -> Value:
         """Floats that stand in the program, where they have this type; a Python number comes as it was written."""
@@ -140,7 +142,10 @@ def _run(
 
 
 def _apply(call: Call, inputs: list) -> Any:
-    rule = call.system.rules.get(call.eqn.primitive.name)
+    name = call.eqn.primitive.name
+    if not call.system.complex and any(is_complex(v.aval) for v in call.eqn.outvars):
+        raise NotJudged("complex numbers", call.where(), call.line)
+    rule = call.system.rules.get(f"jit:{call.params['name']}" if name in ("jit", "pjit") else name)
     if rule is not None:
         return rule(call, *inputs)
     nested = nested_call(call.eqn)
@@ -165,8 +170,13 @@ def plain(value: Value) -> bool:
 
 
 def is_float(aval: Any) -> bool:
-    """Whether a variable holds floats, which are values of the system."""
-    return jnp.issubdtype(aval.dtype, jnp.floating)
+    """Whether a variable holds floats or complex numbers, which are values of the system."""
+    return jnp.issubdtype(aval.dtype, jnp.inexact)
+
+
+def is_complex(aval: Any) -> bool:
+    """Whether a variable holds complex numbers."""
+    return jnp.issubdtype(aval.dtype, jnp.complexfloating)
 
 
 def _is_key(array: Any) -> bool:

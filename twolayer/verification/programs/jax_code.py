@@ -14,9 +14,10 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verification.numbers.balls import Ball, at_place, balls, raw
+from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.interpreter import interpret, is_float, where
-from twolayer.verification.programs.reals import Reals
+from twolayer.verification.programs.reals import Reals, numbers_of
 from twolayer.verification.programs.source import Source
 from twolayer.verification.programs.watch import watching
 from twolayer.verification.programs.watching import Outer, Setting, TraceWatch
@@ -57,6 +58,7 @@ class JaxProgram:
         self.source = source if source is not None else "".join(linecache.getlines(self.filename or "")) or None
         self.said: tuple[str, ...] = ()
         self._known: dict[Any, Traced] = {}
+        self._attributes = False  # whether it asks a nested argument for attributes
 
     def run(self, *arguments: Any, watch: bool = False) -> Run:
         """Run it on nested structures of object arrays of Ball, at the precision that is set around it.
@@ -73,9 +75,10 @@ class JaxProgram:
         with jax.enable_x64(True), at_place(system.here):
             outputs = interpret(traced.jaxpr, system, *inputs)
         self.said = tuple(dict.fromkeys([*self.said, *system.said]))
-        outputs = [balls(a) if a.dtype == object else a for a in map(np.asarray, outputs)]
+        outputs = [numbers_of(a) if a.dtype == object else a for a in map(np.asarray, outputs)]
         n = len(outputs) - len(traced.settings)
         found = zip(traced.settings, outputs[n:], strict=True)
+        found = [(one, value) for one, value in found if value.dtype != object or parts(value)[1] is None]
         return Run(traced.rebuild(outputs[:n]), tuple(_local(one, value) for one, value in found))
 
     def literals(self) -> tuple[float, ...]:
@@ -97,7 +100,6 @@ class JaxProgram:
           RaisedInside: it raised an exception; the line names the user's own line.
           NotTraceable: it uses NumPy or Python numbers where they need numbers.
           Refused: it has side effects.
-          NotJudged: it computes with complex numbers.
         """
         for one in arguments:
             make_tree(one)
@@ -133,6 +135,7 @@ class JaxProgram:
         def flat(*tracers: Any) -> list:
             follow = iter(tracers)
             own = jax.tree.unflatten(structure, [next(follow) if _is_data(leaf) else leaf for leaf in leaves])
+            own = own if self._attributes else _plain_dicts(own)
             if watch is None:
                 result = self.function(*own)
             else:
@@ -149,9 +152,6 @@ class JaxProgram:
         if closed.effects:
             effects = ", ".join(sorted(map(str, closed.effects)))
             raise Refused(f"{_name(self.function)} has side effects ({effects}): it must only compute")
-        for eqn in operations(closed):
-            if any(jnp.issubdtype(getattr(var.aval, "dtype", int), jnp.complexfloating) for var in eqn.outvars):
-                raise NotJudged(f"complex numbers ({where(eqn)})")
 
         def rebuild(outputs: list) -> Any:
             follow = iter(outputs)
@@ -172,6 +172,11 @@ class JaxProgram:
             raise
         except _CONCRETE as error:
             raise NotTraceable(raised(self.function, error, self.filename)) from error
+        except AttributeError as error:
+            if self._attributes or "'dict'" not in str(error):
+                raise RaisedInside(raised(self.function, error, self.filename)) from error
+            self._attributes = True
+            return self._attempt(flat, given, x64)
         except Exception as error:
             raise RaisedInside(raised(self.function, error, self.filename)) from error
 
@@ -260,12 +265,28 @@ def _name(function: Callable) -> str:
 def make_tree(argument: Any) -> None:
     """Tell JAX what an object with fields consists of, such as parameters that have names."""
     kind = type(argument)
+    if isinstance(argument, list | tuple | dict):
+        for part in argument.values() if isinstance(argument, dict) else argument:
+            make_tree(part)
+    if isinstance(argument, dict) and jax.tree_util.all_leaves([argument]):
+        jax.tree_util.register_pytree_with_keys(
+            kind,
+            lambda one: ([(jax.tree_util.DictKey(k), one[k]) for k in sorted(one)], tuple(sorted(one))),
+            lambda names, parts: kind(zip(names, parts, strict=True)),
+        )
     if hasattr(argument, "_asdict") and jax.tree_util.all_leaves([argument]):
         jax.tree_util.register_pytree_with_keys(
             kind,
             lambda one: ([(jax.tree_util.GetAttrKey(k), v) for k, v in one._asdict().items()], tuple(one._asdict())),
             lambda names, parts: kind(**dict(zip(names, parts, strict=True))),
         )
+
+
+def _plain_dicts(value: Any) -> Any:
+    """Dicts whose entries are attributes too as Python's own, which is what a tree of parameters is in JAX."""
+    if isinstance(value, dict):
+        return {key: _plain_dicts(part) for key, part in value.items()}
+    return type(value)(map(_plain_dicts, value)) if type(value) in (list, tuple) else value
 
 
 def _is_data(leaf: Any) -> bool:

@@ -1,21 +1,66 @@
-"""Linear algebra on object arrays of numbers, as the textbook has it: triangular systems, Cholesky, LU."""
+"""Linear algebra on object arrays of balls, real or complex, as the textbook has it; one matrix at a time.
 
-from collections.abc import Callable
+Eigenvalues start from those of floats and are improved by an iteration that doubles the digits. Its last step runs on
+the numbers themselves, so they know how they depend on the matrix: the derivative of one step at the solution is that
+of the solution. Where eigenvalues are equal their vectors are no function of the matrix, and have no derivative.
+"""
 
+from typing import Any
+
+import flint
 import numpy as np
 
+from twolayer.verification.numbers.balls import Ball, Undecided, arb, balls
+from twolayer.verification.numbers.complexes import Complex, joined, parts
 
-def each(f: Callable[..., tuple], *arrays: np.ndarray) -> list[np.ndarray]:
-    """Apply a function of matrices, which returns a tuple, along all leading axes."""
-    lead = arrays[0].shape[:-2]
-    if not lead:
-        return list(f(*arrays))
-    found = [f(*(array[at] for array in arrays)) for at in np.ndindex(lead)]
-    return [np.stack(parts).reshape(*lead, *parts[0].shape) for parts in zip(*found, strict=True)]
+STEPS = 12  # from the 50 bits of floats, doubled each time: enough for any precision here
+EQUAL = 2.0**-40  # eigenvalues so near to each other, relative, are taken as equal
+
+Array = np.ndarray
 
 
-def solve_triangular(a: np.ndarray, b: np.ndarray, lower: bool, unit_diagonal: bool) -> np.ndarray:
-    """X with a X = b, of a only the lower (or upper) triangle."""
+class Singular(ArithmeticError):
+    """A pivot is zero, as far as is known."""
+
+
+def unit(n: int) -> Array:
+    """The unit matrix."""
+    return balls(np.eye(n, dtype=int))
+
+
+def _size(value: Ball) -> float:
+    return max(abs(float(v.v.mid())) for v in ((value.re, value.im) if isinstance(value, Complex) else (value,)))
+
+
+def eliminated(a: Array, b: Array) -> tuple[Array, Array, int]:
+    """Upper triangular form of (a, b), rows exchanged for the largest pivot, and the sign of the exchange."""
+    a, b, sign = a.copy(), b.copy(), 1
+    for k in range(len(a)):
+        pivot = k + max(range(len(a) - k), key=lambda i: _size(a[k + i, k]))
+        if pivot != k:
+            a[[k, pivot]], b[[k, pivot]], sign = a[[pivot, k]], b[[pivot, k]], -sign
+        for i in range(k + 1, len(a)):
+            if a[k, k] != 0:
+                factor = a[i, k] / a[k, k]
+                a[i, k:] = a[i, k:] - factor * a[k, k:]
+                b[i] = b[i] - factor * b[k]
+    return a, b, sign
+
+
+def solve(a: Array, b: Array) -> Array:
+    """x with a x = b.
+
+    Raises:
+      Singular: there is none, or many.
+    """
+    a, b, _ = eliminated(a, b)
+    if not all(pivot != 0 for pivot in np.diagonal(a)):
+        raise Singular
+    return solve_triangular(a, b, lower=False)
+
+
+def solve_triangular(a: Array, b: Array, lower: bool, unit_diagonal: bool = False) -> Array:
+    """x with a x = b, of a only the lower (or upper) triangle."""
     n, x = len(a), np.array(b)
     for i in range(n) if lower else reversed(range(n)):
         for j in range(i) if lower else range(i + 1, n):
@@ -25,35 +70,169 @@ def solve_triangular(a: np.ndarray, b: np.ndarray, lower: bool, unit_diagonal: b
     return x
 
 
-def cholesky(a: np.ndarray) -> tuple[np.ndarray]:
-    """The lower L with L L^T = a, of which the lower triangle is read; the rest of L is zero."""
-    n, factor = len(a), np.array(a) * 0
+def cholesky(a: Array) -> Array:
+    """The lower L with L L' = a, of which the lower triangle is read; NaN where a is not positive definite."""
+    n, factor = len(a), balls(np.zeros(a.shape, int))
     for j in range(n):
-        rest = a[j, j] - sum(factor[j, k] * factor[j, k] for k in range(j))
-        factor[j, j] = rest.sqrt()
-        for i in range(j + 1, n):
-            rest = a[i, j] - sum(factor[i, k] * factor[j, k] for k in range(j))
-            factor[i, j] = rest / factor[j, j]
-    return (factor,)
+        for i in range(j, n):
+            rest = a[i, j] - (factor[i, :j] @ np.conjugate(factor[j, :j]) if j else 0)
+            factor[i, j] = rest.real.sqrt() if i == j else rest / factor[j, j]
+    return factor
 
 
-def lu(a: np.ndarray, above: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """L and U in one matrix, the row taken in each step, and the permutation of rows; largest pivots first.
-
-    Args:
-      a: (m, n).
-      above: whether one number is larger than another.
-    """
+def lu(a: Array) -> tuple[Array, Array, Array]:
+    """L and U in one (m, n) matrix, the row taken in each step, and the permutation of rows; largest pivots first."""
     a = np.array(a)
     m, n = a.shape
     pivots, permutation = np.arange(min(m, n)), np.arange(m)
     for k in range(min(m, n)):
         best = k
         for i in range(k + 1, m):
-            best = i if above(abs(a[i, k]), abs(a[best, k])) else best
+            best = i if abs(a[i, k]) > abs(a[best, k]) else best
         pivots[k] = best
         a[[k, best]], permutation[[k, best]] = a[[best, k]], permutation[[best, k]]
         for i in range(k + 1, m):
             a[i, k] = a[i, k] / a[k, k]
             a[i, k + 1 :] = a[i, k + 1 :] - a[i, k] * a[k, k + 1 :]
     return a, pivots, permutation
+
+
+def middles(a: Array) -> Array:
+    """The midpoints, as numbers of their own that no one asks how they were made."""
+    re, im = parts(a)
+    found = [np.frompyfunc(lambda v: Ball(v.v.mid()), 1, 1)(part) for part in (re, im) if part is not None]
+    return found[0] if im is None else joined(*found)
+
+
+def as_floats(a: Array) -> Array:
+    """The nearest floats, or complex ones."""
+    nearest = np.frompyfunc(lambda v: float(v.v), 1, 1)
+    re, im = (None if part is None else nearest(part).astype(float) for part in parts(a))
+    return re if im is None else re + 1j * im
+
+
+def _exactly(a: Array) -> Array:
+    """Floats that were computed, and are no literals."""
+    of_floats = np.frompyfunc(lambda v: Ball(flint.arb(v)), 1, 1)
+    return joined(of_floats(a.real), of_floats(a.imag)) if a.dtype.kind == "c" else of_floats(a)
+
+
+def _improved(a: Array, x: Array, known: bool) -> tuple[Array, Array, float]:
+    """One Newton step for the eigenvectors x (columns) of a: eigenvalues, vectors, and how far it went."""
+    n = len(a)
+    s = solve(x, a @ x)
+    moved, step = 0.0, np.empty((n, n), object)
+    for i, j in np.ndindex(n, n):
+        gap, size = s[j, j] - s[i, i], max(_size(s[i, i]), _size(s[j, j]), 2.0**-900)
+        if i == j:
+            step[i, j] = Ball(0)
+        elif _size(gap) <= EQUAL * size:
+            step[i, j] = Ball(0) if known else _without_slope(s[i, j])
+        else:
+            step[i, j] = s[i, j] / gap
+            moved = max(moved, _size(step[i, j]))
+    return np.diagonal(s).copy(), x + x @ step, moved
+
+
+def _without_slope(cause: Ball, value: Any = 0) -> Ball:
+    """A value, zero unless given, that depends on a number in an unknown way."""
+    if isinstance(cause, Complex):
+        return _without_slope(cause.re, value) + _without_slope(cause.im)
+    return type(cause).made(arb(value), (cause,), lambda: (flint.arb("nan"),))
+
+
+def eigen(a: Array, start: Array) -> tuple[Array, Array]:
+    """Eigenvalues, and vectors of length one as columns, from approximate vectors.
+
+    Raises:
+      Undecided: the iteration does not come to rest.
+    """
+    if not np.isfinite(start).all():
+        raise Undecided("eigenvalues of a matrix that is not finite")
+    point, x = middles(a), _exactly(start)
+    for _ in range(STEPS):
+        _, x, moved = _improved(point, x, True)
+        x = middles(x)
+        if moved <= 2.0 ** -(0.6 * flint.ctx.prec):
+            break
+    else:
+        raise Undecided("eigenvalues that are nearly equal")
+    values, x, _ = _improved(a, x, False)
+    return values, x / np.sqrt((x * np.conjugate(x)).sum(axis=0))
+
+
+def eigh(a: Array, lower: bool = True) -> tuple[Array, Array]:
+    """Eigenvalues in ascending order and orthonormal vectors of a symmetric matrix, of which one triangle is read."""
+    half = np.tril(a, -1) if lower else np.triu(a, 1)
+    a = half + np.conjugate(half.T) + np.diag([v.real for v in np.diagonal(a).tolist()])
+    values, x = eigen(a, np.linalg.eigh(as_floats(a))[1])
+    return np.array([*(v.real for v in values.tolist()), None], object)[:-1], x
+
+
+def _norm(v: Array) -> Ball:
+    return (v * v).sum().sqrt()
+
+
+def _completed(q: Array, start: Array) -> Array:
+    """Orthonormal columns, and those after them in `start`: which ones is not said by the matrix."""
+    columns = list(np.frompyfunc(lambda v: Ball(v.v), 1, 1)(q.T))
+    for column in start.T[len(columns) :]:
+        rest = _exactly(column)
+        for _ in range(2):
+            for other in columns:
+                rest = rest - (rest @ other) * other
+        columns.append(rest / _norm(rest))
+    more = np.frompyfunc(lambda v: _without_slope(q[0, 0], v), 1, 1)(np.array(columns[q.shape[1] :], object).T)
+    return np.concatenate([q, more], axis=1) if more.size else q
+
+
+def svd(a: Array, full: bool) -> tuple[Array, Array, Array]:
+    """u, s, v' from the eigenvalues of a' a, or of a a' where that is smaller; the signs are those of floats."""
+    k = min(a.shape)
+    u, _, vt = np.linalg.svd(as_floats(a))
+    wide = a.shape[0] < a.shape[1]
+    tall, start, other = (a.T, u, vt.T) if wide else (a, vt.T, u)
+    values, v = eigen(tall.T @ tall, start)
+    s = np.array([*(w.sqrt() for w in values.tolist()), None], object)[:-1]
+    w = (tall @ v) / s
+    w = _completed(w, other) if full else w[:, :k]
+    return (v, s, w.T) if wide else (w, s, v.T)
+
+
+def qr(a: Array, full: bool) -> tuple[Array, Array]:
+    """q, r by Gram and Schmidt, with the signs that floats get."""
+    start, upper = np.linalg.qr(as_floats(a), mode="complete")
+    columns: list = []
+    for sign, column in zip(np.sign(np.diagonal(upper)), a.T, strict=False):
+        for other in columns:
+            column = column - (column @ other) * other
+        columns.append(column / (_norm(column) * Ball(int(sign or 1))))
+    q = np.array(columns, object).T
+    q = _completed(q, start) if full else q
+    return q, q.T @ a * np.triu(np.ones((q.shape[1], a.shape[1]), int))
+
+
+def expm(a: Array) -> Array:
+    """The exponential: the Taylor series of a / 2^k, squared k times."""
+    halvings = max(0, int(np.frexp(np.abs(as_floats(a)).sum())[1])) + 16
+    small, term, total = a / Ball(2**halvings), unit(len(a)), unit(len(a))
+    for k in range(1, flint.ctx.prec // 16 + 4):
+        term = term @ small / k
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return total
+
+
+def sqrtm(a: Array) -> Array:
+    """The principal root r: by Denman's and Beavers' iteration, and a last step of Newton's, d r + r d = a - r r."""
+    y, z, n = middles(a), unit(len(a)), len(a)
+    for _ in range(STEPS * STEPS):
+        before = y
+        y, z = middles((y + solve(z, unit(n))) / 2), middles((z + solve(y, unit(n))) / 2)
+        if max(map(_size, (y - before).ravel())) <= 2.0 ** -(0.9 * flint.ctx.prec) * max(map(_size, y.ravel())):
+            break
+    else:
+        raise Undecided("the square root of a matrix")
+    both = np.kron(y, unit(n)) + np.kron(unit(n), y.T)
+    return y + solve(both, (a - y @ y).reshape(-1, 1)).reshape(n, n)

@@ -73,7 +73,7 @@ class Loaded:
         Raises:
           Refused: the file does not define it, or cannot be loaded.
         """
-        if not self.file.source.uses_jax:
+        if not self.file.source.uses("jax"):
             return self.file.program(name)
         from twolayer.verification.programs.jax_code import JaxProgram
 

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision
+from twolayer.verification.numbers.balls import DIFFERENCE_BITS, MORE_BITS, Ball, arb, precision, truths
+from twolayer.verification.numbers.complexes import Complex, parts
+from twolayer.verification.numbers.recorded import uncollected
 from twolayer.verification.numbers.rounded import Rounded
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.copies import Copies
 from twolayer.verification.programs.execution import execute, explained, not_known, quiet
 from twolayer.verification.programs.source import Source, read
 from twolayer.verification.programs.stand_ins import modules
-from twolayer.verification.programs.stand_ins.arrays import NUMBER, Array, as_balls, wrap
+from twolayer.verification.programs.stand_ins.arrays import NUMBER, Array, as_balls, ball, wrap
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, OLD_NAMES, Module
 from twolayer.verification.programs.watch import Watch, watching
 
@@ -106,7 +108,8 @@ class NumpyProgram:
         token = NUMBER.set(Rounded if kinds == {Rounded} else Ball)
         try:
             given = [mapped(a, _jax_argument if source.only_jax else _argument) for a in arguments]
-            with explained(source), quiet():
+            kind = np.bool_ if source.uses("numpy") else bool
+            with explained(source), quiet(), truths(kind), uncollected():
                 with watching(watcher) if watch else contextlib.nullcontext():
                     result = self.function(*given)
                 result = mapped(result, _result)
@@ -222,8 +225,19 @@ def _result(value: Any) -> Any:
         raise NotJudged(value._name, line=value._line)
     if isinstance(value, Array) or isinstance(value, np.ndarray):
         array = np.asarray(value)
-        return as_balls(array).copy() if array.dtype.kind in "Of" else array.copy()
+        return _split(as_balls(array).copy()) if array.dtype.kind in "Ofc" else array.copy()
+    if isinstance(value, (complex, Complex)):
+        found = _split(np.array([ball(value), None], object)[:1])
+        return found[0] if isinstance(found, np.ndarray) else {name: part[0] for name, part in found.items()}
     return wrap(value) if isinstance(value, (float, np.floating)) else value
+
+
+def _split(array: np.ndarray) -> Any:
+    """Complex numbers as two arrays, or as one where there is nothing imaginary about them."""
+    re, im = parts(array)
+    if im is None or all(v.v.contains(0) for v in im.ravel().tolist()):
+        return re
+    return {"real": re, "imag": im}
 
 
 def _balls_in(value: Any) -> Iterator[Ball]:

@@ -12,7 +12,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from twolayer.verification.programs.interpreter import Call, Rule, System, Value, is_float, on_integers, plain
+from twolayer.verification.programs.interpreter import (
+    Call,
+    Rule,
+    System,
+    Value,
+    is_complex,
+    is_float,
+    on_integers,
+    plain,
+)
 
 RULES: dict[str, Rule] = {}
 
@@ -138,6 +147,8 @@ def _reduce(call: Call, a: Value, start: Value, *more: Value) -> Any:
 def _convert(call: Call, a: Value) -> Value:
     if plain(a):
         return call.system.constant(a) if is_float(call.out) else np.asarray(a).astype(call.out.dtype)
+    if is_complex(call.eqn.invars[0].aval) and not is_complex(call.out):
+        a = call.system.rules["real"](call, a)
     return a if is_float(call.out) else call.system.integers(a, call.out.dtype)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from twolayer.verification.numbers import balls
 from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball
-from twolayer.verification.programs import linear
+from twolayer.verification.numbers.complexes import joined, parts
+from twolayer.verification.programs import fourier, linear
 from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
 from twolayer.verification.programs.positions import RULES
 from twolayer.verification.programs.primitives import as_value, integers, move
@@ -38,16 +39,20 @@ _DECISIONS |= {"gt": (operator.gt, operator.le, False), "le": (operator.le, oper
 _DECISIONS |= {"lt": (operator.lt, operator.ge, False), "ge": (operator.ge, operator.lt, True)}
 
 
-def _decide(name: str) -> Callable[[flint.arb, flint.arb], bool]:
+def _decide(name: str) -> Callable[[Any, Any], bool]:
     holds, fails, of_equals = _DECISIONS[name]
 
     def decide(a: flint.arb, b: flint.arb) -> bool:
         found = outcome(a, b)
-        if balls.observer is not None and a is not b:  # x != x asks for NaN
+        if balls.observer is not None and a is not b and type(a) is type(b) is flint.arb:  # x != x asks for NaN
             balls.observer(found, a, b)
         return found
 
-    def outcome(a: flint.arb, b: flint.arb) -> bool:
+    def outcome(a: Any, b: Any) -> bool:
+        if isinstance(a, flint.acb) or isinstance(b, flint.acb):
+            a, b = flint.acb(a), flint.acb(b)
+            both = equals(a.real, b.real) and equals(a.imag, b.imag)
+            return both if name == "eq" else not both
         if holds(a, b):
             return True
         if fails(a, b):
@@ -94,7 +99,9 @@ def _log(a: flint.arb) -> flint.arb:
     return flint.arb("-inf") if a.is_zero() else a.log()
 
 
-def _power(a: flint.arb, b: flint.arb) -> flint.arb:
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(a, flint.acb) or isinstance(b, flint.acb):
+        return flint.acb(a) ** b
     if b.is_integer():
         n = int(b.unique_fmpz())
         return a**n if n >= 0 else 1 / a**-n
@@ -107,6 +114,8 @@ class Reals(System):
     Attributes:
       said: what in the program means nothing over the reals, such as a conversion to a smaller type, with its line.
     """
+
+    complex = True
 
     def __init__(self) -> None:
         self.rules, self.said = REAL_RULES, {}
@@ -133,6 +142,11 @@ class Reals(System):
         return outputs if call.eqn.primitive.multiple_results else outputs[0]
 
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
+        if np.iscomplexobj(array):
+            parts = [self.literal(part, np.float64).ravel().tolist() for part in (np.real(array), np.imag(array))]
+            out = np.empty(np.shape(array), object)
+            out.ravel()[:] = [flint.acb(*pair) for pair in zip(*parts, strict=True)]
+            return out
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"
         numbers, out = np.asarray(array).astype(np.float64).ravel().tolist(), np.empty(np.shape(array), object)
         known = {number: literal(number, name) for number in set(numbers) if number == number}
@@ -175,7 +189,8 @@ class Reals(System):
             return self.constant(np.zeros(shape, int))
         out = np.empty(shape, object)
         for left, right, into in zip(a, b, out, strict=True):
-            matrices = [flint.arb_mat(*part.shape, part.ravel().tolist()) for part in (left, right)]
+            kind = flint.acb_mat if _any_complex(left) or _any_complex(right) else flint.arb_mat
+            matrices = [kind(*part.shape, part.ravel().tolist()) for part in (left, right)]
             into.ravel()[:] = (matrices[0] * matrices[1]).entries()
         return out
 
@@ -204,6 +219,30 @@ class Reals(System):
         return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
 
 
+def _any_complex(a: np.ndarray) -> bool:
+    return any(isinstance(v, flint.acb) for v in a.ravel().tolist())
+
+
+def numbers_of(array: np.ndarray) -> np.ndarray:
+    """FLINT's numbers as balls, real or complex."""
+    if not _any_complex(array):
+        return balls.balls(array)
+    flat = [flint.acb(v) for v in array.ravel().tolist()]
+    re, im = (balls.balls([getattr(v, part) for v in flat]).reshape(array.shape) for part in ("real", "imag"))
+    return joined(re, im)
+
+
+def flints(array: np.ndarray) -> np.ndarray:
+    """The other way."""
+    re, im = parts(array)
+    if im is None:
+        return balls.raw(array)
+    out = np.empty(array.shape, object)
+    pairs = zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)
+    out.ravel()[:] = [flint.acb(a.v, b.v) for a, b in pairs]
+    return out
+
+
 def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
     return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
 
@@ -229,15 +268,20 @@ def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None
     REAL_RULES[name] = apply
 
 
+def _of_complex(name: str, function: Callable) -> Callable:
+    """The function, of complex numbers by FLINT's own of that name where the one for balls asks for a sign."""
+    own = {"sqrt": flint.acb.sqrt, "log": flint.acb.log, "rsqrt": flint.acb.rsqrt}.get(name, function)
+    return lambda a: own(a) if isinstance(a, flint.acb) else function(a)
+
+
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh"}
-_NAMES |= {"arctanh": "atanh", "expit": "logistic"}
+_NAMES |= {"arctanh": "atanh", "expit": "logistic", "erfinv": "erf_inv"}
 for _name, (_function, _) in UNARY.items():
-    _elementwise(_NAMES.get(_name, _name), _function)
+    _elementwise(_NAMES.get(_name, _name), _of_complex(_name, _function))
 for _name in _DECISIONS:
     _elementwise(_name, _decide(_name), 2, bool)
     _elementwise(f"{_name}_to", _decide(_name), 2, bool)
-_elementwise("log", _log)
-_elementwise("digamma", lambda a: a.digamma())
+_elementwise("log", _of_complex("log", _log))
 _elementwise("polygamma", lambda n, a: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(a), 2)
 _elementwise("zeta", lambda a, b: a.zeta(b), 2)
 _elementwise("bessel_i0e", lambda a: a.bessel_i(0) * (-abs(a)).exp())
@@ -245,12 +289,15 @@ _elementwise("bessel_i1e", lambda a: a.bessel_i(1) * (-abs(a)).exp())
 _elementwise("igamma", lambda a, b: b.gamma_lower(a, 1), 2)
 _elementwise("igammac", lambda a, b: b.gamma_upper(a, 1), 2)
 _elementwise("regularized_incomplete_beta", lambda a, b, c: c.beta_lower(a, b, 1), 3)
-_elementwise("erf_inv", lambda a: a.erfinv())
 _elementwise("pow", _power, 2)
 _elementwise("atan2", flint.arb.atan2, 2)
 _elementwise("rem", lambda a, b: a - b * _truncated(a / b), 2)
-_elementwise("abs", lambda a: a if at_least(a, _ZERO) else -a)
-_elementwise("sign", _sign)
+_elementwise("abs", lambda a: abs(a) if isinstance(a, flint.acb) else a if at_least(a, _ZERO) else -a)
+_elementwise("sign", lambda a: a / abs(a) if isinstance(a, flint.acb) else _sign(a))
+_elementwise("complex", flint.acb, 2)
+_elementwise("real", lambda a: a.real if isinstance(a, flint.acb) else a)
+_elementwise("imag", lambda a: a.imag if isinstance(a, flint.acb) else _ZERO)
+_elementwise("conj", lambda a: a.conjugate() if isinstance(a, flint.acb) else flint.acb(a))
 _elementwise("floor", lambda a: _exact(a.floor()))
 _elementwise("ceil", lambda a: _exact(a.ceil()))
 _elementwise("is_finite", _is_finite, 1, bool)
@@ -363,17 +410,38 @@ def _top_k(call: Call, a: Value) -> list:
     return [largest, order.astype(call.eqn.outvars[1].aval.dtype)]
 
 
-# Linear algebra on the last two axes.
+# Linear algebra on the last two axes, and the Fourier transform: of balls.
+
+
+def _of_matrices(f: Callable[..., Any], *arrays: Value) -> list[np.ndarray]:
+    """Apply a function of matrices, which returns one or several arrays, along all leading axes."""
+    stacks = [numbers_of(a) for a in arrays]
+    lead = stacks[0].shape[:-2]
+    found = [f(*(a[at] for a in stacks)) for at in np.ndindex(lead)]
+    columns = zip(*(one if isinstance(one, tuple) else (one,) for one in found), strict=True)
+    stacked = [np.stack(column).reshape(*lead, *column[0].shape) for column in columns]
+    return [flints(a) if a.dtype == object else a for a in stacked]
+
+
+def _as_nan(f: Callable) -> Callable:
+    """Where there is no answer JAX gives NaN."""
+
+    def of_matrix(a: np.ndarray) -> Any:
+        found = f(a)
+        nan = not all(v.v.is_finite() for v in np.diagonal(found).tolist())
+        return balls.balls(np.full(a.shape, np.nan)) if nan else found
+
+    return of_matrix
 
 
 @_rule("cholesky")
 def _cholesky(call: Call, a: Value) -> Value:
-    return linear.each(linear.cholesky, a)[0]
+    return _of_matrices(_as_nan(linear.cholesky), a)[0]
 
 
 @_rule("lu")
 def _lu(call: Call, a: Value) -> list:
-    factors, pivots, permutation = linear.each(functools.partial(linear.lu, above=above), a)
+    factors, pivots, permutation = _of_matrices(linear.lu, a)
     return [factors, pivots.astype(np.int32), permutation.astype(np.int32)]
 
 
@@ -381,10 +449,57 @@ def _lu(call: Call, a: Value) -> list:
 def _triangular_solve(call: Call, a: Value, b: Value) -> Value:
     p = call.params
 
-    def solve(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray]:
+    def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, lower = (a.T, not p["lower"]) if p["transpose_a"] else (a, p["lower"])
+        a = np.conjugate(a) if p["conjugate_a"] else a
         if p["left_side"]:
-            return (linear.solve_triangular(a, b, lower, p["unit_diagonal"]),)
-        return (linear.solve_triangular(a.T, b.T, not lower, p["unit_diagonal"]).T,)
+            return linear.solve_triangular(a, b, lower, p["unit_diagonal"])
+        return linear.solve_triangular(a.T, b.T, not lower, p["unit_diagonal"]).T
 
-    return linear.each(solve, a, b)[0]
+    return _of_matrices(solve, a, b)[0]
+
+
+@_rule("eigh")
+def _eigh(call: Call, a: Value) -> list:
+    values, vectors = _of_matrices(lambda m: linear.eigh(m, call.params["lower"]), a)
+    return [vectors, values]
+
+
+@_rule("eig")
+def _eig(call: Call, a: Value) -> list:
+    values, vectors = _of_matrices(lambda m: linear.eigen(m, np.linalg.eig(linear.as_floats(m))[1]), a)
+    if call.params["compute_left_eigenvectors"]:
+        raise call.not_judged()
+    return [values, vectors][: len(call.eqn.outvars)]
+
+
+@_rule("svd")
+def _svd(call: Call, a: Value) -> list:
+    u, s, vt = _of_matrices(lambda m: linear.svd(m, call.params["full_matrices"]), a)
+    return [s, u, vt] if call.params["compute_uv"] else [s]
+
+
+@_rule("qr")
+def _qr(call: Call, a: Value) -> list:
+    return _of_matrices(lambda m: linear.qr(m, call.params["full_matrices"]), a)
+
+
+@_rule("jit:expm")
+def _expm(call: Call, *inputs: Value) -> list:
+    """What JAX approximates by a rational function. The derivative of that, once traced, is no longer known as such."""
+    if len(inputs) != 1 or len(call.eqn.outvars) != 1:
+        raise call.not_judged()
+    return _of_matrices(linear.expm, inputs[0])
+
+
+@_rule("fft")
+def _fft(call: Call, a: Value) -> Value:
+    kind, lengths, values = int(call.params["fft_type"]), call.params["fft_lengths"], numbers_of(a)
+    axes = list(range(values.ndim - len(lengths), values.ndim))
+    real = {2: axes[-1], 3: axes[-1]}.get(kind)
+    for axis, n in zip(axes if kind == 3 else axes[::-1], lengths if kind == 3 else lengths[::-1], strict=True):
+        if axis == real:
+            values = fourier.to_half(values, n, axis) if kind == 2 else fourier.from_half(values, n, axis)
+        else:
+            values = fourier.transform(values, n, axis, inverse=kind in (1, 3))
+    return flints(values)

@@ -107,17 +107,18 @@ class Source:
                 spans.append((node.lineno, last))
         return spans
 
+    def uses(self, module: str) -> bool:
+        """Whether it imports a module."""
+        return module in self._imports
+
+    @functools.cached_property
+    def _imports(self) -> set[str]:
+        return set(re.findall(r"^[ \t]*(?:import|from)[ \t]+(\w+)", self.text, re.M))
+
     @property
     def only_jax(self) -> bool:
         """Whether its arrays are JAX's: it imports jax, and not NumPy."""
-        return bool(re.search(r"^\s*(import|from) jax", self.text, re.M)) and not re.search(
-            r"^\s*(import|from) numpy", self.text, re.M
-        )
-
-    @property
-    def uses_jax(self) -> bool:
-        """Whether it imports JAX."""
-        return bool(re.search(r"^\s*(import|from) jax", self.text, re.M))
+        return self.uses("jax") and not self.uses("numpy")
 
     def thresholds(self, wanted: set[str]) -> tuple[str, ...]:
         """The comparisons with a number other than 0, clips and roundings of the needed code, with their lines."""
@@ -270,9 +271,10 @@ def _codes(code: types.CodeType, at_top: bool) -> Iterator[tuple[bool, types.Cod
 
 
 def _changes(statement: ast.stmt) -> set[str]:
-    """The names whose value a statement changes in place: x[0] = 1, x.y = 1, x.append(1), shuffle(x)."""
+    """The names whose value a statement changes in place: x[0] = 1, x.y = 1, x.append(1), shuffle(x), @x.defjvp."""
     if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        return set()
+        methods = (one for one in statement.decorator_list if isinstance(one, ast.Attribute))
+        return set().union(*map(_root, methods)) - {"jax", "functools"}  # @rule.defjvp gives the rule its derivative
     changed: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):

@@ -11,6 +11,7 @@ import numpy as np
 
 from twolayer.verification.numbers import recorded
 from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.complexes import Complex
 from twolayer.verification.programs import Local
 from twolayer.verification.programs.source import Source
 from twolayer.verification.programs.stand_ins.arrays import lift
@@ -122,6 +123,8 @@ class Watch:
         if isinstance(value, np.ndarray):
             fits = np.asarray(value).dtype.kind in "fb" or _holds_balls(value)
             return value if value.size <= LARGEST and fits else None
+        if isinstance(value, Complex):
+            return None
         return value if isinstance(value, Ball) or (isinstance(value, list) and _is_table(value)) else None
 
     def stamp(self, array: Any) -> tuple[Any, Any]:
@@ -180,9 +183,12 @@ def parts(name: str, value: Any, array: Callable[[Any], Any], depth: int = 0) ->
         yield from parts(path, entry, array, depth + 1)
 
 
+_REAL = (Ball, int, float)
+
+
 def _holds_balls(array: np.ndarray) -> bool:
     kinds = set(map(type, array.ravel().tolist()))
-    return np.asarray(array).dtype == object and all(issubclass(kind, (Ball, int, float)) for kind in kinds)
+    return np.asarray(array).dtype == object and all(issubclass(kind, _REAL) and kind is not Complex for kind in kinds)
 
 
 @contextlib.contextmanager

@@ -1,38 +1,7 @@
-"""What each function is, and how it is made wrong: a text of its file is replaced by another.
+"""What each function is, and how it is made wrong; further.py has those that were written later."""
 
-The wrong line is that of the new text; `causes` are the ids that a teacher would accept.
-"""
-
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-
-class Fault(NamedTuple):
-    """A fault: the outputs that it makes wrong, the text that it replaces, and the causes that fit."""
-
-    outputs: str
-    old: str
-    new: str
-    causes: tuple[str, ...]
-
-
-class Case(NamedTuple):
-    """A question, "gradient", "vjp", "hvp", "rule" or "equal", about functions of a file, the judged one last."""
-
-    file: str
-    ask: str
-    functions: tuple[str, ...]
-    shapes: Mapping[str, Any]
-    faults: tuple[Fault, ...]
-    options: Mapping[str, Any] = {}
-
-
-ANY = ("derivative", "derivative_missing", "other_factor", "factor", "path_missing")
-CUT = ("path_missing", "zero")
-SCALE = ("factor",)
-SIGN = ("sign",)
-SLOPE = ("derivative_missing", "derivative", "other_factor")
-PART = ("part", "off_by_one", "path_missing")
+from experiments.benchmarks.catalogue.functions.entry import ANY, CUT, PART, SCALE, SIGN, SLOPE, Case, Fault
+from experiments.benchmarks.catalogue.functions.further import FURTHER
 
 NORM = {"x": "m d", "gamma": "d", "beta": "d"}
 ROWS = {"x": "m d", "w": "d"}
@@ -443,4 +412,153 @@ CASES = {
         {"x": "n"},
         (Fault("value", "total * np.exp(top - new) + np.exp(part - new)", "total + np.exp(part - new)", ANY),),
     ),
-}
+    "circular_convolution": Case(
+        "signals",
+        "vjp",
+        ("circular", "circular_backward"),
+        {"x": "n", "h": "n"},
+        (
+            Fault("h", "G * np.conj(np.fft.fft(x))", "G * np.fft.fft(x)", ANY),
+            Fault(
+                "x", "dx = np.fft.ifft(G * np.conj(np.fft.fft(h)))", "dx = np.fft.fft(G * np.conj(np.fft.fft(h)))", ANY
+            ),
+        ),
+    ),
+    "low_pass": Case(
+        "signals",
+        "vjp",
+        ("low_pass", "low_pass_backward"),
+        {"x": "n>=2", "a": ""},
+        (Fault("a", "* H**2 * f**2", "* H * f**2", ANY), Fault("a", "da = -np.sum", "da = np.sum", SIGN)),
+        {"domains": {"a": "positive"}},
+    ),
+    "circuit": Case(
+        "signals",
+        "gradient",
+        ("circuit", "circuit_gradients"),
+        {"R": "", "L": "", "C": ""},
+        (Fault("R", "2 * R - X / m", "2 * R", CUT), Fault("L C", "dX = 2 * X + R / m", "dX = 2 * X - R / m", SIGN)),
+        {"domains": {"R": "positive", "L": "positive", "C": "positive"}},
+    ),
+    "strided_conv": Case(
+        "signals",
+        "vjp",
+        ("strided_conv", "strided_conv_backward"),
+        {"x": "n c 4 5", "w": "f c 2 3", "b": "f"},
+        (
+            Fault("x", "w[:, :, ::-1, ::-1]", "w", ("other_factor", "transposed")),
+            Fault("b", "dout.sum(axis=(0, 2, 3))", "dout.mean(axis=(0, 2, 3))", SCALE),
+        ),
+    ),
+    "variation": Case(
+        "signals",
+        "gradient",
+        ("variation", "variation_gradient"),
+        {"image": "h>=2 w>=2"},
+        (
+            Fault("image", "g[1:, :-1] += down", "g[1:, :-1] -= down", SIGN),
+            Fault("image", "g[:-1, 1:] += right / size", "g[:-1, 1:] += right", ("other_factor", "derivative")),
+        ),
+    ),
+    "ring": Case(
+        "signals",
+        "gradient",
+        ("ring", "ring_gradients"),
+        {"u": "n", "a": "n"},
+        (
+            Fault("u", "np.roll(force, 1) - force", "np.roll(force, -1) - force", ("off_by_one", "transposed")),
+            Fault("a", '"a": 0.5 * stretch**2', '"a": stretch**2', SCALE),
+        ),
+    ),
+    "lookup": Case(
+        "signals",
+        "gradient",
+        ("looked_up", "looked_up_gradients"),
+        {"t": "m", "values": "n>=2"},
+        (Fault("values", "np.add.at(dvalues, j, 1 - a)", "dvalues[j] += 1 - a", PART),),
+        {"domains": {"t": "unit"}},
+    ),
+    "eigenvalues": Case(
+        "decompositions",
+        "gradient",
+        ("spectral", "spectral_gradient"),
+        {"A": "n n"},
+        (Fault("A", "slope = 2 * w / (w**2 + 1)", "slope = 2 / (w**2 + 1)", ("other_factor", "derivative")),),
+    ),
+    "eigenvector": Case(
+        "decompositions",
+        "gradient",
+        ("leading", "leading_gradients"),
+        {"A": "n n", "t": "n"},
+        (
+            Fault("A", "(w[-1] - w[i])", "(w[i] - w[-1])", SIGN),
+            Fault("A", '"A": dS + dS.T', '"A": dS', CUT),
+        ),
+    ),
+    "spectral_norm": Case(
+        "decompositions",
+        "gradient",
+        ("normalised", "normalised_gradients"),
+        {"W": "m n", "x": "n"},
+        (
+            Fault("W", "dsigma = -2 * (y @ y)", "dsigma = 2 * (y @ y)", SIGN),
+            Fault("x", "W.T @ (2 * y) / s[0]", "W.T @ (2 * y)", ("derivative_missing", "other_factor")),
+        ),
+    ),
+    "nuclear_norm": Case(
+        "decompositions",
+        "gradient",
+        ("nuclear", "nuclear_gradient"),
+        {"A": "m n"},
+        (Fault("A", "    return U @ Vt", "    return 2 * U @ Vt", SCALE),),
+    ),
+    "least_squares": Case(
+        "decompositions",
+        "vjp",
+        ("fitted", "fitted_backward"),
+        {"A": "7 3", "b": "7"},
+        (
+            Fault("A", "np.outer(r, y) - np.outer(A @ y, x)", "-np.outer(A @ y, x)", CUT),
+            Fault("A", "r = b - A @ x", "r = A @ x - b", SIGN),
+        ),
+    ),
+    "matrix_exponential": Case(
+        "decompositions",
+        "vjp",
+        ("flow", "flow_backward"),
+        {"A": "n n", "u": "n"},
+        (Fault("u", "scipy.linalg.expm(A).T @ g", "scipy.linalg.expm(A) @ g", ("transposed",)),),
+    ),
+    "covariance": Case(
+        "decompositions",
+        "gradient",
+        ("volume", "volume_gradient"),
+        {"X": "9 3"},
+        (Fault("X", "2 / (len(X) - 1)", "2 / len(X)", SCALE),),
+    ),
+    "correlation": Case(
+        "decompositions",
+        "gradient",
+        ("correlation", "correlation_gradients"),
+        {"x": "n>=2", "y": "n>=2"},
+        (
+            Fault("x", "r * xc / sx**2", "r * xc / sx", ("other_factor", "derivative")),
+            Fault("y", "xc / (sx * sy) - r * yc / sy**2", "xc / (sx * sy)", CUT),
+        ),
+    ),
+    "gamma_law": Case(
+        "decompositions",
+        "gradient",
+        ("gamma_law", "gamma_law_gradients"),
+        {"a": "", "b": "", "x": "n"},
+        (Fault("a", "da = n * digamma(a)", "da = digamma(a)", SCALE),),
+        {"domains": {"a": "positive", "b": "positive", "x": "positive"}},
+    ),
+    "normal_law": Case(
+        "decompositions",
+        "vjp",
+        ("smooth", "smooth_backward"),
+        {"x": "n"},
+        (Fault("x", "(norm.cdf(x) + x * norm.pdf(x))", "norm.cdf(x)", CUT),),
+    ),
+} | FURTHER

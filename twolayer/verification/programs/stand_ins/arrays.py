@@ -14,16 +14,19 @@ import numpy as np
 
 from twolayer.verification.numbers import recorded
 from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.complexes import Complex, angle, parts
 from twolayer.verification.programs import NotJudged
 
 NUMBER: contextvars.ContextVar[type[Ball]] = contextvars.ContextVar("NUMBER", default=Ball)  # what constants become
 _true_dtype = np.ndarray.dtype.__get__
-FLOAT = np.dtype(np.float64)
+FLOAT, COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 LARGEST = 1_000_000  # entries; a data set stays in floats, and becomes balls where it is computed with
 
 
 def ball(value: Any) -> Ball:
     """A number of any kind as a ball; a ball stays the object it is."""
+    if isinstance(value, (complex, np.complexfloating)):
+        return Complex(value)
     return value if isinstance(value, Ball) else NUMBER.get()(value)
 
 
@@ -51,10 +54,10 @@ def exactly(values: Any) -> Any:
 def is_real(value: Any) -> bool:
     """Whether this holds a number that is no integer: a ball, a float, or an array or a list of such."""
     if isinstance(value, np.ndarray):
-        return _true_dtype(value).kind in "Of"
+        return _true_dtype(value).kind in "Ofc"
     if isinstance(value, (list, tuple)):
         return any(map(is_real, value))
-    return isinstance(value, (Ball, float, np.floating))
+    return isinstance(value, (Ball, float, complex, np.inexact))
 
 
 def plain(value: Any) -> Any:
@@ -69,18 +72,18 @@ def lift(value: Any) -> Any:
     value = plain(value)
     if isinstance(value, np.ndarray):
         return as_balls(value)
-    return ball(value) if isinstance(value, (Ball, int, float, np.generic)) else value
+    return ball(value) if isinstance(value, (Ball, int, float, complex, np.generic)) else value
 
 
 def wrap(value: Any) -> Any:
     """What NumPy gave, as people's code shall see it: arrays as Array, floats as balls."""
     if isinstance(value, np.ndarray):
         value = np.asarray(value)
-        small = value.dtype.kind == "f" and value.size <= LARGEST
+        small = value.dtype.kind in "fc" and value.size <= LARGEST
         if small or (value.dtype == object and all_numbers(value)):
             value = as_balls(value)
         return value.view(Array)
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, complex, np.inexact)):
         return ball(value)
     return type(value)(map(wrap, value)) if type(value) in (list, tuple) else value
 
@@ -88,12 +91,12 @@ def wrap(value: Any) -> Any:
 def all_numbers(array: np.ndarray) -> bool:
     """Whether an object array holds numbers only; people also keep strings, lists and functions in them."""
     kinds = set(map(type, array.ravel().tolist()))
-    return all(issubclass(kind, (Ball, int, float, np.number, np.bool_)) for kind in kinds)
+    return all(issubclass(kind, (Ball, int, float, complex, np.number, np.bool_)) for kind in kinds)
 
 
 def real_dtype(dtype: Any) -> bool:
     """Whether a dtype argument asks for floats."""
-    return dtype is not None and np.dtype(dtype).kind in "fO"
+    return dtype is not None and np.dtype(dtype).kind in "fOc"
 
 
 def truth(value: Any) -> np.ndarray:
@@ -108,14 +111,6 @@ def _integer_part(round_down: Callable[[Ball], Ball]) -> Callable[[Ball], Ball]:
 
 def _sign(a: Ball) -> Ball:
     return a.sign() if a.v.is_finite() else ball(0) / 0
-
-
-def _arctan2(a: Ball, b: Ball) -> Ball:
-    if b > 0:
-        return (a / b).arctan()
-    if b < 0:
-        return (a / b).arctan() + (pi() if a >= 0 else -pi())
-    return _sign(a) * pi() / 2
 
 
 def _logaddexp(a: Ball, b: Ball) -> Ball:
@@ -148,7 +143,7 @@ OURS: dict[str, Callable] = {
     "logaddexp2": lambda a, b: _logaddexp(a * ball(2).log(), b * ball(2).log()) / ball(2).log(),
     "heaviside": lambda a, b: ball(0) if a < 0 else ball(1) if a > 0 else b,
     "hypot": lambda a, b: (a * a + b * b).sqrt(),
-    "arctan2": _arctan2,
+    "arctan2": angle,
     "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
     "deg2rad": lambda v: v * pi() / 180,
     "rad2deg": lambda v: v * 180 / pi(),
@@ -205,6 +200,9 @@ def _of_reals(into: tuple | None) -> bool:
 
 def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
     name = ufunc.__name__
+    if name == "modf" and into is None:
+        whole = apply(np.trunc, "__call__", tuple(values))
+        return wrap(values[0] - whole), whole
     if name == "divmod":
         return tuple(apply(f, "__call__", tuple(values)) for f in (np.floor_divide, np.remainder))
     if name not in OURS and name not in NATIVE:
@@ -224,7 +222,9 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
             result = recorded.chosen(result, values)
         recorded.note(name if method == "__call__" else f"{name}.{method}", values[: ufunc.nin], result, start)
     if name in OF_TRUTH:
-        result = result.astype(bool) if isinstance(result, np.ndarray) else bool(result)
+        result = result.astype(bool) if isinstance(result, np.ndarray) else np.bool_(result)
+    if name in COMPARES and type(result) is bool:
+        result = np.bool_(result)
     if type(result) in (int, float):  # a sum of nothing
         result = ball(result)
     return _given(result, out)
@@ -275,7 +275,7 @@ class Array(np.ndarray):
     @property
     def dtype(self) -> np.dtype:
         kept = _true_dtype(self)
-        return FLOAT if kept.kind == "O" else kept
+        return kept if kept.kind != "O" else FLOAT if parts(np.asarray(self))[1] is None else COMPLEX
 
     def __setitem__(self, key: Any, value: Any) -> None:
         key = tuple(map(_index, key)) if isinstance(key, tuple) else _index(key)
@@ -303,11 +303,12 @@ class Array(np.ndarray):
 
     @property
     def real(self) -> "Array":
-        return self
+        return self if _true_dtype(self).kind != "O" else parts(np.asarray(self))[0].view(Array)
 
     @property
     def imag(self) -> "Array":
-        return self * 0
+        imaginary = parts(np.asarray(self))[1] if _true_dtype(self).kind == "O" else None
+        return self * 0 if imaginary is None else imaginary.view(Array)
 
     def __deepcopy__(self, memo: Any) -> "Array":
         return self.copy()
@@ -325,10 +326,9 @@ def _index(key: Any) -> Any:
 def cast(array: np.ndarray, dtype: Any) -> Array:
     """A copy with another dtype: all floating ones are the real numbers."""
     kind = np.dtype(dtype)
-    if kind.kind in "fO":
-        return wrap(array.copy()) if array.dtype == object else as_balls(array).view(Array)
-    if kind.kind == "c":
-        raise NotJudged("complex numbers")
+    if kind.kind in "fOc":
+        made = wrap(array.copy()) if array.dtype == object else as_balls(array).view(Array)
+        return made.real if kind.kind == "f" else made
     if array.dtype == object and kind.kind in "iu":
         values = [int(v) for v in array.ravel().tolist()]
         return np.array(values, kind).reshape(array.shape).view(Array)

@@ -13,10 +13,10 @@ import numpy as np
 
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins.arrays import Array, apply, ball, exactly, lift, pi, plain, wrap
-from twolayer.verification.programs.stand_ins.modules import SPECIAL, log_softmax, logsumexp, softmax
 from twolayer.verification.programs.stand_ins.nothing import Nothing
 from twolayer.verification.programs.stand_ins.numpy_functions import array, where
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
+from twolayer.verification.programs.stand_ins.scipy_module import SPECIAL, log_softmax, logsumexp, softmax
 
 
 class JaxArray(Array):

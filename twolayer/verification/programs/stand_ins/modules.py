@@ -1,6 +1,7 @@
 """What an import in people's code gives: stand-ins for numerical modules, nothing for plots, the rest as it is."""
 
 import builtins
+import functools
 import importlib
 import importlib.util
 import io
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.numbers.balls import Ball
-from twolayer.verification.programs import NotJudged, Refused
-from twolayer.verification.programs.stand_ins import linalg
+from twolayer.verification.numbers.complexes import CMATH, Complex
+from twolayer.verification.programs import Refused
+from twolayer.verification.programs.stand_ins import scipy_module
 from twolayer.verification.programs.stand_ins.arrays import OURS as UFUNCS
-from twolayer.verification.programs.stand_ins.arrays import apply, ball, lift, pi, plain, wrap
+from twolayer.verification.programs.stand_ins.arrays import ball, pi, plain
 from twolayer.verification.programs.stand_ins.nothing import Nothing
-from twolayer.verification.programs.stand_ins.numpy_functions import where
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Float, Module
 from twolayer.verification.programs.stand_ins.randomness import PythonRandom
 
@@ -68,7 +69,7 @@ MATH = Module(
 )
 _OF_MATH = (
     "exp exp2 expm1 log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
-    " lgamma fabs isnan isinf isfinite degrees radians"
+    " gamma lgamma fabs isnan isinf isfinite degrees radians"
 )
 MATH.__dict__.update({name: _of_math(name) for name in _OF_MATH.split()})
 MATH.__dict__.update(
@@ -85,52 +86,6 @@ MATH.__dict__.update(
 
 
 NUMPY.math = MATH  # as old NumPy had it
-
-
-def _each(name: str) -> Callable:
-    """The function of one number as one of arrays."""
-    ufunc = np.frompyfunc(lambda v: getattr(v, name)(), 1, 1)
-    return lambda x, out=None, **options: wrap(ufunc(lift(x))) if out is None else _into(out, ufunc(lift(x)))
-
-
-def _into(out: np.ndarray, value: Any) -> np.ndarray:
-    out[...] = value
-    return out
-
-
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    terms = apply(np.exp, "__call__", (lift(a),))
-    total = apply(np.add, "reduce", (terms if b is None else terms * lift(b),), axis=axis, keepdims=keepdims)
-    return apply(np.log, "__call__", (total,))
-
-
-def softmax(x: Any, axis: Any = None, **options: Any) -> Any:
-    e = apply(np.exp, "__call__", (lift(x),))
-    return e / apply(np.add, "reduce", (e,), axis=axis, keepdims=True)
-
-
-def log_softmax(x: Any, axis: Any = None, **options: Any) -> Any:
-    return wrap(lift(x)) - logsumexp(x, axis, keepdims=True)
-
-
-def _times_log(log: str) -> Callable:
-    def product(x: Any, y: Any) -> Any:
-        x, y = lift(x), lift(y)
-        return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))[()]
-
-    return product
-
-
-SPECIAL = {
-    "expit": _each("expit"), "erf": _each("erf"), "erfc": _each("erfc"), "gammaln": _each("lgamma"),
-    "log_expit": lambda x: -apply(np.log1p, "__call__", (apply(np.exp, "__call__", (-lift(x),)),)),
-    "logit": lambda x: apply(np.log, "__call__", (lift(x) / (1 - lift(x)),)),
-    "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax,
-    "xlogy": _times_log("log"), "xlog1py": _times_log("log1p"), "entr": lambda x: -_times_log("log")(x, x),
-    "rel_entr": lambda x, y: _times_log("log")(x, lift(x) / lift(y)),
-    "log1p": NUMPY.log1p, "expm1": NUMPY.expm1, "exp2": NUMPY.exp2, "cbrt": NUMPY.cbrt,
-    "ndtr": lambda x: wrap(_each("erfc")(-lift(x) / ball(2).sqrt())) / 2,
-}  # fmt: skip
 
 
 class Progress:
@@ -183,7 +138,7 @@ def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     if name in MODULES:
         return MODULES[name]
     if top == "numpy":
-        return getattr(NUMPY, name.split(".")[1]) if len(name.split(".")) > 1 else NUMPY
+        return functools.reduce(getattr, name.split(".")[1:], NUMPY)
     if top in PLOTS or top in TABLES or top == "scipy":
         return Nothing(name, top in PLOTS)
     if top in LEARNERS:
@@ -200,25 +155,15 @@ def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     return Nothing(name, False)
 
 
+_CMATH = Module("cmath", lambda name: getattr(MATH, name), **CMATH)
 RANDOM = PythonRandom()
 _TQDM = types.SimpleNamespace(tqdm=Progress, trange=lambda *a, **k: Progress(range(*a)), tqdm_notebook=Progress)
 _SLEEPLESS = types.ModuleType("time")
 _SLEEPLESS.__dict__.update(importlib.import_module("time").__dict__, sleep=lambda seconds: None)
-SCIPY = Module("scipy", lambda name: Nothing(f"scipy.{name}", False))
-SCIPY.special = Module("scipy.special", lambda name: _not_judged_function(f"scipy.special.{name}"), **SPECIAL)
-SCIPY.linalg = Module("scipy.linalg", lambda name: _not_judged_function(f"scipy.linalg.{name}"), **linalg.FUNCTIONS)
 MODULES = {
-    "numpy": NUMPY, "math": MATH, "random": RANDOM, "time": _SLEEPLESS, "scipy": SCIPY, "scipy.special": SCIPY.special,
-    "scipy.linalg": SCIPY.linalg, "numpy.random": NUMPY.random, "numpy.linalg": NUMPY.linalg,
-    "numpy.testing": NUMPY.testing, "tqdm": _TQDM, "tqdm.notebook": _TQDM, "tqdm.auto": _TQDM,
+    "numpy": NUMPY, "math": MATH, "random": RANDOM, "time": _SLEEPLESS, "cmath": _CMATH, "tqdm": _TQDM,
+    "tqdm.notebook": _TQDM, "tqdm.auto": _TQDM, **scipy_module.MODULES,
 }  # fmt: skip
-
-
-def _not_judged_function(name: str) -> Callable:
-    def function(*args: Any, **kwargs: Any) -> Any:
-        raise NotJudged(name)
-
-    return function
 
 
 def importer(folder: pathlib.Path | None, load: Callable) -> Callable:
@@ -249,6 +194,7 @@ def opened(path: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
 def builtins_of(folder: pathlib.Path | None, load: Callable) -> dict:
     """The builtins of people's code: it prints nothing, asks nothing, and its floats may be balls."""
     return builtins.__dict__ | {
-        "__import__": importer(folder, load), "float": Float, "print": lambda *a, **k: None, "input": lambda *a: "",
+        "__import__": importer(folder, load), "float": Float, "complex": Complex,
+        "print": lambda *a, **k: None, "input": lambda *a: "",
         "open": opened, "display": lambda *a, **k: None, "get_ipython": lambda: Nothing("IPython", True),
     }  # fmt: skip

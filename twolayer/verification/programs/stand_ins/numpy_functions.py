@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.programs import NotJudged
-from twolayer.verification.programs.stand_ins import linalg
+from twolayer.verification.programs.stand_ins import fourier, linalg
 from twolayer.verification.programs.stand_ins.arrays import (
+    FLOAT,
     Array,
     apply,
     ball,
     cast,
     is_real,
     lift,
-    pi,
     plain,
+    real_dtype,
     truth,
     wrap,
 )
@@ -25,7 +26,12 @@ from twolayer.verification.programs.stand_ins.arrays import (
 
 def array(values: Any = (), dtype: Any = None, copy: bool | None = True, ndmin: int = 0, **options: Any) -> Array:
     """np.array: floats and balls become balls, integers stay integers."""
-    if type(values) is Array and not copy and (dtype is None or values.dtype == np.dtype(dtype)):
+    if (
+        type(values) is Array
+        and not copy
+        and values.ndim >= ndmin
+        and (dtype is None or values.dtype == np.dtype(dtype))
+    ):
         return values
     if isinstance(values, Iterable) and not isinstance(values, (np.ndarray, list, tuple, range, str, dict, set)):
         values = values if hasattr(values, "__array__") or not hasattr(values, "__next__") else list(values)
@@ -45,7 +51,8 @@ def fromiter(values: Any, dtype: Any = float, count: int = -1) -> Array:
 
 def _filled(name: str, value: Any) -> Callable:
     def create(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Array:
-        return cast(np.full(plain(shape), value, object), dtype)
+        some = 0 if value != value and not real_dtype(dtype) else value
+        return cast(np.full(plain(shape), some, object), dtype)
 
     def like(other: Any, dtype: Any = None, *args: Any, shape: Any = None, **options: Any) -> Array:
         wanted = dtype if dtype is not None else float if is_real(other) else np.asarray(plain(other)).dtype
@@ -77,15 +84,11 @@ empty, empty_like = _filled("empty", math.nan), _filled("empty_like", math.nan)
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **options: Any) -> Array:
     if stop is None:
         start, stop = 0, start
+    dtype = float if dtype is not None and np.dtype(dtype).kind == "O" else dtype
     if not any(map(is_real, (start, stop, step))):
         return array(np.arange(start, stop, step), dtype)
     count = max(0, math.ceil(float(((ball(stop) - start) / step).v) - 1e-9))
     return array(ball(start) + np.arange(count).astype(object) * ball(step), dtype)
-
-
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Array:
-    steps = np.arange(int(num)).astype(object).reshape(-1, *[1] * np.ndim(lift(start) - lift(stop)))
-    return array(lift(start) + steps * ((lift(stop) - lift(start)) / ball(max(1, num - 1 if endpoint else num))), dtype)
 
 
 def mean(
@@ -96,17 +99,11 @@ def mean(
     return apply(np.divide, "__call__", (total, np.sum(weights, axis=axis, keepdims=keepdims)), out=out)
 
 
-def average(a: Any, axis: Any = None, weights: Any = None, **options: Any) -> Any:
-    if weights is None:
-        return mean(a, axis, **options)
-    w = lift(weights) if np.ndim(plain(weights)) == np.ndim(plain(a)) or axis is None else None
-    if w is None:
-        w = np.expand_dims(lift(weights), [i for i in range(np.ndim(plain(a))) if i != axis % np.ndim(plain(a))])
-    total = apply(np.add, "reduce", (apply(np.multiply, "__call__", (a, w)),), axis=axis, **options)
-    return total / np.sum(np.broadcast_to(w, np.shape(plain(a))), axis=axis, **options)
-
-
-def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **options: Any
+) -> Any:
+    if options.pop("where", True) is not True or options:
+        raise NotJudged("np.var with where, mean or correction")
     away = apply(np.square, "__call__", (lift(a) - mean(a, axis, keepdims=True),))
     count = np.size(plain(a)) // max(1, np.size(mean(a, axis, keepdims=True)))
     total = apply(np.add, "reduce", (away,), axis=axis, keepdims=keepdims)
@@ -140,41 +137,6 @@ def _running(ufunc: np.ufunc) -> Callable:
     return accumulate
 
 
-def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    return OURS["max"](a, axis, keepdims=keepdims) - OURS["min"](a, axis, keepdims=keepdims)
-
-
-def _without_nan(name: str, neutral: Any) -> Callable:
-    def reduce(a: Any, *args: Any, **options: Any) -> Any:
-        if not is_real(a):
-            return OURS[name](a, *args, **options)
-        return OURS[name](where(apply(np.isnan, "__call__", (a,)), neutral, a), *args, **options)
-
-    return reduce
-
-
-def nanmean(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    there = apply(np.logical_not, "__call__", (apply(np.isnan, "__call__", (a,)),))
-    return OURS["nansum"](a, axis=axis, keepdims=keepdims) / OURS["sum"](there, axis=axis, keepdims=keepdims)
-
-
-def quantile(a: Any, q: Any, axis: Any = None, **options: Any) -> Any:
-    """Of one probability, between the two nearest by a straight line."""
-    a = np.sort(np.ravel(lift(a)) if axis is None else lift(a), axis=axis or 0)
-    place = ball(q) * (a.shape[axis or 0] - 1)
-    below = min(math.floor(float(place.v) + 1e-9), a.shape[axis or 0] - 1)
-    low, high = (np.take(a, i, axis or 0) for i in (below, min(below + 1, a.shape[axis or 0] - 1)))
-    return wrap(low + (high - low) * (place - below))
-
-
-def median(a: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-    a = np.ravel(lift(a)) if axis is None else lift(a)
-    ordered = np.sort(a, axis=0 if axis is None else axis)
-    n = ordered.shape[0 if axis is None else axis]
-    middle = np.take(ordered, [(n - 1) // 2, n // 2], axis=0 if axis is None else axis)
-    return mean(middle, 0 if axis is None else axis, keepdims=keepdims)
-
-
 def where(condition: Any, *choices: Any) -> Any:
     if choices and any(map(is_real, choices)):
         choices = tuple(map(lift, choices))
@@ -197,35 +159,6 @@ def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
         return wrap(np.round(plain(a), decimals))
     scale = ball(10) ** int(decimals)
     return apply(np.divide, "__call__", (apply(np.rint, "__call__", (lift(a) * scale,)), scale), out=out)
-
-
-def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
-    a, b = lift(a), lift(b)
-    return apply(np.less_equal, "__call__", (abs(wrap(a - b)), abs(wrap(b)) * ball(rtol) + ball(atol)))
-
-
-def allclose(*args: Any, **options: Any) -> bool:
-    return bool(np.all(isclose(*args, **options)))
-
-
-def array_equal(a: Any, b: Any, **options: Any) -> bool:
-    a, b = plain(a), plain(b)
-    return np.shape(a) == np.shape(b) and bool(np.all(apply(np.equal, "__call__", (a, b))))
-
-
-def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    if not is_real(x):
-        return array(x)[()]
-    if np.any(apply(np.isinf, "__call__", (x,))):
-        raise NotJudged("np.nan_to_num of an infinity")
-    return where(apply(np.isnan, "__call__", (x,)), nan, x)[()]
-
-
-def sinc(x: Any) -> Any:
-    x = apply(np.multiply, "__call__", (lift(x), pi()))
-    none = apply(np.equal, "__call__", (x, 0))
-    x = where(none, 1, x)
-    return where(none, 1, apply(np.sin, "__call__", (x,)) / x)
 
 
 def vectorize(
@@ -256,32 +189,6 @@ def frompyfunc(function: Callable, nin: int, nout: int, **options: Any) -> Calla
     return lambda *arrays: wrap(ufunc(*(lift(a) if is_real(a) else plain(a) for a in arrays)))
 
 
-def apply_along_axis(func1d: Callable, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    a = np.moveaxis(plain(arr), axis, -1)
-    results = [np.asarray(plain(func1d(wrap(a[i]), *args, **kwargs))) for i in np.ndindex(a.shape[:-1])]
-    results = [r.astype(results[0].dtype) for r in results]  # as there, the first says the dtype
-    made = np.array(results, results[0].dtype).reshape(a.shape[:-1] + results[0].shape)
-    back = range(a.ndim - 1, made.ndim)
-    return wrap(np.moveaxis(made, list(back), [axis % a.ndim + i for i in range(len(back))]))
-
-
-def piecewise(x: Any, condlist: Any, funclist: list, *args: Any) -> Any:
-    x, conditions = array(x), [truth(c) for c in condlist]
-    if len(funclist) == len(conditions) + 1:
-        conditions.append(~np.logical_or.reduce(conditions))
-    out = zeros_like(x)
-    for condition, f in zip(conditions, funclist, strict=True):
-        out[condition] = f(x[condition], *args) if callable(f) else f
-    return out
-
-
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    out = default
-    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
-        out = where(condition, choice, out)
-    return array(out)
-
-
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     counts = np.bincount(plain(x), minlength=minlength)
     if weights is None:
@@ -291,39 +198,82 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     return out
 
 
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """On straight lines between the points; beyond them the values at the ends."""
+    if period is not None:
+        raise NotJudged("np.interp with a period")
+    xs, xp, fp = lift(x), lift(xp), lift(fp)
+    ends = (fp[0] if left is None else ball(left), fp[-1] if right is None else ball(right))
+
+    def one(x: Any) -> Any:
+        if x < xp[0]:
+            return ends[0]
+        if not x < xp[-1]:
+            return fp[-1] if x == xp[-1] else ends[1]
+        i = next(i for i in range(1, len(xp)) if x < xp[i])
+        return fp[i - 1] + (fp[i] - fp[i - 1]) / (xp[i] - xp[i - 1]) * (x - xp[i - 1])
+
+    return wrap(np.frompyfunc(one, 1, 1)(xs))
+
+
 def nditer(op: Any, flags: Any = (), *args: Any, **options: Any) -> np.nditer:
     return np.nditer(np.asarray(plain(op)), [*flags, "refs_ok"], *args, **options)
 
 
-def fromfunction(function: Callable, shape: Any, dtype: Any = float, **options: Any) -> Any:
-    return function(*(cast(i, dtype) for i in np.indices(shape)))
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """Without asking whether the numbers are equal, which no ball can tell."""
+    a, b = lift(a), lift(b)
+    return apply(np.less_equal, "__call__", (abs(wrap(a - b)), abs(wrap(b)) * ball(rtol) + ball(atol)))
+
+
+def i0(x: Any) -> Any:
+    """The modified Bessel function of order 0."""
+    return wrap(np.frompyfunc(lambda v: v.i0(), 1, 1)(lift(x)))
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The bin of each number."""
+    bins, side = array(bins), "left" if right else "right"
+    if bins[0] > bins[-1]:
+        return len(bins) - np.searchsorted(bins[::-1], lift(x), side=side)
+    return np.searchsorted(bins, lift(x), side=side)
+
+
+def corrcoef(*arguments: Any, **options: Any) -> Any:
+    """The covariance by the standard deviations; over the reals it needs no clip to [-1, 1]."""
+    c = Array.functions("cov", None, arguments, options)
+    deviations = apply(np.sqrt, "__call__", (np.diag(c),)) if np.ndim(c) else c
+    return c / deviations[:, None] / deviations[None, :] if np.ndim(c) else c / c
+
+
+def result_type(*arguments: Any) -> np.dtype:
+    """Of balls, float64."""
+    found = np.result_type(*map(plain, arguments))
+    return FLOAT if found.kind == "O" else found
 
 
 OURS: dict[str, Callable] = {
     f.__name__: f
-    for f in (array, full, full_like, eye, arange, linspace, mean, average, var, std, ptp, median, where, clip, around)
+    for f in (array, full, full_like, eye, arange, mean, var, std, where, clip, around, vectorize, frompyfunc, bincount)
 }
-OURS |= {
-    f.__name__: f
-    for f in (isclose, allclose, array_equal, nan_to_num, vectorize, frompyfunc, apply_along_axis, piecewise, select)
-}
-OURS |= {f.__name__: f for f in (bincount, nditer, fromfunction, nanmean, quantile, sinc, fromiter, asarray)}
+OURS |= {f.__name__: f for f in (nditer, fromiter, asarray, interp, digitize, corrcoef, result_type, isclose, i0)}
 OURS |= {
     "zeros": zeros, "ones": ones, "empty": empty, "zeros_like": zeros_like, "ones_like": ones_like,
     "empty_like": empty_like, "identity": eye, "round": around, "round_": around,
-    "percentile": lambda a, q, *rest, **options: quantile(a, ball(q) / 100, *rest, **options),
     "sum": _reduction(np.add, True), "prod": _reduction(np.multiply, True), "product": _reduction(np.multiply, True),
     "max": _reduction(np.maximum), "amax": _reduction(np.maximum),
     "min": _reduction(np.minimum), "amin": _reduction(np.minimum),
     "any": _reduction(np.logical_or), "all": _reduction(np.logical_and),
     "cumsum": _running(np.add), "cumprod": _running(np.multiply),
-    "nansum": _without_nan("sum", 0), "nanprod": _without_nan("prod", 1),
-    "nanmax": _without_nan("max", -math.inf), "nanmin": _without_nan("min", math.inf),
-    "fix": lambda a: apply(np.trunc, "__call__", (a,)), "copy": lambda a, *rest, **options: array(a),
+    "fix": lambda a, out=None: apply(np.trunc, "__call__", (a,), out=out), "copy": lambda a, *rest, **options: array(a),
     "asscalar": lambda a: np.asarray(a).item(), "in1d": lambda a, b, **options: wrap(np.isin(plain(a), plain(b))),
+    "real": lambda a: wrap(lift(a)).real if is_real(a) else wrap(np.real(plain(a))),
+    "imag": lambda a: wrap(lift(a)).imag if is_real(a) else wrap(np.imag(plain(a))),
+    "iscomplexobj": lambda a: array(a).dtype.kind == "c",
 }  # fmt: skip
 OURS |= {"alltrue": OURS["all"], "sometrue": OURS["any"], "cumproduct": OURS["cumprod"]}  # as old NumPy had them
 OURS |= dict.fromkeys("asanyarray asfarray require asarray_chkfinite".split(), asarray)
 OURS |= dict.fromkeys(("ascontiguousarray", "asfortranarray"), lambda a, dtype=None: np.atleast_1d(asarray(a, dtype)))
 OURS |= dict.fromkeys("save savez savez_compressed savetxt".split(), lambda *args, **options: None)
 OURS |= {f"linalg.{name}": f for name, f in linalg.FUNCTIONS.items()}
+OURS |= {f"fft.{name}": f for name, f in fourier.FUNCTIONS.items()}

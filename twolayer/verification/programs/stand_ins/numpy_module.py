@@ -28,6 +28,7 @@ from twolayer.verification.programs.stand_ins.arrays import (
     wrap,
 )
 from twolayer.verification.programs.stand_ins.numpy_functions import OURS
+from twolayer.verification.programs.stand_ins.own_python import written_in_python
 from twolayer.verification.programs.stand_ins.randomness import NumpyRandom
 
 
@@ -51,6 +52,8 @@ class Ufunc:
         self.ufunc, self.__name__ = ufunc, ufunc.__name__
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if options.get("out") is Ellipsis:  # an array also where a number comes out
+            return wrap(np.asarray(apply(self.ufunc, "__call__", inputs, **options | {"out": None})))
         return apply(self.ufunc, "__call__", inputs, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -109,20 +112,21 @@ MOVES = set(
     "append argmax argmin argpartition argsort argwhere array_split atleast_1d atleast_2d atleast_3d block"
     " broadcast_arrays broadcast_to choose column_stack compress concat concatenate conj convolve copyto correlate"
     " count_nonzero cross delete diag diagflat diagonal diff dot dsplit dstack ediff1d einsum expand_dims extract"
-    " fill_diagonal flatnonzero flip fliplr flipud hsplit hstack imag inner insert isin kron lexsort"
-    " linalg.multi_dot matrix_transpose meshgrid moveaxis nonzero outer pad partition permute_dims place polyval put"
-    " put_along_axis putmask ravel real repeat reshape resize roll rollaxis rot90 row_stack searchsorted sort split"
-    " squeeze stack swapaxes take take_along_axis tensordot tile trace transpose trapezoid trapz tril trim_zeros"
-    " triu unique unstack vander vdot vsplit vstack".split()
+    " fill_diagonal flatnonzero flip fliplr flipud hsplit hstack inner insert isin kron lexsort"
+    " lib.stride_tricks.as_strided lib.stride_tricks.sliding_window_view linalg.multi_dot matrix_transpose"
+    " meshgrid moveaxis nonzero outer pad partition permute_dims place polyval put put_along_axis putmask ravel"
+    " repeat reshape resize roll rollaxis rot90 row_stack searchsorted sort split squeeze stack swapaxes take"
+    " take_along_axis tensordot tile trace transpose trapezoid trapz tril trim_zeros triu unique unstack vander"
+    " vdot vsplit vstack".split()
 )
 LOOKS = set(
     "Inf NAN NaN array2string array_equiv array_repr array_str bool bool_ broadcast broadcast_shapes can_cast"
     " diag_indices diag_indices_from dtype errstate finfo format_float_positional fromstring genfromtxt"
     " get_printoptions geterr iinfo index_exp indices inf infty int16 int32 int64 int8 int_ intc integer intp"
-    " iscomplexobj isrealobj isscalar issubdtype iterable ix_ load loadtxt longlong may_share_memory nan ndenumerate"
-    " ndim ndindex newaxis object_ printoptions promote_types random_integers ravel_multi_index result_type s_"
-    " set_printoptions seterr seterrcall shape shares_memory signedinteger size str_ tril_indices tril_indices_from"
-    " triu_indices triu_indices_from typing uint uint16 uint32 uint64 uint8 unravel_index unsignedinteger".split()
+    " isscalar issubdtype iterable ix_ load loadtxt longlong may_share_memory nan ndenumerate ndim ndindex newaxis"
+    " object_ printoptions promote_types random_integers ravel_multi_index result_type s_ set_printoptions seterr"
+    " seterrcall shape shares_memory signedinteger size str_ tril_indices tril_indices_from triu_indices"
+    " triu_indices_from typing uint uint16 uint32 uint64 uint8 unravel_index unsignedinteger".split()
 )
 REFUSED = {"matrix", "mat", "asmatrix", "bmat"}  # whose product is another
 _OLD = {
@@ -140,18 +144,38 @@ def _not_judged(name: str) -> None:
 
 def call(name: str, native: Callable | None, args: tuple, kwargs: dict) -> Any:
     """NumPy's function of this name ("exp", "linalg.norm"), over balls."""
+    kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     if name in OURS:
         return OURS[name](*args, **kwargs)
     native = getattr(np, name) if native is None else native
-    real = name in MOVES and (is_real(args) or is_real(tuple(kwargs.values())))
     kwargs = {k: v for k, v in kwargs.items() if not (k == "dtype" and real_dtype(v))}
-    if real:
-        args = tuple(_lift_tree(a) for a in args)
-    elif is_real(args) and name not in MOVES and name not in LOOKS:
+    real = is_real(args) or is_real(tuple(kwargs.values()))
+    if real and name in MOVES:
+        args, kwargs = tuple(map(_lift_tree, args)), {k: _lift_tree(v) for k, v in kwargs.items()}
+    elif real and name not in LOOKS:
+        return _in_python(name, native, args, kwargs)
+    found = native(*map(_plain_tree, args), **{k: _plain_tree(v) for k, v in kwargs.items()})
+    if real or name in MOVES or name in LOOKS or not is_real(found):
+        return wrap(found)
+    return _in_python(name, native, args, kwargs, found)  # of integers, as 1 / 3 is: once more, exactly
+
+
+def _in_python(name: str, native: Any, args: tuple, kwargs: dict, found: Any = None) -> Any:
+    """By NumPy's own Python. `found`: what floats give, where it has none."""
+    own = written_in_python(native, _public)
+    if own is not None:
+        return wrap(own(*map(wrap, args), **{k: wrap(v) for k, v in kwargs.items()}))
+    if found is None:
         raise NotJudged(f"np.{name}")
-    return wrap(
-        native(*map(_plain_tree, args), **{k: _plain_tree(_lift_tree(v) if real else v) for k, v in kwargs.items()})
-    )
+    return wrap(found)
+
+
+def _public(name: str, native: Any) -> Any:
+    """What a public name of NumPy's means inside its own Python."""
+    if isinstance(native, type) and native not in (np.ndarray, float) and not issubclass(native, np.generic):
+        return native
+    module, _, short = name.rpartition(".")
+    return _function(name) if name in OURS else getattr(getattr(NUMPY, module) if module else NUMPY, short)
 
 
 def _lift_tree(value: Any) -> Any:
@@ -203,18 +227,23 @@ def find(name: str) -> Any:
     native = OLD_NAMES[name] if name in OLD_NAMES else getattr(np, name)
     if isinstance(native, np.ufunc):
         return Ufunc(native)
-    if isinstance(native, types.ModuleType) and name not in ("lib", "typing", "exceptions"):
-        return Module(f"np.{name}", lambda function: _function(f"{name}.{function}", getattr(native, function)))
+    if isinstance(native, types.ModuleType) and name not in ("typing", "exceptions"):
+        return _submodule(name, native)
     if name in ("c_", "r_", "mgrid", "ogrid"):
         return _Index(native)
     return _function(name, native) if callable(native) and not isinstance(native, type) else native
 
 
-def _find_linalg(name: str) -> Any:
-    if f"linalg.{name}" in OURS:
-        return OURS[f"linalg.{name}"]
-    native = getattr(np.linalg, name)
-    return native if isinstance(native, type) else _function(f"linalg.{name}", native)
+def _submodule(path: str, module: types.ModuleType) -> Module:
+    """A module inside of NumPy: "linalg", "lib.stride_tricks"."""
+
+    def find(name: str) -> Any:
+        native, full = getattr(module, name), f"{path}.{name}"
+        if isinstance(native, types.ModuleType):
+            return _submodule(full, native)
+        return OURS[full] if full in OURS else native if isinstance(native, type) else _function(full, native)
+
+    return Module(f"numpy.{path}", find)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
@@ -222,5 +251,5 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 NUMPY = Module("numpy", find, ndarray=Array, random=NumpyRandom(), __all__=[n for n in np.__all__ if n[0] != "_"])
-NUMPY.linalg = Module("numpy.linalg", _find_linalg)
+NUMPY.linalg, NUMPY.fft = _submodule("linalg", np.linalg), _submodule("fft", np.fft)
 NUMPY.testing = Module("numpy.testing", lambda name: _nothing)

@@ -1,0 +1,458 @@
+"""The edits of a user's code that are tried: one expression, and a text in his own names that takes its place.
+
+Stages, the fewer changes first: a constant, an index, a name, a transposition, a part of itself, another function of
+its kind; then a factor or a derivative that is missing; then a term. What is put in comes from the expressions of the
+same function, so that it can be said in the user's words.
+"""
+
+import ast
+import copy
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twolayer.verification.explain.blame import Numbers
+from twolayer.verification.explain.sites import RIGHT, VALUE, Site
+
+LONGEST = 48  # characters of an expression that is put in elsewhere
+FACTORS = 5  # the stage at which a factor is added; before it something is put in another place
+TRIPLES = 8  # arrays of one shape of which products of three are tried
+
+
+class Edit(NamedTuple):
+    """An expression by its number, and the text in its place; `__v__` is its value, `__c__` a constant.
+
+    id: of the cause. said: the cause in words, of {old} and {new}. solves: whether `__c__` is solved for, a factor on
+    what is there or the size of a term; the outputs are linear in it.
+    """
+
+    site: int
+    text: str
+    id: str = ""
+    said: str = "`{old}` should be `{new}`"
+    stage: int = 1
+    solves: bool = False
+
+
+class Known(NamedTuple):
+    """An expression that can be put in somewhere, and its value when it was last met."""
+
+    text: str
+    value: Any
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a variable or an entry of one."""
+        return isinstance(ast.parse(self.text, mode="eval").body, (ast.Name, ast.Subscript, ast.Attribute))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def kind(self) -> str:
+        return np.asarray(self.value).dtype.kind
+
+    @property
+    def key(self) -> tuple:
+        return self.shape, self.kind, np.asarray(self.value).tobytes()
+
+
+class Pool:
+    """What every expression was at each point, and what is at hand where it stands.
+
+    Args:
+      sites: all expressions.
+      runs: what was seen, for each point: the values by site, and the variables at hand.
+      numbers: what a constant may be.
+      right: all numbers of the right computation at the first point.
+      module: the name under which the code knows NumPy, or JAX's.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        runs: Sequence[Mapping[int, Any]],
+        numbers: Sequence[float],
+        right: Numbers,
+        module: str,
+    ):
+        self.sites, self.runs, self.numbers, self.right, self.module = sites, runs, numbers, right, module
+        self.reference: Callable[[], list[tuple[str, np.ndarray]]] = list
+        self.expressions: dict[int, list[Known]] = {}
+        for i, values in runs[0].items():
+            if i >= 0 and len(sites[i].text) <= LONGEST and not _is_number(sites[i].node) and _is_finite(values[-1]):
+                self.expressions.setdefault(id(sites[i].function), []).append(Known(sites[i].text, values[-1]))
+        self.whole = {i: self._around(i) for i in range(len(sites))}
+        self._known: dict[int, list[Known]] = {}
+
+    def _around(self, site: int) -> int | None:
+        """The whole expression of a statement, or of a part of its tuple, that a site stands in."""
+        numbered = (getattr(node, "site", -1) for node in (self.sites[site].node, *reversed(self.sites[site].around)))
+        return next((i for i in numbered if i >= 0 and self.sites[i].whole and -1 - i in self.runs[0]), None)
+
+    def known(self, site: int) -> list[Known]:
+        """The variables at hand where a site stands, and the expressions of its function that are none of them."""
+        whole = self.whole[site]
+        key = -1 - site if whole is None else whole
+        if key not in self._known:
+            at_hand = {} if whole is None else self.runs[0][-1 - whole]
+            found = [Known(name, value) for name, value in at_hand.items() if name and value is not None]
+            values = {one.key for one in found}
+            rest = self.expressions.get(id(self.sites[site].function), [])
+            for one in sorted(rest, key=lambda one: len(one.text)):
+                if one.key not in values and (not one.text.isidentifier() or not at_hand):
+                    values.add(one.key)
+                    found.append(one)
+            self._known[key] = found
+        return self._known[key]
+
+    def is_right(self, site: int, run: Mapping[int, Any] | None = None) -> bool:
+        """Whether what the statement around a site makes is a right array of the computation."""
+        whole = self.whole[site]
+        run = self.runs[0] if run is None else run
+        if whole is None or -1 - whole not in run or run[-1 - whole][""] is None:
+            return False
+        augmented = isinstance(self.sites[whole].statement, ast.AugAssign)
+        values = [run[-1 - whole][""]] if augmented else run[whole]
+        return all(v is not None and self.right.all(v) for v in values)
+
+    def scalars(self, site: int) -> Iterator[tuple[str, tuple[float, ...]]]:
+        """The numbers among them at every point."""
+        whole = self.whole[site]
+        hand = [{} if whole is None else run.get(-1 - whole, {}) for run in self.runs]
+        for name in filter(None, hand[0]):
+            values = [one.get(name) for one in hand]
+            if all(v is not None and np.ndim(v) == 0 for v in values):
+                yield name, tuple(float(v) for v in values)
+        for i, other in enumerate(self.sites):
+            values = [run.get(i, [None])[-1] for run in self.runs]
+            if (
+                other.function is self.sites[site].function
+                and not _is_number(other.node)
+                and len(other.text) <= LONGEST
+            ):
+                plain = re.fullmatch(r"[\w.]+(\[-?\w+\])?|len\(\w+\)", other.text)
+                if plain and all(v is not None and np.ndim(v) == 0 for v in values):
+                    yield other.text, tuple(float(v) for v in values)
+
+    def at(self, site: int) -> Known | None:
+        """A site's own value at the first point; None if they are no numbers."""
+        values = self.runs[0].get(site) if site >= 0 else None
+        return Known(self.sites[site].text, values[-1]) if values and values[-1] is not None else None
+
+    def disturbed(self, site: int) -> str | None:
+        """A text that makes another value of an expression; None where it has no numbers."""
+        own = self.at(site)
+        if own is None:
+            return None
+        return {"f": "__v__ * -1.3 + 0.01", "b": "__v__ == False"}.get(own.kind, "__v__ + 1")
+
+
+def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> Iterator[Edit]:
+    """All edits of the expressions that ran, stage by stage; after the first stage only of those that act."""
+    ran = [i for i in pool.runs[0] if i >= 0 and pool.at(i) is not None]
+    yield from _stage(_accumulated, 1, sites, pool, [i for i in ran if sites[i].whole])
+    yield from _stage(_constants, 2, sites, pool, sorted(ran, key=lambda i: pool.at(i).kind != "f"))
+    ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
+    whole = [i for i in ran if sites[i].whole]
+    rest = [i for i in ran if not sites[i].whole]
+    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, FACTORS, whole),
+              (_terms, 6, whole), (_pairs, 7, whole), (_factors, 8, rest), (_terms, 9, rest), (_removed, 9, rest),
+              (_pairs, 10, rest))  # fmt: skip
+    for stage, number, own in stages:
+        yield from _stage(stage, number, sites, pool, own)
+    for number, text in ((11, "__v__ + __c__ * {}"), (12, "__c__ * {}")):
+        for i in whole:
+            yield from (edit._replace(stage=number) for edit in _from_reference(i, pool, text))
+
+
+def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
+    """What the right reverse pass has: as a term that is missing, or in the place of what is there."""
+    own = pool.at(i)
+    if own.kind != "f" or len(pool.runs[0][i]) > 1:
+        return
+    for k, (line, array) in enumerate(pool.reference()):
+        said = f"to `{{old}}` a path is missing, that through `{line}`"
+        id = "path_missing" if VALUE in text else ""
+        if array.shape == own.shape:
+            yield Edit(i, text.format(f"{RIGHT}[{k}]"), id, said, solves=True)
+        elif array.shape == own.shape[::-1]:
+            yield Edit(i, text.format(f"{RIGHT}[{k}].T"), id, said, solves=True)
+
+
+def _stage(stage: Callable, number: int, sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
+    for i in acting:
+        yield from (edit._replace(stage=number) for edit in stage(i, sites[i], pool.at(i), pool))
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and bool(np.isfinite(value).all())
+
+
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant))
+
+
+def _counts(site: Site) -> bool:
+    """Whether an expression is an index, a bound of a slice, the length of a loop or an axis, or a part of one."""
+    inner = site.node
+    for outer in reversed(site.around):
+        called = getattr(outer.func, "id", getattr(outer.func, "attr", "")) if isinstance(outer, ast.Call) else ""
+        if called in ("range", "arange") or isinstance(outer, (ast.Slice, ast.keyword)):
+            return True
+        if isinstance(outer, ast.Subscript):
+            return inner is not outer.value
+        if not isinstance(outer, (ast.BinOp, ast.UnaryOp, ast.Tuple)):
+            return False
+        inner = outer
+    return False
+
+
+def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """Another number: one more or less, one of the reference, of the code, or a simple one."""
+    if own.kind == "b":
+        yield Edit(i, "__v__ == False", "derivative", "the mask `{old}` is the wrong way round")
+    yield from _repeated(i, site, pool)
+    if own.shape or own.kind not in "if":
+        return
+    if _counts(site):
+        id = "other_factor" if isinstance(site.parent, ast.keyword) else "off_by_one"
+        if not isinstance(site.parent, (ast.BinOp, ast.UnaryOp)):
+            yield from (Edit(i, f"{site.text} {step} 1", id) for step in "+-")
+    elif isinstance(site.node, ast.Constant):
+        parent, value, id = site.parent, site.node.value, _kind_of_number(site, pool)
+        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and site.node is parent.right:
+            numbers = [value + 1, value - 1, -value, value / 2]
+        elif isinstance(parent, (ast.Compare, ast.Call)):
+            numbers = pool.numbers
+        else:
+            numbers = [n for n in pool.numbers if type(n) is float and n > 0] if own.kind == "f" else []
+        for number in numbers:
+            if number != value:
+                yield Edit(i, repr(number), "sign" if number == -value else id)
+        if not isinstance(parent, ast.Compare):
+            yield Edit(i, "__c__", id, solves=True)
+
+
+def _kind_of_number(site: Site, pool: Pool) -> str:
+    """A factor, as 2 or the 1 in m - 1; a power; or another literal, as an epsilon."""
+    parent = site.parent
+    if isinstance(parent, ast.Compare):
+        return "derivative"
+    if not isinstance(parent, ast.BinOp):
+        return "factor" if isinstance(parent, ast.UnaryOp) else "literal"
+    if isinstance(parent.op, ast.Pow):
+        return "other_factor"
+    other = pool.at(getattr(parent.left if site.node is parent.right else parent.right, "site", -1))
+    return "literal" if isinstance(parent.op, (ast.Add, ast.Sub)) and (other is None or other.kind == "f") else "factor"
+
+
+def _repeated(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
+    """Another number in all places of a call where one stands, as the bounds of a clip."""
+    numbers = [
+        ast.unparse(n) for n in ast.walk(site.node) if isinstance(n, ast.Constant) and type(n.value) in (int, float)
+    ]
+    if not isinstance(site.node, ast.Call):
+        return
+    id = "clip" if site.text.split("(")[0].endswith("clip") else "literal"
+    for number in {n for n in numbers if numbers.count(n) > 1}:
+        names = [one.text for one in pool.known(i) if not one.shape and one.kind == "f" and one.is_plain]
+        for other in (*names, *map(repr, pool.numbers)):
+            if other != number:
+                yield Edit(i, re.sub(rf"(?<![\w.]){re.escape(number)}(?![\w.])", f"({other})", site.text), id)
+
+
+def _scaled(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A constant factor, whatever it is."""
+    if own.kind == "f" and not isinstance(site.node, ast.Constant):
+        yield Edit(i, "__c__ * __v__", "factor", solves=True)
+
+
+# What is taken for one another.
+TWINS = {
+    "mean": "sum", "sum": "mean", "max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum",
+    "argmax": "argmin", "argmin": "argmax", "sin": "cos", "cos": "sin", "set": "add", "add": "set",
+    "tril": "triu", "triu": "tril", "inv": "transpose", "std": "var", "var": "std",
+}  # fmt: skip
+
+
+def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """Another array of the same shape, the same one transposed or turned around, another function."""
+    node, ndim = site.node, len(own.shape)
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+        for other in pool.known(i):
+            if other.shape == own.shape and other.kind == own.kind and other.key != own.key:
+                yield Edit(i, other.text, _kind_of_exchange(site, other))
+            elif (
+                getattr(node, "attr", "") != "T"
+                and ndim == 2
+                and other.shape == own.shape[::-1]
+                and other.kind == own.kind
+            ):
+                yield Edit(i, f"{bracketed(other.text)}.T", "transposed")
+    if isinstance(node, ast.Subscript):
+        base = ast.unparse(node.value)
+        id = "other_factor" if "::" in site.text else "part"
+        yield from (Edit(i, text, id) for text in (base, f"{base}[:, None]"))
+        yield Edit(i, f"{base}[{ast.unparse(node.slice)}.argsort()]", "permuted")
+    if own.kind in "fb" and ndim:
+        turned = ["__v__.T"] if ndim == 2 else ["__v__.swapaxes(-1, -2)"] if ndim > 2 else []
+        yield from (Edit(i, text, "transposed") for text in turned)
+        yield from (Edit(i, f"__v__[{', '.join(['::-1'] * n)}]", "other_factor") for n in range(1, min(ndim, 2) + 1))
+        axes = [f"__v__.sum(axis={axis}, keepdims=True)" for axis in range(ndim)] if own.kind == "f" else []
+        yield from (Edit(i, text, "path_missing", "`{old}` is not summed: `{new}`") for text in axes)
+    if isinstance(node, ast.Call) and len(node.args) == 1 and ndim:
+        yield Edit(i, f"{ast.unparse(node.func)}({ast.unparse(node.args[0])}[::-1])[::-1]", "other_factor")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TWINS:
+        twin = copy.deepcopy(node)
+        twin.func.attr = TWINS[node.func.attr]
+        yield Edit(i, ast.unparse(twin), "other_factor")
+
+
+def _kind_of_exchange(site: Site, other: Known) -> str:
+    """A neighbour of an entry, another size, or another array."""
+    if other.kind == "i" and not other.shape:
+        counts = "off_by_one" if re.search(r"[+-] 1$", other.text) else "other_factor"
+        return counts if _counts(site) else "factor"
+    if isinstance(site.node, ast.Subscript):
+        base, index = ast.unparse(site.node.value), ast.unparse(site.node.slice)
+        if other.text in (f"{base}[{index} + 1]", f"{base}[{index} - 1]"):
+            return "off_by_one"
+    return "other_factor"
+
+
+def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A part of the expression in its place: a term, a factor, a power or a function too many."""
+    for part in ast.walk(site.node):
+        if part is not site.node and isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
+            yield Edit(i, ast.unparse(part), "other_factor")
+    if isinstance(site.node, ast.BinOp) and isinstance(site.node.op, (ast.Mult, ast.Div)):
+        swapped = ast.BinOp(
+            site.node.left, ast.Div() if isinstance(site.node.op, ast.Mult) else ast.Mult(), site.node.right
+        )
+        yield Edit(i, ast.unparse(swapped), "other_factor")
+    yield Edit(i, "__v__**2", "other_factor")
+
+
+def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """What is there already is kept; rows that occur twice count twice; rows in another order."""
+    if own.kind not in "fi":
+        return
+    statement = site.statement
+    target = _target(statement)
+    if isinstance(statement, ast.Assign) and target:
+        yield Edit(i, f"{target} + __v__", "path_missing", f"`{target} =` overwrites what is there; `+=` adds to it")
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
+        index = ast.unparse(statement.target.slice)
+        said = f"rows that occur more than once in `{index}` count once; np.add.at counts all"
+        yield Edit(i, f"({index}[:, None] == {index}) @ __v__", "path_missing", said)
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        yield Edit(i, f"__c__ * {target}", "other_factor", "`{old}` should be {new}", solves=True)
+    for other in pool.known(i):
+        if other.kind == "i" and len(other.shape) == 1 and own.shape[:1] == other.shape:
+            yield Edit(i, f"__v__[{other.text}]", "permuted")
+            yield Edit(i, f"__v__[{other.text}.argsort()]", "permuted")
+
+
+def _target(statement: ast.stmt) -> str | None:
+    one = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    return ast.unparse(one) if isinstance(one, (ast.Subscript, ast.Name, ast.Attribute)) else None
+
+
+# Derivatives of activations by an array, and masks.
+SLOPES, MASKS = ("1 - {}", "1 - {}**2", "{} * (1 - {})", "{}**2"), ("({} > 0)", "({} <= 0)")
+CALLED = ("exp({})", "cos({})", "sin({})", "sign({})")
+
+
+def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A factor, a divisor or a derivative that is missing."""
+    if not own.shape and site.whole:
+        for one in pool.known(i):
+            sums = [f"{one.text}.sum(axis={axis})" for axis in range(len(one.shape))] if one.text.isidentifier() else []
+            yield from (Edit(i, f"__v__ * {text}", "other_factor") for text in sums)
+    if own.kind != "f" or isinstance(site.node, ast.Constant):
+        return
+    plain = [one for one in pool.known(i) if one.kind in "fb" and _fits_into(one, own)]
+    called = [*(f"{pool.module}.{text}" for text in CALLED), f"1 / (1 + {pool.module}.exp(-{{}}))"]
+    sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
+            for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
+    yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
+    for one in plain:
+        text = bracketed(one.text)
+        yield Edit(i, f"__v__ * {text}", "derivative_missing" if one.kind == "b" else "other_factor")
+        if one.kind == "f" and one.key != own.key:
+            yield Edit(i, f"__v__ / {text}", "other_factor")
+    for one in plain:
+        if one.kind == "f" and one.is_plain:
+            for slope in (*SLOPES, *called, *MASKS) if one.shape else (*SLOPES, *called):
+                yield Edit(i, f"__v__ * ({slope.format(one.text, one.text)})", "derivative_missing")
+
+
+def _pairs(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A factor of two arrays that is missing: where one is the other, or larger; the exponential of a difference."""
+    if own.kind != "f" or isinstance(site.node, ast.Constant):
+        return
+    names = [one for one in pool.known(i) if one.text.isidentifier() and one.kind == "f" and _fits_into(one, own)]
+    for a, b in itertools.permutations(names, 2):
+        if a.shape and b.shape:
+            yield from (Edit(i, f"__v__ * ({a.text} {op} {b.text})", "derivative_missing") for op in ("==", ">"))
+        if a.shape == b.shape:
+            yield Edit(i, f"__v__ * {pool.module}.exp({a.text} - {b.text})", "other_factor")
+
+
+def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A term that is missing, of any size: an array, a product, a sum over an axis, a product of matrices."""
+    if own.kind != "f":
+        return
+    known = [one for one in pool.known(i) if one.kind == "f"]
+    near = [one for one in known if _fits_into(one, own)]
+    names = [one for one in near if one.is_plain]
+    texts = [one.text for one in near if one.key != own.key]
+    if not site.whole:
+        yield from (_term(i, text) for text in texts)
+        return
+    for one in names:
+        texts += [f"{one.text}.sum(axis={axis}, keepdims=True)" for axis in range(len(one.shape))]
+    texts += [f"{a.text} * {b.text}" for a, b in itertools.combinations_with_replacement(names, 2)]
+    flat = [one for one in known if len(one.shape) == 2 and one.text.isidentifier()]
+    for a, b in itertools.product(flat, repeat=2) if len(own.shape) == 2 else ():
+        for s, t in (("", ""), (".T", ""), ("", ".T")):
+            shapes = a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape
+            texts += [f"{a.text}{s} @ {b.text}{t}"] if _product(*shapes) == own.shape else []
+    if len(own.shape) == 2 and own.shape[0] == own.shape[1]:
+        texts.append(f"{pool.module}.eye(len(__v__))")
+    if len(names) <= TRIPLES:
+        texts += [" * ".join(one.text for one in three) for three in itertools.combinations(names, 3)]
+    yield from (_term(i, text) for text in texts)
+
+
+def _term(i: int, text: str) -> Edit:
+    return Edit(i, f"__v__ + __c__ * ({text})", "path_missing", solves=True)
+
+
+def _removed(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """A term that is too many."""
+    if own.kind == "f" and isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, (ast.Add, ast.Sub)):
+        yield Edit(i, "0 * __v__", "extra_term", "`{old}` is too many")
+
+
+def _product(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    return (a[0], b[1]) if a[1] == b[0] else None
+
+
+def _fits_into(one: Known, own: Known) -> bool:
+    """Whether an array has the shape of another, or is spread to it."""
+    try:
+        return np.broadcast_shapes(one.shape, own.shape) == own.shape or not own.shape
+    except ValueError:
+        return False
+
+
+def bracketed(text: str) -> str:
+    """An expression that can stand as a factor."""
+    node = ast.parse(text, mode="eval").body
+    return text if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)) else f"({text})"

@@ -1,0 +1,235 @@
+"""The expressions of a user's functions, each of which can be given another value while the functions run on floats.
+
+Every expression is put through one call, which knows its number, and gives its value on or, for the one that is being
+edited, the value of a text in its place. The text is in the user's own names and is evaluated where the expression
+stands, so that an edit acts on every run of a line, in loops too.
+"""
+
+import ast
+import copy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twolayer.verification.programs import Refused
+from twolayer.verification.programs.execution import quiet
+from twolayer.verification.programs.source import Source
+
+HOOK, VALUE, NUMBER, RIGHT = "__at__", "__v__", "__c__", "__r__"
+RUNS = 64  # runs of one expression whose values are kept
+LARGEST = 2000  # entries of an array that is kept
+
+
+class Site(NamedTuple):
+    """An expression: itself, the function that it stands in, and the syntax around it, outermost first.
+
+    whole: whether it is all that a statement assigns or returns, or one part of a tuple or dict of that.
+    """
+
+    node: ast.expr
+    function: ast.AST
+    around: tuple[ast.AST, ...]
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        return ast.unparse(self.node)
+
+    @property
+    def parent(self) -> ast.AST:
+        return self.around[-1]
+
+    @property
+    def statement(self) -> ast.stmt:
+        return next(node for node in reversed(self.around) if isinstance(node, ast.stmt))
+
+
+class Hook:
+    """What every expression goes through. Slots, so that nothing copies it.
+
+    site, code, names: which expression is edited, and how; -1 for none. seen: values by site while they are kept, and
+    by -1 - site the variables at hand there, last run, and under "" what the statement makes of them; `whole`: where,
+    and how.
+    """
+
+    __slots__ = ("code", "names", "seen", "site", "whole")
+
+    def __init__(self, whole: Mapping[int, str]) -> None:
+        self.site, self.code, self.names, self.seen, self.whole = -1, None, {}, None, whole
+
+    def __call__(self, site: int, value: Any) -> Any:
+        if site == self.site:
+            frame = sys._getframe(1)
+            value = eval(self.code, frame.f_globals, {**frame.f_locals, **self.names, VALUE: value})
+        if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
+            runs.append(_kept(value))
+            if site in self.whole:
+                frame = sys._getframe(1)
+                made = eval(compiled(self.whole[site]), frame.f_globals, {**frame.f_locals, VALUE: value})
+                self.seen[-1 - site] = {name: _kept(v) for name, v in frame.f_locals.items()} | {"": _kept(made)}
+        return value
+
+
+def _kept(value: Any) -> Any:
+    """A copy of a number or an array; None of all else."""
+    if isinstance(value, (bool, int, float, np.number)):
+        return value
+    try:
+        array = np.array(value) if hasattr(value, "shape") and hasattr(value, "dtype") else None
+    except Exception:  # a tracer has no numbers
+        return None
+    return array if array is not None and array.dtype.kind in "fib" and array.size <= LARGEST else None
+
+
+class Edited:
+    """A function of a module, in a copy of it in which expressions can be edited.
+
+    Args:
+      program: a function of a file.
+
+    Raises:
+      Refused: its definition is not found.
+    """
+
+    def __init__(self, program: Any):
+        function = (getattr(program, "floats", None) or (lambda: program.function))()
+        name = getattr(function, "__name__", "")
+        self.source = source = Source(program.filename or "", program.source or "")
+        self.space = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
+        if name in source.names():
+            statements = source.needed({name})
+        else:
+            statements = [_inner(function, source)]
+            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+            self.space |= function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+        finder = _Finder()
+        for statement in statements:
+            finder.visit(statement)
+        self.sites = finder.sites
+        self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole})
+        tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in statements], [])
+        self.space[HOOK] = self.hook
+        with quiet():
+            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        self.function = self.space[name]
+
+    def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
+        """What a call returns, and the values of all expressions in it, run after run."""
+        self.hook.seen = {}
+        try:
+            return call(), self.hook.seen
+        finally:
+            self.hook.seen = None
+
+    def under(self, site: int, text: str, number: float, right: Sequence[np.ndarray], call: Callable[[], Any]) -> Any:
+        """What a call returns while a text stands in the place of an expression.
+
+        text: `__v__` is the value of the expression, `__c__` is `number`, and `__r__` are arrays of the reference.
+        """
+        self.hook.site, self.hook.code, self.hook.names = site, compiled(text), {NUMBER: number, RIGHT: right}
+        try:
+            return call()
+        finally:
+            self.hook.site = -1
+
+
+_texts: dict[str, Any] = {}
+
+
+def compiled(text: str) -> Any:
+    """The code of an expression."""
+    if text not in _texts:
+        _texts[text] = compile(text, "<edit>", "eval")
+    return _texts[text]
+
+
+def _inner(function: Any, source: Source) -> ast.stmt:
+    """The definition of a function inside of another."""
+    first = getattr(getattr(function, "__code__", None), "co_firstlineno", None)
+    found = (node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef) and node.lineno == first)
+    node = next(found, None)
+    if node is None:
+        raise Refused("its definition is not found")
+    return node
+
+
+def _made(site: Site) -> str:
+    """What a statement makes of an expression, as a text."""
+    statement = site.statement
+    if isinstance(statement, ast.AugAssign):
+        target = copy.copy(statement.target)
+        target.ctx = ast.Load()
+        return ast.unparse(ast.BinOp(target, statement.op, ast.Name(VALUE, ast.Load())))
+    return VALUE
+
+
+class _Finder:
+    """Numbers the expressions inside functions: each such node gets its number as the attribute `site`."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+
+    def visit(self, node: ast.AST, around: tuple[ast.AST, ...] = (), function: ast.AST | None = None) -> None:
+        if function is not None and _is_expression(node) and not _is_called(node, around[-1]):
+            node.site = len(self.sites)
+            self.sites.append(Site(node, function, around, _is_whole(node, around)))
+        inner = node if isinstance(node, ast.FunctionDef) else function
+        parts = node.body if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
+        for part in parts:
+            if not isinstance(part, ast.JoinedStr) and not (isinstance(part, ast.keyword) and part.arg in _OPTIONS):
+                self.visit(part, (*around, node), inner)
+
+
+class _Through(ast.NodeTransformer):
+    """Puts the numbered expressions through the hook."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        changed = super().visit(node)
+        if not hasattr(node, "site"):
+            return changed
+        call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(node.site), changed], [])
+        return ast.copy_location(call, node)
+
+
+def _is_expression(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    return isinstance(node, _KINDS) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+
+
+def _is_called(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a node is no value of its own: a function that is called, a module, the array that is assigned into."""
+    if isinstance(parent, ast.Call) and node is parent.func:
+        return True
+    if isinstance(node, ast.Name) and node.id in _MODULES:
+        return True
+    return (
+        isinstance(parent, (ast.Subscript, ast.Attribute))
+        and not isinstance(parent.ctx, ast.Load)
+        and node is parent.value
+    )
+
+
+_KINDS = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Call,
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Constant,
+    ast.Compare,
+    ast.IfExp,
+)
+_MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
+_OPTIONS = {"keepdims", "dtype", "reverse", "interpret", "mode"}
+
+
+def _is_whole(node: ast.AST, around: tuple[ast.AST, ...]) -> bool:
+    """Whether an expression is what a statement assigns or returns, or a part of a tuple or dict of that."""
+    parent = around[-1]
+    if isinstance(parent, (ast.Tuple, ast.List, ast.Dict)) and len(around) > 1:
+        parent = around[-2]
+    return isinstance(parent, (ast.Assign, ast.AugAssign, ast.Return)) and node is not getattr(parent, "target", None)

@@ -1,0 +1,31 @@
+"""np.fft over balls: its four transforms along an axis; the rest of it is NumPy's own Python on top of these."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from twolayer.verification.programs import fourier
+from twolayer.verification.programs.stand_ins.arrays import Array, ball, lift
+
+INVERSE = {"fft": False, "ifft": True, "rfft": False, "irfft": True}
+
+
+def _transform(name: str) -> Callable:
+    def of_arrays(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
+        a = np.asarray(lift(a))
+        n = int(n) if n is not None else 2 * (a.shape[axis] - 1) if name == "irfft" else a.shape[axis]
+        if name == "irfft":
+            found = fourier.from_half(a, n, axis)
+        else:
+            found = fourier.transform(a, n, axis, INVERSE[name], n // 2 + 1 if name == "rfft" else None)
+        if norm == "ortho":
+            found = found * ball(n).sqrt() if INVERSE[name] else found / ball(n).sqrt()
+        elif norm == "forward":
+            found = found * n if INVERSE[name] else found / n
+        return found.view(Array)
+
+    return of_arrays
+
+
+FUNCTIONS = {name: _transform(name) for name in INVERSE}
