@@ -277,7 +277,7 @@ def test_a_wrong_line_in_a_loop_is_found_over_all_its_runs():
 
     found = verify_gradient(recurrent, through_time, {"w": "3 3", "x": "3 3"}, argnums=0)
     assert found.line == "dw += np.outer(dz, h[t + 1])"
-    assert [cause.id for cause in found.causes] == ["other_factor"]
+    assert [cause.id for cause in found.causes] == ["off_by_one"]
 
 
 def test_an_omitted_factor_is_named():
@@ -289,6 +289,30 @@ def test_an_omitted_factor_is_named():
 
     found = verify_vjp(scaled, pullback, {"x": "m d", "gamma": "d"})
     assert "the factor gamma is missing" in found.causes[0].text
+
+
+def test_causes_are_edits_of_the_own_code():
+    def rows(E, ids, W):
+        return 0.5 * ((E[ids] @ W) ** 2).sum() / len(ids)
+
+    def overwritten(E, ids, W):
+        dE, out = np.zeros_like(E), E[ids] @ W / len(ids)
+        for i, row in zip(ids, out, strict=True):
+            dE[i] = W @ row
+        return {"E": dE, "W": E[ids].T @ out}
+
+    def at_other_sizes(E, ids, W):
+        out, dE = E[ids] @ W / W.shape[1], np.zeros_like(E)
+        np.add.at(dE, ids, out @ W.T)
+        return {"E": dE, "W": E[ids].T @ out}
+
+    shapes, domains = {"E": "v d", "ids": "m", "W": "d k"}, {"ids": "labels:v"}
+    found = verify_gradient(rows, overwritten, shapes, domains=domains)
+    assert found.line == "dE[i] = W @ row" and [cause.id for cause in found.causes] == ["path_missing"]
+    assert "overwrites" in found.causes[0].text
+    found = verify_gradient(rows, at_other_sizes, shapes, domains=domains)
+    assert found.line == "out, dE = E[ids] @ W / W.shape[1], np.zeros_like(E)"
+    assert [cause.id for cause in found.causes] == ["factor"]
 
 
 def test_a_number_of_plain_python_that_is_wrong_by_no_constant_gets_no_factor():

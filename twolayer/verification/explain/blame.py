@@ -8,7 +8,7 @@ simple ones such as 1/2 say nothing.
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Numbers:
         near = np.append(self.sorted, np.inf)[at]
         return near <= values * (1 + CLOSE)
 
-    def all(self, value: np.ndarray) -> bool:
+    def all(self, value: Any) -> bool:
         """Whether every entry is in the set, with its sign."""
         return self.signed.issuperset(np.asarray(value, np.float64).ravel().round(9).tolist())
 

@@ -383,7 +383,8 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
     for one in plain:
         text = bracketed(one.text)
-        yield Edit(i, f"__v__ * {text}", "derivative_missing" if one.kind == "b" else "other_factor")
+        said = f"the factor {text} is missing: `{{old}}` should be `{{new}}`"
+        yield Edit(i, f"__v__ * {text}", "derivative_missing" if one.kind == "b" else "other_factor", said)
         if one.kind == "f" and one.key != own.key:
             yield Edit(i, f"__v__ / {text}", "other_factor")
     for one in plain:

@@ -54,22 +54,30 @@ class Hook:
     and how.
     """
 
-    __slots__ = ("code", "names", "seen", "site", "whole")
+    __slots__ = ("code", "filename", "names", "seen", "site", "whole")
 
-    def __init__(self, whole: Mapping[int, str]) -> None:
+    def __init__(self, whole: Mapping[int, str], filename: str) -> None:
+        self.filename = filename
         self.site, self.code, self.names, self.seen, self.whole = -1, None, {}, None, whole
 
     def __call__(self, site: int, value: Any) -> Any:
         if site == self.site:
-            frame = sys._getframe(1)
+            frame = self._frame()
             value = eval(self.code, frame.f_globals, {**frame.f_locals, **self.names, VALUE: value})
         if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
             runs.append(_kept(value))
             if site in self.whole:
-                frame = sys._getframe(1)
+                frame = self._frame()
                 made = eval(compiled(self.whole[site]), frame.f_globals, {**frame.f_locals, VALUE: value})
                 self.seen[-1 - site] = {name: _kept(v) for name, v in frame.f_locals.items()} | {"": _kept(made)}
         return value
+
+    def _frame(self) -> Any:
+        """The frame of the code that is edited."""
+        frame = sys._getframe(2)
+        while frame.f_code.co_filename != self.filename:
+            frame = frame.f_back
+        return frame
 
 
 def _kept(value: Any) -> Any:
@@ -108,7 +116,7 @@ class Edited:
         for statement in statements:
             finder.visit(statement)
         self.sites = finder.sites
-        self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole})
+        self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole}, source.filename)
         tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in statements], [])
         self.space[HOOK] = self.hook
         with quiet():
