@@ -76,7 +76,7 @@ SLOW = (
     *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
     "test_people",
     *("test_accelerator", "test_own_data", "test_papers_nielsen", "test_papers_chizat", "test_papers_safran"),
-    *("test_scaling", "test_output_relu", "test_verify_benchmark"),
+    *("test_scaling", "test_output_relu", "test_verify_benchmark", "test_speed", "test_fit", "test_predict"),
 )
 
 

@@ -93,6 +93,7 @@ def run(tmp_path_factory):
         path = root / "twolayer" / file
         before, line, after = path.read_text().partition(behind)
         assert line, f"{file} has no line {behind!r}"
+        assert example(name), name  # it runs as it stands, with its imports
         path.write_text(before + line + form.format(code(name).split("entry = ")[1].strip()) + after)
     (root / "twolayer" / "datasets" / "prepared" / "rings.py").write_text(code("rings"))
     (root / "experiments" / "papers" / "mine2026.py").write_text(PAPER)

@@ -134,6 +134,19 @@ def test_a_loop_that_jax_cannot_differentiate_is_differentiated_by_differences()
     assert verify_rule(halved, X).verdict == "wrong"
 
 
+@pytest.mark.parametrize("factor, verdict", [(1, "right"), (2, "wrong")])
+def test_an_iteration_is_no_standard_for_an_implicit_rule_and_a_reference_is(factor, verdict):
+    @jax.custom_jvp
+    def root(x):
+        go_on = lambda y: jnp.abs(y * y - x).max() > 1e-2  # noqa: E731
+        return jax.lax.while_loop(go_on, lambda y: (y + x / y) / 2, jnp.ones_like(x))
+
+    root.defjvp(lambda x, t: (jnp.sqrt(*x), factor * t[0] / (2 * jnp.sqrt(*x))))
+    found = verify_rule(root, X, domains={"x": "unit"})
+    assert found.verdict == "undecided" and "give a reference" in found.outputs["dx"]["reason"]
+    assert verify_rule(root, X, domains={"x": "unit"}, reference=jnp.sqrt).verdict == verdict
+
+
 def test_code_that_jax_cannot_trace_is_undecided_in_words():
     found = verify_rule(lambda x: jax.nn.relu(np.asarray(x)), X)
     assert found.verdict == "undecided" and "TracerArrayConversionError" in found.outputs["result"]["reason"]

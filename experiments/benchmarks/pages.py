@@ -155,27 +155,37 @@ def people() -> str:
 
 
 def catalogue() -> str:
-    """How the verification fares on derivations it has not seen, from docs/results/verification_catalogue.json."""
-    result = read("verification_catalogue")
-    singles, doubles, right = result["singles"], result["doubles"], result["right"]
-    named = singles["derivations"] - singles["refused"] - singles["honest"]
+    """How the verification fares on the derivations of the catalogue, in JAX and turned into NumPy."""
+    results = [read("verification_catalogue"), read("verification_numpy")]
+    columns = [_catalogue(result) for result in results]
+    rows = [(text, *(column.get(text, "not run") for column in columns)) for text in columns[0]]
     bounds = read("verification_bounds")
-    rows = [
-        ("wrong derivations, one error: killed", f"{singles['killed']} of {singles['derivations']}"),
-        ("first wrong step exact", f"{singles['located']} of {singles['located_of']}"),
-        ("cause named, from the four gradients alone", f"{singles['unique']} of {named}"),
-        ("several causes named, the right one among them", f"{singles['candidates']}"),
-        ("only wrong causes named", f"{singles['wrong_name']}"),
-        ("two errors at once: killed", f"{doubles['killed']} of {doubles['derivations']}"),
-        ("both steps exact", f"{doubles['located']} of {doubles['located_of']}"),
-        ("right derivations, formula and program: false alarms", f"{_alarms(right)} of {right['verdicts']}"),
-        ("entries beyond their rounding bound", f"{bounds['violations']} of {bounds['entries']:.2g}"),
-    ]
-    return markdown(("", "measured"), rows) + machine(result["provenance"])
+    rows.append(("entries beyond their rounding bound", f"{bounds['violations']} of {bounds['entries']:.2g}", ""))
+    return markdown(("", "as JAX", "as NumPy"), rows) + machine(results[0]["provenance"])
 
 
-def _alarms(right: dict) -> int:
-    return right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
+def _catalogue(result: dict) -> dict[str, str]:
+    """What is said of the parts that were run."""
+    said = {}
+    if singles := result.get("singles"):
+        named = singles["derivations"] - singles["refused"] - singles["honest"]
+        said |= {
+            "wrong derivations, one error: killed": f"{singles['killed']} of {singles['derivations']}",
+            "first wrong step exact": f"{singles['located']} of {singles['located_of']}",
+            "cause named, from the four gradients alone": f"{singles['unique']} of {named}",
+            "several causes named, the right one among them": f"{singles['candidates']}",
+            "only wrong causes named": f"{singles['wrong_name']}",
+        }
+    if doubles := result.get("doubles"):
+        said |= {
+            "two errors at once: killed": f"{doubles['killed']} of {doubles['derivations']}",
+            "both steps exact": f"{doubles['located']} of {doubles['derivations']}",
+        }
+    if right := result.get("right"):
+        alarms = right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
+        text = "right derivations, formula and program: false alarms"
+        said[text] = f"{alarms} of {right['verdicts']}, of {right['derivations']} derivations"
+    return said
 
 
 def verification() -> str:

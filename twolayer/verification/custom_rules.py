@@ -54,7 +54,7 @@ def verify_rule(
       Refused: there is no rule in it, and no reference is given; or as of `equal`.
     """
     from twolayer.verification.programs.jax_code import JaxProgram
-    from twolayer.verification.programs.rules import LOOPS, RULES, forward_value, has, plain_program, pullback
+    from twolayer.verification.programs.rules import LOOPS, RULES, forward_value, has, iterates, plain_program, pullback
 
     if not callable(f):
         raise Refused(f"{f!r} is no function")
@@ -115,7 +115,8 @@ def verify_rule(
         return _meant(name, found, outer, pull, spec)
 
     question = Question(
-        "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough, remark,
+        "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough,
+        reference is None and iterates(own, first), remark,
         reference is None, FEW if right.by_differences else None, lambda at: {"g": outer.structured(at)},
         Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
     )  # fmt: skip

@@ -55,7 +55,7 @@ MASKS = (
             ("threshold-1e-4", "threshold", "dO1 * (Z1 > 1e-4)", {"at": SMALL}),
             ("threshold-1e-8", "threshold", "dO1 * (Z1 > 1e-8)", {"at": 1e-9}),
             ("mask-of-rounded", "threshold", "dO1 * (jnp.round(Z1, 3) > 0)", {"at": SMALL}),
-            ("relu6", "threshold other_activation", "dO1 * (Z1 > 0) * (Z1 < 6)", {"at": LARGE}),
+            ("relu6", "threshold saturated other_activation", "dO1 * (Z1 > 0) * (Z1 < 6)", {"at": LARGE}),
         ],
     ),
 )

@@ -10,7 +10,7 @@ HIDDEN = table(
         ("no-b1", "bias_missing", {"Z1": (" + {b1}", "")}),
         ("no-b2", "bias_missing", {"Z2": (" + {b2}", "")}),
         ("no-biases", "bias_missing", {"Z1": (" + {b1}", ""), "Z2": (" + {b2}", "")}),
-        ("minus-b1", "unknown", {"Z1": (" + {b1}", " - {b1}")}),
+        ("minus-b1", "bias_sign", {"Z1": (" + {b1}", " - {b1}")}),
         ("b1-outside", "bias_outside bias_missing unknown", {"Z1": (" + {b1}", ""), "O1": "jnp.maximum(Z1, 0) + {b1}"}),
         ("no-hidden-relu", "hidden_relu_missing", {"O1": "Z1", "dZ1": "dO1"}),
         ("no-hidden-relu-masked", "hidden_relu_missing", {"O1": "Z1"}),
@@ -51,8 +51,8 @@ OUTPUT = (
     *table(
         "forward",
         [
-            ("output-sigmoid", "other_activation unknown", {"O2": SIGMOID.format("Z2"), "dZ2": "dO2 * O2 * (1 - O2)"}),
-            ("output-tanh", "other_activation unknown", {"O2": "jnp.tanh(Z2)", "dZ2": "dO2 * (1 - O2 ** 2)"}),
+            ("output-sigmoid", "other_output", {"O2": SIGMOID.format("Z2"), "dZ2": "dO2 * O2 * (1 - O2)"}),
+            ("output-tanh", "other_output", {"O2": "jnp.tanh(Z2)", "dZ2": "dO2 * (1 - O2 ** 2)"}),
         ],
     ),
 )

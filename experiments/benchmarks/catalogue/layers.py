@@ -113,7 +113,7 @@ MISTAKES = (
             ("over-C", "classes", "{right} / b2.shape[0]"),
             ("updated", "updated_w2", ("W2", "(W2 - 0.1 * dW2)"), {"layouts": BATCHED}),
             ("absolute", "absolute_weights", ("W2", "jnp.abs(W2)")),
-            ("signs", "unknown", ("W2", "jnp.sign(W2)")),
+            ("signs", "sign_of_weights", ("W2", "jnp.sign(W2)")),
             ("squares", "squared_weights", ("W2", "(W2 ** 2)")),
             ("positive", "mask_of_weights unknown", ("W2", "jnp.maximum(W2, 0)")),
             ("no-weights", "weights_missing unknown", ("W2", "jnp.ones_like(W2)")),

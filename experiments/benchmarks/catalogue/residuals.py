@@ -39,7 +39,7 @@ QUADRATIC = table(
             "other_loss",
             "(jnp.exp(O2) / jnp.exp(O2).sum(axis={classes}, keepdims=True) - {y}){n}",
         ),
-        ("only-target", "unknown", "-{y}{n}"),
+        ("only-target", "prediction_missing", "-{y}{n}"),
         ("relative", "unknown", "{residual} / (1 + {y} ** 2){n}"),
     ],
     losses=MSE,

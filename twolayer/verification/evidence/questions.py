@@ -80,6 +80,7 @@ class Question(NamedTuple):
     reference: the function whose derivative it is, where it is one; `outer`: its cotangents at a point.
     notes: what is to be said beside the verdict.
     approximates: whether the plain program is a series, or a loop that stops when it is near enough.
+    iterates: whether a loop of it goes on until numbers are near enough: where it differs by more, nothing is decided.
     remark: what is to be said of a wrong output.
     plain_ties: whether what the plain program gives at a tie is right too, be it a subgradient or not.
     extra: what it is called with beside its arguments, by names: cotangents, directions.
@@ -97,6 +98,7 @@ class Question(NamedTuple):
     run: Callable[[At, bool], Any] | None = None
     notes: tuple[str, ...] = ()
     approximates: bool = False
+    iterates: bool = False
     remark: Callable[[str, Sequence[Compared]], str | None] = lambda name, found: None
     plain_ties: bool = False
     most: int | None = None
@@ -187,7 +189,8 @@ def _judged(question: Question, name: str, found: Sequence[Compared], reason: st
 
 def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Sequence[str]) -> dict[str, str | None]:
     """An output that is not the same: wrong, unless the right one approximates, and as well as floats can show."""
-    largest = max(_relative(one.mine[name], one.right[name]) for one in found if name in one.mine and name in one.right)
+    both = [one for one in found if name in one.mine and name in one.right]
+    largest = max(_relative(one.mine[name], one.right[name]) for one in both)
     rounds = balls.rounded and largest <= UNIT
     if rounds or question.approximates or len(balls.rounded) >= ROUNDED:
         digits = f"{largest:.1g} relative" if largest else "the last bit of float64"
@@ -196,6 +199,13 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
             return {"verdict": "right", "reason": said}
         if largest <= NEAR:
             return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
+    usual = [_relative(one.mine[name], one.right[name]) for one in both if one.at.kind == "ordinary"]
+    if len(balls.rounded) >= ROUNDED and max(usual, default=1.0) <= CLOSE:
+        said = "it is right at ordinary numbers, and a program that approximates says no more"
+        return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
+    if question.iterates:
+        said = "the plain program iterates until it is near enough, and its steps have another derivative"
+        return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
     if "ordinary" in kinds:
         return {"verdict": "wrong", "reason": question.remark(name, found)}
     where = {"scaled": "at very large or small numbers", "tie": "at a kink", "sizes": "at larger sizes"}

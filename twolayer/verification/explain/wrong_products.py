@@ -132,6 +132,7 @@ HIDDEN_COTANGENT = (
     Row("one_output", "outer(dZ2[:, -1], W2[-1])", "only the last output is carried back (= where += belongs)"),
     Row("absolute_weights", "dZ2 @ abs(W2)",
         "the absolute values of W2 are used; its signs belong to the derivative"),
+    Row("sign_of_weights", "dZ2 @ sign(W2)", "only the signs of W2 are used; dZ2/dO1 is W2 itself"),
     Row("mask_of_weights", "dZ2 @ where(W2 > 0, W2, 0)", "only the positive entries of W2 are used"),
     Row("mask_of_weights", "dZ2 @ (W2 > 0)", "the mask of W2's positive entries stands where W2 itself belongs"),
     Row("squared_weights", "dZ2 @ W2**2", "the squares of W2 are used; dZ2/dO1 is W2 itself"),

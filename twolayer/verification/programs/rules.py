@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from twolayer.verification.programs.interpreter import is_float
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
@@ -211,3 +212,11 @@ def _is_real(leaf: Any) -> bool:
 def has(program: JaxProgram, arguments: list, primitives: Collection[str]) -> bool:
     """Whether one of these operations is in a function, in loops and nested calls included."""
     return any(eqn.primitive.name in primitives for eqn in operations(program.trace(*arguments).jaxpr))
+
+
+def iterates(program: JaxProgram, arguments: list) -> bool:
+    """Whether a loop of it goes on until numbers are near enough: the derivative of its steps is then no standard."""
+    loops = [eqn for eqn in operations(program.trace(*arguments).jaxpr) if eqn.primitive.name == "while"]
+    tests = [loop.params["cond_jaxpr"].jaxpr for loop in loops]
+    floats = any(is_float(atom.aval) for test in tests for eqn in test.eqns for atom in eqn.invars)
+    return floats or any(var.aval.dtype == bool for test in tests for var in test.invars)  # decided in the body
