@@ -16,8 +16,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from twolayer.verification.numbers.balls import Ball, at_place, balls, raw
 from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
+from twolayer.verification.programs.decompositions import numbers_of
 from twolayer.verification.programs.interpreter import interpret, is_float, where
-from twolayer.verification.programs.reals import Reals, numbers_of
+from twolayer.verification.programs.reals import Reals
 from twolayer.verification.programs.source import Source
 from twolayer.verification.programs.watch import watching
 from twolayer.verification.programs.watching import Outer, Setting, TraceWatch

@@ -15,8 +15,8 @@ import numpy as np
 
 from twolayer.verification.numbers import balls
 from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball
-from twolayer.verification.numbers.complexes import joined, parts
-from twolayer.verification.programs import fourier, linear
+from twolayer.verification.programs import decompositions
+from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
 from twolayer.verification.programs.positions import RULES
 from twolayer.verification.programs.primitives import as_value, integers, move
@@ -189,7 +189,7 @@ class Reals(System):
             return self.constant(np.zeros(shape, int))
         out = np.empty(shape, object)
         for left, right, into in zip(a, b, out, strict=True):
-            kind = flint.acb_mat if _any_complex(left) or _any_complex(right) else flint.arb_mat
+            kind = flint.acb_mat if any_complex(left) or any_complex(right) else flint.arb_mat
             matrices = [kind(*part.shape, part.ravel().tolist()) for part in (left, right)]
             into.ravel()[:] = (matrices[0] * matrices[1]).entries()
         return out
@@ -219,30 +219,6 @@ class Reals(System):
         return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
 
 
-def _any_complex(a: np.ndarray) -> bool:
-    return any(isinstance(v, flint.acb) for v in a.ravel().tolist())
-
-
-def numbers_of(array: np.ndarray) -> np.ndarray:
-    """FLINT's numbers as balls, real or complex."""
-    if not _any_complex(array):
-        return balls.balls(array)
-    flat = [flint.acb(v) for v in array.ravel().tolist()]
-    re, im = (balls.balls([getattr(v, part) for v in flat]).reshape(array.shape) for part in ("real", "imag"))
-    return joined(re, im)
-
-
-def flints(array: np.ndarray) -> np.ndarray:
-    """The other way."""
-    re, im = parts(array)
-    if im is None:
-        return balls.raw(array)
-    out = np.empty(array.shape, object)
-    pairs = zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)
-    out.ravel()[:] = [flint.acb(a.v, b.v) for a, b in pairs]
-    return out
-
-
 def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
     return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
 
@@ -252,7 +228,7 @@ def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
 
 
 _LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
-REAL_RULES: dict[str, Rule] = dict(RULES)
+REAL_RULES: dict[str, Rule] = RULES | decompositions.RULES
 
 
 def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None = None) -> None:
@@ -408,98 +384,3 @@ def _top_k(call: Call, a: Value) -> list:
     order = np.take(_orders([a], axis, descending=True), range(call.params["k"]), axis=axis)
     largest = move(call.system, lambda a: np.take_along_axis(a, order, axis=axis), a)
     return [largest, order.astype(call.eqn.outvars[1].aval.dtype)]
-
-
-# Linear algebra on the last two axes, and the Fourier transform: of balls.
-
-
-def _of_matrices(f: Callable[..., Any], *arrays: Value) -> list[np.ndarray]:
-    """Apply a function of matrices, which returns one or several arrays, along all leading axes."""
-    stacks = [numbers_of(a) for a in arrays]
-    lead = stacks[0].shape[:-2]
-    found = [f(*(a[at] for a in stacks)) for at in np.ndindex(lead)]
-    columns = zip(*(one if isinstance(one, tuple) else (one,) for one in found), strict=True)
-    stacked = [np.stack(column).reshape(*lead, *column[0].shape) for column in columns]
-    return [flints(a) if a.dtype == object else a for a in stacked]
-
-
-def _as_nan(f: Callable) -> Callable:
-    """Where there is no answer JAX gives NaN."""
-
-    def of_matrix(a: np.ndarray) -> Any:
-        found = f(a)
-        nan = not all(v.v.is_finite() for v in np.diagonal(found).tolist())
-        return balls.balls(np.full(a.shape, np.nan)) if nan else found
-
-    return of_matrix
-
-
-@_rule("cholesky")
-def _cholesky(call: Call, a: Value) -> Value:
-    return _of_matrices(_as_nan(linear.cholesky), a)[0]
-
-
-@_rule("lu")
-def _lu(call: Call, a: Value) -> list:
-    factors, pivots, permutation = _of_matrices(linear.lu, a)
-    return [factors, pivots.astype(np.int32), permutation.astype(np.int32)]
-
-
-@_rule("triangular_solve")
-def _triangular_solve(call: Call, a: Value, b: Value) -> Value:
-    p = call.params
-
-    def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        a, lower = (a.T, not p["lower"]) if p["transpose_a"] else (a, p["lower"])
-        a = np.conjugate(a) if p["conjugate_a"] else a
-        if p["left_side"]:
-            return linear.solve_triangular(a, b, lower, p["unit_diagonal"])
-        return linear.solve_triangular(a.T, b.T, not lower, p["unit_diagonal"]).T
-
-    return _of_matrices(solve, a, b)[0]
-
-
-@_rule("eigh")
-def _eigh(call: Call, a: Value) -> list:
-    values, vectors = _of_matrices(lambda m: linear.eigh(m, call.params["lower"]), a)
-    return [vectors, values]
-
-
-@_rule("eig")
-def _eig(call: Call, a: Value) -> list:
-    values, vectors = _of_matrices(lambda m: linear.eigen(m, np.linalg.eig(linear.as_floats(m))[1]), a)
-    if call.params["compute_left_eigenvectors"]:
-        raise call.not_judged()
-    return [values, vectors][: len(call.eqn.outvars)]
-
-
-@_rule("svd")
-def _svd(call: Call, a: Value) -> list:
-    u, s, vt = _of_matrices(lambda m: linear.svd(m, call.params["full_matrices"]), a)
-    return [s, u, vt] if call.params["compute_uv"] else [s]
-
-
-@_rule("qr")
-def _qr(call: Call, a: Value) -> list:
-    return _of_matrices(lambda m: linear.qr(m, call.params["full_matrices"]), a)
-
-
-@_rule("jit:expm")
-def _expm(call: Call, *inputs: Value) -> list:
-    """What JAX approximates by a rational function. The derivative of that, once traced, is no longer known as such."""
-    if len(inputs) != 1 or len(call.eqn.outvars) != 1:
-        raise call.not_judged()
-    return _of_matrices(linear.expm, inputs[0])
-
-
-@_rule("fft")
-def _fft(call: Call, a: Value) -> Value:
-    kind, lengths, values = int(call.params["fft_type"]), call.params["fft_lengths"], numbers_of(a)
-    axes = list(range(values.ndim - len(lengths), values.ndim))
-    real = {2: axes[-1], 3: axes[-1]}.get(kind)
-    for axis, n in zip(axes if kind == 3 else axes[::-1], lengths if kind == 3 else lengths[::-1], strict=True):
-        if axis == real:
-            values = fourier.to_half(values, n, axis) if kind == 2 else fourier.from_half(values, n, axis)
-        else:
-            values = fourier.transform(values, n, axis, inverse=kind in (1, 3))
-    return flints(values)
