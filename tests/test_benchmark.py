@@ -83,7 +83,8 @@ def report(tmp_path_factory):
     """A small run as a user starts it: (what it prints, what it writes)."""
     path = tmp_path_factory.mktemp("benchmark") / "new" / "numbers.json"
     peers = "jax_loop,sklearn,limit" + ",torch_eager,torch_loader" * (importlib.util.find_spec("torch") is not None)
-    status, out, err = run("--hidden=8", "--batch_size=400", "--rounds=2", f"--peers={peers}", f"--json={path}")
+    sizes = ("--hidden=8", "--batch_size=400", "--rounds=2")
+    status, out, err = run(*sizes, f"--peers={peers}", f"--json={path}", XLA_FLAGS="")  # compiled as for users
     assert status == 0, err
     return out, json.loads(path.read_text())
 
