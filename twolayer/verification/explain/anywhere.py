@@ -85,7 +85,7 @@ def _recorded(question: Any, case: Any) -> Recording | None:
             flows = [slopes[number.order] * slope for number in met for _, slope in number.edges()]
             local = [slope for number in met for _, slope in number.edges()]
             arrays = [(_statement(node.line, program), floats(by(node.output, slopes))) for node in record.nodes]
-    except (Undecided, NotJudged, Refused):
+    except (Undecided, NotJudged, Refused, TypeError):  # also a class of a library that cannot be copied
         return None
     values = (
         [float(number.v) for number in met],
