@@ -38,7 +38,7 @@ AGREE, DIFFER = 1e-11, 1e-10
 SEED = 2554
 
 CAUSES = """
-bias_sign prediction_missing saturated sign_of_weights
+    bias_sign prediction_missing saturated sign_of_weights
     reduction half classes sign scale
     preactivation_for_output times_output target_missing softmax_jacobian_missing softmax_jacobian_diagonal
     softmax_jacobian_twice softmax_axis onehot_shifted softmax_of_preactivation other_loss label_smoothing log_epsilon

@@ -184,3 +184,13 @@ def test_complex_results_are_compared_in_both_parts():
 
     assert equal(by_sums, lambda x: np.fft.fft(x), {"x": "n"}).verdict == "right"
     assert equal(by_sums, lambda x: np.conj(np.fft.fft(x)), {"x": "n"}).verdict == "wrong"
+
+
+def test_the_square_of_a_difference_that_may_be_zero_is_a_number():
+    def spread(x):
+        third = x / 3
+        return ((third + third + third - x) ** 2).sum() + ((third * 3 - x) ** 3).sum() + (x**-2).sum()
+
+    for np_or_jnp in (np, jnp):
+        verdict = verify_gradient(spread, lambda x, m=np_or_jnp: -2 * m.power(x, -3), {"x": "n"})
+        assert verdict.verdict == "right", verdict.text

@@ -285,10 +285,19 @@ def _attempt(result: Callable, op: Callable, a: Any, b: Any) -> Any:
     return op(COMPLEX(a), COMPLEX(b)) if isinstance(a, of_python) or isinstance(b, of_python) else NotImplemented
 
 
+def whole_power(a: Any, n: int) -> Any:
+    """a to the power n by products where a may be 0: FLINT gives NaN for the square of a ball around 0."""
+    if n < 0:
+        return 1 / whole_power(a, -n)
+    if not n or not a.contains(0):
+        return a**n
+    half = whole_power(a, n // 2)
+    return half * half * a if n % 2 else half * half
+
+
 def _power(a: flint.arb, b: flint.arb) -> flint.arb:
     if b.is_integer():
-        n = int(b.unique_fmpz())
-        return a**n if n >= 0 else 1 / a**-n
+        return whole_power(a, int(b.unique_fmpz()))
     return a.sqrt() if b * 2 == 1 else a**b
 
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from twolayer.verification.numbers import balls
-from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball
+from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball, whole_power
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
@@ -103,8 +103,7 @@ def _power(a: Any, b: Any) -> Any:
     if isinstance(a, flint.acb) or isinstance(b, flint.acb):
         return flint.acb(a) ** b
     if b.is_integer():
-        n = int(b.unique_fmpz())
-        return a**n if n >= 0 else 1 / a**-n
+        return whole_power(a, int(b.unique_fmpz()))
     return a.sqrt() if b * 2 == 1 else a**b
 
 
@@ -177,7 +176,7 @@ class Reals(System):
         return objects(a / b)
 
     def power(self, a: np.ndarray, n: int) -> np.ndarray:
-        return lifted(lambda a: a**n if n >= 0 else 1 / a**-n)(a)
+        return lifted(lambda a: whole_power(a, n))(a)
 
     def sum(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return objects(np.add.reduce(a, axis=axes, initial=_ZERO))

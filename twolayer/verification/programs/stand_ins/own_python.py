@@ -66,10 +66,10 @@ class _Module:
     """A module of NumPy's: its public names are stand-ins, of its private ones the functions are copied."""
 
     def __init__(self, original: types.ModuleType, public: Callable):
-        self._names = _Names(vars(original) | {"__name__": original.__name__}, public)
+        self._module, self._public = original, public
+        self._names = _Names(vars(original), public)
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in vars(self._module):
             return self._names[name]
-        except KeyError as e:
-            raise AttributeError(name) from e
+        return _stood_in(getattr(self._module, name), self._public)  # some are loaded when they are asked for
