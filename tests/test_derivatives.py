@@ -257,6 +257,22 @@ def test_a_value_at_a_tie_must_be_the_limit_where_there_is_one():
     assert equal(lambda x: 1.0 * (x > 0), lambda x: 1.0 * (x >= 0), {"x": "n"}).verdict == "right"
 
 
+def test_a_large_number_that_masks_stands_for_infinity():
+    mask = np.triu(np.ones((4, 4)), 1) > 0
+
+    def masked(s):
+        e = np.exp(np.where(mask, -1e9, s) - np.where(mask, -1e9, s).max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def right(s, g):
+        p = masked(s)
+        return p * (g - (g * p).sum(-1, keepdims=True))
+
+    verdict = verify_vjp(masked, right, {"s": "4 4"})
+    assert verdict.verdict == "right" and "a number of the code beyond 1e+08 stands for infinity" in verdict.text
+    assert verify_vjp(masked, lambda s, g: right(s, g) + mask * g, {"s": "4 4"}).verdict == "wrong"
+
+
 def test_a_wrong_line_in_a_loop_is_found_over_all_its_runs():
     def recurrent(w, x):
         h = np.zeros_like(w[0])

@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 
 from twolayer.verification.evidence.branches import Branches
-from twolayer.verification.evidence.exploring import Search, drawn
+from twolayer.verification.evidence.exploring import MASK, Search, drawn, reach, within
 from twolayer.verification.evidence.kinks import Kink, at_ties, settled
-from twolayer.verification.evidence.questions import Compared, Question, check_repeats, compared, judged
+from twolayer.verification.evidence.questions import At, Compared, Question, check_repeats, compared, judged
 from twolayer.verification.evidence.smallest import Example, code, smallest
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import balls as numbers
@@ -30,9 +30,12 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     reference = question.reference
     branches = Branches(question.program, *([reference.program] if reference is not None else []))
     points = drawn(question.arguments, question.program, seed, question.most)
+    largest = reach(reference.program) if reference is not None else None
     found, kinks = [], list[Kink]()
 
-    def look(at: object) -> None:
+    def look(at: At) -> None:
+        if not within(at, largest):
+            return
         one, some = settled(question, compared(question, at, branches))
         found.append(one)
         kinks.extend(some)
@@ -47,7 +50,8 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
         for at in Search(question, branches, known[0].at, seed).found():
             look(at)
         tied, some = at_ties(question, branches, known[0].at, seed)
-        found, kinks = [*found, *tied], [*kinks, *some]
+        found += [one for one in tied if within(one.at, largest)]
+        kinks += [kink for kink in some if within(kink.at, largest)]
         known = [one for one in found if one.reason is None]
         outputs = judged(question, found)
     verdict = worst(one["verdict"] or "undecided" for one in outputs.values()) if outputs else "undecided"
@@ -57,6 +61,8 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
     located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     notes = _notes(branches, kinks, disagreement) + question.notes
+    if largest is not None:
+        notes += (f"tried with numbers up to {largest:.2g}: a number of the code beyond {MASK:g} stands for infinity",)
     seen, seconds = branches.seen(), time.perf_counter() - started
     found_ = Judgement(verdict, outputs, located.causes, located.line, located.line_number, seen, notes, "", seconds)
     wrong = [name for name, one in outputs.items() if one["verdict"] == "wrong"]

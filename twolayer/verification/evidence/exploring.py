@@ -29,6 +29,7 @@ FARTHEST = 1e40
 RUNS = 240  # of the program, in search of branches
 HALVINGS = 10  # of the way to a threshold: so close to it are the points on both sides
 WHOLE = range(5, 131)  # whole numbers of the code that may be blocks or thresholds on sizes
+MASK = 1e8  # a number of the code from here on stands for infinity
 MOST_ENTRIES = 3_000  # of a point at such a size
 
 
@@ -64,7 +65,7 @@ def _first(points: list[At], most: int) -> list[At]:
 def _beyond(arguments: Arguments, program: Any) -> Iterator[dict[str, int]]:
     """Sizes with one letter larger than a whole number of the code, where they are not too large to be followed."""
     known = [n for draw in arguments.sizes() for n in draw.values()]
-    numbers = sorted(n for n in set(whole_numbers(program.function)) if n in WHOLE and n >= max(known, default=0))
+    numbers = sorted(n for n in set(constants(program.function)) if n in WHOLE and n >= max(known, default=0))
     for n in numbers[-2:]:
         for letter in arguments.letters:
             sizes = {other: max(2, arguments.least.get(other, 1)) for other in arguments.letters} | {letter: n + 1}
@@ -72,14 +73,29 @@ def _beyond(arguments: Arguments, program: Any) -> Iterator[dict[str, int]]:
                 yield sizes
 
 
-def whole_numbers(function: Any) -> list[int]:
-    """The whole numbers in the code of a function and of those of its module that it calls."""
-    found: list[int] = []
+def reach(program: Any) -> float | None:
+    """How large the numbers of a point may be where the code has a number such as -1e9 that stands for infinity.
+
+    So far below it that products of several of them stay below it as well; None where there is no such number.
+    """
+    masks = [abs(n) for n in constants(program.function) if isinstance(n, float) and MASK <= abs(n) < float("inf")]
+    return min(masks) ** (1 / 6) if masks else None
+
+
+def within(at: At, largest: float | None) -> bool:
+    """Whether the numbers of a point are no larger than that."""
+    arrays = (floats(a) for a in at.values.values() if np.asarray(a).dtype == object)
+    return largest is None or all(np.all(abs(a) <= largest) for a in arrays)
+
+
+def constants(function: Any) -> list[int | float]:
+    """The numbers in the code of a function and of those of its module that it calls."""
+    found: list[int | float] = []
     seen: set[int] = set()
     todo: list[Any] = [inspect.unwrap(getattr(function, "func", getattr(function, "fun", function)))]
     while todo:
         one = todo.pop()
-        if isinstance(one, int) and not isinstance(one, bool):
+        if isinstance(one, int | float) and not isinstance(one, bool):
             found.append(one)
         elif isinstance(one, types.CodeType):
             todo += one.co_consts
@@ -91,7 +107,9 @@ def whole_numbers(function: Any) -> list[int]:
             todo += [one.__code__, one.__defaults__ or (), tuple((one.__kwdefaults__ or {}).values())]
             inside = [one.__globals__[name] for name in names if name in one.__globals__]
             inside += [cell.cell_contents for cell in one.__closure__ or () if filled(cell)]
-            todo += [v for v in inside if isinstance(v, int) or getattr(v, "__module__", None) == one.__module__]
+            todo += [
+                v for v in inside if isinstance(v, int | float) or getattr(v, "__module__", None) == one.__module__
+            ]
         elif hasattr(one, "__wrapped__") or hasattr(one, "fun"):
             todo.append(getattr(one, "__wrapped__", None) or one.fun)
     return found

@@ -1,5 +1,6 @@
 """Custom rules of JAX: the plain program without them, and a pullback with or without them, as programs over balls."""
 
+import functools
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ class Rule(NamedTuple):
 def plain(function: Callable) -> Callable:
     """The function with every custom rule in it taken out, so that it is differentiated through what it computes."""
 
+    @functools.wraps(function, assigned=())
     def run(*arguments: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
         outputs = _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), [])
