@@ -102,7 +102,10 @@ def test_rows_of_another_device_are_not_continued(report, tmp_path):
     _, _, written = report
     other = tmp_path / "other.json"
     other.write_text(json.dumps(written | {"device": {"kind": "H200"}}))
-    scripts.assert_refused(run("--only=rates", f"--json={other}"), "another device", "--json")
+    scripts.assert_refused(run("--only=rates", f"--json={other}"), "another device (", "--json")
+    for rows in (3, [1], [{"status": "measured"}]):
+        other.write_text(json.dumps(written | {"rows": rows}))
+        scripts.assert_refused(run("--only=rates", f"--json={other}"), "is damaged")
 
 
 @pytest.fixture

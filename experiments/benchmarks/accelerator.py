@@ -11,7 +11,8 @@ numbers mean nothing: that is the test of this script.
 
 Wanted of an H200: 75 % of its bfloat16 operations at K = 32768, batch 8192; 6 microseconds a step at K = 128, batch
 128; 1,000 networks of K = 128 in 0.12 s an epoch. Not measured yet; docs/speed.md has what was.
-Exit status: 0 done, 1 bad input or something is computed wrong, 75 the budget was used up or a signal came.
+Exit status: 0 done, 1 bad input, or something is computed wrong or could not be measured, 75 the budget was used up or
+a signal came. What needs a package that is not installed is left out, which is said.
 """
 
 import datetime
@@ -67,35 +68,51 @@ def main() -> int:
         wanted = _chosen(cases(SMALL if small else FULL, device["platform"]))
         print(f"{device['kind']}, {result['sizes']} sizes", flush=True)
         left = carry_out(wanted, workers, result, path, end)
-    wrong = [row["name"] for row in result["rows"] if row["status"] == WRONG]
-    if wrong:
-        print(f"computed wrong: {'; '.join(wrong)}", file=sys.stderr)
+    for status, word in ((WRONG, "computed wrong"), (FAILED, "failed"), (LATE, "out of time"), (ABSENT, "left out")):
+        names = [row["name"] for row in result["rows"] if row["status"] == status]
+        if names:
+            print(f"{word}: {'; '.join(names)}", file=sys.stderr)
+    bad = any(row["status"] in (WRONG, FAILED, LATE) for row in result["rows"])
     if left:
         print(f"--budget is used up, {left} checks are left; the same command goes on from there", file=sys.stderr)
-    return 1 if wrong else cli.INTERRUPTED if left else cli.DONE
+    return cli.INTERRUPTED if left else 1 if bad else cli.DONE
 
 
 def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, Any]:
     """The result so far: what the file has, or nothing.
 
     Raises:
-      BadInput: the file has rows of another device, commit or version.
+      BadInput: the file is damaged, or has rows of another device, commit or version.
     """
     facts = provenance()
     facts["versions"] |= {name: _version(name) for name in PACKAGES}
     result = {"rows": [], "device": device, "sizes": sizes, "date": _now()} | facts
     if path.exists():
         earlier = read_json(path, "rows", "device", "versions")
-        for name in ("device", "sizes", "versions", "git"):
-            if _same(earlier.get(name)) != _same(result[name]):
-                raise cli.BadInput(f"{path} has rows of another {name}; remove it, or choose another --json")
-        result["rows"] = earlier["rows"]
+        rows = earlier["rows"] if isinstance(earlier["rows"], list) else [None]
+        if not all(isinstance(row, dict) and {"check", "name", "status"} <= set(row) for row in rows):
+            raise cli.BadInput(
+                f"{path} is damaged (its rows are not those of checks); remove it and repeat the command"
+            )
+        for name, noun in (("device", "device"), ("sizes", "sizes"), ("versions", "version"), ("git", "commit")):
+            differs = _difference(earlier.get(name), result[name])
+            if differs:
+                raise cli.BadInput(
+                    f"{path} has rows of another {noun} ({differs}); remove it, or choose another place for --json"
+                )
+        result["rows"] = rows
     return result
 
 
-def _same(facts: object) -> object:
-    """What must not change of these facts; how much memory is free may."""
-    return {name: value for name, value in facts.items() if name != "bytes"} if isinstance(facts, dict) else facts
+def _difference(before: Any, now: Any) -> str | None:
+    """Where facts differ that must not. How much memory is free may, and what was not installed before."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return None if before == now else f"{before}, and {now} here"
+    for name in sorted({*before, *now} - {"bytes"}):
+        was, found = before.get(name), now.get(name)
+        if was != found and not (was is None and name in PACKAGES):
+            return f"{name}: {was}, and {found} here"
+    return None
 
 
 def _now() -> str:

@@ -131,10 +131,10 @@ def _all(sizes: Sizes, cuda: bool) -> Iterator[Case]:
     for corner in sizes.corners:
         yield from (_step(sizes, name, *corner) for name in (OURS, "graph", "eager") if _here(name, cuda))
     yield from (_many(sizes, name, *sizes.networks[0], sizes.precisions[-1]) for name in MANY)
+    yield from _whole_runs(sizes)
     yield from _limits(sizes)
     yield _wide(sizes, "sgd")
     yield from _inside(sizes, cuda)
-    yield from _whole_runs(sizes)
     for corner in sizes.corners:
         yield from (_step(sizes, name, *corner) for name in COMPETITORS if _here(name, cuda))
     yield from _tables(sizes, cuda)
