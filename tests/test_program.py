@@ -306,7 +306,9 @@ def test_the_arrays_handed_out_are_those_that_are_used():
     """Without a barrier XLA computes a / b / c as a / (b c) from the start."""
     a, b, c = np.random.default_rng(0).uniform(1, 2, (3, 100)).astype(np.float32)
     closed = jax.make_jaxpr(lambda a, b, c: a / b / c)(a, b, c)
-    (whole,), handed_out = jax.jit(lambda *abc: _with_keys(runs.evaluate(closed, abc, [((0,), 0)])))(a, b, c)
+    as_for_users = {"xla_cpu_use_fusion_emitters": True}  # tests are compiled without; see conftest.py
+    evaluate = jax.jit(lambda *abc: _with_keys(runs.evaluate(closed, abc, [((0,), 0)])), compiler_options=as_for_users)
+    (whole,), handed_out = evaluate(a, b, c)
     np.testing.assert_array_equal(whole, handed_out[0] / c)
 
 

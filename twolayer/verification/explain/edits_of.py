@@ -236,6 +236,8 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
                 yield Edit(i, repr(number), "sign" if number == -value else id)
         if not isinstance(parent, ast.Compare):
             yield Edit(i, "__c__", id, solves=True)
+    elif _is_number(site.node) and isinstance(site.parent, ast.Call):  # as the -1 in np.roll(force, -1)
+        yield Edit(i, ast.unparse(site.node.operand), "off_by_one" if own.kind == "i" else "sign")
 
 
 def _kind_of_number(site: Site, pool: Pool) -> str:
