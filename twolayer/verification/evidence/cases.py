@@ -12,6 +12,7 @@ from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
 from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
+from twolayer.verification.numbers.complexes import is_complex
 from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 
@@ -165,6 +166,9 @@ def case_at(subject: Subject, point: Point) -> Case:
             continue
         except NotJudged as error:
             return Case(point, {}, reason=str(error))
+        whole = next((name for name, array in case.mine.items() if is_complex(array)), None)
+        if whole:
+            return Case(point, {}, reason=f"{whole} is complex")
         unknown = any((compare(case.mine[name], point.right[name]) == UNKNOWN).any() for name in case.mine)
         if not unknown and (rounded or all(map(known_well, case.mine.values()))):
             return case

@@ -213,3 +213,8 @@ CMATH |= {
     "polar": lambda z: (abs(Complex(z)), angle(Complex(z).im, Complex(z).re)),
     "rect": lambda r, phi: Complex(r) * Complex(0, phi).exp(),
 }
+
+
+def is_complex(array: Any) -> bool:
+    """Whether there is a complex number in an array."""
+    return any(isinstance(v, (Complex, complex)) for v in np.asarray(array, object).ravel().tolist())

@@ -228,7 +228,8 @@ def thresholds(jaxpr: ClosedJaxpr | Jaxpr) -> list[str]:
     found = []
     for eqn in operations(jaxpr):
         scalars = [a.val for a in eqn.invars if isinstance(a, Literal) and is_float(a.aval) and np.ndim(a.val) == 0]
-        compared = any(np.isfinite(number) and number != 0 for number in map(float, scalars))  # a softmax has -inf
+        real = map(float, filter(np.isrealobj, scalars))
+        compared = any(np.isfinite(number) and number != 0 for number in real)  # a softmax has -inf
         clips = eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round")
         if clips or eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and compared):
             found.append(where(eqn))
