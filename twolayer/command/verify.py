@@ -40,6 +40,7 @@ a bad flag), 70 a fault of this program, 130 interrupted.
 """
 
 import dataclasses
+import gc
 from typing import Any
 
 from absl import flags
@@ -116,4 +117,5 @@ def main() -> int:
 
 def entry() -> None:
     """The command, from its flags to its exit status."""
+    gc.set_threshold(2_000_000)  # a tenth of a verdict was the search for cycles, of which balls have none
     cli.run(main, refusal=judging.BAD_INPUT, module=__name__)
