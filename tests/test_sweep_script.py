@@ -293,7 +293,8 @@ import os, signal, sys
 from twolayer.command import cli
 from experiments import sweep
 from experiments.runtime import loop, stack_session
-loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment
+loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9  # one after each segment,
+loop.Pace.epochs = lambda pace: 20  # and ten segments a part, however fast the machine is
 save, resumed, saved, kill = loop.save, stack_session._resumed, [], "kill" in sys.argv
 def kill_after_five(run, name, *others):
     save(run, name, *others)
