@@ -29,6 +29,7 @@ from twolayer.network import Params
 
 NAMES = ("epochs", "networks")
 SCORES = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")
+LOSSES = ("train_loss", "valid_loss", "test_loss")  # of networks that have lost no output, as `statistics` says why
 COUNTS = (
     "train_dead_hidden",
     "train_dead_outputs",
@@ -79,7 +80,7 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
     """Summarise each combination of the swept choices and numbers: how many networks, how they ended, their figures.
 
     What only makes networks differ (SOURCES: seeds) is what the figures are over. Networks that diverged are counted
-    and have no figures.
+    and have no figures; those that have lost an output are counted and have no losses.
     """
     rows, names = networks.to_pylist(), [name for name in axes if name not in SOURCES]
     sources = [name for name in axes if name in SOURCES]
@@ -90,20 +91,21 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
     found = []
     for members in groups.values():
         good = [row for row in members if row["status"] != "diverged"]
-        levels = {name: [row[name] for row in good] for name in sources}
+        kept = [row for row in good if not row["train_dead_outputs"]]
         entry = {name: members[0][name] for name in names}
         entry |= {"networks": len(members), "diverged": len(members) - len(good)}
         for name in SCORES:
             examples = good[0][RESOLUTION[name]] if good and name in RESOLUTION else None
-            step = 1 / examples if examples else 0.0
-            entry[name] = statistics.figures([row[name] for row in good], levels, step)
+            of = kept if name in LOSSES else good
+            levels = {source: [row[source] for row in of] for source in sources}
+            entry[name] = statistics.figures([row[name] for row in of], levels, 1 / examples if examples else 0.0)
         for name in COUNTS:
-            entry[name] = statistics.figures([row[name] for row in good], levels)
+            entry[name] = statistics.figures([row[name] for row in good])
             if entry[name]:
                 entry[name]["interval"] = None
         for name, column in SHARES.items():
-            classes = bool(good) and np.isfinite(good[0]["test_accuracy"])
-            entry[name] = statistics.share(sum(row[column] > 0 for row in good), len(good)) if classes else None
+            known = bool(good) and (name == "lost_for_good" or np.isfinite(good[0]["test_accuracy"]))
+            entry[name] = statistics.share(sum(row[column] > 0 for row in good), len(good)) if known else None
         found.append(entry)
     return found
 
@@ -113,9 +115,12 @@ def table(summary: Sequence[Mapping], axes: Sequence[str]) -> tuple[list[str], l
     names = [name for name in axes if name not in SOURCES]
     accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
     shown = "test_accuracy" if accuracy else "test_loss"
+    lost = accuracy or any(entry["lost_for_good"] and entry["lost_for_good"]["count"] for entry in summary)
     header = [*names, "networks", "diverged", shown, "sd", "95 % interval of the mean"]
-    header += ["lost a class for good", "a class not predicted"] * accuracy
-    return header, [_cells(entry, names, shown, accuracy) for entry in summary]
+    if lost:
+        header += ["lost a class for good", "a class not predicted"] if accuracy else ["lost an output (no loss)"]
+    shares = tuple(SHARES) if accuracy else ("lost_for_good",) * lost
+    return header, [_cells(entry, names, shown, shares) for entry in summary]
 
 
 def write_summary(run: Run, summary: Sequence[Mapping], axes: Sequence[str], networks: pa.Table) -> None:
@@ -135,18 +140,18 @@ def text(summary: Sequence[Mapping], axes: Sequence[str], varies: Mapping[str, b
     return f"{tables.text(*table(summary, axes))}\n{statistics.said(varies)}"
 
 
-def _cells(entry: Mapping, names: Sequence[str], shown: str, accuracy: bool) -> list[str]:
+def _cells(entry: Mapping, names: Sequence[str], shown: str, shares: Sequence[str]) -> list[str]:
     cells = [f"{entry[name]:g}" if isinstance(entry[name], float) else str(entry[name]) for name in names]
     cells += [str(entry["networks"]), str(entry["diverged"])]
-    figure = entry[shown]
-    if figure is None:
-        return cells + ["-"] * (3 + 2 * accuracy)
-    between = " to ".join(f"{end:.4f}" for end in figure["interval"] or ())
-    cells += [f"{figure['mean']:.4f}", "-" if figure["sd"] is None else f"{figure['sd']:.4f}", between or "-"]
-    return cells + [_percent(entry[name]) for name in SHARES if accuracy]
+    figure = entry[shown] or {}
+    between = " to ".join(f"{end:.4f}" for end in figure.get("interval") or ())
+    cells += ["-" if figure.get(name) is None else f"{figure[name]:.4f}" for name in ("mean", "sd")]
+    return [*cells, between or "-", *(_percent(entry[name]) for name in shares)]
 
 
-def _percent(share: Mapping) -> str:
+def _percent(share: Mapping | None) -> str:
+    if share is None:
+        return "-"
     low, high = (100 * end for end in share["interval"])
     return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
