@@ -487,6 +487,24 @@ def test_a_metric_is_drawn_against_a_swept_number_with_its_intervals(drawn):
     assert ticks == ["0.25", "0.5", "0.75"]
 
 
+def test_random_draws_are_a_cloud_of_single_networks_whose_ticks_are_plain_numbers(drawn):
+    """Where 64 random rates were eight curves, with ticks like 6 x 10^0."""
+    rates = np.geomspace(1e-3, 1e-1, 64)
+    groups = [
+        {**GROUPS[0], "learning_rate": rate, "test_accuracy": {"mean": 1 - 8 * rate, "interval": None}}
+        for rate in rates
+    ]
+    sweep_figures.against(None, groups, "learning_rate", [], "")
+    (axis,) = drawn[0].axes
+    (points,) = axis.lines
+    assert len(points.get_xdata()) == 64 and points.get_linestyle() == "None" and points.get_marker() == "o"
+    assert axis.get_yscale() == "log"
+    drawn[0].canvas.draw()
+    low, high = axis.get_ylim()
+    ticks = [text.get_text() for text in axis.get_yticklabels() if low <= text.get_position()[1] <= high]
+    assert len(ticks) >= 3 and all(tick == f"{float(tick):g}" for tick in ticks)
+
+
 def test_a_heat_map_shows_its_values_and_tells_good_cells_apart(drawn):
     good = [
         {**g, "test_accuracy": {"mean": m, "interval": None}}
