@@ -34,6 +34,11 @@ STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.ST
 def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = None) -> Choices:
     """The choices of these settings, which a program is compiled for.
 
+    Args:
+      wanted: the settings of a run.
+      data: decides the scale, whether classes or targets are learnt, and the largest batch.
+      distortion: of the training images, if any.
+
     Raises:
       ValueError: a name is not known, or the loss does not go with the output or the data.
     """
@@ -53,6 +58,9 @@ def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = 
 def numbers_of(wanted: Settings, dtype: str) -> Numbers:
     """The numbers that may vary without compiling again; the optimiser's own where none are given.
 
+    Args:
+      dtype: of the parameters.
+
     Raises:
       ValueError: the optimiser is not known.
     """
@@ -63,7 +71,12 @@ def numbers_of(wanted: Settings, dtype: str) -> Numbers:
 
 
 def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """The key of the initial parameters and the key of the data order."""
+    """The key of the initial parameters and the key of the data order.
+
+    Args:
+      seed: of the start, and of the order unless that has one.
+      order_seed: of the order; None takes the seed.
+    """
     first, order = _two_keys(seed)
     return first, order if order_seed is None else keys_of(order_seed)[1]
 
@@ -142,7 +155,12 @@ class Result:
         return O2 if self.standard is None else self.standard.outputs(O2)
 
     def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
-        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
+        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one.
+
+        Args:
+          x: raw examples, as `fit` was given them.
+          precision_of: as in `outputs`.
+        """
         O2 = self.outputs(x, precision_of)
         if self.labels is not None:
             return self.labels[O2.argmax(axis=1)]
@@ -152,6 +170,9 @@ class Result:
         self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
     ) -> Float[np.ndarray, "m C"]:
         """The softmax of O2: what cross-entropy makes of it.
+
+        Args:
+          x, precision_of: as in `outputs`.
 
         Raises:
           ValueError: this is a regression.
@@ -163,7 +184,11 @@ class Result:
         return exps / exps.sum(axis=1, keepdims=True)
 
     def score(self, x: Num[Array | np.ndarray, "m ..."], y: Shaped[Array | np.ndarray, "m ..."]) -> float:
-        """The accuracy on raw examples; of a regression R^2, the mean over its targets."""
+        """The accuracy on raw examples; of a regression R^2, the mean over its targets.
+
+        Args:
+          x, y: raw examples and their classes or targets, as `fit` was given them.
+        """
         y, found = np.asarray(y), self.predict(x)
         if self.labels is not None:
             return float((found == y.reshape(len(y))).mean())

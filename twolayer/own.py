@@ -77,6 +77,11 @@ def _parts(reference: str) -> tuple[str, str]:
 def from_text(kind: str, reference: str, text: str) -> Own:
     """Load an entry from a text that is at hand, such as that in a run's manifest.
 
+    Args:
+      kind: what it is to be: "loss", "activation", "output", "init" or "optimizer".
+      reference: FILE.py:NAME; the file is not read.
+      text: of the file.
+
     Raises:
       ValueError: as `load`.
     """
