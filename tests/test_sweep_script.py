@@ -555,7 +555,8 @@ def test_the_figures_are_a_png_and_a_pdf_the_same_bytes_every_time(tmp_path):
 
 def test_a_sweep_over_two_numbers_has_all_its_figures(tmp_path):
     two = ("--sweep=learning_rate=0.01,0.1", "--sweep=init_scale=0.5,1", "--sweep=seed=0:2")
-    status, _, err = sweep(*two, "--hidden=4", "--epochs=1", "--quiet", f"--run_dir={tmp_path / 'run'}")
+    quick = ("--hidden=4", "--epochs=1", "--quiet", "--log_seconds=3600")
+    status, _, err = sweep(*two, *quick, f"--run_dir={tmp_path / 'run'}")
     assert (status, err) == (0, "")
     names = {
         f"{name}.{form}" for name in ("curves", "heat_map", "learning_rate", "init_scale") for form in ("png", "pdf")
