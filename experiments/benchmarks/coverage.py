@@ -137,13 +137,13 @@ def _order_row(rng: np.random.Generator, figure: str, n: int, networks: dict) ->
     starts, orders = networks["seed"], networks["order_seed"]
     table = np.zeros((starts.max() + 1, orders.max() + 1))
     table[starts, orders] = np.where(_counted(figure, networks), networks[figure], np.nan)
-    truth, resolution = np.nanmean(table), _resolution(figure, networks)
-    levels = {"seed": np.repeat(np.arange(n), n), "order_seed": np.tile(np.arange(n), n)}
+    truth, resolution = float(np.nanmean(table)), _resolution(figure, networks)
+    levels = {"seed": np.repeat(np.arange(n), n).tolist(), "order_seed": [*range(n)] * n}
     hits: dict[str, list[bool]] = {"one_order": [], "crossed": []}
     for _ in range(FLAGS.draws // 2):
         rows, columns = (rng.integers(0, size, n) for size in table.shape)
         for name, sample, own in (
-            ("one_order", table[rows, columns[0]], {"seed": np.arange(n)}),
+            ("one_order", table[rows, columns[0]], {"seed": [*range(n)]}),
             ("crossed", table[np.ix_(rows, columns)].ravel(), levels),
         ):
             found = statistics.figures(sample.tolist(), own, resolution)
