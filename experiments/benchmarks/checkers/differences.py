@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 from jaxtyping import Float
 from scipy.optimize import check_grad
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer, Derivation
 from experiments.benchmarks.checkers.trials import Point
 from twolayer.network import Params
 from twolayer.verification import verify
@@ -24,7 +24,7 @@ Either = np.ndarray | jax.Array
 DECIMAL = 5
 
 
-def ours(derivation, point: None = None) -> Answer:
+def ours(derivation: Derivation, point: None = None) -> Answer:
     """twolayer.verification.verify with its defaults: verdict, first wrong step, causes. It draws its own numbers."""
     found = verify(
         derivation.function(), loss=derivation.loss, output=derivation.output, reduction=derivation.reduction
@@ -34,19 +34,19 @@ def ours(derivation, point: None = None) -> Answer:
     return Answer(verdict, found.first_wrong_step, causes)
 
 
-def float32(derivation, point: Point) -> Answer:
+def float32(derivation: Derivation, point: Point) -> Answer:
     """JAX's check in its default precision."""
     with jax.enable_x64(False):
         return judged(check_grads, derivation, point.cast(np.float32))
 
 
-def float64(derivation, point: Point) -> Answer:
+def float64(derivation: Derivation, point: Point) -> Answer:
     """JAX's check with 64 bits switched on."""
     with jax.enable_x64(True):
         return judged(check_grads, derivation, point)
 
 
-def judged(check: Callable, derivation, point: Point) -> Answer:
+def judged(check: Callable, derivation: Derivation, point: Point) -> Answer:
     """The answer of a checker that takes (f, args, order) and raises AssertionError."""
     f = with_gradient(derivation, point)
     try:
@@ -56,7 +56,7 @@ def judged(check: Callable, derivation, point: Point) -> Answer:
     return Answer(ACCEPTED)
 
 
-def with_gradient(derivation, point: Point) -> Callable:
+def with_gradient(derivation: Derivation, point: Point) -> Callable:
     """f(W1, b1, W2, b2), the loss at the examples of `point`, which JAX differentiates by asking the derivation."""
     gradients = derivation.function()
     x, y = jnp.asarray(point.x), jnp.asarray(point.y)
@@ -80,7 +80,7 @@ def with_gradient(derivation, point: Point) -> Callable:
     return f
 
 
-def chex(derivation, point: Point) -> Answer:
+def chex(derivation: Derivation, point: Point) -> Answer:
     """JAX's check with a tolerance of its own, in JAX's default precision."""
     import chex
 
@@ -88,26 +88,26 @@ def chex(derivation, point: Point) -> Answer:
         return judged(chex.assert_numerical_grads, derivation, point.cast(np.float32))
 
 
-def every(derivation, point: Point) -> Answer:
+def every(derivation: Derivation, point: Point) -> Answer:
     """Every entry of the gradient."""
     return _judged_by_scipy(derivation, point, direction="all")
 
 
-def along_one(derivation, point: Point) -> Answer:
+def along_one(derivation: Derivation, point: Point) -> Answer:
     """One random direction."""
     return _judged_by_scipy(derivation, point, direction="random", rng=np.random.default_rng(point.seed))
 
 
-def _judged_by_scipy(derivation, point: Point, **options) -> Answer:
+def _judged_by_scipy(derivation: Derivation, point: Point, **options) -> Answer:
     gradients = derivation.function()
     shapes = [leaf.shape for leaf in point.params]
     ends = np.cumsum([leaf.size for leaf in point.params])[:-1]
 
-    def leaves(flat: Float[np.ndarray, " n"]) -> Params:
-        return Params(*(part.reshape(shape) for part, shape in zip(np.split(flat, ends), shapes, strict=True)))
+    def leaves(flat: Float[np.ndarray, " n"]) -> tuple[np.ndarray, ...]:
+        return tuple(part.reshape(shape) for part, shape in zip(np.split(flat, ends), shapes, strict=True))
 
     def value(flat: Float[np.ndarray, " n"]) -> float:
-        return loss(np, derivation, leaves(flat), point.x, point.y)
+        return float(loss(np, derivation, leaves(flat), point.x, point.y))
 
     def gradient(flat: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         with jax.enable_x64(True):
@@ -124,7 +124,7 @@ def _judged_by_scipy(derivation, point: Point, **options) -> Answer:
 
 
 def loss(
-    xp: ModuleType, derivation, leaves: tuple[Either, ...], x: Float[Either, "m d"], y: Float[Either, "m C"]
+    xp: ModuleType, derivation: Derivation, leaves: tuple[Either, ...], x: Float[Either, "m d"], y: Float[Either, "m C"]
 ) -> Float[Either, ""]:
     """The declared loss, forwards only. `xp` is numpy or jax.numpy. Leaves: W1 (K, d), b1 (K,), W2 (C, K), b2 (C,)."""
     W1, b1, W2, b2 = leaves

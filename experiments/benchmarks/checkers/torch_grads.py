@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer, Derivation
 from experiments.benchmarks.checkers.trials import SETTINGS, Point
 from twolayer.network import Params
 
@@ -20,12 +20,12 @@ _module = importlib.import_module("torch.autograd.gradcheck")
 _THREADS = torch.get_num_threads()
 
 
-def slow(derivation, point: Point) -> Answer:
+def slow(derivation: Derivation, point: Point) -> Answer:
     """Every entry of the gradient."""
     return _judged(derivation, point, fast_mode=False)
 
 
-def fast(derivation, point: Point) -> Answer:
+def fast(derivation: Derivation, point: Point) -> Answer:
     """One random direction.
 
     A failing check then computes every entry, two forward passes each, for its message only. In a large setting that
@@ -37,7 +37,7 @@ def fast(derivation, point: Point) -> Answer:
         return _judged(derivation, point, fast_mode=True)
 
 
-def _judged(derivation, point: Point, fast_mode: bool) -> Answer:
+def _judged(derivation: Derivation, point: Point, fast_mode: bool) -> Answer:
     # Threads that wait for each other take longer than a softmax of 7 x 3 numbers.
     torch.set_num_threads(_THREADS if SETTINGS[point.setting].images else 1)
     leaves = [torch.tensor(leaf, requires_grad=True) for leaf in point.params]
@@ -48,7 +48,7 @@ def _judged(derivation, point: Point, fast_mode: bool) -> Answer:
     return Answer(ACCEPTED)
 
 
-def _with_gradient(derivation, point: Point) -> Callable:
+def _with_gradient(derivation: Derivation, point: Point) -> Callable:
     gradients = derivation.function()
     x, y = torch.tensor(point.x), torch.tensor(point.y)
 

@@ -180,7 +180,7 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any
 def scan(
     f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, **options: Any
 ) -> Any:
-    count = len(tree_leaves(xs)[0]) if xs is not None else length
+    count = length or 0 if xs is None else len(tree_leaves(xs)[0])
     carry, outputs = init, []
     for i in reversed(range(count)) if reverse else range(count):
         carry, y = f(carry, tree_map(lambda leaf, i=i: leaf[i], xs))
@@ -276,12 +276,14 @@ def _module(name: str, known: dict, find: Callable | None = None) -> Module:
 
 
 _TREE = {"tree_map": tree_map, "map": tree_map, "leaves": tree_leaves, "tree_leaves": tree_leaves}
-JNP = _module("jax.numpy", {"ndarray": JaxArray}, _find_jnp)
-JNP.linalg = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+_LINALG = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+JNP = _module("jax.numpy", {"ndarray": JaxArray, "linalg": _LINALG}, _find_jnp)
 _SPECIAL = _module("jax.scipy.special", {n: _jax(f) for n, f in SPECIAL.items()})
+_INITIALIZERS = {"initializers": Nothing("jax.nn.initializers", False)}
 _ROOT = {
-    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()}), "lax": _module("jax.lax", LAX),
-    "random": _Random(), "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
+    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()} | _INITIALIZERS),
+    "lax": _module("jax.lax", LAX), "random": _Random(),
+    "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
     "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": _passed_through, "checkpoint": _passed_through,
     "remat": _passed_through, "named_call": _passed_through, "vmap": vmap, "Array": JaxArray,
     "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True), "device_get": lambda x: x,
@@ -290,6 +292,5 @@ _ROOT = {
     "named_scope": lambda name: Nothing("jax", True),
     "tree_map": tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
 }  # fmt: skip
-_ROOT["nn"].initializers = Nothing("jax.nn.initializers", False)
-JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": JNP.linalg, "jax.scipy.special": _SPECIAL}
+JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": _LINALG, "jax.scipy.special": _SPECIAL}
 JAX |= {f"jax.{name}": module for name, module in _ROOT.items() if not isinstance(module, types.FunctionType)}

@@ -83,9 +83,7 @@ MATH.__dict__.update(
     ),
     __all__=[name for name in dir(math) if not name.startswith("_")],
 )  # fmt: skip
-
-
-NUMPY.math = MATH  # as old NumPy had it
+NUMPY.__dict__["math"] = MATH  # as old NumPy had it
 
 
 class Progress:

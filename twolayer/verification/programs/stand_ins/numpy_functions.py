@@ -1,5 +1,6 @@
 """NumPy's functions over balls, where NumPy's own would compute with floats or lose what is behind the point."""
 
+import importlib
 import math
 import types
 from collections.abc import Callable, Iterable
@@ -143,14 +144,15 @@ def where(condition: Any, *choices: Any) -> Any:
     return wrap(np.where(truth(condition), *map(plain, choices)))
 
 
+_CLIP: np.ufunc = importlib.import_module("numpy._core.umath").clip  # np.clip is a function around it
+
+
 def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
     low, high = options.get("min", a_min), options.get("max", a_max)
     if low is None and high is None:
         return array(a)
     bounds = tuple(b for b in (low, high) if b is not None)
-    ufunc = (
-        np.clip if False else np._core.umath.clip if len(bounds) == 2 else np.maximum if high is None else np.minimum
-    )
+    ufunc = _CLIP if len(bounds) == 2 else np.maximum if high is None else np.minimum
     return apply(ufunc, "__call__", (a, *bounds), out=out)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, arb
+from twolayer.verification.numbers.balls import Ball, arb, integer
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import linalg
 from twolayer.verification.programs.stand_ins.arrays import apply, ball, is_real, lift, pi, plain, wrap
@@ -47,7 +47,10 @@ def _with_slope(function: Callable, slope: Callable) -> Callable:
 
 
 def _polygamma(n: flint.arb, x: flint.arb) -> flint.arb:
-    return x.digamma() if n == 0 else (-1) ** (int(n.unique_fmpz()) + 1) * (n + 1).gamma() * (n + 1).zeta(x)
+    order = integer(n)
+    if order is None:
+        raise NotJudged("scipy.special.polygamma of an order that is no integer")
+    return x.digamma() if order == 0 else (-1) ** (order + 1) * (n + 1).gamma() * (n + 1).zeta(x)
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **options: Any) -> Any:
@@ -165,10 +168,10 @@ def _qr(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full"
 
 
 def _block_diag(*blocks: Any) -> Any:
-    blocks = [np.atleast_2d(lift(b)) for b in blocks]
-    out = NUMPY.zeros(tuple(np.sum([b.shape for b in blocks], axis=0).tolist()))
+    matrices = [np.atleast_2d(lift(b)) for b in blocks]
+    out = NUMPY.zeros(tuple(np.sum([b.shape for b in matrices], axis=0).tolist()))
     row = column = 0
-    for b in blocks:
+    for b in matrices:
         out[row : row + b.shape[0], column : column + b.shape[1]] = b
         row, column = row + b.shape[0], column + b.shape[1]
     return out
