@@ -194,7 +194,7 @@ def holds_complex(values: Any) -> bool:
     if not hasattr(values, "dtype"):
         return isinstance(values, complex)
     flat = values.ravel().tolist() if values.dtype == object else ()
-    return values.dtype.kind == "c" or any(isinstance(v, (Complex, complex)) for v in flat)
+    return getattr(values.dtype, "kind", "") == "c" or any(isinstance(v, (Complex, complex)) for v in flat)
 
 
 def parts(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

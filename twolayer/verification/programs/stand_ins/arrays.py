@@ -102,10 +102,12 @@ def truth(value: Any) -> np.ndarray:
 
 
 def _integer_part(round_down: Callable[[Ball], Ball]) -> Callable[[Ball], Ball]:
+    """Rounding to an integer that leaves integers, and their objects, as they are."""
     return lambda v: v if v.v.is_integer() else round_down(v)
 
 
 def _sign(a: Ball) -> Ball:
+    """Of NaN it is NaN."""
     return a.sign() if a.v.is_finite() else ball(0) / 0
 
 
@@ -191,10 +193,12 @@ def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **option
 
 
 def _of_reals(into: tuple | None) -> bool:
+    """Whether one of the arrays to be written into holds balls."""
     return into is not None and any(o is not None and o.dtype == object for o in into)
 
 
 def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
+    """The ufunc on balls: ours where there is one, else NumPy's loop over objects."""
     name = ufunc.__name__
     if name == "modf" and into is None:
         whole = apply(np.trunc, "__call__", tuple(values))
@@ -239,6 +243,7 @@ def _changed_at(ufunc: np.ufunc, array: np.ndarray, key: Any, *values: Any) -> N
 
 
 def _given(result: Any, out: Any) -> Any:
+    """The array that was to be written into, or the result as people's code shall see it."""
     if out is not None and any(o is not None for o in out):
         return out[0] if len(out) == 1 else out
     if isinstance(result, tuple):
@@ -313,6 +318,7 @@ class Array(np.ndarray):
 
 
 def _index(key: Any) -> Any:
+    """A key as NumPy itself may see it."""
     if isinstance(key, np.ndarray) and _true_dtype(key).kind == "O":
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
     return np.asarray(key) if isinstance(key, np.ndarray) else key

@@ -12,6 +12,8 @@ INVERSE = {"fft": False, "ifft": True, "rfft": False, "irfft": True}
 
 
 def _transform(name: str) -> Callable:
+    """A transform of np.fft by its name."""
+
     def of_arrays(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
         a = np.asarray(lift(a))
         count = int(n) if n is not None else 2 * (a.shape[axis] - 1) if name == "irfft" else a.shape[axis]

@@ -38,6 +38,7 @@ class JaxArray(Array):
 
 
 def _rebinding(name: str) -> Callable:
+    """`x += y` as x + y."""
     return lambda a, b: getattr(np.ndarray, name)(a, b)
 
 
@@ -87,6 +88,8 @@ def in_jax(value: Any) -> Any:
 
 
 def _jax(function: Callable) -> Callable:
+    """A function of NumPy's as one of JAX: options that only speed it up are dropped, and its results never change."""
+
     def of_jax(*args: Any, **kwargs: Any) -> Any:
         for option in ("precision", "preferred_element_type", "mode", "inplace", "unique_indices"):
             kwargs.pop(option, None)
@@ -99,6 +102,7 @@ def _jax(function: Callable) -> Callable:
 
 
 def _find_jnp(name: str) -> Any:
+    """What `jnp.name` is: NumPy's stand-in of that name."""
     value = getattr(NUMPY, name)
     return _jax(value) if callable(value) and not isinstance(value, type) else value
 
@@ -180,9 +184,12 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any
 def scan(
     f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, **options: Any
 ) -> Any:
-    count = length or 0 if xs is None else len(tree_leaves(xs)[0])
+    if length is None:
+        if xs is None:
+            raise ValueError("scan got no values to scan over and `length` not provided.")
+        length = len(tree_leaves(xs)[0])
     carry, outputs = init, []
-    for i in reversed(range(count)) if reverse else range(count):
+    for i in reversed(range(length)) if reverse else range(length):
         carry, y = f(carry, tree_map(lambda leaf, i=i: leaf[i], xs))
         outputs.append(y)
     outputs = outputs[::-1] if reverse else outputs
@@ -261,10 +268,13 @@ class _Random:
 
 
 def _passed_through(function: Callable | None = None, **options: Any) -> Any:
+    """A decorator, such as jit, that leaves a function as it is."""
     return functools.partial(_passed_through, **options) if function is None else function
 
 
 def _not_here(name: str) -> Any:
+    """What raises NotJudged once it is called."""
+
     def use(*args: Any, **options: Any) -> Any:
         raise NotJudged(name)
 
@@ -272,6 +282,7 @@ def _not_here(name: str) -> Any:
 
 
 def _module(name: str, known: dict, find: Callable | None = None) -> Module:
+    """A module of JAX; other names are not judged once they are called."""
     return Module(name, find or (lambda attribute: _not_here(f"{name}.{attribute}")), **known)
 
 

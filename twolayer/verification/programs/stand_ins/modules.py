@@ -35,6 +35,7 @@ def _one(value: Any) -> Ball:
 
 
 def _of_math(name: str) -> Callable:
+    """A function of math over balls, which raises where math does."""
     method = {
         "asin": "arcsin",
         "acos": "arccos",

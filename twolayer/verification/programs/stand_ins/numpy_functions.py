@@ -51,6 +51,8 @@ def fromiter(values: Any, dtype: Any = float, count: int = -1) -> Array:
 
 
 def _filled(name: str, value: Any) -> Callable:
+    """np.zeros, np.ones and so on: filled with this value."""
+
     def create(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Array:
         some = 0 if value != value and not real_dtype(dtype) else value
         return cast(np.full(plain(shape), some, object), dtype)
@@ -116,6 +118,8 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **options:
 
 
 def _reduction(ufunc: np.ufunc, takes_dtype: bool = False) -> Callable:
+    """A ufunc's reduction under a name of its own, such as np.sum."""
+
     def reduce(
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any
     ) -> Any:
@@ -131,6 +135,8 @@ def _reduction(ufunc: np.ufunc, takes_dtype: bool = False) -> Callable:
 
 
 def _running(ufunc: np.ufunc) -> Callable:
+    """A ufunc's accumulation, such as np.cumsum."""
+
     def accumulate(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
         a = np.ravel(plain(a)) if axis is None else a
         return apply(ufunc, "accumulate", (a,), axis=axis or 0, dtype=dtype, out=out)

@@ -108,6 +108,7 @@ class _Kind(type):
 
 
 def _kind(name: str, among: tuple, scalar: bool = False) -> type:
+    """A class that stands in for one of NumPy's kinds of floats, or for float."""
     return _Kind(name, (), {"dtype": np.dtype(np.float64), "among": among, "scalar": scalar})
 
 
@@ -188,12 +189,14 @@ def _public(name: str, native: Any) -> Any:
 
 
 def _lift_tree(value: Any) -> Any:
+    """Balls, also in lists and tuples."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_lift_tree, value)) if is_real(value) and type(value) in (list, tuple) else value
     return lift(value) if is_real(value) else value
 
 
 def _plain_tree(value: Any) -> Any:
+    """What NumPy itself may see, also in lists and tuples."""
     if type(value) in (list, tuple):
         return type(value)(map(_plain_tree, value))
     return np.asarray(value) if isinstance(value, np.ndarray) else value
@@ -216,6 +219,8 @@ class Module(types.ModuleType):
 
 
 def _function(name: str, native: Any = None) -> Callable:
+    """NumPy's function of a name, over balls."""
+
     def function(*args: Any, **kwargs: Any) -> Any:
         return call(name, native, args, kwargs)
 

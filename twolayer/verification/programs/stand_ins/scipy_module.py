@@ -72,6 +72,8 @@ def log_softmax(x: Any, axis: Any = None, **options: Any) -> Any:
 
 
 def _times_log(log: str) -> Callable:
+    """x log(y), which is 0 at x = 0."""
+
     def product(x: Any, y: Any) -> Any:
         x, y = lift(x), lift(y)
         return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))[()]
@@ -95,6 +97,7 @@ def _huber(delta: Any, r: Any) -> Any:
 
 
 def _half_log(x: Any) -> Any:
+    """log(1 + exp(x))."""
     return apply(np.log1p, "__call__", (apply(np.exp, "__call__", (lift(x),)),))
 
 
@@ -203,6 +206,7 @@ _LINALG = linalg.FUNCTIONS | {
 
 
 def _full(a: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The whole convolution of two arrays."""
     shape = tuple(n + k - 1 for n, k in zip(a.shape, kernel.shape, strict=True))
     out = np.full(shape, ball(0), object)
     for at in np.ndindex(kernel.shape):
@@ -244,6 +248,7 @@ def _lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
 
 
 def _between(a: Any, b: Any, metric: str = "euclidean") -> Any:
+    """The function of two rows that is their distance."""
     a, b = wrap(lift(a)), wrap(lift(b))
     away = a - b
     if metric == "sqeuclidean":
@@ -277,6 +282,7 @@ def _squareform(x: Any, **options: Any) -> Any:
 
 
 def _standard(x: Any, loc: Any, scale: Any) -> Any:
+    """A number in units of the law: (x - loc) / scale."""
     return (wrap(lift(x)) - loc) / scale
 
 
@@ -295,6 +301,8 @@ _NORMAL = {
 
 
 def _module(name: str, known: dict) -> Module:
+    """A module of SciPy; other names are not judged once they are called."""
+
     def not_judged(attribute: str) -> Callable:
         def use(*arguments: Any, **options: Any) -> Any:
             raise NotJudged(f"{name}.{attribute}")
