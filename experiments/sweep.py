@@ -24,7 +24,6 @@ Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 import itertools
 import pathlib
 import time
-from typing import Any
 
 from absl import flags
 
@@ -80,7 +79,7 @@ def _sweep() -> int:
         _tell_again(run, swept)
         return cli.DONE
 
-    from experiments.runtime import dry_run, own_things, session, stack_jobs, stack_session, sweep_tables
+    from experiments.runtime import dry_run, own_things, stack_jobs, stack_session, sweep_tables
 
     keep = sweep_tables.parse_keep(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
@@ -95,7 +94,7 @@ def _sweep() -> int:
         dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE
     with run.writing():
-        if stack_session.carry_out(run, plan, programs, show=session.progress_of_flags()) is None:
+        if not stack_session.carry_out(run, plan, programs):
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, swept, len(plan.parts), programs)
@@ -115,41 +114,32 @@ def _outlook(plan, programs) -> str:
         choices = [f"{name}={','.join(map(str, some))}" for name, some in values.items() if name not in numbers]
         job = stack_jobs.prepare(first, plan, FLAGS.share)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
-        outlook = dry_run.outlook_of_stack(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
+        outlook = dry_run.outlook(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
         paragraphs.append("\n".join([" ".join((*choices, size)), outlook]))
     return "\n\n".join(paragraphs)
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
-    from experiments.runtime import sweep_tables
+    from experiments.runtime import statistics, sweep_tables
 
     names = [axis.name for axis in swept]
     epochs, networks = sweep_tables.join(run, parts)
     summary = sweep_tables.summarise(networks, names)
     seconds = time.perf_counter() - STARTED
-    engines, varies = sorted(set(networks["engine"].to_pylist())), _varies(names)
+    engines = sorted(set(networks["engine"].to_pylist()))
+    varies = statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)
     facts = {"engine": "; ".join(engines), "compilations": programs.compilations, "seconds": seconds}
     facts |= {"networks": len(networks), "varies": varies}
     sweep_tables.write_summary(run, summary, names, networks)
     if programs.keep:
-        facts["kept"] = sweep_tables.collect(run, parts, networks, _flags_of(run), programs.keep)
+        flags_of_run = {name: run.manifest["flags"][name] for name in training_flags.names()}
+        facts["kept"] = sweep_tables.collect(run, parts, networks, flags_of_run, programs.keep)
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         _draw(run.figures, epochs, summary, swept, varies)
     run.set_status("done")
     run.tidy()
     print(_text(run, summary, names, facts))
-
-
-def _flags_of(run) -> dict[str, Any]:
-    """The flags of a training run, as the sweep has them."""
-    return {name: run.manifest["flags"][name] for name in training_flags.names()}
-
-
-def _varies(names: list[str]) -> dict[str, bool]:
-    from experiments.runtime import statistics
-
-    return statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)
 
 
 def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Axis], varies: dict[str, bool]) -> None:

@@ -19,12 +19,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from experiments.runtime import statistics, tables
-from experiments.runtime.records import PARAMS, save_params
-from experiments.runtime.runs import MANIFEST, Run
+from experiments.runtime.runs import MANIFEST, Run, save_params
 from experiments.runtime.statistics import SOURCES
 from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
 from twolayer.command.files import finite, write_json
+from twolayer.loading import PARAMS
 from twolayer.network import Params
 
 NAMES = ("epochs", "networks")

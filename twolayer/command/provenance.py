@@ -18,7 +18,7 @@ def provenance() -> dict[str, Any]:
     return {
         "argv": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": _git(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
         "platform": {
             "system": platform.system(),
             "machine": platform.machine(),
@@ -27,6 +27,11 @@ def provenance() -> dict[str, Any]:
         },
         "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and of the packages; None of those that are not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
 def processor(platform: Mapping[str, Any]) -> str:
