@@ -98,8 +98,9 @@ def _study() -> int:
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments.runtime import lost_classes, statistics, sweep_tables
+    from experiments.runtime import lost_classes, sweep_tables
     from experiments.runtime.session import duration
+    from twolayer import statistics
     from twolayer.command import files
 
     _, networks = sweep_tables.join(run, parts)

@@ -120,7 +120,8 @@ def _outlook(plan, programs) -> str:
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
-    from experiments.runtime import statistics, sweep_tables
+    from experiments.runtime import sweep_tables
+    from twolayer import statistics
 
     names = [axis.name for axis in swept]
     epochs, networks = sweep_tables.join(run, parts)
@@ -143,7 +144,8 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
 
 
 def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Axis], varies: dict[str, bool]) -> None:
-    from experiments.runtime import statistics, sweep_figures
+    from experiments.runtime import sweep_figures
+    from twolayer import statistics
 
     names, note = [axis.name for axis in swept], statistics.said(varies)
     if len(epochs):  # an epoch has been finished

@@ -13,13 +13,13 @@ from jaxtyping import Num
 from scipy import integrate, stats
 
 from experiments.runtime import own_things, tables
-from experiments.runtime.figures import GREY, PALE, new_axes, new_figure
-from experiments.runtime.statistics import share
 from experiments.runtime.sweep_figures import COLOURS, save_both
 from experiments.runtime.sweep_tables import SHARES
 from twolayer import datasets, fitting, network, training
 from twolayer.evaluation import evaluate
+from twolayer.figures import GREY, PALE, new_axes, new_figure
 from twolayer.precisions import PRECISIONS
+from twolayer.statistics import share
 
 CELL = ("init", "loss", "hidden", "learning_rate")
 MOST_PAIRS = 1000  # images whose angles are averaged

@@ -94,7 +94,7 @@ def import_figures() -> None:
 
     def work() -> None:
         with contextlib.suppress(ImportError):  # said when it is needed
-            importlib.import_module("experiments.runtime.figures")
+            importlib.import_module("twolayer.figures")
 
     threading.Thread(target=work).start()
 
@@ -141,7 +141,7 @@ def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
 def _draw(
     job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
 ) -> None:
-    from experiments.runtime import figures
+    from twolayer import figures
 
     data, folder = job.data, run.figures
     if rows:

@@ -10,8 +10,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from experiments.runtime.figures import BLUE, PALE, RED, new_axes, new_figure, save
-from experiments.runtime.statistics import SOURCES
+from twolayer.figures import BLUE, PALE, RED, new_axes, new_figure, save
+from twolayer.statistics import SOURCES
 
 MOST_GROUPS = 8
 MOST_LABELS = 24  # of an axis of the heat map, which grows no further
