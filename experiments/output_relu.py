@@ -88,7 +88,7 @@ def _study() -> int:
     run = processes.one_run(values, lambda: runs.find_run(*own))
     plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
     run.check_data(plan.facts["data_sha256"])
-    programs = stack_session.Programs(FLAGS.share)
+    programs = stack_session.Programs()
     with run.writing():
         if run.status != "done" and not stack_session.carry_out(run, plan, programs):
             return cli.INTERRUPTED

@@ -84,7 +84,7 @@ def _sweep() -> int:
     keep = sweep_tables.parse_keep(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
     run.check_data(plan.facts["data_sha256"])
-    programs = stack_session.Programs(FLAGS.share, keep)
+    programs = stack_session.Programs(keep)
     own_things.check_same(run.manifest, plan.facts["own"], run.path)
     if processes.first():
         for number, data in enumerate(plan.data.values()):
@@ -110,9 +110,9 @@ def _outlook(plan, programs) -> str:
         parts = list(same)
         first, networks = parts[0], sum(part.real for part in parts)
         values = {name: dict.fromkeys(part.flags[name] for part in parts) for name in first.points[0]}
-        numbers = axes.NUMBERS if FLAGS.share else (*axes.NUMBERS, "order_seed")
+        numbers = axes.NUMBERS if plan.shared else (*axes.NUMBERS, "order_seed")
         choices = [f"{name}={','.join(map(str, some))}" for name, some in values.items() if name not in numbers]
-        job = stack_jobs.prepare(first, plan, FLAGS.share)
+        job = stack_jobs.prepare(first, plan)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
         outlook = dry_run.outlook(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
         paragraphs.append("\n".join([" ".join((*choices, size)), outlook]))

@@ -1,6 +1,5 @@
 """How many networks of a sweep have lost a class, and what to expect before the first step: for output_relu.py."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 from jaxtyping import Num
 from scipy import integrate, stats
 
-from experiments.runtime import own_things, tables
+from experiments.runtime import own_things, sweep_tables, tables
 from experiments.runtime.sweep_figures import COLOURS, save_both
 from experiments.runtime.sweep_tables import SHARES
 from twolayer import datasets, fitting, network, training
@@ -31,17 +30,11 @@ def cells(networks: pa.Table) -> list[dict]:
     lost_for_good: an output is zero on every training image; there its class has no gradient any more. not_predicted: a
     class is given to no test image, for this reason or another.
     """
-    rows = sorted(networks.to_pylist(), key=lambda row: tuple(row[name] for name in CELL))
-    found = []
-    for key, members in itertools.groupby(rows, lambda row: tuple(row[name] for name in CELL)):
-        members = list(members)
-        good = [row for row in members if row["status"] != "diverged"]
-        entry = dict(zip(CELL, key, strict=True)) | {"networks": len(members), "diverged": len(members) - len(good)}
-        for name, column in SHARES.items():
-            entry[name] = share(sum(row[column] > 0 for row in good), len(good))
-        entry["test_accuracy"] = float(np.mean([row["test_accuracy"] for row in good])) if good else None
-        found.append(entry)
-    return found
+    names, found = (*CELL, "networks", "diverged", *SHARES), []
+    for entry in sweep_tables.summarise(networks, CELL):
+        accuracy = entry["test_accuracy"]
+        found.append({name: entry[name] for name in names} | {"test_accuracy": accuracy and accuracy["mean"]})
+    return sorted(found, key=lambda cell: tuple(cell[name] for name in CELL))
 
 
 def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:

@@ -14,7 +14,6 @@ The manifest is written first and its status changed last, so an unfinished run 
 
 import contextlib
 import dataclasses
-import datetime
 import errno
 import hashlib
 import json
@@ -32,6 +31,7 @@ from twolayer import loading
 from twolayer.atomic import UNFINISHED, atomic
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.command.files import LOCK, Lock, finite, write_json
+from twolayer.command.provenance import now
 from twolayer.datasets.dataset import DataError
 from twolayer.names import OF_OWN_DATA
 
@@ -161,7 +161,7 @@ class Run:
     def set_status(self, status: str, **facts: Any) -> None:
         """Write the manifest with a new status and more facts."""
         self._check_present()
-        self.manifest |= {**facts, "status": status, "updated": _now()}
+        self.manifest |= {**facts, "status": status, "updated": now()}
         write_json(self.path / MANIFEST, self.manifest)
 
     def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
@@ -172,7 +172,7 @@ class Run:
         """
         if "data_sha256" in facts:  # again: another process may have begun the run meanwhile
             self.check_data(facts["data_sha256"])
-        session = {"began": _now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
+        session = {"began": now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
         self.set_status("running", **facts, sessions=[*self.manifest.get("sessions", []), session])
 
     def metrics(self) -> list[dict]:
@@ -305,7 +305,7 @@ def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str]
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
-        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
+        return Run(path, {"status": "new", "flags": dict(flags), "created": now()}, flagfile, ignore)
     manifest = read_manifest(path)
     check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
@@ -333,10 +333,6 @@ def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str
     names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
     parts = (kind, *names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
     return pathlib.Path("runs") / "-".join(filter(None, parts))
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:

@@ -114,6 +114,7 @@ class Plan:
     facts: Mapping[str, Any]
     networks: int
     skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
+    shared: bool  # whether the networks of a part see the same batches
 
     def of(self, part: Part) -> Data:
         """The data of a part."""
@@ -165,7 +166,7 @@ def plan(
     if others:
         texts_of_data = "".join(one.whole.sha256 for one in data.values())
         facts["data_sha256"] = hashlib.sha256(texts_of_data.encode()).hexdigest()
-    return Plan(cut, data, mesh, facts, len(points), skip)
+    return Plan(cut, data, mesh, facts, len(points), skip, shared)
 
 
 def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
@@ -205,7 +206,7 @@ def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> bool:
     return all(fitting.may_skip_idle(choices, fitting.numbers_of(one, "float32")) for one in settings)
 
 
-def prepare(part: Part, plan: Plan, shared: bool) -> Job:
+def prepare(part: Part, plan: Plan) -> Job:
     """Draw the networks of a part and put the data on the devices.
 
     Raises:
@@ -227,5 +228,5 @@ def prepare(part: Part, plan: Plan, shared: bool) -> Job:
         others = zip((data.valid, data.test), noise[1:], strict=True)
         valid, test = (training.place(*examples, noise=of_them, **own) for examples, of_them in others)
     orders = [fitting.keys_of(one.seed, one.order_seed)[1] for one in settings]
-    order = devices.put(orders[0], own["where"]) if shared else devices.put(jnp.stack(orders), state.epoch.sharding)
-    return Job(data, mesh, train, valid, choices, numbers, order, state, test=test)
+    order = (orders[0], own["where"]) if plan.shared else (jnp.stack(orders), state.epoch.sharding)
+    return Job(data, mesh, train, valid, choices, numbers, devices.put(*order), state, test=test)

@@ -27,12 +27,11 @@ class Programs:
     """The compiled segment and the test of each group of parts; counts the compilations.
 
     Args:
-      shared: whether all networks of a part see the same batches.
       keep: the rule by which parameters are kept, as `sweep_tables.parse_keep` gives it.
     """
 
-    def __init__(self, shared: bool, keep: tuple[str, int] | None = None):
-        self.shared, self.keep, self.compilations, self._known = shared, keep, 0, {}
+    def __init__(self, keep: tuple[str, int] | None = None):
+        self.keep, self.compilations, self._known = keep, 0, {}
 
     def of(self, part: Part, job: Job) -> tuple[jax.stages.Compiled, Callable]:
         """The segment and the test for a part; compiled for the first part of its group."""
@@ -78,7 +77,7 @@ def _train_part(
     run: Run, part: Part, plan: Plan, programs: Programs, interrupts: Interrupts, progress: Progress
 ) -> bool:
     """Whether the part was finished; if not, it is saved."""
-    job = prepare(part, plan, programs.shared)
+    job = prepare(part, plan)
     both = interrupts.during(lambda: programs.of(part, job))
     if both is None:
         leave(run, interrupts)
@@ -139,30 +138,26 @@ def _rows(
         test, train = processes.fetch(score(segments.final_params(state), job.numbers, job.test, job.train))
     epoch, status = processes.fetch((state.epoch, state.status))
     handed = epoch if state.best is None else processes.fetch(state.best[2])
-    ended, at = epoch[: part.real].tolist(), handed[: part.real].tolist()
-    of_epoch = np.concatenate([np.arange(n) for n in ended]).astype(int)
-    of_network = np.repeat(np.arange(part.real), ended)
-    numbers = np.array(part.networks)
     swept = {name: [point[name] for point in part.points] for name in part.points[0]}
-    epochs = {"network": numbers[of_network]}
-    epochs |= {name: [values[i] for i in of_network] for name, values in swept.items()}
-    epochs |= {"epoch": of_epoch + 1}
-    epochs |= {name: column[of_epoch, of_network] for name, column in history.columns().items()}
-    networks = {"network": numbers[: part.real]}
-    networks |= {name: values[: part.real] for name, values in swept.items()}
-    product = "one product for all networks" if job.shared else "mapped over networks"
+    size, product = len(part.networks), "one product for all networks" if job.shared else "mapped over networks"
+    networks = {"network": np.array(part.networks), **swept, "engine": [f"{product}, {part.flags['gradient']}"] * size}
     networks |= {
-        "engine": [f"{product}, {part.flags['gradient']}"] * part.real,
-        "status": [STATUSES[int(number)] for number in status[: part.real]],
-        "epochs": ended,
-        "best_epoch": [best_epoch(np.asarray(history.valid_loss)[:n, i]) for i, n in enumerate(ended)],
-        "params_epoch": at,
+        "status": [STATUSES[int(number)] for number in status],
+        "epochs": epoch.tolist(),
+        "best_epoch": [best_epoch(history.valid_loss[:n, i]) for i, n in enumerate(epoch)],
+        "params_epoch": handed.tolist(),
     }
     for name in ("train_loss", "valid_loss", "valid_accuracy"):
-        networks[name] = [getattr(history, name)[n - 1, i] if n else np.nan for i, n in enumerate(at)]
-    networks |= {f"train_{name}": getattr(train, name)[: part.real] for name in ("dead_hidden", "dead_outputs")}
-    networks |= {f"test_{name}": column[: part.real] for name, column in test._asdict().items()}
-    sizes = {"validated_on": len(job.valid.x), "tested_on": len(job.data.test.x)}
-    networks |= {name: np.full(part.real, size) for name, size in sizes.items()}
-    networks |= {"seconds": np.full(part.real, seconds / part.real)}
-    return pa.table(epochs), pa.table(networks)
+        networks[name] = [getattr(history, name)[n - 1, i] if n else np.nan for i, n in enumerate(handed)]
+    networks |= {f"train_{name}": getattr(train, name) for name in ("dead_hidden", "dead_outputs")}
+    networks |= {f"test_{name}": column for name, column in test._asdict().items()}
+    of_all = {"validated_on": len(job.valid.x), "tested_on": len(job.data.test.x), "seconds": seconds / part.real}
+    networks |= {name: np.full(size, value) for name, value in of_all.items()}
+
+    ended = epoch[: part.real]
+    of_epoch = np.concatenate([np.arange(n) for n in ended]).astype(int)
+    of_network = np.repeat(np.arange(part.real), ended)
+    epochs = {"network": networks["network"][of_network]}
+    epochs |= {name: [values[i] for i in of_network] for name, values in swept.items()} | {"epoch": of_epoch + 1}
+    epochs |= {name: column[of_epoch, of_network] for name, column in history.columns().items()}
+    return pa.table(epochs), pa.table(networks).slice(0, part.real)  # without those that fill it up
