@@ -35,6 +35,11 @@ STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.ST
 def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = None) -> Choices:
     """The choices of these settings, which a program is compiled for.
 
+    Args:
+      wanted: the settings.
+      data: which they must go with; it decides the scale, and the most that a batch can be.
+      distortion: of training images.
+
     Raises:
       ValueError: a name is not known, or the loss does not go with the output or the data.
     """
@@ -54,6 +59,10 @@ def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = 
 def numbers_of(wanted: Settings, dtype: str) -> Numbers:
     """The numbers that may vary without compiling again; the optimiser's own where none are given.
 
+    Args:
+      wanted: the settings.
+      dtype: of the parameters.
+
     Raises:
       ValueError: the optimiser is not known.
     """
@@ -64,7 +73,12 @@ def numbers_of(wanted: Settings, dtype: str) -> Numbers:
 
 
 def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """The key of the initial parameters and the key of the data order."""
+    """The key of the initial parameters and the key of the data order.
+
+    Args:
+      seed: decides both.
+      order_seed: decides the second, if given.
+    """
     first, order = _two_keys(seed)
     return first, order if order_seed is None else keys_of(order_seed)[1]
 
@@ -143,7 +157,11 @@ class Result:
         return O2 if self.standard is None else self.standard.outputs(O2)
 
     def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
-        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
+        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one.
+
+        Args:
+          x, precision_of: as in `outputs`.
+        """
         O2 = self.outputs(x, precision_of)
         if self.labels is not None:
             return self.labels[O2.argmax(axis=1)]
@@ -153,6 +171,9 @@ class Result:
         self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
     ) -> Float[np.ndarray, "m C"]:
         """The softmax of O2: what cross-entropy makes of it.
+
+        Args:
+          x, precision_of: as in `outputs`.
 
         Raises:
           ValueError: this is a regression.

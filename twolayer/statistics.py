@@ -63,7 +63,11 @@ def figures(
 def mean_interval(
     numbers: np.ndarray, levels: Levels | None = None, resolution: float = 0.0
 ) -> tuple[float, float] | None:
-    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated."""
+    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated.
+
+    Args:
+      levels, resolution: as in `figures`; without levels the numbers are independent.
+    """
     parts = _variances(numbers, levels or {})
     if not parts:
         return None

@@ -80,7 +80,15 @@ def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
 
 
 def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:
-    """The row of one checker in one setting."""
+    """The row of one checker in one setting.
+
+    Args:
+      name: of the checker.
+      setting: of the points, or `table.OWN`.
+      wrong, right: derivations.
+      seeds: how many points.
+      limit: seconds of one check.
+    """
     from experiments.benchmarks.checkers import table, trials
 
     own = setting == table.OWN

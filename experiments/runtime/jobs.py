@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from absl import flags as absl_flags
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from experiments.runtime import own_things, processes
 from experiments.runtime.runs import earlier_flags, load_params
@@ -64,7 +64,11 @@ class Job:
         if self.state.epoch.ndim:
             return sweeps.make_segment(self.choices, length, shared=self.shared)
         one = segments.make_segment(self.choices, length)
-        return lambda state, first, until, *others: one(state, until, *others)
+
+        def segment(state: segments.State, first: Int[Array, ""], until: Int[Array, ""], *others: Any) -> tuple:
+            return one(state, until, *others)
+
+        return segment
 
     def arguments(self, state: segments.State, first: int, until: int) -> tuple:
         """What a segment takes to train from one epoch to another."""
@@ -302,7 +306,12 @@ def _warn_of(distortion: Distortion) -> None:
 
 
 def check_fits(needed: int, what: str, mesh: Mesh) -> None:
-    """Raise BadInput if a device of the mesh has not so many bytes."""
+    """Raise BadInput if a device of the mesh has not so many bytes.
+
+    Args:
+      needed: bytes on each device.
+      what: takes them, in words.
+    """
     limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:  # the devices of a CPU share its memory
         limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)

@@ -70,7 +70,7 @@ def expected_dead(x: Num[np.ndarray, "n d"], outputs: int) -> float:
 
 
 def dead_probability(rho: float, n: int) -> float:
-    """P(n equally correlated standard normal numbers are all negative): an integral over what they share."""
+    """P(n standard normal numbers, each pair correlated by rho, are all negative): an integral over what they share."""
     slope = np.sqrt(rho / (1 - rho))
 
     def at(u: float) -> float:

@@ -31,7 +31,12 @@ NOISY = 0.5  # share of labels drawn anew from which chance is what is expected
 def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
     """Score the parameters that the run hands over and write everything but the status of the run.
 
-    Returns the summary without its `seconds`.
+    Args:
+      state: after the last epoch.
+      draw: the figures too.
+
+    Returns:
+      The summary without its `seconds`.
     """
     params, everywhere = segments.final_params(state), devices.everywhere(job.mesh)
     with jax.set_mesh(job.mesh):

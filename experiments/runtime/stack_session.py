@@ -139,12 +139,13 @@ def _rows(
     epoch, status = processes.fetch((state.epoch, state.status))
     handed = epoch if state.best is None else processes.fetch(state.best[2])
     swept = {name: [point[name] for point in part.points] for name in part.points[0]}
+    losses = np.asarray(history.valid_loss)
     size, product = len(part.networks), "one product for all networks" if job.shared else "mapped over networks"
     networks = {"network": np.array(part.networks), **swept, "engine": [f"{product}, {part.flags['gradient']}"] * size}
     networks |= {
         "status": [STATUSES[int(number)] for number in status],
         "epochs": epoch.tolist(),
-        "best_epoch": [best_epoch(history.valid_loss[:n, i]) for i, n in enumerate(epoch)],
+        "best_epoch": [best_epoch(losses[:n, i]) for i, n in enumerate(epoch)],
         "params_epoch": handed.tolist(),
     }
     for name in ("train_loss", "valid_loss", "valid_accuracy"):
