@@ -1,7 +1,5 @@
 """From trials to rows, with what a reader of them must know, and from a result file to a table."""
 
-import datetime
-import importlib.metadata
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Checker, Wrong
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Wrong
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
 from experiments.runtime import tables
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 
+DESCRIBED = ("label", "rule", "where", "why")
 SAID = ("located", "named", "listed", "misnamed")
 OWN = "own"  # the setting of a checker that draws its own points
 
@@ -28,10 +27,8 @@ COUNTING = (
 def facts(checkers: Sequence[str], tried: Mapping[str, Sequence[Sequence]], seeds: int) -> dict[str, Any]:
     """Where the numbers come from, and what was compared: `tried` has the wrong and the right ones of each setting."""
     packages = sorted({package for name in checkers for package in CHECKERS[name].packages})
-    found = provenance()
-    found["versions"] |= {package: _version(package) for package in packages}
-    return found | {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    return provenance(packages) | {
+        "date": now(),
         "load_average": os.getloadavg(),
         "counting": COUNTING,
         "settings": [
@@ -44,19 +41,8 @@ def facts(checkers: Sequence[str], tried: Mapping[str, Sequence[Sequence]], seed
             }
             for name, (wrong, right) in tried.items()
         ],
-        "checkers": [_described(name, CHECKERS[name]) for name in checkers],
+        "checkers": [{"name": name, **{s: getattr(CHECKERS[name], s) for s in DESCRIBED}} for name in checkers],
     }
-
-
-def _described(name: str, checker: Checker) -> dict[str, str | None]:
-    return {"name": name, "label": checker.label, "rule": checker.rule, "where": checker.where, "why": checker.why}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says: bool) -> dict[str, Any]:
