@@ -120,7 +120,7 @@ def claim_of(derivation: Derivation, point: Point) -> Claim:
             found = gradients(params, jnp.asarray(point.x), jnp.asarray(point.y))
             return [np.asarray(found[f"d{name}"], np.float64) for name in Params._fields]
 
-    return Claim(value, slopes, point.params)
+    return Claim(value, slopes, [np.asarray(leaf) for leaf in point.params])
 
 
 def by_scipy(claim: Claim, **options: Any) -> Answer:
