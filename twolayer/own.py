@@ -78,9 +78,8 @@ def from_text(kind: str, reference: str, text: str) -> Own:
     """Load an entry from a text that is at hand, such as that in a run's manifest.
 
     Args:
-      kind: what it is to be: "loss", "activation", "output", "init" or "optimizer".
-      reference: FILE.py:NAME; the file is not read.
-      text: of the file.
+      kind, reference: as in `load`.
+      text: of the file that `reference` names.
 
     Raises:
       ValueError: as `load`.

@@ -15,6 +15,7 @@ place.
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -44,8 +45,8 @@ flags.DEFINE_string("json", "runs/verification.json", "Where the numbers go.")
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
-    _known("checkers", FLAGS.checkers, CHECKERS)
-    _known("settings", FLAGS.settings, SETTINGS)
+    cli.check_known("checkers", FLAGS.checkers, CHECKERS)
+    cli.check_known("settings", FLAGS.settings, SETTINGS)
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     import jax
@@ -64,7 +65,8 @@ def main() -> int:
     for name in FLAGS.checkers:
         for setting in [table.OWN] if CHECKERS[name].own_points else FLAGS.settings:
             print(f"{CHECKERS[name].label}: {setting}", file=sys.stderr, flush=True)
-            result["rows"].append(measure(name, setting, *tried[setting], FLAGS.seeds, FLAGS.timeout))
+            wrong, right = tried[setting]
+            result["rows"].append(measure(name, setting, wrong, right, FLAGS.seeds, FLAGS.timeout))
             files.write_json(path, result)
     print(table.text(result))
     return cli.DONE
@@ -79,8 +81,16 @@ def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
     return [trials.spread(trials.fitting(pick(some), setting), limit) for some in catalogue]
 
 
-def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:
-    """The row of one checker in one setting."""
+def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, Any]:
+    """The row of one checker in one setting.
+
+    Args:
+      name: of the checker.
+      setting: of the points, or `table.OWN`.
+      wrong, right: derivations.
+      seeds: how many points.
+      limit: seconds of one check.
+    """
     from experiments.benchmarks.checkers import table, trials
 
     own = setting == table.OWN
@@ -91,15 +101,8 @@ def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: in
     runs = range(1 if own else seeds)
     found = trials.run(check, [*wrong, *right], None if own else setting, runs, limit)
     good = {derivation.id for derivation in right}
-    split = [[trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True)]
-    return table.row(name, setting, *split, says=CHECKERS[name].why is not None)
-
-
-def _known(flag: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Raises BadInput unless all are known."""
-    unknown = sorted(set(given) - set(known))
-    if unknown or not given:
-        raise cli.BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
+    bad, fine = ([trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True))
+    return table.row(name, setting, bad, fine, says=CHECKERS[name].why is not None)
 
 
 if __name__ == "__main__":

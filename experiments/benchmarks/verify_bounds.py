@@ -13,7 +13,6 @@ float32 and 5e-2 in bfloat16.
 """
 
 import dataclasses
-import datetime
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from twolayer import network
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 from twolayer.gradients import closed_form
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params
@@ -56,9 +55,7 @@ flags.DEFINE_string("json", "runs/verification_bounds.json", "Where the numbers 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     sizes, path = _sizes(), writable(FLAGS.json)
-    unknown = sorted(set(FLAGS.precisions) - set(PRECISIONS))
-    if unknown or not FLAGS.precisions:
-        raise cli.BadInput(f"--precisions: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(PRECISIONS)}")
+    cli.check_known("precisions", FLAGS.precisions, PRECISIONS)
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     started, tally = time.perf_counter(), Tally()
     for kind, subject, problems in _programs(sizes):
@@ -82,23 +79,24 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
         yield from (("fixed", one, (problem(rng, one, "he") for _ in range(FLAGS.problems))) for one in fixed)
         for _ in range(FLAGS.drawn):
             drawn = Sizes(*(int(np.exp(rng.uniform(0, np.log(largest + 1)))) for largest in LARGEST))
-            setting = Setting(*(str(rng.choice(list(names))) for names in (LOSSES, ACTIVATIONS, REDUCTIONS)))
+            loss, output, reduction = (str(rng.choice(list(names))) for names in (LOSSES, ACTIVATIONS, REDUCTIONS))
+            setting = Setting(loss, output, reduction)
             for precision in FLAGS.precisions:
                 one = subject(setting, precision, drawn)
                 yield "drawn", one, (problem(rng, one, None) for _ in range(FLAGS.problems))
 
 
-def _facts(seconds: float) -> dict[str, object]:
+def _facts(seconds: float) -> dict[str, Any]:
     """Where the numbers come from."""
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
     return provenance() | {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "seconds": seconds,
         "flags": values,
     }
 
 
-def _outcome(tally: "Tally") -> dict[str, object]:
+def _outcome(tally: "Tally") -> dict[str, Any]:
     """The bars and the counts."""
     rows = tally.rows()
     medians = {
@@ -234,7 +232,7 @@ class Tally:
     def violations(self) -> int:
         return sum(count.violations for count in self.counts.values())
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One row for each kind, precision and step."""
         return [
             {"problems": kind, "precision": precision, "step": step}

@@ -69,6 +69,8 @@ def written(case: Case, fault: Fault | None, folder: str) -> tuple[pathlib.Path,
 def load(path: pathlib.Path) -> Any:
     """A file as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no file of Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
@@ -88,7 +90,13 @@ def verify(module: Any, case: Case) -> Any:
 
 
 def judge(name: str, number: int, limit: float) -> dict:
-    """The verdict on one form beside what the table expects. number: of the fault; -1: as it stands."""
+    """The verdict on one form beside what the table expects.
+
+    Args:
+      name: of the case.
+      number: of its fault; -1 is the function as it stands.
+      limit: seconds.
+    """
     case = CASES[name]
     fault = case.faults[number] if number >= 0 else None
     found: dict[str, Any] = {"form": f"{name}{'' if fault is None else f' {number + 1}'}"}

@@ -8,9 +8,9 @@ of the sample is then no estimate of anything; it counts as half of that resolut
 [0, 1], and no interval of its mean.
 
 A network that has lost an output may have a loss so large that a few of them decide the mean, and a sample without one
-knows nothing of that: no interval of the mean of all covers then (Bahadur & Savage 1956). So `sweep_tables` has two
-parts, as for other quantities that are of two kinds (Duan, Manning, Morris & Newhouse 1983): the share of networks that
-have lost an output, and the mean loss of the others.
+knows nothing of that: no interval of the mean of all covers then (Bahadur & Savage 1956). So the tables of a sweep have
+two parts, as for other quantities that are of two kinds (Duan, Manning, Morris & Newhouse 1983): the share of networks
+that have lost an output, and the mean loss of the others.
 
 Networks may differ in several things at once, such as their start and the order of their data. Where these are crossed
 (each start with each order) the networks are not independent, and the variance of the mean is taken as
@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+Levels = Mapping[str, Sequence | np.ndarray]  # of each thing that differs, its value for each number
+
 CONFIDENCE = 0.95
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -40,7 +42,7 @@ SOURCES = {
 
 
 def figures(
-    values: Sequence[float | None], levels: Mapping[str, Sequence[object]] | None = None, resolution: float = 0.0
+    values: Sequence[float | None] | np.ndarray, levels: Levels | None = None, resolution: float = 0.0
 ) -> dict | None:
     """n, mean, sd, interval of the mean and quantiles of the finite values; None where there are none.
 
@@ -64,9 +66,13 @@ def figures(
 
 
 def mean_interval(
-    numbers: np.ndarray, levels: Mapping[str, Sequence[object]] | None = None, resolution: float = 0.0
+    numbers: np.ndarray, levels: Levels | None = None, resolution: float = 0.0
 ) -> tuple[float, float] | None:
-    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated."""
+    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated.
+
+    Args:
+      levels, resolution: as in `figures`; without levels the numbers are independent.
+    """
     parts = _variances(numbers, levels or {})
     if not parts:
         return None
@@ -78,7 +84,7 @@ def mean_interval(
     return (max(low, 0.0), min(high, 1.0)) if resolution else (low, high)
 
 
-def _variances(numbers: np.ndarray, levels: Mapping[str, Sequence[object]]) -> list[tuple[float, int]]:
+def _variances(numbers: np.ndarray, levels: Levels) -> list[tuple[float, int]]:
     """For each source of variation its part of the variance of the mean, and the degrees of freedom of that."""
     found = []
     for some in levels.values():
