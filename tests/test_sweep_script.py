@@ -240,6 +240,7 @@ def test_mean_losses_are_of_networks_that_have_lost_no_output():
     header, cells = sweep_tables.table([some, none], ["hidden", "seed"])
     assert header[-1] == "lost an output (no loss)" and cells[0][-1].startswith("33.3 % (")
     assert cells[1][3:6] == ["-", "-", "-"] and all(len(row) == len(header) for row in cells)
+    assert sweep_tables.table([none], ["hidden"])[0] == header, "a regression too where nothing has a loss"
 
 
 def test_a_finished_sweep_says_so_and_another_one_is_refused_its_directory(swept):

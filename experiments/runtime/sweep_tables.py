@@ -114,7 +114,9 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
 def table(summary: Sequence[Mapping], axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The summary as a header and rows of cells: a row for each group."""
     names = [name for name in axes if name not in SOURCES]
-    accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
+    accuracy = not any(
+        (entry["test_loss"] or entry["lost_for_good"]) and not entry["test_accuracy"] for entry in summary
+    )
     shown = "test_accuracy" if accuracy else "test_loss"
     lost = accuracy or any(entry["lost_for_good"] and entry["lost_for_good"]["count"] for entry in summary)
     header = [*names, "networks", "diverged", shown, "sd", "95 % interval of the mean"]
