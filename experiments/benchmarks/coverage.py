@@ -8,9 +8,10 @@ Student's t as `twolayer.statistics` has it, and the percentile bootstrap that s
 of shares are judged exactly, by a sum over the binomial distribution, at the observed shares of networks that have lost
 a class.
 
-A table of a sweep has the mean test accuracy of all networks, but the mean losses of those that have lost no output, as
-`statistics` explains; of fewer than two of these it has no interval (`printed` is how often it has one). What the
-interval of all networks would cover stands beside it (`of_all`).
+Where few networks of a population have lost an output, their losses decide its mean, and a sample without one of them
+knows nothing of that. So the same is counted among the networks that have kept their outputs (`kept`), and how many
+times as wide an interval must be to cover with the rest (`widening`), whoever draws the sample: no function of a sample
+without a lost network can tell a population that has some from one that has none (Bahadur & Savage 1956).
 
 Beside it: what networks that share one order do not know. From a table of starts by orders one order is drawn, and the
 interval over its starts is held against the mean over all orders. Writes docs/results/coverage.json. About a minute on
@@ -30,7 +31,7 @@ import pyarrow.parquet as pq
 from absl import flags
 from scipy import stats
 
-from experiments.runtime import sweep_tables, tables
+from experiments.runtime import tables
 from twolayer import statistics
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
@@ -53,7 +54,7 @@ POPULATIONS = {
     "digits, quadratic, identity": ("--loss=quadratic", "--output=identity", "--epochs=10"),
     "digits, 2 epochs": ("--epochs=2",),
 }
-MIXED = ("printed", "of_all")  # where some have lost an output
+MIXED = ("kept", "without_lost", "widening", "kept_if_widened")  # where some have lost an output
 FIGURES = ("test_accuracy", "test_loss", "valid_loss", "train_loss")
 
 
@@ -92,36 +93,34 @@ def _networks(run_dir: pathlib.Path, *arguments: str) -> dict[str, np.ndarray]:
 
 
 def _mean_row(rng: np.random.Generator, name: str, figure: str, n: int, networks: dict) -> dict:
-    """Coverage of the mean by both kinds of interval, each of n networks."""
-    everyone, resolution = networks[figure], _resolution(figure, networks)
-    values = everyone[_counted(figure, networks)]
-    sizes = np.arange(2, n + 1)  # how many of n networks are counted, where there is an interval
-    chances = stats.binom.pmf(sizes, n, len(values) / len(everyone))
-    drawn = [rng.choice(values, k) for k in rng.choice(sizes, FLAGS.draws, p=chances / chances.sum())]
-    by_t = np.mean([_covers(_interval(sample, resolution), values.mean()) for sample in drawn])
-    means = (rng.choice(sample, (FLAGS.resamples, len(sample))).mean(axis=1) for sample in drawn)
-    bootstrap = np.mean([_covers(np.quantile(some, (0.025, 0.975)), values.mean()) for some in means])
-    row = {"population": name, "figure": figure, "n": n, "t": float(by_t), "bootstrap": float(bootstrap)}
-    row |= {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "skewness": float(stats.skew(values))}
-    if len(values) < len(everyone):
-        samples = rng.choice(everyone, (FLAGS.draws, n))
-        of_all = np.mean([_covers(_interval(sample, resolution), everyone.mean()) for sample in samples])
-        row |= {"printed": float(chances.sum()), "of_all": float(of_all)}
+    """Coverage of the mean of n networks by both kinds of interval, and among those that have kept their outputs."""
+    values, resolution, truth = networks[figure], _resolution(figure, networks), networks[figure].mean()
+    drawn = rng.choice(values, (FLAGS.draws, n))
+    off = _off(drawn, truth, resolution)
+    resampled = [np.quantile(rng.choice(s, (FLAGS.resamples, n)).mean(axis=1), (0.025, 0.975)) for s in drawn]
+    bootstrap = np.mean([_covers(ends, truth) for ends in resampled])
+    row = {"population": name, "figure": figure, "n": n, "t": float(np.mean(off <= 1)), "bootstrap": float(bootstrap)}
+    row |= {"mean": float(truth), "sd": float(values.std(ddof=1)), "skewness": float(stats.skew(values))}
+    kept = values[networks["train_dead_outputs"] == 0]
+    if len(values) / 2 < len(kept) < len(values):
+        of_kept = _off(rng.choice(kept, (FLAGS.draws, n)), kept.mean(), resolution)
+        widening = float(np.quantile(off, WANTED))
+        row |= {"kept": float(np.mean(of_kept <= 1)), "without_lost": (len(kept) / len(values)) ** n}
+        row |= {"widening": widening, "kept_if_widened": float(np.mean(of_kept <= widening))}
     return row
-
-
-def _counted(figure: str, networks: dict) -> np.ndarray:
-    """Which networks have a part in the mean of a figure."""
-    lost = networks["train_dead_outputs"] > 0
-    return ~lost if figure in sweep_tables.LOSSES else np.ones_like(lost)
 
 
 def _resolution(figure: str, networks: dict) -> float:
     return 1 / networks["tested_on"][0] if figure == "test_accuracy" else 0.0
 
 
-def _interval(sample: np.ndarray, resolution: float) -> tuple[float, float]:
-    return statistics.mean_interval(sample, {}, resolution) or (np.nan, np.nan)
+def _off(samples: np.ndarray, truth: float, resolution: float) -> np.ndarray:
+    """How far the mean of each sample is from the truth, in units of half its interval."""
+    found = []
+    for sample in samples:
+        mean, (low, high) = sample.mean(), statistics.mean_interval(sample, {}, resolution) or (0.0, 0.0)
+        found.append(abs(truth - mean) / max(high - mean if truth > mean else mean - low, 1e-300))
+    return np.array(found)
 
 
 def _share_row(name: str, n: int, networks: dict) -> dict:
@@ -134,22 +133,25 @@ def _share_row(name: str, n: int, networks: dict) -> dict:
 
 
 def _order_row(rng: np.random.Generator, figure: str, n: int, networks: dict) -> dict:
-    """Coverage of the mean over starts and orders by n starts of one order, and by n starts crossed with n orders."""
+    """Coverage of the mean over starts and orders by n starts of one order, and by n starts crossed with n orders.
+
+    `kept`: of the second, had no network lost an output; it then has the mean of its start and order.
+    """
     starts, orders = networks["seed"], networks["order_seed"]
-    table = np.zeros((starts.max() + 1, orders.max() + 1))
-    table[starts, orders] = np.where(_counted(figure, networks), networks[figure], np.nan)
-    truth, resolution = float(np.nanmean(table)), _resolution(figure, networks)
-    levels = {"seed": np.repeat(np.arange(n), n).tolist(), "order_seed": [*range(n)] * n}
-    hits: dict[str, list[bool]] = {"one_order": [], "crossed": []}
+    table, lost = (np.zeros((starts.max() + 1, orders.max() + 1), dtype) for dtype in (float, bool))
+    table[starts, orders], lost[starts, orders] = networks[figure], networks["train_dead_outputs"] > 0
+    others = np.where(lost, np.nan, table)
+    usual = np.nanmean(others, axis=1)[:, None] + np.nanmean(others, axis=0)[None, :] - np.nanmean(others)
+    resolution = _resolution(figure, networks)
+    levels = {"seed": np.repeat(np.arange(n), n), "order_seed": np.tile(np.arange(n), n)}
+    hits: dict[str, list[bool]] = {"one_order": [], "crossed": [], "kept": []}
     for _ in range(FLAGS.draws // 2):
         rows, columns = (rng.integers(0, size, n) for size in table.shape)
-        for name, sample, own in (
-            ("one_order", table[rows, columns[0]], {"seed": [*range(n)]}),
-            ("crossed", table[np.ix_(rows, columns)].ravel(), levels),
-        ):
-            found = statistics.figures(sample.tolist(), own, resolution)
-            if found and found["interval"]:
-                hits[name].append(_covers(found["interval"], truth))
+        alone = statistics.mean_interval(table[rows, columns[0]], {}, resolution)
+        hits["one_order"].append(_covers(alone, table.mean()))
+        for name, one in (("crossed", table), ("kept", np.where(lost, usual, table))):
+            interval = statistics.mean_interval(one[np.ix_(rows, columns)].ravel(), levels, resolution)
+            hits[name].append(_covers(interval, one.mean()))
     return {"figure": figure, "n": n} | {name: float(np.mean(found)) for name, found in hits.items()}
 
 
@@ -162,11 +164,11 @@ def _text(rows: list[dict], shares: list[dict], order: list[dict]) -> str:
     """Three tables."""
     means = [(r["population"], r["figure"], str(r["n"]), *_shown(r, "t", "bootstrap", *MIXED)) for r in rows]
     lost = [(r["population"], str(r["n"]), *_shown(r, "share", "wilson")) for r in shares]
-    both = [(r["figure"], str(r["n"]), *_shown(r, "one_order", "crossed")) for r in order]
+    both = [(r["figure"], str(r["n"]), *_shown(r, "one_order", "crossed", "kept")) for r in order]
     parts = [
         tables.text(("coverage of the mean", "", "n", "t", "bootstrap", *MIXED), means),
         tables.text(("coverage of the share that lost a class", "n", "share", "Wilson"), lost),
-        tables.text(("coverage over starts and orders", "n", "one order", "crossed"), both),
+        tables.text(("coverage over starts and orders", "n", "one order", "crossed", "kept"), both),
     ]
     return "\n\n".join(parts)
 

@@ -80,20 +80,17 @@ def coverage() -> str:
         cell = f"{covered}{missed} ({100 * row['bootstrap']:.0f} %)"
         rows.setdefault((row["population"], row["figure"].replace("_", " ")), []).append(cell)
     header = ("t (bootstrap)", "mean of", *(f"n = {n}" for n in sizes))
-    means, wanted = result["means"], result["wanted"]
-    missed = sum(row["t"] < wanted for row in means)
-    mixed = [row for row in means if "of_all" in row and row["figure"] != "test_accuracy"]
+    missed = [row for row in result["means"] if row["t"] < result["wanted"]]
+    kept = min(row["kept"] for row in result["means"] if "kept" in row)
     order = {row["n"]: row for row in result["one_order"] if row["figure"] == "test_accuracy"}
     alone, both = (", ".join(f"{100 * order[n][name]:.0f} %" for n in sizes) for name in ("one_order", "crossed"))
-    crossed = min(row["crossed"] for row in result["one_order"])
-    of_all, shares = (
-        100 * min(row[name] for row in some) for name, some in (("of_all", mixed), ("wilson", result["shares"]))
-    )
+    widest, covered = (max(row[name] for row in missed) for name in ("widening", "kept_if_widened"))
     note = (
-        f"\nWanted: {100 * wanted:.0f} % at least; {missed or 'none'} of {len(means)} are missed. Losses are of "
-        f"networks with no lost output; of all, t covers {of_all:.0f} % at worst. Shares of networks that lost a "
-        f"class: {shares:.0f} % at least. Test accuracy over starts and orders: n starts in one order {alone}; "
-        f"n starts with n orders {both}, and {100 * crossed:.0f} % at least with the losses.\n"
+        f"\nWanted: {100 * result['wanted']:.0f} % at least; {len(missed)} of {len(result['means'])} are missed. Among "
+        f"networks that have kept their outputs: {100 * kept:.0f} % at least. To cover where it is missed an interval "
+        f"must be up to {widest:.1f} times as wide, which covers up to {100 * covered:.1f} % among those. Shares of "
+        f"networks that lost a class: {100 * min(row['wilson'] for row in result['shares']):.0f} % at least. Test "
+        f"accuracy over starts and orders: from n starts in one order {alone}; from n starts with n orders {both}.\n"
     )
     return markdown(header, [(*names, *cells) for names, cells in rows.items()]) + note + machine(result)
 
