@@ -167,8 +167,8 @@ def _text(run, summary: list[dict], names: list[str], facts: dict) -> str:
     lines = [sweep_tables.text(summary, names, facts["varies"])]
     if lost:
         lines.append(
-            f"warning: {lost} of {facts['networks']} networks have an output that is zero on every training example "
-            "for good; mean losses are of the others; --init=alive without --output_bias, or a smaller --learning_rate"
+            f"warning: {lost} of {facts['networks']} networks have an output that is zero on every training example, "
+            "and can never predict its class; --init=alive without --output_bias, or a smaller --learning_rate"
         )
     if "kept" in facts:
         lines.append(f"kept, best first: {', '.join(f'kept/{number:05d}' for number in facts['kept'][:10])}")

@@ -16,7 +16,6 @@ import pytest
 import scripts
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from experiments.runtime import axes, runs, stack_jobs, sweep_figures, sweep_tables
 from experiments.runtime.runs import Run
@@ -221,26 +220,6 @@ def test_tables_and_summary_hold_every_network_once(swept):
         assert figure["mean"] == pytest.approx(np.mean(mine)) and figure["sd"] == pytest.approx(np.std(mine, ddof=1))
         assert figure["interval"][0] <= figure["mean"] <= figure["interval"][1]
     assert "8 networks, 2 compilations" in swept[1]
-
-
-def test_mean_losses_are_of_networks_that_have_lost_no_output():
-    """A few huge losses would decide the mean, and the interval of most samples would know nothing of them."""
-    rows = [
-        {"hidden": K, "seed": seed, "status": "done", "train_dead_hidden": 0, "test_dead_outputs": 0}
-        | {"train_dead_outputs": dead, "test_lost_classes": 0, "validated_on": 10, "tested_on": 10}
-        | {"train_loss": loss, "valid_loss": loss, "test_loss": loss, "valid_accuracy": None, "test_accuracy": np.nan}
-        for K, seed, dead, loss in ((8, 0, 0, 1.0), (8, 1, 2, 99.0), (8, 2, 0, 3.0), (4, 0, 1, 9.0), (4, 1, 1, 9.0))
-    ]
-    some, none = sweep_tables.summarise(pa.Table.from_pylist(rows), ["hidden", "seed"])
-    low, high = stats.t.interval(0.95, 1, 2.0, 1.0)
-    assert some["test_loss"]["n"] == 2 and some["test_loss"]["mean"] == 2
-    assert some["test_loss"]["interval"] == pytest.approx((low, high))
-    assert (some["lost_for_good"]["count"], some["lost_for_good"]["n"], some["not_predicted"]) == (1, 3, None)
-    assert none["test_loss"] is None and none["lost_for_good"]["share"] == 1
-    header, cells = sweep_tables.table([some, none], ["hidden", "seed"])
-    assert header[-1] == "lost an output (no loss)" and cells[0][-1].startswith("33.3 % (")
-    assert cells[1][3:6] == ["-", "-", "-"] and all(len(row) == len(header) for row in cells)
-    assert sweep_tables.table([none], ["hidden"])[0] == header, "a regression too where nothing has a loss"
 
 
 def test_a_finished_sweep_says_so_and_another_one_is_refused_its_directory(swept):

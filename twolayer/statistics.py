@@ -7,11 +7,6 @@ An accuracy is a count over the examples it was measured on. Of a few networks a
 of the sample is then no estimate of anything; it counts as half of that resolution at least. No accuracy is outside of
 [0, 1], and no interval of its mean.
 
-A network that has lost an output may have a loss so large that a few of them decide the mean, and a sample without one
-knows nothing of that: no interval of the mean of all covers then (Bahadur & Savage 1956). So the tables of a sweep have
-two parts, as for other quantities that are of two kinds (Duan, Manning, Morris & Newhouse 1983): the share of networks
-that have lost an output, and the mean loss of the others.
-
 Networks may differ in several things at once, such as their start and the order of their data. Where these are crossed
 (each start with each order) the networks are not independent, and the variance of the mean is taken as
 

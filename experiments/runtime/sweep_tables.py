@@ -30,7 +30,6 @@ from twolayer.statistics import SOURCES
 
 NAMES = ("epochs", "networks")
 SCORES = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")
-LOSSES = ("train_loss", "valid_loss", "test_loss")  # of networks that have lost no output, as `statistics` says why
 COUNTS = (
     "train_dead_hidden",
     "train_dead_outputs",
@@ -81,7 +80,7 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
     """Summarise each combination of the swept choices and numbers: how many networks, how they ended, their figures.
 
     What only makes networks differ (SOURCES: seeds) is what the figures are over. Networks that diverged are counted
-    and have no figures; those that have lost an output are counted and have no losses.
+    and have no figures.
     """
     rows, names = networks.to_pylist(), [name for name in axes if name not in SOURCES]
     sources = [name for name in axes if name in SOURCES]
@@ -92,21 +91,20 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
     found = []
     for members in groups.values():
         good = [row for row in members if row["status"] != "diverged"]
-        kept = [row for row in good if not row["train_dead_outputs"]]
+        levels = {name: [row[name] for row in good] for name in sources}
         entry = {name: members[0][name] for name in names}
         entry |= {"networks": len(members), "diverged": len(members) - len(good)}
         for name in SCORES:
             examples = good[0][RESOLUTION[name]] if good and name in RESOLUTION else None
-            of = kept if name in LOSSES else good
-            levels = {source: [row[source] for row in of] for source in sources}
-            entry[name] = statistics.figures([row[name] for row in of], levels, 1 / examples if examples else 0.0)
+            step = 1 / examples if examples else 0.0
+            entry[name] = statistics.figures([row[name] for row in good], levels, step)
         for name in COUNTS:
-            entry[name] = statistics.figures([row[name] for row in good])
+            entry[name] = statistics.figures([row[name] for row in good], levels)
             if entry[name]:
                 entry[name]["interval"] = None
         for name, column in SHARES.items():
-            known = bool(good) and (name == "lost_for_good" or np.isfinite(good[0]["test_accuracy"]))
-            entry[name] = statistics.share(sum(row[column] > 0 for row in good), len(good)) if known else None
+            classes = bool(good) and np.isfinite(good[0]["test_accuracy"])
+            entry[name] = statistics.share(sum(row[column] > 0 for row in good), len(good)) if classes else None
         found.append(entry)
     return found
 
@@ -114,16 +112,11 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
 def table(summary: Sequence[Mapping], axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The summary as a header and rows of cells: a row for each group."""
     names = [name for name in axes if name not in SOURCES]
-    accuracy = not any(
-        (entry["test_loss"] or entry["lost_for_good"]) and not entry["test_accuracy"] for entry in summary
-    )
+    accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
     shown = "test_accuracy" if accuracy else "test_loss"
-    lost = accuracy or any(entry["lost_for_good"] and entry["lost_for_good"]["count"] for entry in summary)
     header = [*names, "networks", "diverged", shown, "sd", "95 % interval of the mean"]
-    if lost:
-        header += ["lost a class for good", "a class not predicted"] if accuracy else ["lost an output (no loss)"]
-    shares = tuple(SHARES) if accuracy else ("lost_for_good",) * lost
-    return header, [_cells(entry, names, shown, shares) for entry in summary]
+    header += ["lost a class for good", "a class not predicted"] * accuracy
+    return header, [_cells(entry, names, shown, accuracy) for entry in summary]
 
 
 def write_summary(run: Run, summary: Sequence[Mapping], axes: Sequence[str], networks: pa.Table) -> None:
@@ -143,18 +136,18 @@ def text(summary: Sequence[Mapping], axes: Sequence[str], varies: Mapping[str, b
     return f"{tables.text(*table(summary, axes))}\n{statistics.said(varies)}"
 
 
-def _cells(entry: Mapping, names: Sequence[str], shown: str, shares: Sequence[str]) -> list[str]:
+def _cells(entry: Mapping, names: Sequence[str], shown: str, accuracy: bool) -> list[str]:
     cells = [f"{entry[name]:g}" if isinstance(entry[name], float) else str(entry[name]) for name in names]
     cells += [str(entry["networks"]), str(entry["diverged"])]
-    figure = entry[shown] or {}
-    between = " to ".join(f"{end:.4f}" for end in figure.get("interval") or ())
-    cells += ["-" if figure.get(name) is None else f"{figure[name]:.4f}" for name in ("mean", "sd")]
-    return [*cells, between or "-", *(_percent(entry[name]) for name in shares)]
+    figure = entry[shown]
+    if figure is None:
+        return cells + ["-"] * (3 + 2 * accuracy)
+    between = " to ".join(f"{end:.4f}" for end in figure["interval"] or ())
+    cells += [f"{figure['mean']:.4f}", "-" if figure["sd"] is None else f"{figure['sd']:.4f}", between or "-"]
+    return cells + [_percent(entry[name]) for name in SHARES if accuracy]
 
 
-def _percent(share: Mapping | None) -> str:
-    if share is None:
-        return "-"
+def _percent(share: Mapping) -> str:
     low, high = (100 * end for end in share["interval"])
     return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
