@@ -23,6 +23,7 @@ from twolayer.verification.numbers.balls import BITS, Ball, Undecided, precision
 from twolayer.verification.numbers.factors import ratio
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused
 from twolayer.verification.programs.load import program_of
+from twolayer.verification.programs.stand_ins import jax_floats
 from twolayer.verification.reference import Reference, is_real, leaves
 from twolayer.verification.verdict import Judgement
 
@@ -100,6 +101,8 @@ def verify_rule(
     def of(function: Callable) -> Callable:
         if not wanted:
             return lambda given, outer: (function(*given), ())
+        if isinstance(function, jax_floats.Rule):
+            return function.value_and_cotangents
         program = JaxProgram(function)
         value, pulled = forward_value(program).function, pullback(program, plain=False).function
         return lambda given, outer: (value(*given), pulled(given, outer))

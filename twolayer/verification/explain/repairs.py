@@ -75,13 +75,21 @@ class Repairs:
     def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers):
         program, self.cases, self.right = question.program, cases, right
         self.started = time.process_time()
-        self.jax = hasattr(program, "trace")
-        self.edited = Edited(program)
-        self.points = [self._point(question, case) for case in cases]
+        jax = hasattr(program, "trace")
+        for self.jax in (False, True) if jax else (False,):  # by NumPy, and by JAX itself where that knows too little
+            try:
+                self.edited = Edited(program, floats=jax and not self.jax)
+                self.points = [self._point(question, case) for case in cases]
+                if max(point.tolerance for point in self.points) > NOISE:
+                    raise Refused("its floats are too far from its balls")
+                break
+            except Refused:
+                if self.jax == jax:
+                    raise
         self.others = (self._point(question, case) for case in others)  # made when they are asked for
         self.wrong = {name for name in self.points[0].right if not self._same(self.points[0], name)}
-        if not self.wrong or max(point.tolerance for point in self.points) > NOISE:
-            raise Refused("its floats are too far from its balls")
+        if not self.wrong:
+            raise Refused("its floats are not wrong")
         with self._running():
             runs = [self.edited.values(point.call)[1] for point in self.points]
         written = question.reference.program.literals() if question.reference is not None else ()
@@ -215,7 +223,7 @@ class Repairs:
             return rest if np.isfinite(rest).all() else None
 
         as_it_is = float(self.edited.sites[edit.site].node.value) if literal else 0.0 if "+" in edit.text else 1.0
-        for c in SIMPLE if bends and not literal else ():
+        for c in SIMPLE if not literal and (bends or edit.id == "factor") else ():  # a product that bends has a sign too
             if self._fits(point, self.under(edit, c, point)):
                 return c
         a, b = as_it_is, as_it_is * 1.01 + 1e-9 if literal else 1.0 - as_it_is
@@ -226,7 +234,7 @@ class Repairs:
                 return None
             c = b - float(slope @ at_b) / float(slope @ slope)
             straight = np.abs(at_b + (c - b) * slope).max() <= 1e-6 * np.abs(at_a).max()
-            if not (straight or bends) or not math.isfinite(c) or c == b:
+            if not (straight or bends) or not math.isfinite(c) or (c == b and not straight):
                 return None
             if straight and self._fits(point, self.under(edit, c, point)):
                 near = float(Fraction(c).limit_denominator(1000))

@@ -16,6 +16,7 @@ import numpy as np
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.source import Source
+from twolayer.verification.programs.stand_ins import jax_floats
 
 HOOK, VALUE, NUMBER, RIGHT = "__at__", "__v__", "__c__", "__r__"
 RUNS = 64  # runs of one expression whose values are kept
@@ -96,22 +97,28 @@ class Edited:
 
     Args:
       program: a function of a file.
+      floats: whether JAX's functions are NumPy's in it, which is faster.
 
     Raises:
-      Refused: its definition is not found.
+      Refused: its definition is not found, or does not run so.
     """
 
-    def __init__(self, program: Any):
+    def __init__(self, program: Any, floats: bool = False):
         function = (getattr(program, "floats", None) or (lambda: program.function))()
         name = getattr(function, "__name__", "")
         self.source = source = Source(program.filename or "", program.source or "")
         self.space = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
+        if floats:
+            self.space["__builtins__"] = jax_floats.builtins_of()
         if name in source.names():
             statements = source.needed({name})
         else:
             statements = [_inner(function, source)]
             cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-            self.space |= function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+            outside = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+            if floats:
+                outside = {name: jax_floats.stand_in(value) or value for name, value in outside.items()}
+            self.space = outside | self.space
         finder = _Finder()
         for statement in statements:
             finder.visit(statement)
@@ -119,8 +126,11 @@ class Edited:
         self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole}, source.filename)
         tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in statements], [])
         self.space[HOOK] = self.hook
-        with quiet():
-            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        try:
+            with quiet():
+                exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        except Exception as error:
+            raise Refused(f"it cannot be run apart from its file: {error}") from error
         self.function = self.space[name]
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
