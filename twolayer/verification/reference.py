@@ -11,7 +11,7 @@ import numpy as np
 
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments
-from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
 from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
 from twolayer.verification.programs import Program, Refused
@@ -19,6 +19,7 @@ from twolayer.verification.programs import Program, Refused
 Values = Mapping[str, np.ndarray]
 DIFFER = 2.0**-100  # of the two oracles, relative
 OFF = 2.0**-40  # a kink
+MENDED = 24  # entries of one derivative that are taken by differences where it is NaN
 
 
 class OraclesDisagree(RuntimeError):
@@ -88,7 +89,7 @@ class Reference:
         if self.by_differences:
             return self._by_differences(values, outer)
         if self.jax:
-            return self._by_jax(values, outer)
+            return self._mended(self._by_jax(values, outer), values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
         inputs = {path: given[path].copy() for path in self.arguments.floating}
         with uncollected():
@@ -126,6 +127,26 @@ class Reference:
         found = gradient_by_differences(total, [np.asarray(values[path], object) for path in paths])
         return dict(zip(paths, found, strict=True))
 
+    def _mended(self, found: dict[str, np.ndarray], values: Values, outer: Values) -> dict[str, np.ndarray]:
+        """Entries in which a derivative is NaN, as 0 / 0 of a branch that is not taken, by differences instead."""
+
+        def total(path: str, entry: int) -> Ball:
+            def of(array: Any) -> Ball:
+                return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
+
+            direction = np.zeros(np.shape(values[path]), int)
+            direction.ravel()[entry] = 1
+            return central(of, np.asarray(values[path], object), direction)
+
+        for path, array in found.items():
+            flat = np.ravel(array)
+            bad = [i for i, v in enumerate(flat.tolist()) if arb(v).is_nan()]
+            if bad and len(bad) <= MENDED:
+                whole = np.array(array, object)
+                whole.ravel()[bad] = [total(path, i) for i in bad]
+                found[path] = whole
+        return found
+
     @staticmethod
     def _shifted(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Numbers moved off a kink, such as the zeros of a one-hot array."""
@@ -148,6 +169,8 @@ class Reference:
                 return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
 
             slope = central(along, np.asarray(values[path], object), direction)
+            if not slope.v.is_finite():
+                raise Undecided("too many digits are lost")
             with precision(BITS):
                 mine = arb((found[path] * direction).sum()) if direction.size else arb(0)
             if not abs(slope.v - mine).lower() <= DIFFER * (1 + abs(mine).upper()):  # rounded literals leave a width

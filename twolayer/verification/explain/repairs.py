@@ -33,6 +33,7 @@ EXACT = 1e-11  # of floats that are computed in two ways; more where the user's 
 SECONDS = 8.0  # of work
 SIMPLE = (1.0, -1.0, 2.0, 0.5)
 STEPS = 8  # of the secants
+SIGNS = (ast.Add, ast.Sub)  # what a wrong sign is mistaken for
 DIGITS = 8  # and characters of a factor that somebody forgot
 NOISE = 1e-7  # the most that the user's floats may differ from his balls
 
@@ -223,7 +224,9 @@ class Repairs:
             return rest if np.isfinite(rest).all() else None
 
         as_it_is = float(self.edited.sites[edit.site].node.value) if literal else 0.0 if "+" in edit.text else 1.0
-        for c in SIMPLE if not literal and (bends or edit.id == "factor") else ():  # a product that bends has a sign too
+        for c in (
+            SIMPLE if not literal and (bends or edit.id == "factor") else ()
+        ):  # a product that bends has a sign too
             if self._fits(point, self.under(edit, c, point)):
                 return c
         a, b = as_it_is, as_it_is * 1.01 + 1e-9 if literal else 1.0 - as_it_is
@@ -259,8 +262,9 @@ class Repairs:
     def _rank(self, repair: Repair) -> tuple:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.
 
-        A factor of many digits is the rounding of a literal somewhere else. Of lines that hand right numbers on, it is
-        the last that should have changed them; and a mean may be taken late.
+        A factor of many digits is the rounding of a literal somewhere else; a sign is wrong where something is added or
+        subtracted. Of lines that hand right numbers on, it is the last that should have changed them; and a mean may be
+        taken late.
         """
         site, point = repair.edit.site, self.points[0]
         with self._running():
@@ -273,10 +277,13 @@ class Repairs:
             and isinstance(one.node, ast.Name)
             and isinstance(one.statement, ast.Return)
         )
-        late = was or (repair.edit.solves and len(set(repair.numbers)) > 1)
+        late = was or (repair.edit.id == "factor" and len(set(repair.numbers)) > 1)
         c = repair.numbers[0]
         odd = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
-        return handed, odd, was, not (was or now), -self.order[site] if late else self.order[site]
+        signed = repair.numbers[0] == -1 and any(
+            isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent)
+        )
+        return handed, odd, was, not (was or now), not signed, -self.order[site] if late else self.order[site]
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""

@@ -89,7 +89,7 @@ def _kept(value: Any) -> Any:
         array = np.array(value) if hasattr(value, "shape") and hasattr(value, "dtype") else None
     except Exception:  # a tracer has no numbers
         return None
-    return array if array is not None and array.dtype.kind in "fib" and array.size <= LARGEST else None
+    return array if array is not None and array.dtype.kind in "fibc" and array.size <= LARGEST else None
 
 
 class Edited:

@@ -309,6 +309,11 @@ def _rounds(call: Call, a: Value) -> Value:
     return RULES[call.eqn.primitive.name](call, a)
 
 
+@_rule("jit:signbit")
+def _signbit(call: Call, a: Value) -> Value:
+    return np.signbit(a) if plain(a) else lifted(lambda a: below(a, _ZERO))(a).astype(bool)
+
+
 def _mantissa(dtype: Any) -> int:
     return {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}.get(np.dtype(dtype).name, 52)
 

@@ -221,14 +221,20 @@ def _module(name: str, known: dict, find: Callable | None = None) -> Module:
     return Module(name, find or (lambda attribute: _not_here(f"{name}.{attribute}")), **known)
 
 
-_TREE = {"tree_map": control.tree_map, "map": control.tree_map, "leaves": control.tree_leaves, "tree_leaves": control.tree_leaves}
+_TREE = {
+    "tree_map": control.tree_map,
+    "map": control.tree_map,
+    "leaves": control.tree_leaves,
+    "tree_leaves": control.tree_leaves,
+}
 JNP = _module("jax.numpy", {"ndarray": JaxArray}, _find_jnp)
 JNP.linalg = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
 _SPECIAL = _module("jax.scipy.special", {n: _jax(f) for n, f in SPECIAL.items()})
 _ROOT = {
     "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()}), "lax": _module("jax.lax", LAX),
     "random": _Random(), "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
-    "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": control.passed_through, "checkpoint": control.passed_through,
+    "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": control.passed_through,
+    "checkpoint": control.passed_through,
     "remat": control.passed_through, "named_call": control.passed_through, "vmap": vmap, "Array": JaxArray,
     "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True), "device_get": lambda x: x,
     "device_put": lambda x, *a, **k: x, "block_until_ready": lambda x: x, "devices": lambda *a: [],
