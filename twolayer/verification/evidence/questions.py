@@ -87,6 +87,7 @@ class Question(NamedTuple):
     extra: what it is called with beside its arguments, by names: cotangents, directions.
     most: numbers of all points together, if only so many can be followed.
     again: see Again; None where no copy can be judged.
+    known: from a point and what is wrong there to a cause that this question alone can have.
     """
 
     title: str
@@ -105,6 +106,7 @@ class Question(NamedTuple):
     most: int | None = None
     extra: Callable[[At], Outputs] | None = None
     again: Again | None = None
+    known: Callable[[At, Outputs], Any] | None = None
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:

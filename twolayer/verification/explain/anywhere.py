@@ -58,7 +58,10 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
         return Located()
     recorded = _recorded(question, telling[0])
     right = recorded.numbers if recorded else Numbers(map(floats, telling[0].right.values()))
-    return _repaired(question, telling, others, right) or _by_outputs(question, telling, right, outputs)
+    found = _repaired(question, telling, others, right) or _by_outputs(question, telling, right, outputs)
+    wrong = {name: a for name, a in telling[0].mine.items() if outputs[name]["verdict"] == "wrong"}
+    known = question.known(telling[0].at, wrong) if question.known else None
+    return found if known is None else found._replace(causes=(known._replace(line=found.line), *found.causes))
 
 
 def _differs(case: Any) -> bool:

@@ -340,7 +340,8 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if isinstance(site.node, ast.BinOp) and type(site.node.op) in OPERATORS:
         swapped = ast.BinOp(site.node.left, OPERATORS[type(site.node.op)](), site.node.right)
         yield Edit(i, ast.unparse(swapped), "other_factor")
-    yield Edit(i, "__v__**2", "other_factor")
+    if own.kind == "f":
+        yield Edit(i, "__v__**2", "other_factor")
 
 
 def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:

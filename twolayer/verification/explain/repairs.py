@@ -22,7 +22,7 @@ import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.edits_of import FACTORS, Edit, Pool, bracketed, edits
-from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited
+from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited, Site
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
@@ -254,10 +254,24 @@ class Repairs:
         here = [(one, words) for _, one, words in said if self.edited.sites[one.edit.site].node.lineno == line]
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
         causes: dict[str, str] = {}
-        for _, (id, text) in here:
+        for one, (id, text) in here:
             if id:
-                causes.setdefault(id, text)
+                causes.setdefault(id, text + self._of_rule(self.edited.sites[one.edit.site]))
         return line, list(causes.items())
+
+    def _of_rule(self, site: Site) -> str:
+        """Which part of a custom rule an expression belongs to; "" of no rule."""
+        rule = getattr(self.edited.function, "rule", None) or ()
+        names = [getattr(part, "__name__", "") for part in rule]
+        name = getattr(site.function, "name", "")
+        if len(rule) != 2 or name not in names:
+            return ""
+        returned = site.statement.value if isinstance(site.statement, ast.Return) else None
+        kept = returned.elts[-1] if isinstance(returned, ast.Tuple) and name == names[0] else None
+        for i, part in enumerate(kept.elts if isinstance(kept, ast.Tuple) else filter(None, [kept])):
+            if any(node is site.node for node in ast.walk(part)):
+                return f": residual {i + 1} of the forward rule"
+        return f", in the {'forward' if name == names[0] else 'backward'} rule"
 
     def _rank(self, repair: Repair) -> tuple:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.

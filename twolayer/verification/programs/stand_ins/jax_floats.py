@@ -15,6 +15,7 @@ import numpy as np
 
 from twolayer.verification.programs.stand_ins import control
 from twolayer.verification.programs.stand_ins.numpy_module import Module
+from twolayer.verification.programs.stand_ins.pallas_floats import PALLAS, Shape
 
 
 class FloatArray(np.ndarray):
@@ -271,7 +272,8 @@ _ROOT = {
                                                   expit=_of(_sigmoid))),
     "jit": control.passed_through, "checkpoint": control.passed_through, "remat": control.passed_through,
     "vmap": functools.partial(control.vmap, _stacked), "custom_vjp": ByVjp, "custom_jvp": ByJvp,
-    "custom_gradient": ByGradient, "Array": FloatArray,
+    "custom_gradient": ByGradient, "Array": FloatArray, "ShapeDtypeStruct": Shape,
+    "experimental": _module("jax.experimental", pallas=PALLAS),
     "config": types.SimpleNamespace(update=lambda *a: None),
 }  # fmt: skip
 JAX = _module("jax", **_ROOT)
