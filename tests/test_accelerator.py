@@ -1,6 +1,7 @@
 """The accelerator's script measures what it says at small sizes on a CPU; what fails is a row, and the rest goes on."""
 
 import contextlib
+import fcntl
 import functools
 import inspect
 import json
@@ -106,6 +107,14 @@ def test_rows_of_another_device_are_not_continued(report, tmp_path):
     for rows in (3, [1], [{"status": "measured"}]):
         other.write_text(json.dumps(written | {"rows": rows}))
         scripts.assert_refused(run("--only=rates", f"--json={other}"), "is damaged")
+
+
+def test_two_runs_do_not_share_a_file(report):
+    _, path, written = report
+    with open(path.with_name(f".{path.name}.lock")) as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        scripts.assert_refused(run(SOME, f"--json={path}"), "another process writes to --json=")
+    assert json.loads(path.read_text()) == written
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The benchmark measures what it says: right competitors are timed, wrong or absent ones say so, nothing hangs."""
 
+import dataclasses
 import functools
 import importlib.util
 import json
@@ -183,9 +184,12 @@ def test_competitors_that_break_say_so_and_do_not_stop_the_others(compete):
 
 
 def test_a_competitor_that_hangs_is_given_up(compete):
-    right, hangs = compete("Right", "Hangs", timeout=5)
+    own = rounds.Row("own", Competitor("stubs:Hangs", "own", limit=4.0))
+    right, hangs, own = compete("Right", "Hangs", timeout=5, extra=[own])
     assert len(right.epochs) == 2
-    assert hangs.note == "no answer in 5 s"
+    assert hangs.note == "no answer in 5 s" and own.note == "no answer in 5 s"
+    right, own = compete("Right", timeout=None, extra=[dataclasses.replace(own, note="")])
+    assert len(right.epochs) == 2 and own.note == "no answer in 4 s"
 
 
 def test_what_a_competitor_prints_does_not_matter(compete):

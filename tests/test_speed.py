@@ -5,12 +5,17 @@ import pathlib
 
 import pytest
 import scripts
+from absl import flags
 
+from experiments.benchmarks import against, speed_pages
 from experiments.benchmarks.device import pages as tables
 from experiments.benchmarks.device import steps as paper
 from experiments.benchmarks.device.checks import FULL, cases
+from experiments.benchmarks.peers import worker
+from twolayer.command.cli import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent
+RATES = {"flops_per_second", "bytes_per_second"}
 
 
 def test_a_checkout_beside_itself(tmp_path):
@@ -23,6 +28,35 @@ def test_a_checkout_beside_itself(tmp_path):
     for row in (one, many, command, one["cpu"], command["cpu"]):
         assert row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"] and row["here_s"]["min"] > 0
         assert 0.1 < row["ratio"]["median"] < 10
+    assert one["same_program"] and many["same_program"] and "the same program" in out
+    assert (one["inputs"], one["examples"]) == (64, 1197) and json.loads(path.read_text())["rates"].keys() == RATES
+
+
+def test_a_checkout_that_hangs_is_given_up(tmp_path, monkeypatch):
+    """Its rows have a limit; so has the command as a whole."""
+    other = tmp_path / "twolayer"
+    other.mkdir()
+    (other / "training.py").write_text("")
+    (other / "__init__.py").write_text("import time; time.sleep(60)")
+    (other.parent / "experiments").mkdir()
+    (other.parent / "experiments" / "train.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(against, "LIMIT", 3.0)
+    flags.FLAGS(["against", "--rounds=1"])
+    with pytest.raises(BadInput, match="no answer in 3 s"):
+        against._epochs(tmp_path, 8, 1)
+    with pytest.raises(BadInput, match=r"experiments\.train .* did not end in 3 s"):
+        against._command(tmp_path)
+
+
+def test_the_program_of_another_epoch_is_another():
+    """What stands for a program in a row is not the same for all."""
+    sums = []
+    for hidden in ("8", "9"):
+        arguments = ("digits", "", hidden, "1")
+        own = {"command": ("-P", str(against.CHILD)), "variables": against._environment(ROOT)}
+        with worker.Process(arguments, 100.0, **own) as process:
+            sums.append(process.wait_until_ready()["program"])
+    assert len(set(sums)) == 2
 
 
 @pytest.mark.parametrize(
@@ -53,6 +87,8 @@ def test_the_limit_is_that_of_operations_or_of_memory():
     weights = 784 * K + K + 10 * K + 10
     assert by == "memory" and seconds == pytest.approx((12 * weights + 2 * m * 784 * 2) / 1e12)
     assert paper.traffic(K, m, "bfloat16") == 12 * weights + 2 * m * 784 * 2 + 6 * m * K * 2, "with no cache at all"
+    assert paper.traffic(K, m, "bfloat16", moments=2) - paper.traffic(K, m, "bfloat16") == 16 * weights, "as in Adam"
+    assert paper.operations(K, m, inputs=61) == 2 * m * (2 * 61 * K + 3 * K * 10)
 
 
 @pytest.fixture
@@ -61,14 +97,18 @@ def pages(monkeypatch):
 
     def pages(rows, kind="NVIDIA H200"):
         monkeypatch.setattr(tables, "result", lambda: {"rows": rows, "device": {"kind": kind}})
-        return {name: table() for name, table in tables.TABLES.items() if name != "accelerator_conditions"}
+        return tables.aims(), tables.tables()
 
     return pages
 
 
 def test_what_was_not_measured_says_so(pages):
-    for page in pages([]).values():
-        assert "not measured yet" in page and "%" not in page.replace("75 %", "")
+    for page in pages([]):
+        assert "not measured yet" in page and "%" not in page.replace("75 %", "") and "#" not in page
+    lines = page.splitlines()[2:]
+    assert len(lines) == 4 * 2 + 2 + 2 + 1 and all(line.endswith(" | not measured yet |") for line in lines)
+    assert "| one network, K = 128, batch 128 | 0.78 us, operations | 0.17 us, memory |" in page
+    assert "| one network, K = 1,000,000, sgd |  |  | 2308 us, memory |" in page
 
 
 def test_what_was_measured_stands_beside_its_limit(pages):
@@ -81,10 +121,12 @@ def test_what_was_measured_stands_beside_its_limit(pages):
     wide = {"step_us": 1000.0, "flops": paper.operations(32768, 8192), "bytes": moved, "compile_s": 3.0}
     operations = paper.operations(128, 128, 1000)
     many = {"step_us": 1e6 * 0.2 / 390, "epoch_s": 0.2, "flops": operations, "bytes": 4.8e12 * 0.2 / 390 / 4}
+    slow = wide | {"step_us": 2000.0}
     million = {"step_us": 4000.0, "estimate_bytes": 6.5e9, "measured_bytes": 6.6e9}
-    found = pages(
+    wanted, found = pages(
         [
             row("twolayer, K = 32768, batch 8192, bfloat16", **wide),
+            row("torch.compile, K = 32768, batch 8192, bfloat16", **slow),
             row("PyTorch eager, K = 32768, batch 8192, bfloat16", status="failed", note="out of memory"),
             row("twolayer, 1000 networks, K = 128, batch 128, bfloat16", **many),
             row("gradients, float32", beyond=2, entries=10, worst=3.0, status="wrong", note="dW1"),
@@ -93,12 +135,32 @@ def test_what_was_measured_stands_beside_its_limit(pages):
             row("K = 1000000, bfloat16, adamw", **million, prepared_bytes=6.6e9),
         ]
     )
-    line = next(s for s in found["accelerator_steps"].splitlines() if s.startswith("| 32768, 8192, bfloat16"))
-    assert "| 1000 | not measured yet | **failed**: out of memory |" in line
-    assert f"| 867, operations | 87 % | 87 % | {100 * moved / 1e-3 / 4.8e12:.0f} % | 3.0 s |" in line
-    wanted = found["accelerator_aims"]
+    line = next(s for s in found.splitlines() if s.startswith("| 32768, 8192, bfloat16"))
+    assert "| 1000 (87 %) | not measured yet | **failed**: out of memory | 2000 (43 %) |" in line
+    assert f"| 867, operations | 87 % | {100 * moved / 1e-3 / 4.8e12:.0f} % | 3.0 s |" in line
     assert "87 %: reached" in wanted and "1.67 times that, in bfloat16: **missed**" in wanted
-    assert "**wrong**: dW1" in found["accelerator_right"] and "0 beyond their bound" in found["accelerator_right"]
-    assert "| 0.200 s | not measured yet | 0.115 s, memory | 58 % | 10 % | 25 % |" in found["accelerator_networks"]
-    assert "| 4.0 ms | 6.5 GB | 6.6 GB |" in found["accelerator_wide"]
-    assert "| 6.6 GB at most, as much as drawing the parameters |" in found["accelerator_wide"]
+    assert "**wrong**: dW1" in found and "0 beyond their bound" in found
+    assert "| 0.2 s (58 %) | not measured yet | 0.115 s, memory | 10 % | 25 % |" in found
+    assert "| 4.0 ms | 2.3 ms, memory | 58 % | 6.5 GB | 6.6 GB |" in found
+    assert "| 4.0 ms | 5.0 ms, memory | 124 % | 6.5 GB | 6.6 GB at most, as much as drawing the parameters |" in found
+    assert [line for line in found.splitlines() if line.startswith("#")] == [f"### {name}" for name in tables.SECTIONS]
+
+
+def test_every_row_on_a_cpu_stands_beside_its_limit(monkeypatch):
+    page = speed_pages.limits()
+    for name in ("benchmark_cpu", "benchmark_networks"):
+        for case in speed_pages.read(name)["cases"]:
+            assert all(f"| {row['label']} | " in page for row in case["rows"])
+    row = {"name": "an epoch", "hidden": 100, "networks": 2, "inputs": 50, "examples": 1000, "here_s": {"min": 0.5}}
+    flops = 2 * 1000 * 2 * (2 * 50 * 100 + 3 * 100 * 10)
+    results = {
+        "against": {"rows": [row, {"name": "the command"}], "rates": {"flops_per_second": flops / 0.1}},
+        "startup": {"seconds": [4.0, 3.0], "cpu_seconds": [5.0, 4.0], "platform": {"cpus": 2}},
+    }
+    monkeypatch.setattr(speed_pages, "read", results.get)
+    assert speed_pages.limits_whole().splitlines()[2:] == [
+        "| an epoch | 0.500 s | 0.100 s: its products at the best rate | 20 % |",
+        "| python -m experiments.train | 3.00 s | 2.00 s: the same work, spread over all cores | 67 % |",
+    ]
+    del results["against"]["rates"]
+    assert "| an epoch | 0.500 s | not measured yet | not measured yet |" in speed_pages.limits_whole()

@@ -31,6 +31,7 @@ def ran(
     python: Sequence[str] = (),
     folder: pathlib.Path | None = None,
     environment: Mapping[str, str] | None = None,
+    limit: float = 3600,
 ) -> Ran:
     """Run `python -m experiments.<module>` to its end.
 
@@ -38,13 +39,17 @@ def ran(
       python: options of Python itself.
       folder: where it is run.
       environment: of the process, if not this one's.
+      limit: seconds that it may take.
 
     Raises:
-      BadInput: it fails.
+      BadInput: it fails, or does not end in time.
     """
     command = [sys.executable, *python, "-m", f"experiments.{module}", *arguments]
     before, began = os.times(), time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"{' '.join(command[1:])} did not end in {limit:g} s") from None
     seconds, after = time.perf_counter() - began, os.times()
     if done.returncode:
         said = done.stderr.strip()[-300:]

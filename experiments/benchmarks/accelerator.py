@@ -30,7 +30,7 @@ from experiments.benchmarks.device.checks import FULL, LETTERS, ROOT, SMALL, Cas
 from experiments.benchmarks.peers import BENCH
 from experiments.benchmarks.peers.worker import Failed, Process
 from twolayer.command import cli
-from twolayer.command.files import read_json, writable, write_json
+from twolayer.command.files import Lock, read_json, writable, write_json
 from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
@@ -54,6 +54,11 @@ def main() -> int:
             print(f"{case.check}  {case.name}  (at most {case.limit:.0f} s)")
         return cli.DONE
     path = writable(FLAGS.json)
+    lock = Lock(path.parent, f".{path.name}.lock")
+    try:
+        lock.take()
+    except BlockingIOError:
+        raise cli.BadInput(f"another process writes to --json={path}; wait for it, or choose another") from None
     with Workers() as workers:
         try:
             device = workers.call(Case("", "", f"{ROOT}.steps:facts", {}), min(START, FLAGS.budget))

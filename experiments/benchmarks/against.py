@@ -5,16 +5,18 @@
 
 Epochs of one network and of many together run in a process of each checkout, in turns, each turn half a second; the
 ratio is the median of those within a round. `python -m experiments.train` is a process from its start to its exit.
-Beside seconds there are those of the CPU, which others on the machine disturb less. About three minutes on 2 cores.
+Beside seconds there are those of the CPU, which others on the machine disturb less; and where both give the compiler
+the same program, to the letter, a ratio other than 1 is the machine's doing. The rates of the machine are measured in
+the same run: a large matrix product, and an array passed through. About three minutes on 2 cores.
 
 Expected: no ratio above 1.05 on a quiet machine.
 """
 
+import contextlib
 import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ from absl import flags
 
 from experiments.benchmarks import ran
 from experiments.benchmarks.peers.rounds import ratio, spread
+from experiments.benchmarks.peers.worker import PAUSE, Failed, Process
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
@@ -40,12 +43,18 @@ flags.DEFINE_string("json", "runs/against.json", "Where the numbers go.")
 
 CHILD = pathlib.Path(__file__).with_name("epochs.py")
 HERE = pathlib.Path(__file__).parents[2]
+LIMIT = 300.0  # seconds that an answer of a checkout, or a command, may take
+RATES = {"size": 1024, "megabytes": 128, "precision": "float32"}
 
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     there, path, cases = _checkout(), writable(FLAGS.json), [_case(text) for text in FLAGS.cases]
-    result = provenance() | {"other": _commit(there), "load_average": os.getloadavg(), "rows": []}
+    result = provenance() | {"other": _commit(there), "load_average": os.getloadavg()}
+    with Process((), LIMIT, variables=_environment(HERE)) as process:
+        process.wait_until_ready()
+        rates = process.ask(call="experiments.benchmarks.device.steps:rates", arguments=RATES)["value"]
+    result |= {"rates": rates, "rows": []}
     for case in [*cases, *(["command"] if FLAGS.command else [])]:
         row = _command(there) if case == "command" else _epochs(there, *case)
         result["rows"].append(row)
@@ -56,26 +65,24 @@ def main() -> int:
 
 def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
     """Epochs of both checkouts in turns."""
-    arguments = [sys.executable, "-P", str(CHILD), FLAGS.dataset, FLAGS.source_dir or "", str(hidden), str(networks)]
-    children = [_start(arguments, checkout) for checkout in (HERE, there)]
-    try:
-        for child in children:
-            if _said(child) != "ready":
-                raise cli.BadInput(f"the checkout cannot train: {_last_line(child)}")
+    arguments = FLAGS.dataset, FLAGS.source_dir or "", str(hidden), str(networks)
+    with contextlib.ExitStack() as stack, cli.bad_input(Failed):
+        children = [
+            stack.enter_context(Process(arguments, LIMIT, command=("-P", str(CHILD)), variables=_environment(checkout)))
+            for checkout in (HERE, there)
+        ]
+        sizes = [child.wait_until_ready() for child in children]
         count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1)[0] for child in children)))
         rounds, cpu = [], []
         for number in range(FLAGS.rounds):
-            order = children if number % 2 else children[::-1]  # neither is always the first
-            times = {child.pid: _turn(child, count) for child in order}
-            rounds.append([times[child.pid][0] for child in children])
-            cpu.append([times[child.pid][1] for child in children])
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
+            order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
+            times = {side: _turn(children[side], count) for side in order}
+            for found, kind in ((rounds, 0), (cpu, 1)):
+                found.append([times[side][kind] for side in (0, 1)])
     each = f"{networks} networks together" if networks > 1 else "one network"
-    sizes = {"hidden": hidden, "networks": networks}
-    return _row(f"an epoch, {each}, K = {hidden}", rounds) | sizes | {"cpu": _row("", cpu)}
+    own = {"hidden": hidden, "networks": networks, "inputs": sizes[0]["inputs"], "examples": sizes[0]["examples"]}
+    own |= {"same_program": sizes[0]["program"] == sizes[1]["program"]}
+    return _row(f"an epoch, {each}, K = {hidden}", rounds) | own | {"cpu": _row("", cpu)}
 
 
 def _command(there: pathlib.Path) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def _command(there: pathlib.Path) -> dict[str, Any]:
         pair = {}
         for checkout in (HERE, there) if number % 2 else (there, HERE):
             with tempfile.TemporaryDirectory() as folder:
-                own = {"folder": checkout, "environment": _environment(checkout)}
+                own = {"folder": checkout, "environment": _environment(checkout), "limit": LIMIT}
                 pair[checkout] = ran("train", "--quiet", f"--run_dir={folder}/run", **own)
         rounds.append([pair[checkout].seconds for checkout in (HERE, there)])
         cpu.append([pair[checkout].cpu for checkout in (HERE, there)])
@@ -102,34 +109,19 @@ def text(row: Mapping[str, Any]) -> str:
     here, there, found = row["here_s"], row["there_s"], row["ratio"]
     said = f"{row['name']:45} {here['median']:8.4f} s, there {there['median']:8.4f} s: {found['median']:.2f} times"
     said += f" ({found['min']:.2f} to {found['max']:.2f}); least {here['min']:.4f} and {there['min']:.4f} s"
-    return f"{said}; of the CPU {row['cpu']['ratio']['median']:.2f} times"
-
-
-def _start(arguments: Sequence[str], checkout: pathlib.Path) -> subprocess.Popen:
-    pipe = subprocess.PIPE
-    return subprocess.Popen(arguments, env=_environment(checkout), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    same = "; the same program" if row.get("same_program") else ""
+    return f"{said}; of the CPU {row['cpu']['ratio']['median']:.2f} times{same}"
 
 
 def _environment(checkout: pathlib.Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(checkout), "JAX_PLATFORMS": "cpu"}
 
 
-def _turn(child: subprocess.Popen, count: int) -> tuple[float, float]:
+def _turn(child: Process, count: int) -> tuple[float, float]:
     """Seconds of one of so many epochs, and of the CPU."""
-    time.sleep(0.05)  # the other's threads spin for a while
-    print(count, file=child.stdin, flush=True)
-    seconds, cpu = map(float, _said(child).split())
-    return seconds / count, cpu / count
-
-
-def _said(child: subprocess.Popen) -> str:
-    assert child.stdout
-    return child.stdout.readline().strip()
-
-
-def _last_line(child: subprocess.Popen) -> str:
-    child.kill()
-    return (child.communicate()[1].strip().splitlines() or ["it said nothing"])[-1][:200]
+    time.sleep(PAUSE)
+    answer = child.ask(times=count)
+    return answer["seconds"] / count, answer["cpu"] / count
 
 
 def _case(text: str) -> tuple[int, int]:

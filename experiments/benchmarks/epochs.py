@@ -1,10 +1,13 @@
 """The child of `experiments.benchmarks.against`: epochs of this or of an older checkout, by library functions only.
 
-Run by its path, with the checkout on PYTHONPATH: python -P epochs.py DATASET SOURCE_DIR HIDDEN NETWORKS. It says
-"ready" once an epoch is compiled, and then for each number on stdin the seconds of so many epochs, and those of the
-CPU. HIDDEN units and batches of 128 with plain SGD; of more than one network, a stack.
+Run by its path, with the checkout on PYTHONPATH: python -P epochs.py DATASET SOURCE_DIR HIDDEN NETWORKS. It speaks as
+`peers.worker` does: {"ready": true, "program": its sum, ...} once an epoch is compiled, and to each {"times": number}
+the seconds of so many epochs, and those of the CPU. HIDDEN units and batches of 128 with plain SGD; of more than one
+network, a stack.
 """
 
+import hashlib
+import json
 import sys
 import time
 
@@ -32,21 +35,29 @@ def main() -> None:
     else:
         numbers, state = one, segments.start(choices, draw(jax.random.key(0)), one, len(train.x))
         epoch = training.make_epoch(choices)
-    compiled = jax.jit(epoch, donate_argnums=(0, 1))
     params, moments = state.params, state.moments
+    given = jnp.int32(0), jax.random.key(1), numbers, train
+    lowered = jax.jit(epoch, donate_argnums=(0, 1)).lower(params, moments, *given)
+    compiled = lowered.compile()
 
-    def run(count: int) -> tuple[float, float]:
+    def run(count: int) -> dict[str, float]:
         nonlocal params, moments
         began, cpu = time.perf_counter(), time.process_time()
         for _ in range(count):
-            params, moments, *metrics = compiled(params, moments, jnp.int32(0), jax.random.key(1), numbers, train)
+            params, moments, *metrics = compiled(params, moments, *given)
         jax.block_until_ready((params, metrics))
-        return time.perf_counter() - began, time.process_time() - cpu
+        return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
 
     run(1)
-    print("ready", flush=True)
+    program, (examples, inputs) = hashlib.sha256(lowered.as_text().encode()).hexdigest(), train.x.shape
+    say(ready=True, program=program, examples=examples, inputs=inputs)
     for line in sys.stdin:
-        print(*run(int(line)), flush=True)
+        say(**run(json.loads(line)["times"]))
+
+
+def say(**answer: object) -> None:
+    """A line for the parent."""
+    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ TABLES = {
     "against": speed_pages.against,
     "startup": speed_pages.startup,
     "limits": speed_pages.limits,
+    "limits_whole": speed_pages.limits_whole,
     "scaling_width": speed_pages.scaling_width,
     "scaling_networks": speed_pages.scaling_networks,
     "scaling_devices": speed_pages.scaling_devices,

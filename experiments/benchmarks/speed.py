@@ -48,7 +48,7 @@ flags.DEFINE_integer("seed", 0, "Decides the initial parameters and the data ord
 flags.DEFINE_integer("rounds", 10, "Turns of each competitor.", lower_bound=1)
 flags.DEFINE_list("peers", PEERS, f"Who is timed beside us: some of {','.join((*PEERS, *TOGETHER))}.")
 flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers go.")
-flags.DEFINE_float("timeout", 600, "Seconds that a competitor may take for an answer.", lower_bound=0)
+flags.DEFINE_float("timeout", None, "Seconds that an answer may take [120, of torch.compile 300].", lower_bound=0)
 
 
 def main() -> int:

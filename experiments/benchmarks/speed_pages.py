@@ -1,5 +1,6 @@
 """Tables of times: beside others, beside older code, beside limits, and by width, networks and devices."""
 
+from experiments.benchmarks.device.steps import operations
 from experiments.benchmarks.pages import RESULTS, machine, read
 from experiments.runtime.tables import markdown
 
@@ -94,10 +95,12 @@ def against() -> str:
     result = read("against")
     kinds = ("", lambda row: row), (", seconds of the CPU", lambda row: row["cpu"])
     rows = [_beside(f"{row['name']}{words}", kind(row)) for row in result["rows"] for words, kind in kinds]
+    same = [row["name"] for row in result["rows"] if row.get("same_program")]
+    told = f"Both have the same program, to the letter: {'; '.join(same)}.\n" if same else ""
     other = result["other"][:7]
     header = ("least of the rounds", "now", f"commit {other}", "median ratio", "from", "to")
     load = ", ".join(f"{number:.1f}" for number in result["load_average"][:1])
-    return markdown(header, rows) + machine(result) + f"Load average at the start: {load}.\n"
+    return markdown(header, rows) + machine(result) + f"Load average at the start: {load}.\n{told}"
 
 
 def _beside(name: str, row: dict) -> tuple[str, ...]:
@@ -118,22 +121,51 @@ def startup() -> str:
 
 
 def limits() -> str:
-    """Each CPU row beside the time in which this machine could do its matrix products, at the best rate seen on it."""
-    cases, together = read("benchmark_cpu")["cases"], read("benchmark_networks")["cases"]
-    rate = max(_rates(case) for case in cases)
+    """Each row's share of the rate at which this machine did matrix products best, from the results of both tables."""
+    cases = read("benchmark_cpu")["cases"]
+    together = [case | {"rows": case["rows"][1:]} for case in read("benchmark_networks")["cases"]]  # ours is above
+    rate = max(map(_rate, cases))
+    least = {case["hidden"]: _flops(case) * case["examples"] / rate for case in cases}
+    alone = {case["hidden"]: case["limit"]["epoch_s"]["median"] for case in cases}
+    found: dict[str, dict[int, str]] = {}
+    for case in (*cases, *together):
+        K = case["hidden"]
+        for row in case["rows"]:
+            share = _percent(least[K], row["epoch_s"]["median"]) if row["epoch_s"] else row["note"]
+            found.setdefault(row["label"], {})[K] = share
+    rows = [
+        ("all products at the best rate: the limit", *(f"{seconds:.3f} s" for seconds in least.values())),
+        ("our products, each alone in its best layout", *(_percent(least[K], alone[K]) for K in least)),
+        *((label, *(shares.get(K, "") for K in least)) for label, shares in found.items()),
+    ]
+    best = f"{rate / 1e9:.0f} GFLOP/s, of one of the products at K = {max(cases, key=_rate)['hidden']}"
+    header = ("share of the limit that an epoch and network reaches", *(f"K = {K}" for K in least))
+    return markdown(header, rows) + f"\nThe best rate is {best}.\n" + machine(read("benchmark_cpu"))
+
+
+def limits_whole() -> str:
+    """The rows of `against` beside the rates of its run, and the first command beside its own work on all cores."""
     rows = []
-    for case, name, networks in (*((c, "ours", 1) for c in cases), *((c, "stack", 64) for c in together)):
-        epoch = next(row for row in case["rows"] if row["name"] == name)["epoch_s"]["median"]
-        least = _flops(case) * case["examples"] / rate
-        own = case.get("limit", {}).get("epoch_s", {}).get("median")
-        words = f"K = {case['hidden']}, " + ("one network" if networks == 1 else f"{networks} together")
-        rest = (f"{own:.3f} s", f"{epoch - own:.3f} s") if own and networks == 1 else ("", "")
-        rows.append((words, f"{epoch:.3f} s", f"{least:.3f} s", f"{100 * least / epoch:.0f} %", *rest))
-    limit = ("all products at the best rate", "reached", "these products alone", "the rest of the step")
-    header = ("an epoch and network", "measured", *limit)
-    best = f"{rate / 1e9:.0f} GFLOP/s, of one of the products at K = {max(cases, key=_rates)['hidden']}"
-    note = f"\nThe best rate is {best}.\n"
-    return markdown(header, rows) + note + machine(read("benchmark_cpu"))
+    if (RESULTS / "against.json").exists():
+        result = read("against")
+        for row in (row for row in result["rows"] if "hidden" in row):
+            reached = ("not measured yet", "not measured yet")
+            if "rates" in result:
+                flops = row["examples"] * operations(row["hidden"], 1, row["networks"], row["inputs"])
+                least = flops / result["rates"]["flops_per_second"]
+                reached = f"{least:.3f} s: its products at the best rate", _percent(least, row["here_s"]["min"])
+            rows.append((row["name"], f"{row['here_s']['min']:.3f} s", *reached))
+    if (RESULTS / "startup.json").exists():
+        result = read("startup")
+        seconds, cpus = min(result["seconds"]), result["platform"]["cpus"]
+        least = min(result["cpu_seconds"]) / cpus
+        limit = f"{least:.2f} s: the same work, spread over all cores"
+        rows.append(("python -m experiments.train", f"{seconds:.2f} s", limit, _percent(least, seconds)))
+    return markdown(("", "least measured", "limit", "reached"), rows)
+
+
+def _percent(least: float, seconds: float) -> str:
+    return f"{100 * least / seconds:.0f} %"
 
 
 def _flops(case: dict) -> float:
@@ -141,7 +173,7 @@ def _flops(case: dict) -> float:
     return 2 * (2 * case["live_inputs"] * case["hidden"] + 3 * case["hidden"] * 10)
 
 
-def _rates(case: dict) -> float:
+def _rate(case: dict) -> float:
     """The best rate of the two large products, in operations a second."""
     products, batch = case["limit"]["products_s"], read("benchmark_cpu")["flags"]["batch_size"]
     least = min(min(products[name].values()) for name in ("Z1", "dW1"))

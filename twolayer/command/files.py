@@ -1,4 +1,4 @@
-"""The files that a command reads and writes, and the lock of a directory."""
+"""The files that a command reads and writes, and their locks."""
 
 import fcntl
 import json
@@ -82,13 +82,13 @@ LOCK = ".lock"
 
 
 class Lock:
-    """The lock of a directory; `take` takes it.
+    """The lock of a directory, or with another name of a file in it; `take` takes it.
 
-    It is on a file, because a lock on a directory is not seen by the other machines of a network file system.
+    It is on a file of its own, because other machines of a network file system do not see a lock on a directory.
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._path = folder / LOCK
+    def __init__(self, folder: pathlib.Path, name: str = LOCK) -> None:
+        self._path = folder / name
         self._file: int | None = None  # open, which holds the lock
 
     @property

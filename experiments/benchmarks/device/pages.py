@@ -1,4 +1,7 @@
-"""What was measured on an accelerator, beside the limits of its data sheet; what was not says so."""
+"""What was measured on an accelerator, beside the limits of its data sheet; what was not says so.
+
+While nothing was measured, `tables` is one small table of what will be, beside the least that a data sheet allows.
+"""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +13,7 @@ from experiments.runtime.tables import markdown
 
 NOT_YET, NOT_PLANNED = "not measured yet", ""
 BEFORE = "H200"  # whose limits stand in the tables until something is measured
+MOMENTS = {"sgd": 0, "adamw": 2}  # of an optimiser, each as large as the parameters
 STEPS_OF_AN_EPOCH = 390  # whole batches of 128 in 50,000 images
 # What was wanted: words, (K, batch, networks), and a share of the operations or the seconds of a step.
 AIMS = (
@@ -41,6 +45,49 @@ def conditions() -> str:
     return f"{found['device']['kind']}, {listed}, {found['date'][:10]}.{machine(found)}"
 
 
+def tables() -> str:
+    """All of it under headings, or what there will be."""
+    if not result()["rows"]:
+        return waiting()
+    return "\n".join(f"### {heading}\n\n{table()}" for heading, table in SECTIONS.items())
+
+
+def waiting() -> str:
+    """One row for each that will be measured, beside the least by the data sheet in each precision."""
+    rows = [(f"one network, K = {hidden}, batch {batch}", *_least(hidden, batch, 1, _microseconds), NOT_YET)
+            for batch in FULL.batches for hidden in FULL.hidden]  # fmt: skip
+    rows += [
+        (f"{count} networks, K = {hidden}, an epoch", *_least(hidden, FULL.batches[0], count, _epoch), NOT_YET)
+        for count, hidden in FULL.networks
+    ]
+    for optimizer, moments in MOMENTS.items():
+        seconds, by = _floor_of_wide(moments)
+        rows.append(
+            (f"one network, K = {FULL.wide:,}, {optimizer}", "", "", f"{_microseconds(seconds)}, {by}", NOT_YET)
+        )
+    others = "is it right, order and pixels, a profile, matrix products alone"
+    header = ("", *(f"least, {precision}" for precision in FULL.precisions), "measured")
+    return markdown(header, [*rows, (others, "", "", "", NOT_YET)])
+
+
+def _least(hidden: int, batch: int, count: int, say: Callable[[float], str]) -> Iterable[str]:
+    for precision in FULL.precisions:
+        seconds, by = floor(hidden, batch, precision, sheet()[1], count)
+        yield f"{say(seconds)}, {by}"
+
+
+def _microseconds(seconds: float) -> str:
+    return f"{_rounded(1e6 * seconds)} us"
+
+
+def _epoch(seconds: float) -> str:
+    return f"{STEPS_OF_AN_EPOCH * seconds:.3g} s"
+
+
+def _floor_of_wide(moments: int) -> tuple[float, str]:
+    return floor(FULL.wide, FULL.batches[0], "bfloat16", sheet()[1], moments=moments)
+
+
 def right() -> str:
     """Check a: is it right?"""
     names = [f"gradients, {precision}" for precision in (*FULL.precisions, "float64")]
@@ -57,9 +104,9 @@ def _outcome(row: dict) -> str:
 
 
 def steps() -> str:
-    """Check b: microseconds of a step, beside the peers, and beside the limit."""
+    """Check b: microseconds of a step, of the peers too, each with its share of the limit."""
     names = [OURS, "graph", "eager", "compiled", "compiled_graph", "loop"]
-    shares = ("limit", "reached", "of the operations", "of the memory's rate")
+    shares = ("limit", "our share of the operations", "of the memory's rate")
     header = ("K, batch, precision", *(COMPETITORS[name].label for name in names), *shares, "compiling")
     rows = []
     for precision in FULL.precisions:
@@ -70,37 +117,42 @@ def steps() -> str:
                 planned = {OURS, "graph", "eager"}
                 planned |= {"compiled", "compiled_graph"} if precision == "bfloat16" else set()
                 planned |= set(names) if shape[:3] in FULL.corners else set()
-                times = [_time(found.get(name)) if name in planned else NOT_PLANNED for name in names]
+                least = floor(*shape[:3], sheet()[1])[0]
+                times = [_time(found.get(name), least) if name in planned else NOT_PLANNED for name in names]
                 compiling = f"{found[OURS]['compile_s']:.1f} s" if _measured(found.get(OURS)) else NOT_YET
                 rows.append((f"{hidden}, {batch}, {precision}", *times, *_limit(shape, found.get(OURS)), compiling))
-    return "Microseconds a step:\n\n" + markdown(header, rows)
+    return "Microseconds a step, and the share of the limit that it reaches:\n\n" + markdown(header, rows)
 
 
 def networks() -> str:
     """Check c: seconds of an epoch of many networks."""
-    shares = ("limit", "reached", "of the operations", "of the memory's rate")
+    shares = ("limit", "our share of the operations", "of the memory's rate")
     header = ("networks, K, precision", *(who.label for who in MANY.values()), *shares)
     rows = []
     for count, hidden in FULL.networks:
         for precision in FULL.precisions:
             shape = hidden, FULL.batches[0], precision, count
             found = {row["who"]: row for row in _steps("c", *shape)}
-            times = [_said(found.get(name), lambda row: f"{row['epoch_s']:.3f} s") for name in MANY]
             seconds, by = floor(*shape[:3], sheet()[1], count)
-            limit = f"{STEPS_OF_AN_EPOCH * seconds:.3f} s, {by}"
-            reached = _limit(shape, found.get(OURS))[1:]
-            rows.append((f"{count}, {hidden}, {precision}", *times, limit, *reached))
-    return "Seconds an epoch of all of them:\n\n" + markdown(header, rows)
+            times = [_said(found.get(name), functools.partial(_epoch_of, least=seconds)) for name in MANY]
+            shares = _limit(shape, found.get(OURS))[1:]
+            rows.append((f"{count}, {hidden}, {precision}", *times, f"{_epoch(seconds)}, {by}", *shares))
+    return "An epoch of all of them, and the share of the limit that it reaches:\n\n" + markdown(header, rows)
+
+
+def _epoch_of(row: dict, least: float) -> str:
+    return f"{row['epoch_s']:.3g} s ({_share(least, row)})"
 
 
 def wide() -> str:
     """Check d: a million hidden units."""
     rows = []
-    for optimizer in ("sgd", "adamw"):
-        row = _row("d", f"K = {FULL.wide}, bfloat16, {optimizer}")
-        step = _said(row, lambda row: f"{row['step_us'] / 1e3:.1f} ms")
-        rows.append((f"{FULL.wide:,}, {optimizer}", step, *(_said(row, say) for say in (_estimate, _measure))))
-    return markdown(("K, optimiser", "a step", "memory by --dry_run", "memory measured"), rows)
+    for optimizer, moments in MOMENTS.items():
+        row, (least, by) = _row("d", f"K = {FULL.wide}, bfloat16, {optimizer}"), _floor_of_wide(moments)
+        reached = _said(row, functools.partial(_share, least))
+        step = _said(row, lambda row: f"{row['step_us'] / 1e3:.1f} ms"), f"{1e3 * least:.1f} ms, {by}", reached
+        rows.append((f"{FULL.wide:,}, {optimizer}", *step, *(_said(row, say) for say in (_estimate, _measure))))
+    return markdown(("K, optimiser", "a step", "limit", "reached", "memory by --dry_run", "memory measured"), rows)
 
 
 def _estimate(row: dict) -> str:
@@ -161,21 +213,26 @@ def _verdict(reached: bool) -> str:
 
 
 def _limit(shape: tuple[int, int, str, int], row: dict | None) -> tuple[str, ...]:
-    """The limit of a step in words, and the shares that were reached of it, of all operations and of the bandwidth.
+    """The limit of a step in words, and the shares that were reached of all operations and of the bandwidth.
 
     A step whose arrays stay in the cache can move more than the memory could.
     """
     seconds, by = floor(*shape[:3], sheet()[1], shape[3])
     limit = f"{_rounded(1e6 * seconds)}, {by}"
     if not row or not _measured(row):
-        return limit, NOT_YET, NOT_YET, NOT_YET
+        return limit, NOT_YET, NOT_YET
     step, peak = row["step_us"] * 1e-6, getattr(sheet()[1], shape[2])
-    shares = seconds / step, row["flops"] / step / peak, row["bytes"] / step / sheet()[1].bandwidth
+    shares = row["flops"] / step / peak, row["bytes"] / step / sheet()[1].bandwidth
     return limit, *(f"{100 * share:.0f} %" for share in shares)
 
 
-def _time(row: dict | None) -> str:
-    return _said(row, lambda row: _rounded(row["step_us"]))
+def _time(row: dict | None, least: float) -> str:
+    return _said(row, lambda row: f"{_rounded(row['step_us'])} ({_share(least, row)})")
+
+
+def _share(least: float, row: dict) -> str:
+    """How much of the limit of a step a row reaches."""
+    return f"{100 * least / (row['step_us'] * 1e-6):.0f} %"
 
 
 def _rounded(number: float) -> str:
@@ -205,4 +262,11 @@ def _steps(check: str, hidden: int, batch: int, precision: str, count: int) -> I
             yield row
 
 
-TABLES = {f"accelerator_{table.__name__}": table for table in (conditions, right, steps, networks, wide, inside, aims)}
+SECTIONS = {
+    "Is it right?": right,
+    "One network": steps,
+    "Many networks": networks,
+    "A million hidden units": wide,
+    "Where the time goes": inside,
+}
+TABLES = {f"accelerator_{table.__name__}": table for table in (conditions, aims, tables)}

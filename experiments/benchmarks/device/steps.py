@@ -197,9 +197,9 @@ SHEETS = {
 }
 
 
-def operations(hidden: int, batch_size: int, networks: int = 1) -> int:
+def operations(hidden: int, batch_size: int, networks: int = 1, inputs: int = INPUTS) -> int:
     """Operations of a step's five matrix products, 2 for each multiply-add."""
-    return 2 * batch_size * networks * (2 * INPUTS * hidden + 3 * hidden * OUTPUTS)
+    return 2 * batch_size * networks * (2 * inputs * hidden + 3 * hidden * OUTPUTS)
 
 
 def parameters(hidden: int) -> int:
@@ -207,21 +207,26 @@ def parameters(hidden: int) -> int:
     return INPUTS * hidden + hidden + OUTPUTS * hidden + OUTPUTS
 
 
-def traffic(hidden: int, batch_size: int, precision: str, networks: int = 1, cache: float = 0.0) -> int:
-    """Bytes that a step of SGD moves at least, if each product is a pass of its own.
+def traffic(
+    hidden: int, batch_size: int, precision: str, networks: int = 1, cache: float = 0.0, moments: int = 0
+) -> int:
+    """Bytes that a step moves at least, if each product is a pass of its own.
 
     Parameters, in float32, are read in the forward pass, read again and written by the update, which also takes the
-    gradient in as it is made; x is read twice; Z1 or O1 and dZ1 are each written once and read twice. Parameters, or
-    hidden values, that fit into `cache` bytes are not counted: they may stay there.
+    gradient in as it is made, and reads and writes each of the optimiser's `moments`; x is read twice; Z1 or O1 and dZ1
+    are each written once and read twice. Parameters, or hidden values, that fit into `cache` bytes are not counted:
+    they may stay there.
     """
     weights, values = networks * parameters(hidden), 2 * networks * batch_size * hidden
     moved = 2 * batch_size * INPUTS * BYTES[precision]
-    moved += 12 * weights if 4 * weights > cache else 0
+    moved += (12 + 8 * moments) * weights if 4 * weights > cache else 0
     return moved + (3 * values * BYTES[precision] if values * BYTES[precision] > cache else 0)
 
 
-def floor(hidden: int, batch_size: int, precision: str, sheet: Sheet, networks: int = 1) -> tuple[float, str]:
+def floor(
+    hidden: int, batch_size: int, precision: str, sheet: Sheet, networks: int = 1, moments: int = 0
+) -> tuple[float, str]:
     """The least seconds of a step by a data sheet, and whether operations or memory take them."""
     computing = operations(hidden, batch_size, networks) / getattr(sheet, precision)
-    moving = traffic(hidden, batch_size, precision, networks, sheet.cache) / sheet.bandwidth
+    moving = traffic(hidden, batch_size, precision, networks, sheet.cache, moments) / sheet.bandwidth
     return max((computing, "operations"), (moving, "memory"))

@@ -21,6 +21,7 @@ class Competitor(NamedTuple):
     output: str | None = None  # the only output activation it has; None is whatever was asked for
     remark: str = ""  # what a reader of its row must know
     networks: int = 1  # trained at once; times are those of one
+    limit: float = 120.0  # seconds that an answer may take: to be ready, to train an epoch, to have a turn
 
 
 BENCH = "pip install -e '.[bench]'"
@@ -34,7 +35,7 @@ COMPETITORS: dict[str, Competitor] = {
     "jax_loop": Competitor("experiments.benchmarks.peers.jax_forms:Loop", "JAX, one jitted step at a time"),
     "torch_eager": Competitor("experiments.benchmarks.peers.torch_forms:Eager", "PyTorch eager, resident", BENCH),
     "torch_compile": Competitor(
-        "experiments.benchmarks.peers.torch_forms:Compiled", "PyTorch compiled, resident", BENCH
+        "experiments.benchmarks.peers.torch_forms:Compiled", "PyTorch compiled, resident", BENCH, limit=300.0
     ),
     "torch_loader": Competitor("experiments.benchmarks.peers.torch_forms:Loader", "PyTorch eager, DataLoader", BENCH),
     "sklearn": Competitor(

@@ -59,9 +59,18 @@ class Quiet:
 
 
 def run(
-    whole: Problem, rows: list[Row], limits: list[Row], *, rounds: int, timeout: float, say: Callable[[str], None]
+    whole: Problem,
+    rows: list[Row],
+    limits: list[Row],
+    *,
+    rounds: int,
+    timeout: float | None,
+    say: Callable[[str], None],
 ) -> Quiet:
-    """Fill the rows. Competitors in `rows` pass the gate first; `limits` check themselves."""
+    """Fill the rows. Competitors in `rows` pass the gate first; `limits` check themselves.
+
+    `timeout` is how many seconds an answer may take, if not as many as the competitor's own limit.
+    """
     quiet = Quiet()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         files = _Files(pathlib.Path(folder), whole)
@@ -104,7 +113,7 @@ class _Files:
         return path
 
 
-def _gate(row: Row, files: _Files, timeout: float) -> None:
+def _gate(row: Row, files: _Files, timeout: float | None) -> None:
     """Ten steps against float64, in a process of their own, so that the cold start stays cold."""
     path, small = files.gate(row.competitor)
     answer = files.folder / f"{row.name}.npz"
@@ -124,8 +133,9 @@ def _gate(row: Row, files: _Files, timeout: float) -> None:
         row.fail(error)
 
 
-def _process(competitor: Competitor, path: pathlib.Path, timeout: float) -> Process:
-    return Process((competitor.target, str(path)), timeout, install=competitor.install)
+def _process(competitor: Competitor, path: pathlib.Path, timeout: float | None) -> Process:
+    limit = competitor.limit if timeout is None else timeout
+    return Process((competitor.target, str(path)), limit, install=competitor.install)
 
 
 def _start(row: Row, process: Process, cold: bool) -> bool:

@@ -1,11 +1,11 @@
 """The process of one competitor, from both sides.
 
-The parent starts `python -m experiments.benchmarks.peers.worker module:class problem.npz`, asks it, gives up on it in
-time, and never leaves it behind. Commands come as JSON lines on its stdin, answers go as JSON lines to stdout:
-{"ready": true} or {"missing": ...} first, then {"seconds": ..., "cpu": ...} for each {"epoch": index, "times": how
-often}, and {"saved": true} for {"save": path}. Without arguments it is nobody's: it answers {"value": ...} to {"call":
-"module:function", "arguments": {...}}. An exception is an answer too, {"error": ...}, and the last one. The process
-ends with its stdin.
+The parent starts `python -m experiments.benchmarks.peers.worker module:class problem.npz`, or another command that
+speaks the same, asks it, gives up on it in time, and never leaves it behind. Commands come as JSON lines on its stdin,
+answers go as JSON lines to stdout: {"ready": true} or {"missing": ...} first, then {"seconds": ..., "cpu": ...} for
+each {"epoch": index, "times": how often}, and {"saved": true} for {"save": path}. Without arguments it is nobody's: it
+answers {"value": ...} to {"call": "module:function", "arguments": {...}}. An exception is an answer too, {"error":
+...}, and the last one. The process ends with its stdin.
 """
 
 import contextlib
@@ -43,13 +43,14 @@ class Process:
         arguments: Sequence[str],
         timeout: float,
         *,
+        command: Sequence[str] = ("-m", "experiments.benchmarks.peers.worker"),
         install: str = "pip install -e .",
         variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start it.
 
         Args:
-          arguments: those of worker.py.
+          command: what Python runs, with these arguments.
           install: what to do where its library is missing.
           variables: its environment; None is `environment()`.
         """
@@ -57,7 +58,7 @@ class Process:
         self.started = time.perf_counter()
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.benchmarks.peers.worker", *arguments],
+            [sys.executable, *command, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -81,10 +82,11 @@ class Process:
             except BrokenPipeError:
                 pass
 
-    def wait_until_ready(self) -> None:
-        """Wait until its library is imported and its data are in place. Raises Failed."""
-        self._answer()
+    def wait_until_ready(self) -> dict:
+        """Wait until its library is imported and its data are in place; returns what it says then. Raises Failed."""
+        answer = self._answer()
         self.ready = True
+        return answer
 
     def ask(self, **command: Any) -> dict:
         """Its answer to one command. Raises Failed."""
