@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,8 @@ def verify_rule(
         reference is None, few, lambda at: {"g": outer.structured(at)},
         Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
     )  # fmt: skip
-    verdict = judge(question, strict, seed)
+    with _tight(question.iterates):
+        verdict = judge(question, strict, seed)
     if reference is None and not expects and wanted:
         return _with_those_inside(verdict, own, spec, points, seed)
     return verdict
@@ -141,6 +142,18 @@ def _alone(verdict: str, reason: str) -> Judgement:
     """A verdict for one reason, before anything is compared."""
     outputs: dict[str, dict[str, str | None]] = {"result": {"verdict": verdict, "reason": reason}}
     return Judgement(verdict, outputs, text=f"{verdict.upper()}: {reason}")
+
+
+@contextlib.contextmanager
+def _tight(iterates: bool) -> Iterator[None]:
+    """Loops that go on until numbers are near enough go on for far longer: what is judged is what they approach."""
+    from twolayer.verification.programs.reals import TIGHT
+
+    token = TIGHT.set(iterates)
+    try:
+        yield
+    finally:
+        TIGHT.reset(token)
 
 
 def _few(right: Reference, at: At) -> int:

@@ -14,7 +14,7 @@ from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
 from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
-from twolayer.verification.programs import Program, Refused
+from twolayer.verification.programs import Program, RaisedInside, Refused
 
 Values = Mapping[str, np.ndarray]
 DIFFER = 2.0**-100  # of the two oracles, relative
@@ -74,6 +74,7 @@ class Reference:
         self.jax = hasattr(program, "trace")
         self.by_differences = False
         self._second: Any = None
+        self._forward: Any = True  # whether forward mode may do; then the program for it
         self._pullback: Any = None
 
     def value(self, values: Values) -> dict[str, np.ndarray]:
@@ -118,14 +119,34 @@ class Reference:
         return self._by_path(self._second.run(*given).result)
 
     def _by_differences(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
-        """Entry by entry, of a program that JAX cannot differentiate: a loop of unknown length, a kernel."""
+        """Entry by entry, of a program without reverse mode: a loop of unknown length, or a kernel, by differences."""
         paths = self.arguments.floating
+        if self.jax and self._forward:
+            try:
+                return self._by_directions(values, outer)
+            except RaisedInside:
+                self._forward = None
 
         def total(*arrays: np.ndarray) -> Ball:
             return weighted(self.value(dict(values) | dict(zip(paths, arrays, strict=True))), outer)
 
         found = gradient_by_differences(total, [np.asarray(values[path], object) for path in paths])
         return dict(zip(paths, found, strict=True))
+
+    def _by_directions(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        from twolayer.verification.programs.rules import slope
+
+        self._forward = self._forward if hasattr(self._forward, "run") else slope(self.program)
+        given, cotangents, found = self.arguments.built(values), list(outer.values()), {}
+        zeros = {path: np.asarray(values[path] * 0, object) for path in self.arguments.floating}
+        for path, zero in zeros.items():
+            found[path] = np.empty(zero.shape, object)
+            for entry in np.ndindex(zero.shape):
+                way = zero.copy()
+                way[entry] = Ball(1)
+                ways = self.arguments.built(dict(values) | zeros | {path: way})
+                found[path][entry] = np.asarray(self._forward.run(given, ways, cotangents).result).item()
+        return found
 
     def _mended(self, found: dict[str, np.ndarray], values: Values, outer: Values) -> dict[str, np.ndarray]:
         """Entries in which a derivative is NaN, as 0 / 0 of a branch that is not taken, by differences instead."""

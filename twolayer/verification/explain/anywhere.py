@@ -105,12 +105,13 @@ def _statement(line: int | None, program: Any) -> str:
 def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], right: Numbers) -> Located | None:
     """The edits of the user's code that put everything right, at the line that is wrong."""
     first = telling[0]
-    same = [case for case in (*telling, *others) if case is not first and case.at.sizes == first.at.sizes]
-    other = [c for c in (*telling, *others) if c.at.sizes != first.at.sizes and min(c.at.sizes.values(), default=2) > 1]
+    many = [case for case in (*telling, *others) if min(case.at.sizes.values(), default=2) > 1]  # at 1 much cancels
+    same = [case for case in many if case is not first and case.at.sizes == first.at.sizes]
+    other = [case for case in many if case.at.sizes != first.at.sizes]
     other.sort(key=lambda case: sum(n == first.at.sizes[letter] for letter, n in case.at.sizes.items()))
     jax = hasattr(question.program, "trace")  # it compiles every operation anew for other shapes
     cases = [first, *same[:1], *other[: 1 if jax else 2]]
-    rest = [case for case in (*telling, *others) if not any(case is one for one in cases)]
+    rest = [case for case in many if not any(case is one for one in cases)]
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
         search = Repairs(question, cases, rest[:MORE], right)
