@@ -124,14 +124,17 @@ def verify_rule(
     def remark(name: str, found: Sequence[Compared]) -> str | None:
         return _meant(name, found, outer, pull, spec)
 
+    approaches = reference is None and iterates(own, first)
+    if approaches:
+        notes = (*notes, "its loops were followed far beyond their tolerance: what they approach is judged")
     few = _few(right, points[0]) if right.by_differences else None
     question = Question(
         "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough,
-        reference is None and iterates(own, first), remark,
+        approaches, remark,
         reference is None, few, lambda at: {"g": outer.structured(at)},
         Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
     )  # fmt: skip
-    with _tight(question.iterates):
+    with _tight(approaches):
         verdict = judge(question, strict, seed)
     if reference is None and not expects and wanted:
         return _with_those_inside(verdict, own, spec, points, seed)

@@ -164,7 +164,7 @@ def _whole(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str
 
 
 def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[Reason]:
-    """An output that is at every point the right one times one constant, or nothing."""
+    """An output that is at every point the right one times one constant, or one of its sizes, or nothing."""
     found = []
     for name, one in outputs.items():
         if one["verdict"] != "wrong" or any(
@@ -172,13 +172,30 @@ def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> 
         ):
             continue
         with precision(BITS):
-            mine, right = ([np.asarray(side[name], object) for side in sides]
-                           for sides in ([c.mine for c in cases], [c.right for c in cases]))  # fmt: skip
-            if all((compare(a, np.full(a.shape, Ball(0), object)) == EQUAL).all() for a in mine):
+            sides = [(np.asarray(c.mine[name], object), np.asarray(c.right[name], object)) for c in cases]
+            if all((compare(a, np.full(a.shape, Ball(0), object)) == EQUAL).all() for a, _ in sides):
                 found.append(Reason("zero", f"{name} is zero"))
                 continue
-            c = ratio(mine, right)
-        if c is not None and c != 1:
-            word = "the wrong sign" if c == -1 else f"a factor {decimal(c)} too many"
-            found.append(Reason("sign" if c == -1 else "factor", f"{name} has {word}"))
+            known = [(ratio((a,), (b,)), case.at.sizes) for (a, b), case in zip(sides, cases, strict=True)]
+        said = _factor_in_words(
+            [(c, sizes) for c, sizes in known if c is not None or min(sizes.values(), default=2) > 1]
+        )
+        if said:
+            found.append(Reason("sign" if said == "the wrong sign" else "factor", f"{name} has {said}"))
     return found
+
+
+def _factor_in_words(known: Sequence[tuple[Any, Mapping[str, int]]]) -> str | None:
+    """What a factor is at all points: one number, a size, or one over it."""
+    if not known or any(c is None for c, _ in known):
+        return None
+    c = known[0][0]
+    if all(other == c for other, _ in known):
+        return None if c == 1 else "the wrong sign" if c == -1 else f"a factor {decimal(c)} too many"
+    for letter in known[0][1]:
+        for sign, minus in ((1, ""), (-1, "-")):
+            if all(c == sign * sizes[letter] for c, sizes in known):
+                return f"a factor {minus}{letter} too many"
+            if all(c * sign * sizes[letter] == 1 for c, sizes in known):
+                return f"a factor {minus}1/{letter} too many"
+    return None

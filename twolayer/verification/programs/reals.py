@@ -304,7 +304,7 @@ def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
 # Loops that go on until numbers are near enough.
 
 TIGHT: contextvars.ContextVar[bool] = contextvars.ContextVar("tight", default=False)
-LOOSEST, TIGHTER = 1e-2, 4  # a tolerance is a number up to this; to this power it is as good as zero
+LOOSEST, TIGHTER, LEAST = 1e-2, 8, 1e-40  # a tolerance is a number up to this; it becomes this power, or the least
 FEWEST, LONGER = 8, 16  # a number of steps is a whole number from this one; so many times more are allowed
 
 
@@ -328,7 +328,11 @@ def _tighter(value: Any) -> Any:
         return value * LONGER if value >= FEWEST else value
     one = value.item()
     small = isinstance(one, flint.arb) and 0 < float(one) <= LOOSEST
-    return objects(one**TIGHTER) if small else value
+    return objects(flint.arb(_less(float(one)))) if small else value
+
+
+def _less(tolerance: float) -> float:
+    return max(tolerance**TIGHTER, LEAST)
 
 
 def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -337,7 +341,7 @@ def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
             return atom
         number = float(atom.val)
         if is_float(atom.aval):
-            return Literal(number**TIGHTER, atom.aval) if 0 < number <= LOOSEST else atom
+            return Literal(_less(number), atom.aval) if 0 < number <= LOOSEST else atom
         return Literal(np.asarray(int(atom.val) * LONGER, atom.aval.dtype), atom.aval) if number >= FEWEST else atom
 
     eqns = []
