@@ -15,8 +15,6 @@ Exit status: 0 done, 1 bad input, or something is computed wrong or could not be
 a signal came. What needs a package that is not installed is left out, which is said.
 """
 
-import datetime
-import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -31,7 +29,7 @@ from experiments.benchmarks.peers import BENCH
 from experiments.benchmarks.peers.worker import Failed, Process
 from twolayer.command import cli
 from twolayer.command.files import Lock, read_json, writable, write_json
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_float("budget", 480, "Seconds for all of it; a check that would not end in time is left out.", 1)
@@ -89,9 +87,8 @@ def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, 
     Raises:
       BadInput: the file is damaged, or has rows of another device, commit or version.
     """
-    facts = provenance()
-    facts["versions"] |= {name: _version(name) for name in PACKAGES}
-    result = {"rows": [], "device": device, "sizes": sizes, "date": _now()} | facts
+    facts = provenance(PACKAGES)
+    result = {"rows": [], "device": device, "sizes": sizes, "date": now()} | facts
     if path.exists():
         earlier = read_json(path, "rows", "device", "versions")
         rows = earlier["rows"] if isinstance(earlier["rows"], list) else [None]
@@ -118,17 +115,6 @@ def _difference(before: Any, now: Any) -> str | None:
         if was != found and not (was is None and name in PACKAGES):
             return f"{name}: {was}, and {found} here"
     return None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _chosen(found: list[Case]) -> list[Case]:

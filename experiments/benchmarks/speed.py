@@ -21,8 +21,6 @@ Expected on 2 cores of an AMD EPYC: the best PyTorch row takes 1.6, 1.4 and 1.3 
 ours runs at 71 % of the rate at which its five matrix products run alone at K = 128, and at 84 % at K = 800.
 """
 
-import datetime
-import importlib.metadata
 import os
 import sys
 from typing import Any
@@ -54,9 +52,8 @@ flags.DEFINE_float("timeout", None, "Seconds that an answer may take [120, of to
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     hidden = _hidden()
-    unknown = sorted(set(FLAGS.peers) - {*PEERS, *TOGETHER})
-    if unknown:
-        raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join((*PEERS, *TOGETHER))}")
+    if FLAGS.peers:
+        cli.check_known("peers", FLAGS.peers, (*PEERS, *TOGETHER))
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     from twolayer.datasets import DataError, load
@@ -129,15 +126,10 @@ def _hidden() -> list[int]:
 def _facts(dataset) -> dict[str, Any]:
     """Where the numbers come from."""
     from experiments.benchmarks.peers.worker import threads
-    from twolayer.command.provenance import provenance
+    from twolayer.command.provenance import now, provenance
 
-    facts = provenance()
-    try:
-        facts["versions"]["torch"] = importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        facts["versions"]["torch"] = None
-    return facts | {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    return provenance(["torch"]) | {
+        "date": now(),
         "threads": threads(),
         "load_average": os.getloadavg(),
         "data": {"name": dataset.name, "sha256": dataset.sha256},
