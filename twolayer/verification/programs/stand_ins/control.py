@@ -53,9 +53,12 @@ def scan(
     stack: Stack, f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
     **options: Any,
 ) -> Any:  # fmt: skip
-    count = len(tree_leaves(xs)[0]) if xs is not None else length
+    if length is None:
+        if xs is None:
+            raise ValueError("scan got no values to scan over and `length` not provided.")
+        length = len(tree_leaves(xs)[0])
     carry, outputs = init, []
-    for i in reversed(range(count)) if reverse else range(count):
+    for i in reversed(range(length)) if reverse else range(length):
         carry, y = f(carry, tree_map(lambda leaf, i=i: leaf[i], xs))
         outputs.append(y)
     outputs = outputs[::-1] if reverse else outputs

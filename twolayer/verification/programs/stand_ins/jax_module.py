@@ -39,6 +39,7 @@ class JaxArray(Array):
 
 
 def _rebinding(name: str) -> Callable:
+    """`x += y` as x + y."""
     return lambda a, b: getattr(np.ndarray, name)(a, b)
 
 
@@ -88,6 +89,8 @@ def in_jax(value: Any) -> Any:
 
 
 def _jax(function: Callable) -> Callable:
+    """A function of NumPy's as one of JAX: options that only speed it up are dropped, and its results never change."""
+
     def of_jax(*args: Any, **kwargs: Any) -> Any:
         for option in ("precision", "preferred_element_type", "mode", "inplace", "unique_indices"):
             kwargs.pop(option, None)
@@ -100,6 +103,7 @@ def _jax(function: Callable) -> Callable:
 
 
 def _find_jnp(name: str) -> Any:
+    """What `jnp.name` is: NumPy's stand-in of that name."""
     value = getattr(NUMPY, name)
     return _jax(value) if callable(value) and not isinstance(value, type) else value
 
@@ -211,6 +215,8 @@ class _Random:
 
 
 def _not_here(name: str) -> Any:
+    """What raises NotJudged once it is called."""
+
     def use(*args: Any, **options: Any) -> Any:
         raise NotJudged(name)
 
@@ -218,6 +224,7 @@ def _not_here(name: str) -> Any:
 
 
 def _module(name: str, known: dict, find: Callable | None = None) -> Module:
+    """A module of JAX; other names are not judged once they are called."""
     return Module(name, find or (lambda attribute: _not_here(f"{name}.{attribute}")), **known)
 
 
@@ -227,12 +234,14 @@ _TREE = {
     "leaves": control.tree_leaves,
     "tree_leaves": control.tree_leaves,
 }
-JNP = _module("jax.numpy", {"ndarray": JaxArray}, _find_jnp)
-JNP.linalg = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+_LINALG = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+JNP = _module("jax.numpy", {"ndarray": JaxArray, "linalg": _LINALG}, _find_jnp)
 _SPECIAL = _module("jax.scipy.special", {n: _jax(f) for n, f in SPECIAL.items()})
+_INITIALIZERS = {"initializers": Nothing("jax.nn.initializers", False)}
 _ROOT = {
-    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()}), "lax": _module("jax.lax", LAX),
-    "random": _Random(), "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
+    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()} | _INITIALIZERS),
+    "lax": _module("jax.lax", LAX), "random": _Random(),
+    "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
     "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": control.passed_through,
     "checkpoint": control.passed_through,
     "remat": control.passed_through, "named_call": control.passed_through, "vmap": vmap, "Array": JaxArray,
@@ -242,6 +251,5 @@ _ROOT = {
     "named_scope": lambda name: Nothing("jax", True),
     "tree_map": control.tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
 }  # fmt: skip
-_ROOT["nn"].initializers = Nothing("jax.nn.initializers", False)
-JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": JNP.linalg, "jax.scipy.special": _SPECIAL}
+JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": _LINALG, "jax.scipy.special": _SPECIAL}
 JAX |= {f"jax.{name}": module for name, module in _ROOT.items() if not isinstance(module, types.FunctionType)}
