@@ -58,7 +58,7 @@ def test_a_small_study_counts_all_its_networks_and_is_continued(tmp_path):
     start = {entry["init"]: entry["dead_output"] for entry in result["start"]}
     assert start["alive"]["count"] == 0 and start["he"]["n"] == 4 and 0 < result["expected_at_the_start"] < 1
     assert result["varies"] == {"start": True, "data order": True} and "over start and data order" in out
-    trained = re.search(r"^8 networks in ([\d.]+) m?s of training", out, re.M)
+    trained = re.search(r"^8 networks in ([\d.]+) \w+ of training", out, re.M)
     assert trained and float(trained[1]) > 0, "it read 0 s once"
     assert (run_dir / "figures" / "lost_classes.png").exists()
     again = scripts.run("output_relu", *SMALL, f"--run_dir={run_dir}")
