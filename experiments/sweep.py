@@ -125,7 +125,7 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
 
     names = [axis.name for axis in swept]
     epochs, networks = sweep_tables.join(run, parts)
-    summary = sweep_tables.summarise(networks, names)
+    summary = sweep_tables.summarise(networks, names, FLAGS.output)
     seconds = time.perf_counter() - STARTED
     engines = sorted(set(networks["engine"].to_pylist()))
     varies = statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)

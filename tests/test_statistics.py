@@ -56,6 +56,23 @@ def test_crossed_starts_and_orders_are_covered_and_were_not_as_if_they_were_inde
     assert inside["crossed"] >= 0.93 * 400 > inside["independent"]
 
 
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (8, 1), (9, 2), (30, 10), (100, 40)])
+def test_a_median_has_the_interval_of_the_sign_test(n, rank):
+    numbers = RNG.permutation(n).astype(float)
+    found = statistics.figures(numbers, of="median")
+    assert found["interval"] == (rank - 1, n - rank) and statistics.centre(found) == pytest.approx((n - 1) / 2)
+    assert 1 - 2 * stats.binom.cdf(rank - 1, n, 0.5) >= 0.95 > 1 - 2 * stats.binom.cdf(rank, n, 0.5)
+
+
+def test_a_median_of_few_or_of_networks_that_share_something_has_no_interval():
+    assert statistics.median_interval(np.arange(5.0)) is None
+    seeds = {"seed": np.arange(6), "order_seed": np.zeros(6)}
+    assert statistics.median_interval(np.arange(6.0), seeds) == (0, 5)
+    assert statistics.median_interval(np.arange(6.0), {"order_seed": np.zeros(6)}) is None
+    crossed_levels = {"seed": np.repeat(np.arange(3), 3), "order_seed": np.tile(np.arange(3), 3)}
+    assert statistics.median_interval(np.arange(9.0), crossed_levels) is None
+
+
 def test_a_source_that_does_not_vary_counts_for_nothing():
     values = RNG.normal(size=6)
     levels = {"seed": list(range(6)), "order_seed": [0] * 6}

@@ -1,4 +1,4 @@
-"""Intervals that may be printed: of means over networks, and of shares of networks.
+"""Intervals that may be printed: of means and medians over networks, and of shares of networks.
 
 A mean has Student's t interval at every n. The percentile bootstrap, which stood here before, covers 73 % at n = 3
 where it says 95 %; at n >= 30 it is t's equal and no better. `experiments.benchmarks.coverage` measures both.
@@ -18,6 +18,7 @@ fewest levels: Welch's and Satterthwaite's are more, and with them 3 starts of 3
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -37,13 +38,17 @@ SOURCES = {
 
 
 def figures(
-    values: Sequence[float | None] | np.ndarray, levels: Levels | None = None, resolution: float = 0.0
+    values: Sequence[float | None] | np.ndarray,
+    levels: Levels | None = None,
+    resolution: float = 0.0,
+    of: Literal["mean", "median"] = "mean",
 ) -> dict | None:
-    """n, mean, sd, interval of the mean and quantiles of the finite values; None where there are none.
+    """n, mean, sd, quantiles and interval of the finite values; None where there are none.
 
     Args:
       levels: of each source of variation that was swept, its value for each of `values`.
       resolution: of an accuracy, one example of those it was measured on.
+      of: what the interval is of.
     """
     numbers = np.array([np.nan if value is None else value for value in values], float)
     kept = np.isfinite(numbers)
@@ -55,9 +60,15 @@ def figures(
         "n": len(numbers),
         "mean": float(numbers.mean()),
         "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
-        "interval": mean_interval(numbers, own, resolution),
+        "of": of,
+        "interval": median_interval(numbers, own) if of == "median" else mean_interval(numbers, own, resolution),
         "quantiles": dict(zip(map(str, QUANTILES), np.quantile(numbers, QUANTILES).tolist(), strict=True)),
     }
+
+
+def centre(found: Mapping) -> float:
+    """What the interval of `figures` is of: the mean, or the median."""
+    return found["quantiles"]["0.5"] if found.get("of") == "median" else found["mean"]
 
 
 def mean_interval(
@@ -77,6 +88,24 @@ def mean_interval(
     half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(max(variance, least))
     low, high = float(numbers.mean() - half), float(numbers.mean() + half)
     return (max(low, 0.0), min(high, 1.0)) if resolution else (low, high)
+
+
+def median_interval(numbers: np.ndarray, levels: Levels | None = None) -> tuple[float, float] | None:
+    """The interval of the median between two order statistics that covers at least 95 %, the narrowest such.
+
+    None of five numbers or fewer, or where the networks are not independent: they share a level of what differs.
+
+    Args:
+      levels: as in `figures`.
+    """
+    n = len(numbers)
+    kinds = [len(set(some)) for some in (levels or {}).values()]
+    differ = [count for count in kinds if count > 1]
+    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))  # P(fewer than this many are below the median) <= 2.5 %
+    if below < 1 or (kinds and not differ) or any(count < n for count in differ):
+        return None
+    ordered = np.sort(numbers)
+    return float(ordered[below - 1]), float(ordered[n - below])
 
 
 def _variances(numbers: np.ndarray, levels: Levels) -> list[tuple[float, int]]:

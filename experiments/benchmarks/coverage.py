@@ -3,15 +3,10 @@
   python -m experiments.benchmarks.coverage
 
 Trains populations of networks on the digits, each with a start and an order of its own, and takes each as the truth.
-From it n networks are drawn, again and again, and the share of intervals is counted that cover the population's mean:
-Student's t as `twolayer.statistics` has it, and the percentile bootstrap that stood there before. Intervals
-of shares are judged exactly, by a sum over the binomial distribution, at the observed shares of networks that have lost
-a class.
-
-Where few networks of a population have lost an output, their losses decide its mean, and a sample without one of them
-knows nothing of that. So the same is counted among the networks that have kept their outputs (`kept`), and how many
-times as wide an interval must be to cover with the rest (`widening`), whoever draws the sample: no function of a sample
-without a lost network can tell a population that has some from one that has none (Bahadur & Savage 1956).
+From it n networks are drawn, again and again, and the share of intervals is counted that cover the population's mean,
+or its median where the interval is of that: those of `twolayer.statistics`, and beside them Student's t and the
+percentile bootstrap of the mean. Intervals of shares are judged exactly, by a sum over the binomial distribution, at
+the observed shares of networks that have lost a class.
 
 Beside it: what networks that share one order do not know. From a table of starts by orders one order is drawn, and the
 interval over its starts is held against the mean over all orders. Writes docs/results/coverage.json. About a minute on
@@ -54,7 +49,8 @@ POPULATIONS = {
     "digits, quadratic, identity": ("--loss=quadratic", "--output=identity", "--epochs=10"),
     "digits, 2 epochs": ("--epochs=2",),
 }
-MIXED = ("kept", "without_lost", "widening", "kept_if_widened")  # where some have lost an output
+RELU = ("digits, alive", "digits, he", "digits, 2 epochs")  # the output; there intervals of losses are of the median
+COVERS = ("printed", "t", "bootstrap")
 FIGURES = ("test_accuracy", "test_loss", "valid_loss", "train_loss")
 
 
@@ -75,7 +71,7 @@ def main() -> int:
         for (name, networks), figure, n in itertools.product(populations.items(), FIGURES, SIZES)
     ]
     shares = [_share_row(name, n, networks) for (name, networks), n in itertools.product(populations.items(), SIZES)]
-    order = [_order_row(rng, figure, n, crossed) for figure, n in itertools.product(FIGURES, SIZES)]
+    order = [_order_row(rng, n, crossed) for n in SIZES]
     result = {"nominal": NOMINAL, "wanted": WANTED, "means": rows, "shares": shares, "one_order": order}
     write_json(target, {**result, **provenance()})
     print(_text(rows, shares, order))
@@ -93,34 +89,26 @@ def _networks(run_dir: pathlib.Path, *arguments: str) -> dict[str, np.ndarray]:
 
 
 def _mean_row(rng: np.random.Generator, name: str, figure: str, n: int, networks: dict) -> dict:
-    """Coverage of the mean of n networks by both kinds of interval, and among those that have kept their outputs."""
-    values, resolution, truth = networks[figure], _resolution(figure, networks), networks[figure].mean()
+    """Coverage by the interval that is printed, if one is, and of the mean by Student's t and by the bootstrap."""
+    values, resolution = networks[figure], _resolution(figure, networks)
+    of = "median" if name in RELU and figure.endswith("loss") else "mean"
+    mean, truth = values.mean(), np.median(values) if of == "median" else values.mean()
     drawn = rng.choice(values, (FLAGS.draws, n))
-    off = _off(drawn, truth, resolution)
     resampled = [np.quantile(rng.choice(s, (FLAGS.resamples, n)).mean(axis=1), (0.025, 0.975)) for s in drawn]
-    bootstrap = np.mean([_covers(ends, truth) for ends in resampled])
-    row = {"population": name, "figure": figure, "n": n, "t": float(np.mean(off <= 1)), "bootstrap": float(bootstrap)}
-    row |= {"mean": float(truth), "sd": float(values.std(ddof=1)), "skewness": float(stats.skew(values))}
-    kept = values[networks["train_dead_outputs"] == 0]
-    if len(values) / 2 < len(kept) < len(values):
-        of_kept = _off(rng.choice(kept, (FLAGS.draws, n)), kept.mean(), resolution)
-        widening = float(np.quantile(off, WANTED))
-        row |= {"kept": float(np.mean(of_kept <= 1)), "without_lost": (len(kept) / len(values)) ** n}
-        row |= {"widening": widening, "kept_if_widened": float(np.mean(of_kept <= widening))}
-    return row
+    printed = [statistics.figures(s, None, resolution, of)["interval"] for s in drawn]
+    row = {"population": name, "figure": figure, "n": n, "of": of, "printed": _share_of(printed, truth)}
+    row |= {"t": _share_of([statistics.mean_interval(s, {}, resolution) for s in drawn], mean)}
+    row |= {"bootstrap": _share_of(resampled, mean)}
+    return row | {"mean": float(mean), "sd": float(values.std(ddof=1)), "skewness": float(stats.skew(values))}
 
 
 def _resolution(figure: str, networks: dict) -> float:
     return 1 / networks["tested_on"][0] if figure == "test_accuracy" else 0.0
 
 
-def _off(samples: np.ndarray, truth: float, resolution: float) -> np.ndarray:
-    """How far the mean of each sample is from the truth, in units of half its interval."""
-    found = []
-    for sample in samples:
-        mean, (low, high) = sample.mean(), statistics.mean_interval(sample, {}, resolution) or (0.0, 0.0)
-        found.append(abs(truth - mean) / max(high - mean if truth > mean else mean - low, 1e-300))
-    return np.array(found)
+def _share_of(intervals: list, truth: float) -> float | None:
+    """The share of intervals that cover; None where none is printed."""
+    return None if intervals[0] is None else float(np.mean([_covers(ends, truth) for ends in intervals]))
 
 
 def _share_row(name: str, n: int, networks: dict) -> dict:
@@ -132,27 +120,19 @@ def _share_row(name: str, n: int, networks: dict) -> dict:
     return {"population": name, "n": n, "share": p, "wilson": float(covered)}
 
 
-def _order_row(rng: np.random.Generator, figure: str, n: int, networks: dict) -> dict:
-    """Coverage of the mean over starts and orders by n starts of one order, and by n starts crossed with n orders.
-
-    `kept`: of the second, had no network lost an output; it then has the mean of its start and order.
-    """
+def _order_row(rng: np.random.Generator, n: int, networks: dict) -> dict:
+    """Coverage of the mean accuracy over starts and orders by n starts of one order, and by n starts with n orders."""
     starts, orders = networks["seed"], networks["order_seed"]
-    table, lost = (np.zeros((starts.max() + 1, orders.max() + 1), dtype) for dtype in (float, bool))
-    table[starts, orders], lost[starts, orders] = networks[figure], networks["train_dead_outputs"] > 0
-    others = np.where(lost, np.nan, table)
-    usual = np.nanmean(others, axis=1)[:, None] + np.nanmean(others, axis=0)[None, :] - np.nanmean(others)
-    resolution = _resolution(figure, networks)
+    table = np.zeros((starts.max() + 1, orders.max() + 1))
+    table[starts, orders] = networks["test_accuracy"]
+    resolution = _resolution("test_accuracy", networks)
     levels = {"seed": np.repeat(np.arange(n), n), "order_seed": np.tile(np.arange(n), n)}
-    hits: dict[str, list[bool]] = {"one_order": [], "crossed": [], "kept": []}
+    found: dict[str, list] = {"one_order": [], "crossed": []}
     for _ in range(FLAGS.draws // 2):
         rows, columns = (rng.integers(0, size, n) for size in table.shape)
-        alone = statistics.mean_interval(table[rows, columns[0]], {}, resolution)
-        hits["one_order"].append(_covers(alone, table.mean()))
-        for name, one in (("crossed", table), ("kept", np.where(lost, usual, table))):
-            interval = statistics.mean_interval(one[np.ix_(rows, columns)].ravel(), levels, resolution)
-            hits[name].append(_covers(interval, one.mean()))
-    return {"figure": figure, "n": n} | {name: float(np.mean(found)) for name, found in hits.items()}
+        found["one_order"].append(statistics.mean_interval(table[rows, columns[0]], {}, resolution))
+        found["crossed"].append(statistics.mean_interval(table[np.ix_(rows, columns)].ravel(), levels, resolution))
+    return {"n": n} | {name: _share_of(intervals, table.mean()) for name, intervals in found.items()}
 
 
 def _covers(interval: Any, truth: float) -> bool:
@@ -162,19 +142,19 @@ def _covers(interval: Any, truth: float) -> bool:
 
 def _text(rows: list[dict], shares: list[dict], order: list[dict]) -> str:
     """Three tables."""
-    means = [(r["population"], r["figure"], str(r["n"]), *_shown(r, "t", "bootstrap", *MIXED)) for r in rows]
+    figures = [(r["population"], r["figure"], r["of"], str(r["n"]), *_shown(r, *COVERS)) for r in rows]
     lost = [(r["population"], str(r["n"]), *_shown(r, "share", "wilson")) for r in shares]
-    both = [(r["figure"], str(r["n"]), *_shown(r, "one_order", "crossed", "kept")) for r in order]
+    both = [(str(r["n"]), *_shown(r, "one_order", "crossed")) for r in order]
     parts = [
-        tables.text(("coverage of the mean", "", "n", "t", "bootstrap", *MIXED), means),
+        tables.text(("coverage", "", "interval of", "n", "as printed", "t", "bootstrap"), figures),
         tables.text(("coverage of the share that lost a class", "n", "share", "Wilson"), lost),
-        tables.text(("coverage over starts and orders", "n", "one order", "crossed", "kept"), both),
+        tables.text(("coverage over starts and orders: n", "one order", "crossed"), both),
     ]
     return "\n\n".join(parts)
 
 
 def _shown(row: dict, *names: str) -> tuple[str, ...]:
-    return tuple(f"{row[name]:.3f}" if name in row else "" for name in names)
+    return tuple("none" if row[name] is None else f"{row[name]:.3f}" for name in names)
 
 
 if __name__ == "__main__":

@@ -75,22 +75,22 @@ def coverage() -> str:
     sizes = sorted({row["n"] for row in result["means"]})
     rows: dict[tuple[str, str], list[str]] = {}
     for row in result["means"]:
-        covered = f"{100 * row['t']:.0f} %"
-        missed = " **missed**" if row["t"] < result["wanted"] else ""
-        cell = f"{covered}{missed} ({100 * row['bootstrap']:.0f} %)"
-        rows.setdefault((row["population"], row["figure"].replace("_", " ")), []).append(cell)
-    header = ("t (bootstrap)", "mean of", *(f"n = {n}" for n in sizes))
-    missed = [row for row in result["means"] if row["t"] < result["wanted"]]
-    kept = min(row["kept"] for row in result["means"] if "kept" in row)
-    order = {row["n"]: row for row in result["one_order"] if row["figure"] == "test_accuracy"}
-    alone, both = (", ".join(f"{100 * order[n][name]:.0f} %" for n in sizes) for name in ("one_order", "crossed"))
-    widest, covered = (max(row[name] for row in missed) for name in ("widening", "kept_if_widened"))
+        missed = " **missed**" if row["printed"] is not None and row["printed"] < result["wanted"] else ""
+        printed = "none" if row["printed"] is None else f"{100 * row['printed']:.0f} %"
+        cell = f"{printed}{missed} ({100 * row['t']:.0f} %, {100 * row['bootstrap']:.0f} %)"
+        name = f"{row['figure'].replace('_', ' ')}, {row['of']}"
+        rows.setdefault((row["population"], name), []).append(cell)
+    header = ("as printed (t, bootstrap of the mean)", "", *(f"n = {n}" for n in sizes))
+    printed = [row["printed"] for row in result["means"] if row["printed"] is not None]
+    missed = sum(covered < result["wanted"] for covered in printed)
+    alone, both = (
+        ", ".join(f"{100 * row[name]:.0f} %" for row in result["one_order"]) for name in ("one_order", "crossed")
+    )
     note = (
-        f"\nWanted: {100 * result['wanted']:.0f} % at least; {len(missed)} of {len(result['means'])} are missed. Among "
-        f"networks that have kept their outputs: {100 * kept:.0f} % at least. To cover where it is missed an interval "
-        f"must be up to {widest:.1f} times as wide, which covers up to {100 * covered:.1f} % among those. Shares of "
-        f"networks that lost a class: {100 * min(row['wilson'] for row in result['shares']):.0f} % at least. Test "
-        f"accuracy over starts and orders: from n starts in one order {alone}; from n starts with n orders {both}.\n"
+        f"\nWanted: {100 * result['wanted']:.0f} % at least; {missed or 'none'} of {len(printed)} "
+        f"{'is' if missed == 1 else 'are'} missed. Shares of networks that lost a class: "
+        f"{100 * min(row['wilson'] for row in result['shares']):.0f} % at least. Test accuracy over starts and orders: "
+        f"from n starts in one order {alone}; from n starts with n orders {both}.\n"
     )
     return markdown(header, [(*names, *cells) for names, cells in rows.items()]) + note + machine(result)
 

@@ -31,7 +31,7 @@ def cells(networks: pa.Table) -> list[dict]:
     class is given to no test image, for this reason or another.
     """
     names, found = (*CELL, "networks", "diverged", *SHARES), []
-    for entry in sweep_tables.summarise(networks, CELL):
+    for entry in sweep_tables.summarise(networks, CELL, "relu"):
         accuracy = entry["test_accuracy"]
         found.append({name: entry[name] for name in names} | {"test_accuracy": accuracy and accuracy["mean"]})
     return sorted(found, key=lambda cell: tuple(cell[name] for name in CELL))

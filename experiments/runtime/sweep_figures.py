@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from twolayer.figures import BLUE, PALE, RED, new_axes, new_figure, save
-from twolayer.statistics import SOURCES
+from twolayer.statistics import SOURCES, centre
 
 MOST_GROUPS = 8
 MOST_LABELS = 24  # of an axis of the heat map, which grows no further
@@ -60,7 +60,7 @@ def curves(path: Path, epochs: pa.Table, axes: Sequence[str], note: str) -> None
 
 
 def against(path: Path, summary: Sequence[Mapping], x: str, others: Sequence[str], note: str) -> None:
-    """Test error (loss for real targets) against a swept number: means, and their intervals where there are some.
+    """Test error (loss for real targets) against a swept number: means or medians, with their intervals if any.
 
     Args:
       x: the swept number.
@@ -70,9 +70,9 @@ def against(path: Path, summary: Sequence[Mapping], x: str, others: Sequence[str
     groups: dict[tuple, list[tuple]] = {}
     for entry in summary:
         if entry[metric]:
-            interval = entry[metric]["interval"] or (entry[metric]["mean"],) * 2
-            low, high = sorted(map(of, interval))
-            point = entry[x], of(entry[metric]["mean"]), low, high
+            middle = centre(entry[metric])
+            low, high = sorted(map(of, entry[metric]["interval"] or (middle, middle)))
+            point = entry[x], of(middle), low, high
             groups.setdefault(tuple(entry[name] for name in others), []).append(point)
     drawn = in_order([*groups])[:MOST_GROUPS]
     left_out = f"; {len(groups) - len(drawn)} more groups are left out" if len(groups) > len(drawn) else ""

@@ -76,11 +76,14 @@ def join(run: Run, parts: int) -> tuple[pa.Table, pa.Table]:
     return joined[0], joined[1]
 
 
-def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
+def summarise(networks: pa.Table, axes: Sequence[str], output: str) -> list[dict]:
     """Summarise each combination of the swept choices and numbers: how many networks, how they ended, their figures.
 
     What only makes networks differ (SOURCES: seeds) is what the figures are over. Networks that diverged are counted
-    and have no figures.
+    and have no figures. Losses behind a ReLU on the output have an interval of the median (`twolayer.statistics`).
+
+    Args:
+      output: the output activation, where it is not swept.
     """
     rows, names = networks.to_pylist(), [name for name in axes if name not in SOURCES]
     sources = [name for name in axes if name in SOURCES]
@@ -97,7 +100,9 @@ def summarise(networks: pa.Table, axes: Sequence[str]) -> list[dict]:
         for name in SCORES:
             examples = good[0][RESOLUTION[name]] if good and name in RESOLUTION else None
             step = 1 / examples if examples else 0.0
-            entry[name] = statistics.figures([row[name] for row in good], levels, step)
+            skewed = name.endswith("loss") and members[0].get("output", output) == "relu"
+            of = "median" if skewed else "mean"
+            entry[name] = statistics.figures([row[name] for row in good], levels, step, of)
         for name in COUNTS:
             entry[name] = statistics.figures([row[name] for row in good], levels)
             if entry[name]:
@@ -114,7 +119,8 @@ def table(summary: Sequence[Mapping], axes: Sequence[str]) -> tuple[list[str], l
     names = [name for name in axes if name not in SOURCES]
     accuracy = not any(entry["test_loss"] and not entry["test_accuracy"] for entry in summary)
     shown = "test_accuracy" if accuracy else "test_loss"
-    header = [*names, "networks", "diverged", shown, "sd", "95 % interval of the mean"]
+    of = " or ".join(sorted({entry[shown].get("of", "mean") for entry in summary if entry[shown]})) or "mean"
+    header = [*names, "networks", "diverged", shown, "sd", f"95 % interval of the {of}"]
     header += ["lost a class for good", "a class not predicted"] * accuracy
     return header, [_cells(entry, names, shown, accuracy) for entry in summary]
 
@@ -143,7 +149,11 @@ def _cells(entry: Mapping, names: Sequence[str], shown: str, accuracy: bool) -> 
     if figure is None:
         return cells + ["-"] * (3 + 2 * accuracy)
     between = " to ".join(f"{end:.4f}" for end in figure["interval"] or ())
-    cells += [f"{figure['mean']:.4f}", "-" if figure["sd"] is None else f"{figure['sd']:.4f}", between or "-"]
+    cells += [
+        f"{statistics.centre(figure):.4f}",
+        "-" if figure["sd"] is None else f"{figure['sd']:.4f}",
+        between or "-",
+    ]
     return cells + [_percent(entry[name]) for name in SHARES if accuracy]
 
 
@@ -163,6 +173,8 @@ def _flat(entry: Mapping) -> dict[str, Any]:
         low, high = figures.get("interval") or (None, None)
         inner = ("n", "count", "share") if name in SHARES else ("n", "mean", "sd")
         found |= {f"{name}_{part}": figures.get(part) for part in inner}
+        if name in SCORES:
+            found |= {f"{name}_median": figures.get("quantiles", {}).get("0.5"), f"{name}_of": figures.get("of")}
         found |= {} if name in COUNTS else {f"{name}_low": low, f"{name}_high": high}
     return found
 
