@@ -74,7 +74,7 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import axes, own_things, processes, runs, session, stack_jobs, stack_session
+    from experiments.runtime import axes, own_things, processes, runs, stack_jobs, stack_session
     from twolayer import updates
 
     own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
@@ -88,12 +88,9 @@ def _study() -> int:
     run = processes.one_run(values, lambda: runs.find_run(*own))
     plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
     run.check_data(plan.facts["data_sha256"])
-    programs = stack_session.Programs(FLAGS.share)
+    programs = stack_session.Programs()
     with run.writing():
-        if (
-            run.status != "done"
-            and stack_session.carry_out(run, plan, programs, show=session.progress_of_flags()) is None
-        ):
+        if run.status != "done" and not stack_session.carry_out(run, plan, programs):
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, plan.of(plan.parts[0]).whole, len(plan.parts), json)
@@ -101,8 +98,9 @@ def _study() -> int:
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
-    from experiments.runtime import lost_classes, statistics, sweep_figures, sweep_tables
+    from experiments.runtime import lost_classes, sweep_tables
     from experiments.runtime.session import duration
+    from twolayer import statistics
     from twolayer.command import files
 
     _, networks = sweep_tables.join(run, parts)
@@ -120,7 +118,7 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
         files.write_json(target, result)
     if FLAGS.figures:
         named = f"{FLAGS.dataset}, {FLAGS.seeds:,} networks a cell, {FLAGS.epochs} epochs; {note}"
-        sweep_figures.lost_classes(run.figures / "lost_classes.png", cells, named)
+        lost_classes.draw(run.figures / "lost_classes.png", cells, named)
     run.set_status("done")
     run.tidy()
     print(lost_classes.text(cells, start, expected, note))

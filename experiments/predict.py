@@ -17,18 +17,22 @@ import csv
 import pathlib
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import flags
 from jaxtyping import Float, Num
 
 from experiments.runtime import runs, tables
-from experiments.runtime.records import load_params
+from twolayer import loading
 from twolayer.atomic import atomic
 from twolayer.command import cli
-from twolayer.command.cli import BadInput
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.command.files import writable
+from twolayer.datasets.dataset import DataError
+
+if TYPE_CHECKING:  # it loads JAX
+    from twolayer.fitting import Result
 
 FLAGS = flags.FLAGS
 DARK = 0.5  # mean of a picture that is light on dark, at most
@@ -47,19 +51,20 @@ def main() -> int:
     if out is not None and out.suffix not in (".csv", ".npz"):
         raise BadInput(f"--out={FLAGS.out}: name a .csv or a .npz")
     path = pathlib.Path(FLAGS.run_dir)
-    params, manifest = load_params(path), runs.read_manifest(path)
-    form = form_of(manifest)
-    x = read(pathlib.Path(FLAGS.input), form, invert=FLAGS.invert)
-    header, columns = _columns(params, x, manifest)
+    runs.load_params(path)  # is it all there?
+    x = read(pathlib.Path(FLAGS.input), form_of(runs.read_manifest(path)), invert=FLAGS.invert)
+    with bad_input(DataError):
+        header, columns = _columns(loading.load(path), x)
     if out is None:
         _write(sys.stdout, header, columns)
-    elif out.suffix == ".npz":
-        _save(out, header, columns)
-    else:
-        with atomic(out) as file:
+        return cli.DONE
+    with atomic(out, "wb" if out.suffix == ".npz" else "w") as file:
+        if out.suffix == ".npz":
+            arrays: dict[str, Any] = dict(zip(header, columns, strict=True))
+            np.savez(file, **arrays)
+        else:
             _write(file, header, columns)
-    if out is not None:
-        print(f"{len(x)} predictions in {out}")
+    print(f"{len(x)} predictions in {FLAGS.out}")
     return cli.DONE
 
 
@@ -172,42 +177,27 @@ def _png(path: pathlib.Path, form: Form, invert: bool) -> Float[np.ndarray, "1 d
     return (grey / form.scale).reshape(1, -1).astype(np.float32)
 
 
-def _columns(params: dict, x, manifest: dict) -> tuple[list[str], list]:
+def _columns(result: "Result", x: Num[np.ndarray, "n d"]) -> tuple[list[str], list[np.ndarray]]:
     """Names of the columns, and the columns."""
     import jax
 
-    from experiments.runtime import own_things
     from twolayer import losses
-    from twolayer.datasets.dataset import Standard
-    from twolayer.fitting import Result
-    from twolayer.network import Params
 
-    data, of_run = manifest["data"], manifest["flags"]
-    classes = data.get("classes") or list(range(data["outputs"]))
-    labels = None if data["regression"] else np.array(classes)
-    standard = data.get("standard")
-    kept = Standard(**{name: tuple(value) for name, value in standard.items()}) if standard else None
-    result = Result(Params(**params), {}, own_things.settings_of(of_run), "done", labels, data["scale"], kept)
-    O2 = result.outputs(x).astype(np.float64)
-    if labels is None:
-        return ["example", *(f"output_{j}" for j in range(O2.shape[1]))], [np.arange(len(x)), *O2.T]
-    prefix, values = "output", O2
-    if losses.find("loss", own_things.entry(of_run, "loss")).labels:  # a cross-entropy
-        sigmoids = of_run["loss"] == "binary_cross_entropy"
-        prefix, values = "p", np.asarray((jax.nn.sigmoid if sigmoids else jax.nn.softmax)(O2), np.float64)
-    names = [f"{prefix}_{label}" for label in classes]
-    return ["example", "class", *names], [np.arange(len(x)), labels[O2.argmax(axis=1)], *values.T]
+    number, O2 = np.arange(len(x)), result.outputs(x).astype(np.float64)
+    if result.labels is None:
+        return ["example", *(f"output_{j}" for j in range(O2.shape[1]))], [number, *O2.T]
+    prefix, values, cost = "output", O2, losses.find("loss", result.settings.loss)
+    if cost.labels:  # a cross-entropy
+        squash = jax.nn.sigmoid if cost.name == "binary_cross_entropy" else jax.nn.softmax
+        prefix, values = "p", np.asarray(squash(O2), np.float64)
+    names = [f"{prefix}_{label}" for label in result.labels]
+    return ["example", "class", *names], [number, result.labels[O2.argmax(axis=1)], *values.T]
 
 
 def _write(file, header: list[str], columns: list) -> None:
     rows = zip(*columns, strict=True)
     cells = [[f"{value:.6g}" if value.dtype.kind == "f" else str(value) for value in row] for row in rows]
     file.write(tables.comma_separated(header, cells))
-
-
-def _save(path: pathlib.Path, header: list[str], columns: list) -> None:
-    with atomic(path, "wb") as file:
-        np.savez(file, **dict(zip(header, columns, strict=True)))
 
 
 if __name__ == "__main__":

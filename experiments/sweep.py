@@ -24,7 +24,6 @@ Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 import itertools
 import pathlib
 import time
-from typing import Any
 
 from absl import flags
 
@@ -80,12 +79,12 @@ def _sweep() -> int:
         _tell_again(run, swept)
         return cli.DONE
 
-    from experiments.runtime import dry_run, own_things, session, stack_jobs, stack_session, sweep_tables
+    from experiments.runtime import dry_run, own_things, stack_jobs, stack_session, sweep_tables
 
     keep = sweep_tables.parse_keep(FLAGS.keep)
     plan = stack_jobs.plan(values, texts, FLAGS.together, run.manifest, FLAGS.share)
     run.check_data(plan.facts["data_sha256"])
-    programs = stack_session.Programs(FLAGS.share, keep)
+    programs = stack_session.Programs(keep)
     own_things.check_same(run.manifest, plan.facts["own"], run.path)
     if processes.first():
         for number, data in enumerate(plan.data.values()):
@@ -95,7 +94,7 @@ def _sweep() -> int:
         dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE
     with run.writing():
-        if stack_session.carry_out(run, plan, programs, show=session.progress_of_flags()) is None:
+        if not stack_session.carry_out(run, plan, programs):
             return cli.INTERRUPTED
         if processes.first():
             _finish(run, swept, len(plan.parts), programs)
@@ -111,28 +110,31 @@ def _outlook(plan, programs) -> str:
         parts = list(same)
         first, networks = parts[0], sum(part.real for part in parts)
         values = {name: dict.fromkeys(part.flags[name] for part in parts) for name in first.points[0]}
-        numbers = axes.NUMBERS if FLAGS.share else (*axes.NUMBERS, "order_seed")
+        numbers = axes.NUMBERS if plan.shared else (*axes.NUMBERS, "order_seed")
         choices = [f"{name}={','.join(map(str, some))}" for name, some in values.items() if name not in numbers]
-        job = stack_jobs.prepare(first, plan, FLAGS.share)
+        job = stack_jobs.prepare(first, plan)
         size = f"{networks} networks in {len(parts)} part{'s' * (len(parts) != 1)} of {len(first.networks)}; a part:"
-        outlook = dry_run.outlook_of_stack(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
+        outlook = dry_run.outlook(job, lambda first=first, job=job: programs.of(first, job)[0], len(parts))
         paragraphs.append("\n".join([" ".join((*choices, size)), outlook]))
     return "\n\n".join(paragraphs)
 
 
 def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
     from experiments.runtime import sweep_tables
+    from twolayer import statistics
 
     names = [axis.name for axis in swept]
     epochs, networks = sweep_tables.join(run, parts)
     summary = sweep_tables.summarise(networks, names)
     seconds = time.perf_counter() - STARTED
-    engines, varies = sorted(set(networks["engine"].to_pylist())), _varies(names)
+    engines = sorted(set(networks["engine"].to_pylist()))
+    varies = statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)
     facts = {"engine": "; ".join(engines), "compilations": programs.compilations, "seconds": seconds}
     facts |= {"networks": len(networks), "varies": varies}
     sweep_tables.write_summary(run, summary, names, networks)
     if programs.keep:
-        facts["kept"] = sweep_tables.collect(run, parts, networks, _flags_of(run), programs.keep)
+        flags_of_run = {name: run.manifest["flags"][name] for name in training_flags.names()}
+        facts["kept"] = sweep_tables.collect(run, parts, networks, flags_of_run, programs.keep)
     write_json(run.path / "summary.json", {"groups": summary, **facts})
     if FLAGS.figures:
         _draw(run.figures, epochs, summary, swept, varies)
@@ -141,19 +143,9 @@ def _finish(run, swept: list[axes.Axis], parts: int, programs) -> None:
     print(_text(run, summary, names, facts))
 
 
-def _flags_of(run) -> dict[str, Any]:
-    """The flags of a training run, as the sweep has them."""
-    return {name: run.manifest["flags"][name] for name in training_flags.names()}
-
-
-def _varies(names: list[str]) -> dict[str, bool]:
-    from experiments.runtime import statistics
-
-    return statistics.varying(names, shared=FLAGS.share, order_seed=FLAGS.order_seed)
-
-
 def _draw(folder: pathlib.Path, epochs, summary: list[dict], swept: list[axes.Axis], varies: dict[str, bool]) -> None:
-    from experiments.runtime import statistics, sweep_figures
+    from experiments.runtime import sweep_figures
+    from twolayer import statistics
 
     names, note = [axis.name for axis in swept], statistics.said(varies)
     if len(epochs):  # an epoch has been finished

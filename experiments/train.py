@@ -36,7 +36,7 @@ def main() -> int:
 def _train(values: dict[str, Any]) -> int:
     """Flags to a run directory; returns the exit status."""
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
-    from experiments.runtime import processes, records, runs
+    from experiments.runtime import processes, runs
 
     path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
@@ -44,7 +44,7 @@ def _train(values: dict[str, Any]) -> int:
     def find() -> runs.Run:
         run = runs.find_run(*own)
         if run.status in ("done", "diverged"):
-            records.load_params(path)  # is it all there?
+            runs.load_params(path)  # is it all there?
         return run
 
     run = processes.one_run(values, find)
@@ -63,18 +63,19 @@ def _train(values: dict[str, Any]) -> int:
     if processes.first() and (told := own_things.told(job.data, job.facts["own"])):
         print(told, flush=True)
     if FLAGS.dry_run:
-        from experiments.runtime import dry_run
+        from experiments.runtime import dry_run, loop
 
-        dry_run.tell(lambda: dry_run.outlook(job))
+        dry_run.tell(lambda: dry_run.outlook(job, lambda: loop.program_of(job)))
         return cli.DONE
     with run.writing():
-        return _carry_out(job, run, processes.first())
+        return _carry_out(job, run, values)
 
 
-def _carry_out(job, run, first: bool) -> int:
+def _carry_out(job, run, values: dict[str, Any]) -> int:
     """The run from where it stands to its end or to a signal; returns the exit status."""
     from experiments.runtime import outcome, processes, session
 
+    first = processes.first()
     session.check_tensorboard(FLAGS.tensorboard)
     processes.first_does(run.create)
     with (
@@ -82,8 +83,7 @@ def _carry_out(job, run, first: bool) -> int:
         session.tensorboard(run.path, FLAGS.tensorboard and first) as tensorboard,
         session.profile(run.path, FLAGS.profile and first),
     ):
-        every, kept, show = FLAGS.checkpoint_every, FLAGS.checkpoints_kept, session.progress_of_flags()
-        state = session.train(job, run, interrupts, checkpoint_every=every, kept=kept, show=show, sinks=tensorboard)
+        state = session.train(job, run, interrupts, values, tensorboard)
         if run.status == "interrupted":
             if first:
                 interrupts.tell(run.path)

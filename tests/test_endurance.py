@@ -9,8 +9,7 @@ import pytest
 import scripts
 
 from experiments.benchmarks.faults import kills, pairs
-from experiments.runtime.records import load_params
-from experiments.runtime.runs import Run
+from experiments.runtime.runs import Run, load_params
 from twolayer.command.cli import BadInput
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")

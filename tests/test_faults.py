@@ -19,7 +19,7 @@ import pytest
 import scripts
 
 from experiments.runtime import checkpoints, runs
-from experiments.runtime.records import load_params
+from experiments.runtime.runs import load_params
 from twolayer.atomic import UNFINISHED
 from twolayer.command.cli import BadInput
 

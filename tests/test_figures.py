@@ -12,7 +12,7 @@ from ml_dtypes import bfloat16
 from PIL import Image
 from sklearn.metrics import r2_score
 
-from experiments.runtime import figures
+from twolayer import figures
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 10, 500)
@@ -119,7 +119,7 @@ def test_a_failed_drawing_leaves_the_old_figure_and_nothing_else(monkeypatch, tm
 
 
 def test_importing_needs_neither_pyplot_nor_jax():
-    code = "import sys, experiments.runtime.figures; sys.exit(bool({'matplotlib.pyplot', 'jax'} & set(sys.modules)))"
+    code = "import sys, twolayer.figures; sys.exit(bool({'matplotlib.pyplot', 'jax'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

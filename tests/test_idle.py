@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tolerances import assert_close
 
-from experiments.runtime.jobs import may_skip_idle
 from twolayer import network
 from twolayer.distortions import Distortion
+from twolayer.fitting import may_skip_idle
 from twolayer.idle import LANES, live_inputs, narrow, widen
 from twolayer.network import Params
 from twolayer.segments import start

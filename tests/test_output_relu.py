@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 import scripts
 
-from experiments.runtime import lost_classes
+from experiments.runtime import lost_classes, sweep_tables
 
 
 def test_cells_count_the_networks_that_lost_something():
     rows = [
         {"init": init, "loss": "quadratic", "hidden": 8, "learning_rate": 0.1, "status": status}
         | {"test_lost_classes": classes, "train_dead_outputs": outputs, "test_accuracy": 0.5}
+        | dict.fromkeys((*sweep_tables.SCORES[:4], *sweep_tables.COUNTS[:1], "test_dead_outputs"), 0.0)
+        | {"validated_on": 10, "tested_on": 10}
         for init, status, classes, outputs in [
             ("he", "done", 0, 0), ("alive", "done", 0, 0), ("he", "done", 2, 1),
             ("he", "done", 1, 0), ("he", "diverged", 9, 9), ("alive", "done", 0, 0),

@@ -108,7 +108,7 @@ class Watch:
 
 asked = []
 sys.meta_path.insert(0, Watch())
-import twolayer.training, experiments.runtime.outcome, experiments.runtime.figures, tensorflow_datasets
+import twolayer.training, experiments.runtime.outcome, twolayer.figures, tensorflow_datasets
 sys.exit(f"{asked} were asked for" if asked else 0)
 """
     done = run(sys.executable, "-c", code)

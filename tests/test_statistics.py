@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.runtime import statistics
+from twolayer import statistics
 
 RNG = np.random.default_rng(0)
 

@@ -133,14 +133,6 @@ def test_the_loss_of_the_differences_is_the_declared_one(float64, loss, output, 
     arrays = jax.tree.map(jnp.array, (point.params, point.x))
     value, _ = autodiff(loss, output, reduction)(*arrays, y)
     assert differences.loss(np, derivation, point.params, point.x, point.y) == pytest.approx(float(value), rel=1e-12)
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        from experiments.benchmarks.checkers import torch_grads
-
-        tensors = [torch.tensor(a) for a in (*point.params, point.x, point.y)]
-        torchs = torch_grads._loss(derivation, tensors[:4], *tensors[4:])
-        assert float(torchs) == pytest.approx(float(value), rel=1e-12)
 
 
 @pytest.mark.parametrize("setting", trials.SETTINGS)

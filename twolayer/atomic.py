@@ -12,8 +12,13 @@ UNFINISHED = ".*.tmp"  # what a killed process leaves of a file
 
 @contextlib.contextmanager
 def atomic(path: pathlib.Path, mode: str = "w") -> Iterator[IO]:
-    """Write `path` under another name and rename it when complete, so no reader ever sees half of it."""
-    path = pathlib.Path(os.path.realpath(path))  # a link stays one
+    """Write `path` under another name and rename it when complete, so no reader ever sees half of it.
+
+    Args:
+      path: of the file; a link stays one.
+      mode: "w" for text, "wb" for bytes.
+    """
+    path = pathlib.Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, mode) as file:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.precisions import PRECISIONS, PRNG
 from twolayer.settings import Settings
+from twolayer.starts import Scheme
 from twolayer.training import Choices, Numbers
 
 LONGEST_SEGMENT = 100  # epochs of one call of a program
@@ -33,6 +34,11 @@ STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.ST
 
 def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = None) -> Choices:
     """The choices of these settings, which a program is compiled for.
+
+    Args:
+      wanted: the settings.
+      data: which they must go with; it decides the scale, and the most that a batch can be.
+      distortion: of training images.
 
     Raises:
       ValueError: a name is not known, or the loss does not go with the output or the data.
@@ -53,6 +59,10 @@ def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = 
 def numbers_of(wanted: Settings, dtype: str) -> Numbers:
     """The numbers that may vary without compiling again; the optimiser's own where none are given.
 
+    Args:
+      wanted: the settings.
+      dtype: of the parameters.
+
     Raises:
       ValueError: the optimiser is not known.
     """
@@ -63,7 +73,12 @@ def numbers_of(wanted: Settings, dtype: str) -> Numbers:
 
 
 def keys_of(seed: int, order_seed: int | None = None) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """The key of the initial parameters and the key of the data order."""
+    """The key of the initial parameters and the key of the data order.
+
+    Args:
+      seed: decides both.
+      order_seed: decides the second, if given.
+    """
     first, order = _two_keys(seed)
     return first, order if order_seed is None else keys_of(order_seed)[1]
 
@@ -142,7 +157,11 @@ class Result:
         return O2 if self.standard is None else self.standard.outputs(O2)
 
     def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
-        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one."""
+        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one.
+
+        Args:
+          x, precision_of: as in `outputs`.
+        """
         O2 = self.outputs(x, precision_of)
         if self.labels is not None:
             return self.labels[O2.argmax(axis=1)]
@@ -152,6 +171,9 @@ class Result:
         self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
     ) -> Float[np.ndarray, "m C"]:
         """The softmax of O2: what cross-entropy makes of it.
+
+        Args:
+          x, precision_of: as in `outputs`.
 
         Raises:
           ValueError: this is a regression.
@@ -222,11 +244,9 @@ def _data(
 
 def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: Callable | None) -> Result:
     with precision(wanted.precision) as (parameters, _):
-        choices, numbers = choices_of(wanted, data), numbers_of(wanted, parameters)
-        init_key, order_key = keys_of(wanted.seed, wanted.order_seed)
-        start = _starter(choices, _drawing(wanted), (data.inputs, data.outputs), len(data.train.x), parameters)
-        scale, bias = np.asarray(wanted.init_scale, parameters), _bias(wanted, parameters)
-        state = start(init_key, numbers, scale, bias)
+        choices, drawn = choices_of(wanted, data), draw_of(wanted, parameters)
+        order_key, numbers = keys_of(wanted.seed, wanted.order_seed)[1], drawn.numbers
+        state = starter(choices, wanted.hidden_size, wanted.init, data.sizes, parameters)(drawn)
         train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
         valid = training.place(*data.valid)
         segment, rows, epoch = _segment(choices, min(choices.epochs, LONGEST_SEGMENT)), [], 0
@@ -249,25 +269,60 @@ def _result(
     return Result(params, metrics, wanted, STATUSES[status], labels, data.scale, data.standard, data.said)
 
 
-def _drawing(wanted: Settings) -> tuple:
-    return wanted.hidden_size, wanted.init
+class Draw(NamedTuple):
+    """What the state before the first epoch is a function of; of a stack with a leading axis of networks.
+
+    Attributes:
+      scale, bias: of all weights, and of b2; no bias is that of the scheme.
+      earlier: the parameters of a narrower network, which its first hidden units take.
+    """
+
+    key: Key[Array, "*N"]
+    numbers: Numbers
+    scale: Float[Array | np.ndarray, "*N"]
+    bias: Float[Array | np.ndarray, "*N"] | None
+    earlier: Params | None = None
 
 
-def _bias(wanted: Settings, dtype: str) -> np.ndarray | None:
-    return None if wanted.output_bias is None else np.asarray(wanted.output_bias, dtype)
+def draw_of(wanted: Settings, dtype: str) -> Draw:
+    """What a network of these settings starts from, in the type of its parameters."""
+    bias = None if wanted.output_bias is None else np.asarray(wanted.output_bias, dtype)
+    return Draw(keys_of(wanted.seed)[0], numbers_of(wanted, dtype), np.asarray(wanted.init_scale, dtype), bias)
+
+
+def stacked(draws: Sequence[Draw]) -> Draw:
+    """Many as one, with a leading axis."""
+    keys = jnp.stack([draw.key for draw in draws])
+    others = [draw._replace(key=None) for draw in draws]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *others)._replace(key=keys)
 
 
 @functools.lru_cache(maxsize=64)
-def _starter(choices: Choices, drawing: tuple, sizes: tuple, examples: int, dtype: str) -> Callable:
-    """(key, numbers, scale, output bias) -> the state before the first epoch; compiled once for its arguments."""
-    (hidden_size, scheme), (inputs, outputs) = drawing, sizes
+def starter(
+    choices: Choices,
+    hidden_size: int,
+    scheme: str | Scheme,
+    sizes: tuple[int, int, int],
+    dtype: str,
+    many: bool = False,
+) -> Callable[[Draw], segments.State]:
+    """The function from a draw to the state before the first epoch, one for all equal arguments: it compiles once.
 
-    def start(key, numbers, scale, bias):
-        options = {"output_bias": bias, "scale": scale, "dtype": jnp.dtype(dtype)}
-        params = network.init(key, inputs, hidden_size, outputs, scheme, **options)
-        return segments.start(choices, params, numbers, examples)
+    Args:
+      scheme: the initialisation.
+      sizes: of the data: inputs, outputs and training examples.
+      dtype: of the parameters.
+      many: of a stack.
+    """
+    inputs, outputs, examples = sizes
 
-    return jax.jit(start)
+    def start(draw: Draw) -> segments.State:
+        options = {"output_bias": draw.bias, "scale": draw.scale, "dtype": jnp.dtype(dtype)}
+        params = network.init(draw.key, inputs, hidden_size, outputs, scheme, **options)
+        params = network.grown(draw.earlier, params) if draw.earlier else params
+        return segments.start(choices, params, draw.numbers, examples)
+
+    return jax.jit(jax.vmap(start) if many else start)
 
 
 @functools.lru_cache(maxsize=64)
@@ -357,15 +412,12 @@ def _fit_stack(each: Sequence[Settings], data: Dataset, labels: np.ndarray | Non
     if len({one.output_bias is None for one in each}) > 1:
         raise ValueError("axes['output_bias'] has None beside numbers; sweep over numbers alone")
     with precision(first.precision) as (parameters, _):
-        choices = choices_of(first, data)
-        numbers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(numbers_of(one, parameters) for one in each))
+        choices, drawn = choices_of(first, data), stacked([draw_of(one, parameters) for one in each])
+        numbers = jax.tree.map(jnp.asarray, drawn.numbers)
+        state = starter(choices, first.hidden_size, first.init, data.sizes, parameters, many=True)(drawn)
         orders = [0 if share and one.order_seed is None else one.order_seed for one in each]
-        keys = [keys_of(one.seed, order) for one, order in zip(each, orders, strict=True)]
-        init = _starter(choices, _drawing(first), (data.inputs, data.outputs), len(data.train.x), parameters)
-        scales = np.asarray([one.init_scale for one in each], parameters)
-        biases = None if first.output_bias is None else np.asarray([one.output_bias for one in each], parameters)
-        state = jax.jit(jax.vmap(init))(jnp.stack([key for key, _ in keys]), numbers, scales, biases)
-        order = keys[0][1] if share else jnp.stack([key for _, key in keys])
+        keys = [keys_of(one.seed, order)[1] for one, order in zip(each, orders, strict=True)]
+        order = keys[0] if share else jnp.stack(keys)
         train = training.place(*data.train, skip_idle=may_skip_idle(choices, numbers))
         valid = training.place(*data.valid)
         segment = _stack_segment(choices, min(choices.epochs, LONGEST_SEGMENT), share)

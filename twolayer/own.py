@@ -77,6 +77,10 @@ def _parts(reference: str) -> tuple[str, str]:
 def from_text(kind: str, reference: str, text: str) -> Own:
     """Load an entry from a text that is at hand, such as that in a run's manifest.
 
+    Args:
+      kind, reference: as in `load`.
+      text: of the file that `reference` names.
+
     Raises:
       ValueError: as `load`.
     """

@@ -1,8 +1,6 @@
 """Measurements of this project. What they share is here: work in processes of its own, timed and within a limit."""
 
 import contextlib
-import datetime
-import importlib.metadata
 import multiprocessing
 import os
 import pathlib
@@ -15,21 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 from twolayer.command.cli import BadInput
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 
 MARKS = {True: "yes", False: "no", None: "-"}
 
 
 def facts(*packages: str) -> dict[str, Any]:
     """Where the numbers of a measurement come from: provenance, the versions of these packages too, date and load."""
-    found = provenance()
-    for name in packages:
-        try:
-            found["versions"][name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found["versions"][name] = None
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return found | {"date": now, "load_average": os.getloadavg()}
+    return provenance(packages) | {"date": now(), "load_average": os.getloadavg()}
 
 
 class Ran(NamedTuple):

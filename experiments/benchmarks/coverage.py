@@ -4,7 +4,7 @@
 
 Trains populations of networks on the digits, each with a start and an order of its own, and takes each as the truth.
 From it n networks are drawn, again and again, and the share of intervals is counted that cover the population's mean:
-Student's t as `experiments.runtime.statistics` has it, and the percentile bootstrap that stood there before. Intervals
+Student's t as `twolayer.statistics` has it, and the percentile bootstrap that stood there before. Intervals
 of shares are judged exactly, by a sum over the binomial distribution, at the observed shares of networks that have lost
 a class.
 
@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 from absl import flags
 from scipy import stats
 
-from experiments.runtime import statistics, tables
+from experiments.runtime import tables
+from twolayer import statistics
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance

@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from experiments.benchmarks import ran
-from experiments.runtime import records
+from experiments.runtime import runs
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
@@ -87,7 +87,7 @@ class Session:
         outcomes = []
         for _ in range(2):
             summary, run_dir, _ = self.train(*arguments)
-            outcomes.append((summary["params_sha256"], records.without_seconds(records.read_metrics(run_dir))))
+            outcomes.append((summary["params_sha256"], runs.without_seconds(runs.read_metrics(run_dir))))
         return _row("the same command twice", arguments, identical=outcomes[0] == outcomes[1])
 
     def wide(self, seeds: int) -> dict:

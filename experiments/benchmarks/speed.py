@@ -53,9 +53,8 @@ flags.DEFINE_float("timeout", None, "Seconds that an answer may take [120, of to
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     hidden = _hidden()
-    unknown = sorted(set(FLAGS.peers) - {*PEERS, *TOGETHER})
-    if unknown:
-        raise cli.BadInput(f"--peers: {unknown[0]!r} is not known; choose from: {', '.join((*PEERS, *TOGETHER))}")
+    if FLAGS.peers:
+        cli.check_known("peers", FLAGS.peers, (*PEERS, *TOGETHER))
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     from twolayer.datasets import DataError, load

@@ -44,8 +44,8 @@ flags.DEFINE_string("json", "runs/verification.json", "Where the numbers go.")
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
-    _known("checkers", FLAGS.checkers, CHECKERS)
-    _known("settings", FLAGS.settings, SETTINGS)
+    cli.check_known("checkers", FLAGS.checkers, CHECKERS)
+    cli.check_known("settings", FLAGS.settings, SETTINGS)
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
     import jax
@@ -80,7 +80,15 @@ def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
 
 
 def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:
-    """The row of one checker in one setting."""
+    """The row of one checker in one setting.
+
+    Args:
+      name: of the checker.
+      setting: of the points, or `table.OWN`.
+      wrong, right: derivations.
+      seeds: how many points.
+      limit: seconds of one check.
+    """
     from experiments.benchmarks.checkers import table, trials
 
     own = setting == table.OWN
@@ -93,13 +101,6 @@ def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: in
     good = {derivation.id for derivation in right}
     split = [[trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True)]
     return table.row(name, setting, *split, says=CHECKERS[name].why is not None)
-
-
-def _known(flag: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Raises BadInput unless all are known."""
-    unknown = sorted(set(given) - set(known))
-    if unknown or not given:
-        raise cli.BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ float32 and 5e-2 in bfloat16.
 """
 
 import dataclasses
-import datetime
 import sys
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from twolayer import network
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 from twolayer.gradients import closed_form
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params
@@ -56,9 +55,7 @@ flags.DEFINE_string("json", "runs/verification_bounds.json", "Where the numbers 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     sizes, path = _sizes(), writable(FLAGS.json)
-    unknown = sorted(set(FLAGS.precisions) - set(PRECISIONS))
-    if unknown or not FLAGS.precisions:
-        raise cli.BadInput(f"--precisions: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(PRECISIONS)}")
+    cli.check_known("precisions", FLAGS.precisions, PRECISIONS)
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     started, tally = time.perf_counter(), Tally()
     for kind, subject, problems in _programs(sizes):
@@ -92,7 +89,7 @@ def _facts(seconds: float) -> dict[str, object]:
     """Where the numbers come from."""
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
     return provenance() | {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "seconds": seconds,
         "flags": values,
     }

@@ -88,7 +88,13 @@ def verify(module: Any, case: Case) -> Any:
 
 
 def judge(name: str, number: int, limit: float) -> dict:
-    """The verdict on one form beside what the table expects. number: of the fault; -1: as it stands."""
+    """The verdict on one form beside what the table expects.
+
+    Args:
+      name: of the case.
+      number: of its fault; -1 is the function as it stands.
+      limit: seconds.
+    """
     case = CASES[name]
     fault = case.faults[number] if number >= 0 else None
     found: dict[str, Any] = {"form": f"{name}{'' if fault is None else f' {number + 1}'}"}

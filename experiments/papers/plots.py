@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from experiments.papers.results import Row
-from experiments.runtime.figures import BLUE, DPI, GREY, PALE, RED, save
+from twolayer.figures import BLUE, DPI, GREY, PALE, RED, save
 
 
 def beside_published(path: Path, rows: Sequence[Row]) -> None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from experiments.runtime import jobs
 from twolayer import datasets, network, sweeps, training
 from twolayer.evaluation import evaluate
+from twolayer.fitting import keys_of, may_skip_idle
 
 PRECISION = "float32"
 
@@ -39,11 +40,11 @@ def train(
       ValueError: the choices do not go with the data.
     """
     jobs.configure(PRECISION)
-    keys = jnp.stack([jobs.keys_of(seed)[0] for seed in seeds])
-    order = jobs.keys_of(0)[1]  # a sweep's, whatever the seeds
+    keys = jnp.stack([keys_of(seed)[0] for seed in seeds])
+    order = keys_of(0)[1]  # a sweep's, whatever the seeds
     params = jax.vmap(lambda key: network.init(key, data.inputs, hidden, data.outputs, scheme))(keys)
     numbers = jax.tree.map(lambda number: jnp.full(len(seeds), number, PRECISION), numbers)
-    skip_idle = jobs.may_skip_idle(choices, numbers)
+    skip_idle = may_skip_idle(choices, numbers)
     examples = training.place(*data.train, skip_idle=skip_idle)
     state = sweeps.start(choices, params, numbers, len(data.train.x))
     train_epoch = sweeps.make_epoch(choices)

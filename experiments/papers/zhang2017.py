@@ -24,8 +24,8 @@ from absl import flags
 
 from experiments.papers import networks, study
 from experiments.papers.results import Origin, Row
-from experiments.runtime import records
-from experiments.runtime.records import load_params
+from experiments.runtime import runs
+from experiments.runtime.runs import load_params
 from twolayer.command import cli
 
 PAPER = {"question": "Can it learn random labels by heart?", "minutes": 140, "rows": 5}
@@ -122,7 +122,7 @@ def _row(work: study.Study, kind: Kind) -> Row:
 
 def _curves(trained: networks.Networks) -> list[list[float]]:
     """The training accuracy of each network by epoch, in percent."""
-    return [[100 * row["train_accuracy"] for row in records.read_metrics(folder)] for folder in trained.folders]
+    return [[100 * row["train_accuracy"] for row in runs.read_metrics(folder)] for folder in trained.folders]
 
 
 def _active_units(kind: Kind, seed: int, folder: pathlib.Path) -> dict[str, Any]:

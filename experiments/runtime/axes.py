@@ -95,6 +95,9 @@ def _called(text: str, name: str, function: str, arguments: str) -> Axis:
 def points(axes: Sequence[Axis], samples: int | None, seed: int = 0) -> list[dict[str, str]]:
     """Every combination of the grids, each with `samples` draws of the random axes if there are any.
 
+    Args:
+      seed: decides what is drawn.
+
     Raises:
       BadInput: a name occurs twice, or samples and random axes do not go together.
     """

@@ -5,27 +5,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.runtime import processes, session
+from experiments.runtime import processes
 from experiments.runtime.jobs import Job
 from experiments.runtime.session import duration
-from experiments.runtime.stack_jobs import StackJob
 from twolayer import devices
 from twolayer.command import cli
 
 PATIENCE = 60.0  # seconds that the trained epochs may take
 SHORT = 0.5  # seconds: after a first epoch shorter than this, so many more are timed
 MORE = 10
-
-
-class TooLong(Exception):
-    """The first epoch outlasted PATIENCE."""
 
 
 def tell(outlook: Callable[[], str]) -> None:
@@ -37,93 +31,62 @@ def tell(outlook: Callable[[], str]) -> None:
         os._exit(cli.DONE)  # a normal end would wait for the program
 
 
-def outlook(job: Job) -> str:
-    """A few lines on one network; raises BadInput as `session.program_of`."""
+def outlook(job: Job, compiling: Callable[[], jax.stages.Compiled], parts: int = 1) -> str:
+    """A few lines on one network, or on a group of parts of which this is the first; a few epochs are trained.
+
+    Args:
+      compiling: compiles the program of the job, and returns it.
+      parts: of a sweep that have the same program.
+
+    Raises:
+      BadInput: as `compiling`.
+    """
     began = time.perf_counter()
-    program = session.program_of(job, job.state)
-    compiling = time.perf_counter() - began
+    program = compiling()
+    seconds_of_it = duration(time.perf_counter() - began)
     text = describe(job, program)  # before the state is given away
-
-    def train(state: PyTree, first: int, until: int) -> PyTree:
-        return program(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid)[0]
-
-    return f"{text}\n{time_line(train, job.state, job.choices.epochs, compiling)}"
-
-
-def outlook_of_stack(job: StackJob, compiled: Callable[[], jax.stages.Compiled], parts: int) -> str:
-    """A few lines on a group of parts, of which this is the first.
-
-    Args:
-      compiled: compiles the program of the group, and returns it.
-    """
-    began = time.perf_counter()
-    program = compiled()
-    compiling = time.perf_counter() - began
-    shared = job.order_key.ndim == 0
-    text = describe(job, program, shared)
-
-    def train(state: PyTree, first: int, until: int) -> PyTree:
-        numbers = jnp.int32(first), jnp.int32(until)
-        return program(state, *numbers, job.order_key, job.numbers, job.train, job.valid)[0]
-
-    return f"{text}\n{time_line(train, job.state, parts * job.choices.epochs, compiling)}"
-
-
-def time_line(train: Callable[[PyTree, int, int], PyTree], state: PyTree, epochs: int, compiling: float) -> str:
-    """Train a few epochs and say how long all would take.
-
-    Args:
-      train: (state, first epoch, epoch to stop after) -> state.
-      epochs: in all, over all parts of a sweep.
-      compiling: seconds.
-    """
-    try:
-        seconds = _epoch_seconds(train, state, epochs)
-    except TooLong:
-        return f"time         more than {duration(PATIENCE * epochs)}: an epoch takes more than {duration(PATIENCE)}"
+    epochs = parts * job.choices.epochs
+    seconds = _epoch_seconds(job, program, epochs)
+    if seconds is None:
+        most = duration(PATIENCE * epochs)
+        return f"{text}\ntime         more than {most}: an epoch takes more than {duration(PATIENCE)}"
     training = f"{duration(seconds * epochs)} of training, {duration(seconds)} an epoch as measured"
-    return f"time         about {training}; {duration(compiling)} compiling"
+    return f"{text}\ntime         about {training}; {seconds_of_it} compiling"
 
 
-def _epoch_seconds(train: Callable, state: PyTree, most: int) -> float:
-    """Seconds of an epoch: of the first, or of ten more if that is short."""
+def _epoch_seconds(job: Job, program: jax.stages.Compiled, most: int) -> float | None:
+    """Seconds of an epoch: of the first, or of ten more if that is short; None if the first outlasts PATIENCE."""
     done: list[float] = []
 
     def work() -> None:
         began = time.perf_counter()
-        after = jax.block_until_ready(train(state, 0, 1))
+        after, _ = jax.block_until_ready(program(*job.arguments(job.state, 0, 1)))
         first = float(processes.firsts(np.float64(time.perf_counter() - began)))
         more = min(MORE, most - 1)
         if first < SHORT and more > 0:
             began = time.perf_counter()
-            jax.block_until_ready(train(after, 1, 1 + more))
+            jax.block_until_ready(program(*job.arguments(after, 1, 1 + more)))
             first = (time.perf_counter() - began) / more
         done.append(first)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    if not done:
-        raise TooLong
-    return done[0]
+    return done[0] if done else None
 
 
-def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = True) -> str:
-    """A few lines for --dry_run.
+def describe(job: Job, program: jax.stages.Compiled) -> str:
+    """Shapes, bytes and operations.
 
     Operations are those of the matrix products, 2 for each multiply-add, those that blur elastic fields included;
     memory is that of one device, as the compiler counts it.
-
-    Args:
-      program: the compiled segment.
-      shared: whether the networks of a stack see the same batches.
     """
     (n, d), (*stack, C, K) = job.train.x.shape, job.state.params.W2.shape
     B, N = job.choices.batch_size, math.prod(stack)
     steps = -(-n // B)
     data, state = _bytes((job.train, job.valid)), _bytes(job.state)
     total = max(devices.bytes_of_program(program), data + state)
-    train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if shared else N)  # Z1, dW1; Z2, dO1, dW2
+    train = 2 * n * N * (2 * d * K + 3 * K * C) + _blurs(job) * (1 if job.shared else N)  # Z1, dW1; Z2, dO1, dW2
     examined, inputs = job.valid.x.shape
     valid = 2 * examined * N * (inputs * K + K * C)
     shapes = ", ".join(f"{name} {tuple(leaf.shape)}" for name, leaf in job.state.params._asdict().items())
@@ -148,7 +111,7 @@ def describe(job: Job | StackJob, program: jax.stages.Compiled, shared: bool = T
     return "\n".join(lines)
 
 
-def _blurs(job: Job | StackJob) -> int:
+def _blurs(job: Job) -> int:
     """Operations of an epoch's elastic fields: two for each image, each blurred along rows and columns."""
     distortion = job.choices.distortion
     if distortion is None or not distortion.alpha:
@@ -163,16 +126,18 @@ def _bytes(tree: PyTree) -> int:
 
 
 def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
+    return _scaled(number, ("B", "kB", "MB", "GB", "TB"))
 
 
 def _count(number: float) -> str:
-    for unit in ("", "k", "M", "G", "T"):
+    return _scaled(number, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"))
+
+
+def _scaled(number: float, units: Sequence[str]) -> str:
+    """Three digits in the unit that suits the number."""
+    *smaller, largest = units
+    for unit in smaller:
         if number < 1000:
-            return f"{number:.3g} {unit}FLOP"
+            return f"{number:.3g} {unit}"
         number /= 1000
-    return f"{number:.3g} PFLOP"
+    return f"{number:.3g} {largest}"

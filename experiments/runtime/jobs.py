@@ -1,39 +1,47 @@
-"""From flag values to everything a training run needs: precision, data on the device, choices, numbers, first state."""
+"""From flag values to everything that is trained: precision, data on the devices, choices, numbers, first state."""
 
 import dataclasses
 import functools
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from absl import flags as absl_flags
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from experiments.runtime import own_things, processes
-from experiments.runtime.records import load_params
-from experiments.runtime.runs import earlier_flags
-from twolayer import datasets, devices, fitting, losses, network, segments, training, updates
+from experiments.runtime.runs import earlier_flags, load_params
+from twolayer import datasets, devices, fitting, losses, network, segments, sweeps, training, updates
 from twolayer.command.cli import BadInput, bad_input
-from twolayer.datasets.mnist_family import NAMES as MNIST_FAMILY
 from twolayer.distortions import Distortion
-from twolayer.fitting import keys_of, may_skip_idle
-from twolayer.precisions import PRECISIONS, PRNG
+from twolayer.names import MNIST_FAMILY
+from twolayer.precisions import PRECISIONS, PRNG, Precision
+from twolayer.settings import Settings
 
 # The flags that distort images, with the fields of a Distortion that they set.
 DISTORTION = {"elastic": "alpha", "rotation": "rotation", "scaling": "scaling", "shear": "shear", "shift": "shift"}
 FIELD = {"elastic_sigma": "sigma", "elastic_norm": "norm"}  # they shape the field of --elastic
 MOST_MOVED = 1 / 6  # of the side of an image: beyond, nobody knows what it shows
 USUAL_MOVED = 34 / 28 / 28  # Simard's, of the side
+# The options of a teacher and their flags.
+TEACHER = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
+TEACHER["hidden_size"] = "teacher_hidden"
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A run that has been checked and can start."""
+    """One network, or a stack of them, that has been checked and can start.
+
+    Attributes:
+      order_key: of the data order; networks of a stack that do not share their batches have one each.
+      facts: for the manifest.
+      test: of a stack, whose networks are scored in the program that has trained them.
+    """
 
     data: datasets.Dataset
     mesh: Mesh
@@ -41,9 +49,30 @@ class Job:
     valid: training.Examples
     choices: training.Choices
     numbers: training.Numbers
-    order_key: Key[Array, ""]
+    order_key: Key[Array, "*N"]
     state: segments.State
-    facts: dict[str, Any]  # for the manifest
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    test: training.Examples | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether all networks see the same batches."""
+        return self.order_key.ndim == 0
+
+    def segment(self, length: int) -> Callable:
+        """Train at most `length` epochs, as a function of `arguments`."""
+        if self.state.epoch.ndim:
+            return sweeps.make_segment(self.choices, length, shared=self.shared)
+        one = segments.make_segment(self.choices, length)
+
+        def segment(state: segments.State, first: Int[Array, ""], until: Int[Array, ""], *others: Any) -> tuple:
+            return one(state, until, *others)
+
+        return segment
+
+    def arguments(self, state: segments.State, first: int, until: int) -> tuple:
+        """What a segment takes to train from one epoch to another."""
+        return state, jnp.int32(first), jnp.int32(until), self.order_key, self.numbers, self.train, self.valid
 
 
 def prepare(flags: Mapping[str, Any]) -> Job:
@@ -55,40 +84,47 @@ def prepare(flags: Mapping[str, Any]) -> Job:
       BadInput: the data cannot be had, or does not go with the flags.
     """
     check_used(flags)
-    parameters, compute, matmul = configure(flags["precision"])
+    precision = configure(flags["precision"])
     mesh = mesh_of(flags, "hidden")
     if mesh.shape["nets"] > 1:
         raise BadInput(f"--mesh={flags['mesh']}: nets splits the networks of a sweep, and this is one network")
     data = load(flags)
     check_targets(data, own_things.entry(flags, "loss"))
-    own = own_things.checked(flags, data)
-    choices, numbers = choices_of(flags, data, compute), numbers_of(flags, parameters)
-    init_key, order_key = keys_of(flags["seed"], flags["order_seed"])
-    earlier = earlier_params(flags["start_from"], parameters, flags["activation"])
-    facts = facts_of(data, parameters, compute, matmul) | {"mesh": dict(mesh.shape)}
-    facts["own"] = own
-    facts["numbers"] = {name: float(number) for name, number in numbers._asdict().items() if number is not None}
-
-    def start(key: Key[Array, ""], numbers: training.Numbers, earlier: network.Params | None) -> segments.State:
-        sizes, scheme = (data.inputs, flags["hidden"], data.outputs), own_things.entry(flags, "init")
-        own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": jnp.dtype(parameters)}
-        params = network.init(key, *sizes, scheme, **own)
-        params = network.grown(earlier, params) if earlier else params
-        return segments.start(choices, params, numbers, len(data.train.x))
-
-    everywhere = devices.everywhere(mesh)
-    init_key, order_key, numbers, earlier = devices.put((init_key, order_key, numbers, earlier), everywhere)
+    own, settings = own_things.checked(flags, data), own_things.settings_of(flags)
+    choices, draw = choices_of(flags, data), fitting.draw_of(settings, precision.parameters)
+    order_key = fitting.keys_of(settings.seed, settings.order_seed)[1]
+    draw = draw._replace(earlier=earlier_params(flags["start_from"], precision.parameters, flags["activation"]))
+    facts = facts_of(data, precision) | {"mesh": dict(mesh.shape), "own": own}
+    facts["numbers"] = {name: float(number) for name, number in draw.numbers._asdict().items() if number is not None}
     with bad_input(ValueError):
-        shapes = jax.eval_shape(start, init_key, numbers, earlier)
-        places = devices.spread(shapes, mesh)
-        devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=flags["hidden"])
-        check_fits(devices.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
-        state = jax.jit(start, out_shardings=places)(init_key, numbers, earlier)
-    with bad_input(ValueError):
-        skip = may_skip_idle(choices, numbers)
+        state, numbers = first_state(choices, settings, data, draw, mesh)
+        skip, everywhere = fitting.may_skip_idle(choices, numbers), devices.everywhere(mesh)
         train = training.place(*data.train, outputs=data.outputs, skip_idle=skip, where=everywhere)
         valid = training.place(*data.valid, outputs=data.outputs, where=everywhere)
-    return Job(data, mesh, train, valid, choices, numbers, order_key, state, facts)
+    return Job(data, mesh, train, valid, choices, numbers, devices.put(order_key, everywhere), state, facts)
+
+
+def first_state(
+    choices: training.Choices, settings: Settings, data: datasets.Dataset, draw: fitting.Draw, mesh: Mesh
+) -> tuple[segments.State, training.Numbers]:
+    """The state before the first epoch, of a network or of a stack, and its numbers, on the devices.
+
+    Args:
+      settings: of the network; of a stack those of any of them.
+
+    Raises:
+      ValueError: a size does not go with the data, or with the devices.
+      BadInput: the parameters and moments are too large.
+    """
+    many = draw.scale.ndim > 0
+    dtype = PRECISIONS[settings.precision].parameters
+    start = fitting.starter(choices, settings.hidden_size, settings.init, data.sizes, dtype, many)
+    shapes = jax.eval_shape(start, draw)
+    places = devices.spread(shapes, mesh, stacked=many)
+    devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=settings.hidden_size)
+    check_fits(devices.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
+    draw = devices.put(draw, places.epoch)
+    return jax.jit(start, out_shardings=places)(draw), draw.numbers
 
 
 def earlier_params(path: str | None, dtype: str, activation: str) -> network.Params | None:
@@ -133,17 +169,12 @@ def mesh_of(flags: Mapping[str, Any], spread_over: str) -> Mesh:
     return mesh
 
 
-def configure(precision: str) -> tuple[str, str, str]:
-    """Set JAX up for --precision; returns the types of the parameters and of the arithmetic, and the products' own."""
-    parameters, compute, matmul = PRECISIONS[precision]
-    jax.config.update("jax_enable_x64", parameters == "float64")
-    jax.config.update("jax_default_matmul_precision", matmul)
-    return parameters, compute, matmul
-
-
-# The options of a teacher and their flags.
-TEACHER = {field.name: f"teacher_{field.name}" for field in dataclasses.fields(datasets.TeacherOptions)}
-TEACHER["hidden_size"] = "teacher_hidden"
+def configure(name: str) -> Precision:
+    """Set JAX up for --precision, and return what it is."""
+    precision = PRECISIONS[name]
+    jax.config.update("jax_enable_x64", precision.parameters == "float64")
+    jax.config.update("jax_default_matmul_precision", precision.matmul)
+    return precision
 
 
 def load(flags: Mapping[str, Any]) -> datasets.Dataset:
@@ -170,10 +201,6 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     return data
 
 
-def _is_teacher(name: str) -> bool:
-    return name == "teacher"
-
-
 def _has_momentum(name: str) -> bool:
     return updates.find("optimizer", own_things.entry({"optimizer": name}, "optimizer")).momentum
 
@@ -181,10 +208,9 @@ def _has_momentum(name: str) -> bool:
 # What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
 USED = (
     (("momentum",), "optimizer", _has_momentum),
-    (("step_every",), "schedule", lambda name: name in ("step", "inverse_sqrt")),
+    (("step_every",), "schedule", lambda name: name in updates.STEPPED),
     (("step_factor",), "schedule", lambda name: name == "step"),
-    (tuple(TEACHER.values()), "dataset", _is_teacher),
-    (("teacher_seed",), "dataset", _is_teacher),
+    ((*TEACHER.values(), "teacher_seed"), "dataset", lambda name: name == "teacher"),
     (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
     (("label_noise_seed",), "label_noise", bool),
     (("elastic_sigma", "elastic_norm"), "elastic", bool),
@@ -226,18 +252,18 @@ def check_targets(data: datasets.Dataset, loss: Any) -> None:
         raise BadInput(f"--dataset={data.name} has real targets, {cost.name} needs classes; add --loss=quadratic")
 
 
-def facts_of(data: datasets.Dataset, parameters: str, compute: str, matmul: str) -> dict[str, Any]:
+def facts_of(data: datasets.Dataset, precision: Precision) -> dict[str, Any]:
     """What a manifest says of the machine and the data."""
     return {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
-        "precision": {"parameters": parameters, "compute": compute, "matmul": matmul},
+        "precision": precision._asdict(),
         "prng": PRNG,
         "data_sha256": data.sha256,
         "data": own_things.facts_of(data),
     }
 
 
-def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -> training.Choices:
+def choices_of(flags: Mapping[str, Any], data: datasets.Dataset) -> training.Choices:
     """The choices that the program of a run is compiled for.
 
     Raises:
@@ -247,7 +273,7 @@ def choices_of(flags: Mapping[str, Any], data: datasets.Dataset, compute: str) -
         raise BadInput("--loss=binary_cross_entropy has the sigmoid of the output inside it; add --output=identity")
     with bad_input(ValueError):
         found = fitting.choices_of(own_things.settings_of(flags), data, distortion_of(flags, data))
-    return dataclasses.replace(found, compute=compute, measure=tuple(flags.get("measure", ())))
+    return dataclasses.replace(found, measure=tuple(flags.get("measure", ())))
 
 
 def distortion_of(flags: Mapping[str, Any], data: datasets.Dataset) -> Distortion | None:
@@ -279,13 +305,13 @@ def _warn_of(distortion: Distortion) -> None:
         )
 
 
-def numbers_of(flags: Mapping[str, Any], dtype: str) -> training.Numbers:
-    """The numbers of a run that may vary without compiling again."""
-    return fitting.numbers_of(own_things.settings_of(flags), dtype)
-
-
 def check_fits(needed: int, what: str, mesh: Mesh) -> None:
-    """Raise BadInput if a device of the mesh has not so many bytes."""
+    """Raise BadInput if a device of the mesh has not so many bytes.
+
+    Args:
+      needed: bytes on each device.
+      what: takes them, in words.
+    """
     limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:  # the devices of a CPU share its memory
         limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)

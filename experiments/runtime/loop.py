@@ -6,7 +6,6 @@ is due is saved.
 
 import contextlib
 import dataclasses
-import functools
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from jaxtyping import PyTree
 
 from experiments.runtime import checkpoints, jobs, processes
 from experiments.runtime.interrupts import Interrupts
+from experiments.runtime.jobs import Job
 from experiments.runtime.runs import Run
 from twolayer import devices, segments
 from twolayer.command import cli
@@ -84,7 +84,7 @@ class Loop:
     """Segments of epochs until the end, a divergence or a signal. A run and a part of a sweep differ in its fields.
 
     Attributes:
-      program: (state, first, until) -> (state, metrics): the compiled segment, from one epoch to another.
+      program: the compiled segment.
       log: (state, metrics, first, until, seconds) -> the epoch that was reached; keeps and shows the metrics.
       held: (state, epoch) -> what a checkpoint holds.
       saving: when it is time for a checkpoint.
@@ -94,19 +94,20 @@ class Loop:
 
     run: Run
     interrupts: Interrupts
-    program: Callable[[segments.State, int, int], tuple[segments.State, segments.Metrics]]
+    job: Job
+    program: jax.stages.Compiled
     log: Callable[[segments.State, segments.Metrics, int, int, float], int]
     held: Callable[[segments.State, int], PyTree]
     saving: Saving
     prefix: str = ""
     kept: int = checkpoints.KEPT
 
-    def carry_on(self, state: segments.State, epoch: int, epochs: int) -> tuple[segments.State, bool]:
+    def carry_on(self, state: segments.State, epoch: int) -> tuple[segments.State, bool]:
         """Train from `epoch` on; returns the state, and whether it is the last: if not, a signal came and it is saved.
 
         A signal in the midst of a segment that is too long to wait for ends the process.
         """
-        pace = Pace()
+        pace, epochs = Pace(), self.job.choices.epochs
         while epoch < epochs and (processes.fetch(state.status) == segments.RUNNING).any():
             if processes.any_of(self.interrupts.received is not None):
                 self._save(state, epoch)
@@ -114,8 +115,8 @@ class Loop:
             first, until = epoch, min(epoch + pace.epochs(), self.saving.next_epoch(epoch) or epochs, epochs)
             copy = self.held(host_copy(state), epoch) if pace.slow() else None
             began = time.perf_counter()
-            segment = functools.partial(self.program, state, first, until)
-            done = self.interrupts.during(lambda segment=segment: jax.block_until_ready(segment()))
+            arguments = self.job.arguments(state, first, until)
+            done = self.interrupts.during(lambda given=arguments: jax.block_until_ready(self.program(*given)))
             if done is None:
                 leave(self.run, self.interrupts, f"{self.prefix}{epoch:08d}", copy, self.kept)
             state, metrics = done
@@ -131,8 +132,21 @@ class Loop:
         save(self.run, f"{self.prefix}{epoch:08d}", self.held(processes.fetch(state), epoch), self.kept)
 
 
+def program_of(job: Job) -> jax.stages.Compiled:
+    """The segment of a job, compiled for its `arguments`.
+
+    Raises:
+      BadInput: as `compiled`.
+    """
+    return compiled(job.segment(LONGEST_SEGMENT), job.mesh, *job.arguments(job.state, 0, 0))
+
+
 def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTree) -> jax.stages.Compiled:
     """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices.
+
+    Args:
+      segment: (state, *others) -> (state, metrics).
+      mesh: on which it runs.
 
     Raises:
       BadInput: a device has less memory than the program takes.
@@ -176,7 +190,13 @@ def host_copy(state: PyTree) -> PyTree:
 
 
 def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> NoReturn:
-    """End this process in the midst of a program; `state`, from before it, is saved if there is one."""
+    """End this process in the midst of a program.
+
+    Args:
+      name: of the checkpoint.
+      state: what it holds, from before the program began; None leaves those that are there.
+      kept: how many checkpoints.
+    """
     if state is not None:
         save(run, name, state, kept)
     run.set_status("interrupted")

@@ -1,7 +1,7 @@
-"""How many networks of a sweep have lost a class, cell by cell, and what to expect before the first step."""
+"""How many networks of a sweep have lost a class, and what to expect before the first step: for output_relu.py."""
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,11 +11,14 @@ import pyarrow as pa
 from jaxtyping import Num
 from scipy import integrate, stats
 
-from experiments.runtime import jobs, own_things, tables
-from experiments.runtime.statistics import share
+from experiments.runtime import own_things, sweep_tables, tables
+from experiments.runtime.sweep_figures import COLOURS, save_both
 from experiments.runtime.sweep_tables import SHARES
-from twolayer import datasets, network, training
+from twolayer import datasets, fitting, network, training
 from twolayer.evaluation import evaluate
+from twolayer.figures import GREY, PALE, new_axes, new_figure
+from twolayer.precisions import PRECISIONS
+from twolayer.statistics import share
 
 CELL = ("init", "loss", "hidden", "learning_rate")
 MOST_PAIRS = 1000  # images whose angles are averaged
@@ -27,17 +30,11 @@ def cells(networks: pa.Table) -> list[dict]:
     lost_for_good: an output is zero on every training image; there its class has no gradient any more. not_predicted: a
     class is given to no test image, for this reason or another.
     """
-    rows = sorted(networks.to_pylist(), key=lambda row: tuple(row[name] for name in CELL))
-    found = []
-    for key, members in itertools.groupby(rows, lambda row: tuple(row[name] for name in CELL)):
-        members = list(members)
-        good = [row for row in members if row["status"] != "diverged"]
-        entry = dict(zip(CELL, key, strict=True)) | {"networks": len(members), "diverged": len(members) - len(good)}
-        for name, column in SHARES.items():
-            entry[name] = share(sum(row[column] > 0 for row in good), len(good))
-        entry["test_accuracy"] = float(np.mean([row["test_accuracy"] for row in good])) if good else None
-        found.append(entry)
-    return found
+    names, found = (*CELL, "networks", "diverged", *SHARES), []
+    for entry in sweep_tables.summarise(networks, CELL):
+        accuracy = entry["test_accuracy"]
+        found.append({name: entry[name] for name in names} | {"test_accuracy": accuracy and accuracy["mean"]})
+    return sorted(found, key=lambda cell: tuple(cell[name] for name in CELL))
 
 
 def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: Mapping[str, Any]) -> list[dict]:
@@ -46,21 +43,19 @@ def at_the_start(found: list[dict], data: datasets.Dataset, seeds: int, flags: M
     Args:
       flags: of the networks, of which --init_scale, --output_bias, --activation and --precision count.
     """
-    parameters, _, _ = jobs.PRECISIONS[flags["precision"]]
-    own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": jnp.dtype(parameters)}
+    dtype = jnp.dtype(PRECISIONS[flags["precision"]].parameters)
+    own = {"output_bias": flags["output_bias"], "scale": flags["init_scale"], "dtype": dtype}
+    scoring = {"scale": data.scale, "hidden_activation": own_things.entry(flags, "activation")}
     result, train = [], training.place(*data.train)
     for scheme, hidden in dict.fromkeys((cell["init"], cell["hidden"]) for cell in found):
+        init = own_things.entry({"init": scheme}, "init")
 
         @jax.jit
-        def dead(key: jax.Array, scheme: str = scheme, hidden: int = hidden) -> jax.Array:
-            params = network.init(
-                key, data.inputs, hidden, data.outputs, own_things.entry({"init": scheme}, "init"), **own
-            )
-            return evaluate(
-                params, train.x, train.y, scale=data.scale, hidden_activation=own_things.entry(flags, "activation")
-            ).dead_outputs
+        def dead(key: jax.Array, init: Any = init, hidden: int = hidden) -> jax.Array:
+            params = network.init(key, data.inputs, hidden, data.outputs, init, **own)
+            return evaluate(params, train.x, train.y, **scoring).dead_outputs
 
-        counts = [int(dead(jobs.keys_of(seed)[0])) for seed in range(seeds)]
+        counts = [int(dead(fitting.keys_of(seed)[0])) for seed in range(seeds)]
         result.append({"init": scheme, "hidden": hidden, "dead_output": share(sum(c > 0 for c in counts), seeds)})
     return result
 
@@ -75,7 +70,7 @@ def expected_dead(x: Num[np.ndarray, "n d"], outputs: int) -> float:
 
 
 def dead_probability(rho: float, n: int) -> float:
-    """P(n equally correlated standard normal numbers are all negative): an integral over what they share."""
+    """P(n standard normal numbers, each pair correlated by rho, are all negative): an integral over what they share."""
     slope = np.sqrt(rho / (1 - rho))
 
     def at(u: float) -> float:
@@ -96,6 +91,41 @@ def text(found: list[dict], start: list[dict], expected: float, note: str) -> st
         accuracy = "" if cell["test_accuracy"] is None else f"{cell['test_accuracy']:.4f}"
         rows.append((*names, *(_share(cell[name]) for name in SHARES), accuracy))
     return "\n".join([*lines, f"share of networks after training; {note}", tables.text(header, rows)])
+
+
+def draw(path: Path, found: Sequence[Mapping], note: str) -> None:
+    """The share of networks that have lost a class for good, and of those that give one to no test image.
+
+    A panel a loss, a colour a width; in each group of an initialisation the learning rate rises from left to right.
+    """
+    losses, widths, inits, rates = (
+        list(dict.fromkeys(cell[name] for cell in found)) for name in ("loss", "hidden", "init", "learning_rate")
+    )
+    panel, space = 0.55 * len(inits) + 0.9, 1.0
+    width = 0.8 + (panel + space) * len(losses)
+    figure = new_figure(width, 4.3, "Share of networks that have lost a class", note)
+    slots = [(width, rate) for width in widths for rate in sorted(rates)]
+    for i, loss in enumerate(losses):
+        axis = new_axes(figure, 0.8 + (panel + space) * i, 1.1, panel, 2.3, loss.replace("_", "-"))
+        for j, slot in enumerate(slots):
+            mine = [c for c in found if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, *slot)]
+            offset = (j - (len(slots) - 1) / 2) * 0.8 / len(slots)
+            colour = COLOURS[widths.index(slot[0]) % len(COLOURS)]
+            for name, filled in (("lost_for_good", True), ("not_predicted", False)):
+                kept = [c for c in mine if c[name]]
+                at = [inits.index(c["init"]) + offset for c in kept]
+                share = np.array([c[name]["share"] for c in kept])
+                low, high = np.array([c[name]["interval"] for c in kept]).reshape(-1, 2).T
+                marks = {"fmt": "o", "ms": 3.5, "lw": 1, "color": colour, "mfc": colour if filled else "white"}
+                axis.errorbar(at, share, np.clip([share - low, high - share], 0, None), **marks)
+        axis.set_xticks(range(len(inits)), inits, rotation=30, ha="right")
+        axis.set(ylim=(-0.03, 1.03), xlim=(-0.6, len(inits) - 0.4))
+        axis.grid(axis="y", color=PALE)
+    for k, hidden in enumerate(widths):
+        figure.text(0.15 / width + 0.75 * k / width, 0.04, f"K = {hidden}", color=COLOURS[k % len(COLOURS)], fontsize=9)
+    marks = "filled: its output is zero on every training image; hollow: given to no test image"
+    figure.text((0.3 + 0.75 * len(widths)) / width, 0.04, marks, color=GREY, fontsize=8)
+    save_both(figure, path)
 
 
 def _share(entry: dict | None) -> str:

@@ -31,7 +31,12 @@ NOISY = 0.5  # share of labels drawn anew from which chance is what is expected
 def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str, Any]:
     """Score the parameters that the run hands over and write everything but the status of the run.
 
-    Returns the summary without its `seconds`.
+    Args:
+      state: after the last epoch.
+      draw: the figures too.
+
+    Returns:
+      The summary without its `seconds`.
     """
     params, everywhere = segments.final_params(state), devices.everywhere(job.mesh)
     with jax.set_mesh(job.mesh):
@@ -94,7 +99,7 @@ def import_figures() -> None:
 
     def work() -> None:
         with contextlib.suppress(ImportError):  # said when it is needed
-            importlib.import_module("experiments.runtime.figures")
+            importlib.import_module("twolayer.figures")
 
     threading.Thread(target=work).start()
 
@@ -141,7 +146,7 @@ def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
 def _draw(
     job: Job, run: Run, rows: list[dict], params: Mapping[str, np.ndarray], O2: np.ndarray, value: np.ndarray
 ) -> None:
-    from experiments.runtime import figures
+    from twolayer import figures
 
     data, folder = job.data, run.figures
     if rows:

@@ -83,7 +83,11 @@ def one_run(flags: Mapping[str, Any], find: Callable[[], Run]) -> Run:
     Raises:
       BadInput: as `find`.
     """
-    return agreed(find) if several(flags) else find()
+    if not several(flags):
+        return find()
+    run = first_does(find)
+    path, manifest = json.loads(told(json.dumps((str(run.path), run.manifest)) if run else ""))
+    return run or Follower(pathlib.Path(path), manifest)
 
 
 def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
@@ -230,17 +234,6 @@ def first_does(work: Callable[[], Result]) -> Result | None:
     if refusal := told(refusal):
         raise BadInput(refusal)
     return result
-
-
-def agreed(find: Callable[[], Run]) -> Run:
-    """The run that the first process finds; the others follow it, whatever they find. Call it on every process.
-
-    Raises:
-      BadInput: as `find`.
-    """
-    run = first_does(find)
-    path, manifest = json.loads(told(json.dumps((str(run.path), run.manifest)) if run else ""))
-    return run or Follower(pathlib.Path(path), manifest)
 
 
 def told(text: str) -> str:

@@ -2,8 +2,8 @@
 
     manifest.json   flags, argv, commit, versions, devices, precision, PRNG, data SHA-256, status, sessions
     flags.txt       the flags again, for --flagfile: with another --run_dir they repeat the run
-    metrics.jsonl   one line per epoch
-    summary.json    the outcome
+    metrics.jsonl   a line of JSON for each epoch, in their order
+    summary.json    the outcome, and the SHA-256 of the parameters
     params.npz      W1, b1, W2, b2
     checkpoints/    what an interrupted run continues from
     figures/
@@ -14,7 +14,6 @@ The manifest is written first and its status changed last, so an unfinished run 
 
 import contextlib
 import dataclasses
-import datetime
 import errno
 import hashlib
 import json
@@ -28,13 +27,16 @@ from typing import Any
 import numpy as np
 from absl import flags as absl_flags
 
-from experiments.runtime import records
-from experiments.runtime.records import MANIFEST, read_manifest, save_params
+from twolayer import loading
 from twolayer.atomic import UNFINISHED, atomic
-from twolayer.command.cli import BadInput
-from twolayer.command.files import LOCK, Lock, write_json
+from twolayer.command.cli import BadInput, bad_input
+from twolayer.command.files import LOCK, Lock, finite, write_json
+from twolayer.command.provenance import now
+from twolayer.datasets.dataset import DataError
 from twolayer.names import OF_OWN_DATA
 
+MANIFEST, METRICS = "manifest.json", "metrics.jsonl"
+LATER = ("target", *OF_OWN_DATA)  # flags that came later count in a name where they are given: older runs are found
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
 
@@ -58,10 +60,12 @@ class Run:
 
     @property
     def checkpoints(self) -> pathlib.Path:
+        """Their folder."""
         return self.path / "checkpoints"
 
     @property
     def figures(self) -> pathlib.Path:
+        """Their folder."""
         return self.path / "figures"
 
     def create(self, again: bool = False) -> None:
@@ -157,7 +161,7 @@ class Run:
     def set_status(self, status: str, **facts: Any) -> None:
         """Write the manifest with a new status and more facts."""
         self._check_present()
-        self.manifest |= {**facts, "status": status, "updated": _now()}
+        self.manifest |= {**facts, "status": status, "updated": now()}
         write_json(self.path / MANIFEST, self.manifest)
 
     def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
@@ -168,21 +172,45 @@ class Run:
         """
         if "data_sha256" in facts:  # again: another process may have begun the run meanwhile
             self.check_data(facts["data_sha256"])
-        session = {"began": _now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
+        session = {"began": now(), **where, **{name: facts.get(name) for name in ("argv", "git", "devices")}}
         self.set_status("running", **facts, sessions=[*self.manifest.get("sessions", []), session])
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""
-        return records.read_metrics(self.path)
+        return read_metrics(self.path)
 
     def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append epochs to the metrics: all of them, or none if they cannot be written."""
+        """Append epochs to the metrics: all of them, or none if they cannot be written. They outlast a power cut."""
         self._check_present()
-        records.append_metrics(self.path, rows)
+        path = self.path / METRICS
+        size = path.stat().st_size if path.exists() else 0
+        try:
+            with open(path, "a") as file:
+                file.writelines(json.dumps(finite(dict(row)), allow_nan=False) + "\n" for row in rows)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(path, size)
+            raise
 
     def keep_metrics(self, epochs: int) -> list[dict]:
-        """Drop all but the first epochs, and return these; raises BadInput if some of them are missing or damaged."""
-        return records.keep_metrics(self.path, epochs)
+        """Drop all but the first `epochs`, so that a continued curve never forks; returns those kept.
+
+        Raises:
+          BadInput: some of these are missing or damaged.
+        """
+        path = self.path / METRICS
+        try:
+            first = metrics_lines(self.path)[:epochs]
+            kept = [json.loads(line) for line in first]
+            if len(kept) < epochs:
+                raise ValueError(f"{len(kept)} of {epochs} epochs")
+        except ValueError as error:
+            raise BadInput(f"{path} is damaged ({error}); put it back, or choose another --run_dir") from error
+        with atomic(path) as file:
+            file.writelines(first)
+        return kept
 
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns its params_sha256."""
@@ -209,15 +237,54 @@ class Follower(Run):
 
     def log(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
 
-    def keep_metrics(self, epochs: int) -> list[dict]:
-        return []
-
-    def tidy(self) -> None: ...
-
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         return ""
 
     def save_summary(self, summary: Mapping[str, Any]) -> None: ...
+
+
+def metrics_lines(run_dir: pathlib.Path) -> list[str]:
+    """The lines of metrics.jsonl as they stand; the last may be half of one where a process was killed."""
+    path = run_dir / METRICS
+    return path.read_text().splitlines(keepends=True) if path.exists() else []
+
+
+def read_metrics(run_dir: pathlib.Path) -> list[dict]:
+    """The epochs logged so far."""
+    return [json.loads(line) for line in metrics_lines(run_dir)]
+
+
+def without_seconds(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """Metrics without their seconds: what two runs of the same flags have in common."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def save_params(run_dir: pathlib.Path, params: Mapping[str, np.ndarray]) -> str:
+    """Write params.npz; returns its params_sha256."""
+    with atomic(run_dir / "params.npz", "wb") as file:
+        np.savez(file, allow_pickle=False, **params)
+    return loading.params_sha256(params)
+
+
+def load_params(run_dir: pathlib.Path) -> dict[str, np.ndarray]:
+    """`loading.load_params`, which raises BadInput here."""
+    with bad_input(DataError):
+        return loading.load_params(run_dir)
+
+
+def read_manifest(run_dir: pathlib.Path) -> dict:
+    """The manifest of the run.
+
+    Raises:
+      BadInput: it cannot be read, or lacks flags or status.
+    """
+    try:
+        manifest = json.loads((run_dir / MANIFEST).read_text())
+        if not (isinstance(manifest["flags"], dict) and isinstance(manifest["status"], str)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{run_dir / MANIFEST} is not a readable manifest; choose another --run_dir") from error
+    return manifest
 
 
 def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str] = (), flagfile: str = "") -> Run:
@@ -238,7 +305,7 @@ def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str]
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
     if new:
-        return Run(path, {"status": "new", "flags": dict(flags), "created": _now()}, flagfile, ignore)
+        return Run(path, {"status": "new", "flags": dict(flags), "created": now()}, flagfile, ignore)
     manifest = read_manifest(path)
     check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
@@ -254,27 +321,18 @@ def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
     return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
 
 
-LATER = ("target", *OF_OWN_DATA)
-
-
 def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory.
 
     Args:
       kind: what it is, if not a run of one network: stands first.
     """
-    # Flags that came later count where they are given, so that an older run is still found.
-    relevant = {
-        name: value for name, value in flags.items() if name not in ignore and not (name in LATER and value is None)
-    }
+    absent = {name for name in LATER if flags.get(name) is None}
+    relevant = {name: value for name, value in flags.items() if name not in ignore and name not in absent}
     digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
     names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
-    parts = (*names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
-    return pathlib.Path("runs") / "-".join(map(str, (*([kind] if kind else []), *parts)))
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    parts = (kind, *names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
+    return pathlib.Path("runs") / "-".join(filter(None, parts))
 
 
 def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:

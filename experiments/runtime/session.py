@@ -4,7 +4,6 @@ At a terminal a person sees a bar; in a log, a line every so many seconds.
 """
 
 import contextlib
-import functools
 import importlib.util
 import math
 import os
@@ -15,77 +14,58 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from absl import flags
+from absl import flags as absl_flags
 from tqdm import tqdm
 
 from experiments.runtime import processes
 from experiments.runtime.interrupts import Interrupts
 from experiments.runtime.jobs import Job
-from experiments.runtime.loop import LONGEST_SEGMENT, Loop, Saving, compiled, leave, restored
+from experiments.runtime.loop import Loop, Saving, leave, program_of, restored
 from experiments.runtime.runs import Run
 from twolayer import segments
 from twolayer.command import cli
 from twolayer.command.cli import BadInput
 from twolayer.command.provenance import provenance
 
-Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs: where they go besides metrics.jsonl
+FLAGS = absl_flags.FLAGS
+Sink = Callable[[list[dict]], None]  # takes the metrics of new epochs
 
 
-def train(
-    job: Job,
-    run: Run,
-    interrupts: Interrupts,
-    *,
-    checkpoint_every: int | None,
-    kept: int,
-    show: Callable[[int, int, str], "Progress"],
-    sinks: list[Sink],
-) -> segments.State:
+def train(job: Job, run: Run, interrupts: Interrupts, flags: Mapping[str, Any], sink: Sink) -> segments.State:
     """Train to the end of the run, a divergence or a signal, continuing from the run's checkpoint if it has one.
 
     The metrics are on disk after every segment, the state as `Saving` says and at a signal.
 
     Args:
-      checkpoint_every: epochs; None saves by time.
-      show: (epochs in all, done before, what is counted) -> the progress to show.
+      flags: --checkpoint_every (None saves by time) and --checkpoints_kept.
+      sink: where the metrics of all epochs go besides metrics.jsonl.
 
     Raises:
       BadInput: the checkpoint is of another version, or checkpoints or metrics are lost.
     """
     state = restored(run, job.state)
-    epoch, epochs = int(state.epoch), job.choices.epochs
-    before = processes.first_does(lambda: _kept_metrics(run, epoch)) or []
-    for sink in sinks:
-        sink(before)
+    epoch = int(state.epoch)
+    sink(processes.first_does(lambda: _kept_metrics(run, epoch)) or [])
     run.begin({**provenance(), **job.facts, "compile_seconds": None}, epoch=epoch)
     began = time.perf_counter()
-    segment = interrupts.during(lambda: program_of(job, state))
-    if segment is None:
+    program = interrupts.during(lambda: program_of(job))
+    if program is None:
         leave(run, interrupts)
     run.set_status("running", compile_seconds=time.perf_counter() - began)
 
-    with show(epochs, epoch, "epoch") as progress:
+    with Progress(job.choices.epochs, epoch, "epoch") as progress:
 
         def log(state: segments.State, metrics: segments.Metrics, first: int, until: int, seconds: float) -> int:
             rows = _rows(job, metrics, first, int(state.epoch), seconds)
             run.log(rows)
-            for sink in sinks:
-                sink(rows)
+            sink(rows)
             _show(progress, rows)
             return int(state.epoch)
 
-        loop = Loop(
-            run,
-            interrupts,
-            lambda state, _, until: segment(state, jnp.int32(until), job.order_key, job.numbers, job.train, job.valid),
-            log,
-            held=lambda state, _: state,
-            saving=Saving(checkpoint_every),
-            kept=kept,
-        )
-        state, ended = loop.carry_on(state, epoch, epochs)
+        saving, kept = Saving(flags["checkpoint_every"]), flags["checkpoints_kept"]
+        loop = Loop(run, interrupts, job, program, log, held=lambda state, _: state, saving=saving, kept=kept)
+        state, ended = loop.carry_on(state, epoch)
     if not ended:
         run.set_status("interrupted")
     return state
@@ -96,16 +76,6 @@ def _kept_metrics(run: Run, epoch: int) -> list[dict]:
     if not epoch and run.status == "interrupted" and run.metrics():
         raise cli.BadInput(f"{run.checkpoints} has lost its checkpoints; put them back, or choose another --run_dir")
     return run.keep_metrics(epoch)
-
-
-def program_of(job: Job, state: segments.State) -> jax.stages.Compiled:
-    """The compiled segment of one network.
-
-    Raises:
-      BadInput: as `compiled`.
-    """
-    arguments = (jnp.int32(0), job.order_key, job.numbers, job.train, job.valid)
-    return compiled(segments.make_segment(job.choices, LONGEST_SEGMENT), job.mesh, state, *arguments)
 
 
 def _rows(job: Job, metrics: segments.Metrics, last: int, epoch: int, seconds: float) -> list[dict]:
@@ -141,10 +111,10 @@ def check_tensorboard(tensorboard: bool) -> None:
 
 
 @contextlib.contextmanager
-def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
-    """A sink that writes TensorBoard event files into `path`, if one is wanted."""
+def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[Sink]:
+    """A sink that writes TensorBoard event files into `path`, if wanted; else it takes the metrics and does nothing."""
     if not wanted:
-        yield []
+        yield lambda rows: None
         return
     from tensorboardX import SummaryWriter
 
@@ -156,7 +126,7 @@ def tensorboard(path: pathlib.Path, wanted: bool) -> Iterator[list[Sink]]:
                     if name != "epoch" and value is not None and math.isfinite(value):
                         writer.add_scalar(name, value, row["epoch"])
 
-        yield [write]
+        yield write
 
 
 @contextlib.contextmanager
@@ -198,22 +168,20 @@ def use_compile_cache(folder: str | None) -> None:
 
 
 class Progress:
-    """Counts what is done. For use in a `with`, which ends the line of the bar.
+    """Counts what is done and shows it, as --quiet and --log_seconds say, in the first process; for use in a `with`.
 
     Args:
       total: how many there are.
       done: how many were done before.
       unit: what is counted, in the singular.
-      quiet: no bar, even at a terminal.
-      log_seconds: from one line to the next where there is no bar; None writes nothing at all.
     """
 
-    def __init__(self, total: int, done: int, unit: str, *, quiet: bool, log_seconds: float | None) -> None:
-        bar = not quiet and log_seconds is not None and sys.stderr.isatty()
+    def __init__(self, total: int, done: int, unit: str) -> None:
+        bar = processes.first() and not FLAGS.quiet and sys.stderr.isatty()
         self._bar = tqdm(total=total, initial=done, unit=unit) if bar else None
         self._total, self._first, self._done, self._unit = total, done, done, unit
-        self._every, self._began = log_seconds, time.monotonic()
-        self._said = self._began
+        self._every = FLAGS.log_seconds if processes.first() else math.inf
+        self._began = self._said = time.monotonic()
 
     def __enter__(self) -> "Progress":
         return self
@@ -228,7 +196,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(more)
-        elif self._every is not None and time.monotonic() - self._said >= self._every and self._done > self._first:
+        elif time.monotonic() - self._said >= self._every and self._done > self._first:
             self._said = time.monotonic()
             print(self._line(shown), file=sys.stderr, flush=True)
 
@@ -237,12 +205,6 @@ class Progress:
         left = since / (self._done - self._first) * (self._total - self._done)
         facts = "".join(f", {name} {value}" for name, value in shown.items())
         return f"{self._unit} {self._done:,} of {self._total:,}{facts}; {duration(since)} so far, {duration(left)} left"
-
-
-def progress_of_flags() -> Callable[[int, int, str], Progress]:
-    """(total, done, unit) -> the progress as --quiet and --log_seconds want it, of the first process only."""
-    options = {name: flags.FLAGS[name].value for name in ("quiet", "log_seconds")}
-    return functools.partial(Progress, **options | ({} if processes.first() else {"log_seconds": None}))
 
 
 def duration(seconds: float) -> str:

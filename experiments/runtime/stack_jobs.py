@@ -1,7 +1,6 @@
 """From points of a sweep to networks that train together: groups of equal choices, cut into parts of equal size."""
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Key
 
 from experiments.runtime import axes, jobs, own_things, session
 from experiments.runtime.axes import NUMBERS
-from twolayer import datasets, devices, network, segments, sweeps, training
+from experiments.runtime.jobs import Job
+from twolayer import datasets, devices, fitting, training
 from twolayer.command.cli import BadInput, bad_input
+from twolayer.precisions import PRECISIONS
 
 # Flags that make the data, besides those of a teacher.
 DATA = ("dataset", "train_examples", "valid_examples", "label_noise", "label_noise_seed")
@@ -47,20 +47,6 @@ class Part:
     networks: tuple[int, ...]
     points: tuple[Mapping[str, Any], ...]
     real: int
-
-
-@dataclasses.dataclass(frozen=True)
-class StackJob:
-    """A part that has been checked and can start."""
-
-    mesh: Mesh
-    train: training.Examples
-    valid: training.Examples
-    test: training.Examples
-    choices: training.Choices
-    numbers: training.Numbers
-    order_key: Key[Array, "*N"]
-    state: segments.State
 
 
 def parts(
@@ -128,6 +114,7 @@ class Plan:
     facts: Mapping[str, Any]
     networks: int
     skip_idle: Mapping[int, bool]  # group -> whether its idle inputs need no arithmetic
+    shared: bool  # whether the networks of a part see the same batches
 
     def of(self, part: Part) -> Data:
         """The data of a part."""
@@ -170,28 +157,16 @@ def plan(
             data[_data_key(own)] = _load(own, "teacher_noise" in point)
     sizes = (manifest or {}).get("part_sizes", ())
     cut = parts(flags, points, lambda own: data[_data_key(own)].whole.inputs, mesh.shape["nets"], most, sizes, shared)
+    skip: dict[int, bool] = {}  # the parts of a group share a program, and with it the number of inputs
     for part in cut:
-        _check(part, data[_data_key(part.flags)].whole, mesh)
+        skip[part.group] = _check(part, data[_data_key(part.flags)].whole, mesh) and skip.get(part.group, True)
     first, *others = (one.whole for one in data.values())
-    facts = jobs.facts_of(first, *precision) | {"mesh": dict(mesh.shape), "own": _own(cut, data)}
+    facts = jobs.facts_of(first, precision) | {"mesh": dict(mesh.shape), "own": _own(cut, data)}
     facts |= {"part_sizes": [len(part.networks) for part in {part.group: part for part in cut}.values()]}
     if others:
         texts_of_data = "".join(one.whole.sha256 for one in data.values())
         facts["data_sha256"] = hashlib.sha256(texts_of_data.encode()).hexdigest()
-    return Plan(cut, data, mesh, facts, len(points), _skip_idle(cut, data))
-
-
-def _skip_idle(cut: Sequence[Part], data: Mapping[tuple, Data]) -> dict[int, bool]:
-    """Whether each group skips idle inputs: its parts share a program, and with it the number of inputs."""
-    found: dict[int, bool] = {}
-    for part in cut:
-        _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
-        choices = jobs.choices_of(part.flags, data[_data_key(part.flags)].whole, compute)
-        decays = {point.get("weight_decay", part.flags["weight_decay"]) for point in part.points}
-        numbers = (jobs.numbers_of({**part.flags, "weight_decay": d}, "float32") for d in decays)
-        may = all(jobs.may_skip_idle(choices, one) for one in numbers)
-        found[part.group] = found.get(part.group, True) and may
-    return found
+    return Plan(cut, data, mesh, facts, len(points), skip, shared)
 
 
 def _load(flags: Mapping[str, Any], noise_is_swept: bool) -> Data:
@@ -214,12 +189,11 @@ def _own(cut: Iterable[Part], data: Mapping[tuple, Data]) -> dict[str, dict[str,
     return found
 
 
-def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
-    """Whether the choices of a part go with the data and the devices."""
+def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> bool:
+    """Whether idle inputs of a part need no arithmetic; raises BadInput if its choices do not fit data or devices."""
     jobs.check_targets(data, own_things.entry(part.flags, "loss"))
-    _, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     with bad_input(ValueError):
-        choices = jobs.choices_of(part.flags, data, compute)
+        choices = jobs.choices_of(part.flags, data)
         training.optimizer_for(choices, training.Numbers(0.1), len(data.train.x))
         devices.check_divides(mesh, batch_size=choices.batch_size, hidden_size=part.flags["hidden"])
     if len(part.networks) % mesh.shape["nets"]:
@@ -227,68 +201,32 @@ def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> None:
             f"this sweep was begun with parts of {len(part.networks)} networks, which cannot be split evenly over "
             f"nets={mesh.shape['nets']}; use another --mesh"
         )
+    decays = {point.get("weight_decay", part.flags["weight_decay"]) for point in part.points}
+    settings = [own_things.settings_of({**part.flags, "weight_decay": decay}) for decay in decays]
+    return all(fitting.may_skip_idle(choices, fitting.numbers_of(one, "float32")) for one in settings)
 
 
-def prepare(part: Part, plan: Plan, shared: bool) -> StackJob:
+def prepare(part: Part, plan: Plan) -> Job:
     """Draw the networks of a part and put the data on the devices.
 
     Raises:
       BadInput: the flags do not go with the data.
     """
     (data, noise), mesh = plan.of(part), plan.mesh
-    parameters, compute, _ = jobs.PRECISIONS[part.flags["precision"]]
     each = [dict(part.flags) | dict(point) for point in part.points]
+    settings = [own_things.settings_of(flags) for flags in each]
+    dtype = PRECISIONS[part.flags["precision"]].parameters
+    draw = fitting.stacked([fitting.draw_of(one, dtype) for one in settings])
+    if noise[0] is not None:
+        swept = np.asarray([flags["teacher_noise"] for flags in each], dtype)
+        draw = draw._replace(numbers=draw.numbers._replace(noise=swept))
     with bad_input(ValueError):
-        choices = jobs.choices_of(part.flags, data, compute)
-        numbers = jax.tree.map(lambda *leaves: np.stack(leaves), *(_numbers(f, noise, parameters) for f in each))
-        keys = [jobs.keys_of(f["seed"], f["order_seed"]) for f in each]
-        scales, biases = ([f[name] for f in each] for name in ("init_scale", "output_bias"))
-        biased = None if biases[0] is None else np.asarray(biases, parameters)  # None: the scheme's own, for all
-        arguments = jnp.stack([key for key, _ in keys]), numbers, np.asarray(scales, parameters), biased
-        sizes = data.inputs, part.flags["hidden"], data.outputs, len(data.train.x)
-        start = _start(own_things.entry(part.flags, "init"), sizes, choices)
-        shapes = jax.eval_shape(start, *arguments)
-        places = devices.spread(shapes, mesh, stacked=True)
-        jobs.check_fits(devices.bytes_of_arrays(shapes, places), "parameters and moments", mesh)
-        nets, everywhere = places.epoch, devices.everywhere(mesh)
-        state = jax.jit(start, out_shardings=places)(*devices.put(arguments, nets))
-        own = {"outputs": data.outputs, "where": everywhere}
+        choices = jobs.choices_of(part.flags, data)
+        state, numbers = jobs.first_state(choices, settings[0], data, draw, mesh)
+        own = {"outputs": data.outputs, "where": devices.everywhere(mesh)}
         train = training.place(*data.train, skip_idle=plan.skip_idle[part.group], noise=noise[0], **own)
         others = zip((data.valid, data.test), noise[1:], strict=True)
         valid, test = (training.place(*examples, noise=of_them, **own) for examples, of_them in others)
-    order = devices.put(keys[0][1], everywhere) if shared else devices.put(jnp.stack([key for _, key in keys]), nets)
-    return StackJob(mesh, train, valid, test, choices, devices.put(numbers, nets), order, state)
-
-
-@functools.lru_cache
-def _start(scheme: Any, sizes: tuple[int, int, int, int], choices: training.Choices) -> Callable:
-    """The function that draws networks: one for all parts of a group, so that it is compiled once.
-
-    Args:
-      sizes: inputs, hidden units, outputs, and training examples.
-
-    Returns:
-      start(keys, numbers, scales, biases) -> each network as `network.init` draws it alone, before its first epoch.
-    """
-    inputs, hidden, outputs, examples = sizes
-
-    def start(
-        keys: Key[Array, " N"],
-        numbers: training.Numbers,
-        scales: Float[Array, " N"],
-        biases: Float[Array, " N"] | None,
-    ) -> segments.State:
-        def one(key: Key[Array, ""], scale: Float[Array, ""], bias: Float[Array, ""] | None) -> network.Params:
-            options = {"output_bias": bias, "scale": scale, "dtype": scales.dtype}
-            return network.init(key, inputs, hidden, outputs, scheme, **options)
-
-        params = jax.vmap(one)(keys, scales, biases)
-        return sweeps.start(choices, params, numbers, examples)
-
-    return start
-
-
-def _numbers(flags: Mapping[str, Any], noise: Sequence[np.ndarray | None], dtype: str) -> training.Numbers:
-    numbers = jobs.numbers_of(flags, dtype)
-    swept = noise[0] is not None
-    return numbers._replace(noise=jnp.asarray(flags["teacher_noise"], dtype)) if swept else numbers
+    orders = [fitting.keys_of(one.seed, one.order_seed)[1] for one in settings]
+    order = (orders[0], own["where"]) if plan.shared else (jnp.stack(orders), state.epoch.sharding)
+    return Job(data, mesh, train, valid, choices, numbers, devices.put(*order), state, test=test)

@@ -1,4 +1,4 @@
-"""Figures of a sweep, each as PNG and PDF: curves, a metric against a swept number, heat maps, lost classes."""
+"""Figures of a sweep, each as PNG and PDF: curves, a metric against a swept number, heat maps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from experiments.runtime.figures import BLUE, GREY, PALE, RED, new_axes, new_figure, save
-from experiments.runtime.statistics import SOURCES
+from twolayer.figures import BLUE, PALE, RED, new_axes, new_figure, save
+from twolayer.statistics import SOURCES
 
 MOST_GROUPS = 8
 MOST_LABELS = 24  # of an axis of the heat map, which grows no further
@@ -118,46 +118,6 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
         _draw_cells(axis, grids[key], scale)
         _label_cells(axis, xs, ys)
         axis.set(xlabel=x, ylabel=y if i == 0 else "")
-    save_both(figure, path)
-
-
-def lost_classes(
-    path: Path, cells: Sequence[Mapping], note: str, dead: tuple[str, str] = ("lost_for_good", "training")
-) -> None:
-    """The share of networks that have lost a class for good, and of those that give one to no test image.
-
-    A panel a loss, a colour a width; in each group of an initialisation the learning rate rises from left to right.
-
-    Args:
-      dead: the column of what is lost for good, and on which images its output is zero.
-    """
-    losses, widths, inits, rates = (
-        list(dict.fromkeys(cell[name] for cell in cells)) for name in ("loss", "hidden", "init", "learning_rate")
-    )
-    panel, space = 0.55 * len(inits) + 0.9, 1.0
-    width = 0.8 + (panel + space) * len(losses)
-    figure = new_figure(width, 4.3, "Share of networks that have lost a class", note)
-    slots = [(width, rate) for width in widths for rate in sorted(rates)]
-    for i, loss in enumerate(losses):
-        axis = new_axes(figure, 0.8 + (panel + space) * i, 1.1, panel, 2.3, loss.replace("_", "-"))
-        for j, slot in enumerate(slots):
-            mine = [c for c in cells if (c["loss"], c["hidden"], c["learning_rate"]) == (loss, *slot)]
-            offset = (j - (len(slots) - 1) / 2) * 0.8 / len(slots)
-            colour = COLOURS[widths.index(slot[0]) % len(COLOURS)]
-            for name, filled in ((dead[0], True), ("not_predicted", False)):
-                kept = [c for c in mine if c[name]]
-                at = [inits.index(c["init"]) + offset for c in kept]
-                share = np.array([c[name]["share"] for c in kept])
-                low, high = np.array([c[name]["interval"] for c in kept]).reshape(-1, 2).T
-                marks = {"fmt": "o", "ms": 3.5, "lw": 1, "color": colour, "mfc": colour if filled else "white"}
-                axis.errorbar(at, share, np.clip([share - low, high - share], 0, None), **marks)
-        axis.set_xticks(range(len(inits)), inits, rotation=30, ha="right")
-        axis.set(ylim=(-0.03, 1.03), xlim=(-0.6, len(inits) - 0.4))
-        axis.grid(axis="y", color=PALE)
-    for k, hidden in enumerate(widths):
-        figure.text(0.15 / width + 0.75 * k / width, 0.04, f"K = {hidden}", color=COLOURS[k % len(COLOURS)], fontsize=9)
-    marks = f"filled: its output is zero on every {dead[1]} image; hollow: given to no test image"
-    figure.text((0.3 + 0.75 * len(widths)) / width, 0.04, marks, color=GREY, fontsize=8)
     save_both(figure, path)
 
 

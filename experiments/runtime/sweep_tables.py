@@ -18,14 +18,15 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from experiments.runtime import statistics, tables
-from experiments.runtime.records import PARAMS, save_params
-from experiments.runtime.runs import MANIFEST, Run
-from experiments.runtime.statistics import SOURCES
+from experiments.runtime import tables
+from experiments.runtime.runs import MANIFEST, Run, save_params
+from twolayer import statistics
 from twolayer.atomic import atomic
 from twolayer.command.cli import BadInput
 from twolayer.command.files import finite, write_json
+from twolayer.loading import PARAMS
 from twolayer.network import Params
+from twolayer.statistics import SOURCES
 
 NAMES = ("epochs", "networks")
 SCORES = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -47,6 +47,13 @@ def bad_input(*errors: type[Exception]) -> Iterator[None]:
         yield
     except errors as error:
         raise BadInput(" ".join(str(error).split())) from error
+
+
+def check_known(flag: str, given: Sequence[str], known: Collection[str]) -> None:
+    """Raise BadInput unless the names that a flag lists are some of those known."""
+    unknown = sorted(set(given) - set(known))
+    if unknown or not given:
+        raise BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
 
 
 def _call(main: Callable[[], int], refusal: int) -> int:

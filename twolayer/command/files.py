@@ -6,40 +6,34 @@ import math
 import os
 import pathlib
 import tempfile
+from collections.abc import Sequence
 
 from twolayer.atomic import atomic
-from twolayer.command.cli import BadInput, bad_input
+from twolayer.command.cli import BadInput
 
 
-def writable(name: str, flag: str = "json") -> pathlib.Path:
-    """The path that a flag names, with its folder made; raises BadInput now, not after the run, if it cannot be."""
-    path = pathlib.Path(name)
-    with bad_input(OSError):
-        if path.is_dir():
-            raise IsADirectoryError(f"--{flag}={name} is a directory")
-        if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
-            raise OSError(f"--{flag}={name} is no regular file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    return path
+def writable(
+    name: str, flag: str = "json", *, taken: Sequence[pathlib.Path] = (), make_folder: bool = True
+) -> pathlib.Path:
+    """The absolute path of a file to write, which a flag names. What is wrong with it is said now, not after the work.
 
-
-def output(flag: str, name: str | None, taken: list[pathlib.Path]) -> pathlib.Path | None:
-    """The absolute path of an output, None if not asked for; `taken` are the files that it must not replace.
+    Args:
+      taken: files of the command, which it must not replace.
+      make_folder: make its folder, if there is none.
 
     Raises:
       BadInput: it is no place for a file, or is one of `taken`.
     """
-    if name is None:
-        return None
     if not name or os.path.isdir(name):
         raise BadInput(f"--{flag}={name} is a directory; name a file in it")
-    if os.path.exists(name) and not os.path.isfile(name):
+    if os.path.exists(name) and not os.path.isfile(name):  # renaming would put a file in the place of a device
         raise BadInput(f"--{flag}={name} is not a regular file")
     if os.path.realpath(name) in map(os.path.realpath, taken):
         raise BadInput(f"--{flag}={name} is another file of this command")
-    path = pathlib.Path(name).absolute()  # the derivation may change the working directory
+    path = pathlib.Path(name).absolute()  # the work may change the working directory
     try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
     except OSError as error:
         raise BadInput(f"--{flag}={name} cannot be written: {error.strerror or error}") from error

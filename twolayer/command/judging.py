@@ -84,8 +84,8 @@ def _run(options: Options) -> int:
         return _any_function(options)
     file = loading.read(options.derivation) if options.derivation is not None else None
     inputs = [Path(name) for name in (options.derivation, options.batch, options.params) if name]
-    json = files.output("json", options.json, inputs)
-    report = files.output("report", options.report, inputs + ([json] if json else []))
+    json = _output("json", options.json, inputs)
+    report = _output("report", options.report, inputs + ([json] if json else []))
     os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")  # sharding can be judged on two devices and not on one
     from twolayer.verification.judge import verify
 
@@ -99,7 +99,7 @@ def _run(options: Options) -> int:
 def _any_function(options: Options) -> int:
     """Judge a derivative that is not of the network."""
     file = loading.read(options.rule.rpartition(":")[0] if options.rule else str(options.derivation))
-    json = files.output("json", options.json, [file.path])
+    json = _output("json", options.json, [file.path])
     with contextlib.redirect_stdout(sys.stderr), time_limit(options.time_limit, file.path, BAD_INPUT):
         with cli.bad_input(ValueError):
             if options.rule:
@@ -107,8 +107,7 @@ def _any_function(options: Options) -> int:
             else:
                 verdict = any_function.of_file(file, options.strict)
     if json:
-        with cli.bad_input(OSError):
-            files.write_json(json, verdict.json() | {"provenance": provenance.provenance()})
+        _write_json(json, verdict.json())
     print(verdict.text.split("\n")[0] if options.quiet else verdict.text)
     return STATUS[verdict.verdict]
 
@@ -185,23 +184,29 @@ def _check_combination(options: Options) -> None:
 def _write(
     verdict: "Verdict", derivation: Derivation, options: Options, json: Path | None, report: Path | None
 ) -> None:
-    if not (json or report):
-        return
-    facts = provenance.provenance()
     question = {name: getattr(options, name) for name in ("loss", "output", "reduction", "activation")}
     question["loss"] = question["loss"] or ("own" if verdict.standard else "cross_entropy")
-    with cli.bad_input(OSError):
-        if json:
-            checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
-            files.write_json(json, verdict.to_json() | {"checked": checked, "provenance": facts})
-        if report:
-            from twolayer.command.report import Source, markdown
+    if json:
+        checked = {"derivation": derivation.name, **question, "relu_at_zero": options.relu_at_zero}
+        _write_json(json, verdict.to_json() | {"checked": checked})
+    if report:
+        from twolayer.command.report import Source, markdown
 
-            source = Source(
-                derivation.name, derivation.source, **question, versions=facts["versions"], place=derivation.place
-            )
-            with atomic(report, "wb") as file:
-                file.write(markdown(verdict, source).encode())
+        versions = provenance.versions()
+        source = Source(derivation.name, derivation.source, **question, versions=versions, place=derivation.place)
+        with cli.bad_input(OSError), atomic(report, "wb") as file:
+            file.write(markdown(verdict, source).encode())
+
+
+def _output(flag: str, name: str | None, taken: list[Path]) -> Path | None:
+    """Where an output goes, if it is asked for; no folder is made for it."""
+    return None if name is None else files.writable(name, flag, taken=taken, make_folder=False)
+
+
+def _write_json(path: Path, verdict: dict) -> None:
+    """Write a verdict, and where it comes from."""
+    with cli.bad_input(OSError):
+        files.write_json(path, verdict | {"provenance": provenance.provenance()})
 
 
 def _show(verdict: "Verdict", derivation: Derivation, options: Options) -> None:

@@ -1,24 +1,29 @@
 """Where a result comes from: command, commit, versions, machine. No host or user names, no path of the script."""
 
+import datetime
 import importlib.metadata
 import os
 import pathlib
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SETTINGS = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES")
 PACKAGES = ("twolayer", "jax", "jaxlib", "numpy", "optax", "absl-py", "tensorflow-datasets", "scikit-learn")
 
 
-def provenance() -> dict[str, Any]:
-    """The facts for a manifest or a result file. Packages are looked up, not imported."""
+def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
+    """The facts for a manifest or a result file. Packages are looked up, not imported.
+
+    Args:
+      packages: whose versions count beside those of our own.
+    """
     return {
         "argv": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": _git(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": versions(packages),
         "platform": {
             "system": platform.system(),
             "machine": platform.machine(),
@@ -27,6 +32,16 @@ def provenance() -> dict[str, Any]:
         },
         "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
+
+
+def versions(packages: Sequence[str] = ()) -> dict[str, str | None]:
+    """Of Python, of PACKAGES and of others; None of those that are not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in (*PACKAGES, *packages)}
+
+
+def now() -> str:
+    """The time, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def processor(platform: Mapping[str, Any]) -> str:

@@ -91,6 +91,11 @@ class Dataset:
         return self.train.x.shape[1]
 
     @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Inputs d, outputs C and training examples n: what the first state of a training depends on."""
+        return self.inputs, self.outputs, len(self.train.x)
+
+    @property
     def regression(self) -> bool:
         """True where the targets are real numbers, False where they are class labels."""
         return self.train.y.ndim == 2

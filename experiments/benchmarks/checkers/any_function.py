@@ -18,6 +18,7 @@ from absl import flags
 
 from experiments.benchmarks.catalogue.functions.table import CASES, Case
 from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
+from experiments.benchmarks.checkers.differences import Claim, by_scipy
 from experiments.benchmarks.checkers.table import row
 from experiments.benchmarks.checkers.trials import once
 from experiments.benchmarks.verify_functions import load, written
@@ -27,22 +28,28 @@ from twolayer.command.provenance import provenance
 from twolayer.verification.evidence.shapes import arguments
 
 FLAGS = flags.FLAGS
-DECIMAL = 5  # scipy.optimize.check_grad returns a number; scikit-learn's tests ask for 0 to so many decimals
 SEEDS, LIMIT = 1, 60.0  # points of each form; seconds of one check
+SHOWN = ("killed", "wrong", "alarms", "right", "raised", "seconds_median", "raised_first")
 
 
 class Form(NamedTuple):
-    """A function of arrays that returns one number, with the gradient that it is said to have, at one point."""
+    """A function as it stands or with a fault: its name, "right" or "wrong", and what is claimed of its gradient."""
 
     id: str
     kind: str
-    value: Callable[..., float]
-    slopes: Callable[..., list[np.ndarray]]
-    point: list[np.ndarray]
+    claim: Claim
 
 
 def form(name: str, case: Case, module: Any, kind: str, seed: int) -> Form:
-    """A form at the point of a seed."""
+    """A form at the point of a seed.
+
+    Args:
+      name: what the form is called.
+      case: its entry in the table.
+      module: its file, as it stands or with a fault.
+      kind: "right" or "wrong".
+      seed: decides the point and the cotangents.
+    """
     spec, rng = arguments(case.shapes, case.options.get("domains")), np.random.default_rng(seed)
     drawn = spec.draw(spec.sizes()[0], rng)
     f, claimed = getattr(module, case.functions[0]), getattr(module, case.functions[-1])
@@ -65,7 +72,7 @@ def form(name: str, case: Case, module: Any, kind: str, seed: int) -> Form:
         )
         return _by_path(found, judged, list(spec.parts))
 
-    return Form(name, kind, value, slopes, [np.asarray(drawn[path], np.float64) for path in judged])
+    return Form(name, kind, Claim(value, slopes, [np.asarray(drawn[path], np.float64) for path in judged]))
 
 
 def _judged(case: Case, spec: Any, claimed: Callable, drawn: Mapping[str, np.ndarray]) -> list[str]:
@@ -97,61 +104,34 @@ def _by_path(found: Any, judged: Sequence[str], parts: Sequence[str]) -> list[np
     return [np.asarray(a, np.float64) for a in chosen]
 
 
-def _answer(accepted: bool) -> Answer:
-    return Answer(ACCEPTED if accepted else REJECTED)
-
-
 def check_vjp(one: Form, point: Any, dtype: str) -> Answer:
     """JAX's check_grads in reverse mode is this."""
     from jax.test_util import check_vjp
 
-    given = [a.astype(dtype) for a in one.point]
+    def value(*arrays: np.ndarray) -> np.ndarray:
+        return np.asarray(one.claim.value(*arrays), dtype)
 
     def pull(*arrays: np.ndarray) -> tuple:
-        slopes = one.slopes(*arrays)
-        return np.asarray(one.value(*arrays), dtype), lambda g: tuple((g * s).astype(dtype) for s in slopes)
+        slopes = one.claim.slopes(*arrays)
+        return value(*arrays), lambda g: tuple((g * s).astype(dtype) for s in slopes)
 
     try:
-        check_vjp(lambda *arrays: np.asarray(one.value(*arrays), dtype), pull, tuple(given))
+        check_vjp(value, pull, tuple(a.astype(dtype) for a in one.claim.point))
     except AssertionError:
-        return _answer(False)
-    return _answer(True)
+        return Answer(REJECTED)
+    return Answer(ACCEPTED)
 
 
 def gradcheck(one: Form, point: Any, fast: bool) -> Answer:
     """torch.autograd.gradcheck of a Function that calls both."""
-    import torch
+    from experiments.benchmarks.checkers.torch_grads import by_torch
 
-    class Claimed(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, *arrays: Any) -> Any:
-            ctx.save_for_backward(*arrays)
-            return torch.tensor(one.value(*(a.detach().numpy() for a in arrays)), dtype=torch.float64)
-
-        @staticmethod
-        def backward(ctx: Any, g: Any) -> Any:
-            return tuple(g * torch.tensor(s) for s in one.slopes(*(a.detach().numpy() for a in ctx.saved_tensors)))
-
-    torch.set_num_threads(1)
-    given = [torch.tensor(a, requires_grad=True) for a in one.point]
-    return _answer(bool(torch.autograd.gradcheck(Claimed.apply, given, fast_mode=fast, raise_exception=False)))
+    return by_torch(one.claim, fast=fast)
 
 
 def check_grad(one: Form, point: Any) -> Answer:
     """scipy.optimize.check_grad, every entry."""
-    import scipy.optimize
-
-    ends = np.cumsum([a.size for a in one.point])[:-1]
-
-    def arrays(flat: np.ndarray) -> list[np.ndarray]:
-        return [part.reshape(a.shape) for part, a in zip(np.split(flat, ends), one.point, strict=True)]
-
-    def slopes(flat: np.ndarray) -> np.ndarray:
-        return np.concatenate([s.ravel() for s in one.slopes(*arrays(flat))])
-
-    start = np.concatenate([a.ravel() for a in one.point])
-    error = scipy.optimize.check_grad(lambda flat: one.value(*arrays(flat)), slopes, start)
-    return _answer(abs(error) < 1.5 * 10**-DECIMAL)
+    return by_scipy(one.claim)
 
 
 CHECKERS: dict[str, Callable] = {
@@ -182,7 +162,6 @@ def forms() -> list[Form]:
 def main() -> int:
     """Check every form with every checker, and write the counts."""
     import jax
-    import scipy.optimize  # noqa: F401
     import torch  # noqa: F401  before the clock of a check runs
 
     path = writable(FLAGS.json or "runs/verify_functions_checkers.json")
@@ -192,13 +171,7 @@ def main() -> int:
             trials = [once(check, one, None, LIMIT) for one in asked]
             wrong, right = ([t for t in trials if t.derivation.kind == kind] for kind in ("wrong", "right"))
             rows.append(row(name, "functions", wrong, right, says=False))
-            print(
-                name,
-                {
-                    key: rows[-1][key]
-                    for key in ("killed", "wrong", "alarms", "right", "raised", "seconds_median", "raised_first")
-                },
-            )
+            print(name, {key: rows[-1][key] for key in SHOWN})
     asked_of = list(dict.fromkeys(one.id for one in asked))
     write_json(path, {"rows": rows, "forms": asked_of, "seeds": SEEDS, "provenance": provenance()})
     return cli.DONE

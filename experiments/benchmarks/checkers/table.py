@@ -1,18 +1,17 @@
 """From trials to rows, with what a reader of them must know, and from a result file to a table."""
 
-import datetime
-import importlib.metadata
 import math
 import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Checker
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
 from experiments.runtime import tables
-from twolayer.command.provenance import provenance
+from twolayer.command.provenance import now, provenance
 
+DESCRIBED = ("label", "rule", "where", "why")
 SAID = ("located", "named", "listed", "misnamed")
 OWN = "own"  # the setting of a checker that draws its own points
 
@@ -27,10 +26,8 @@ COUNTING = (
 def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: int) -> dict[str, object]:
     """Where the numbers come from, and what was compared: `tried` has the wrong and the right ones of each setting."""
     packages = sorted({package for name in checkers for package in CHECKERS[name].packages})
-    found = provenance()
-    found["versions"] |= {package: _version(package) for package in packages}
-    return found | {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    return provenance(packages) | {
+        "date": now(),
         "load_average": os.getloadavg(),
         "counting": COUNTING,
         "settings": [
@@ -43,19 +40,8 @@ def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: 
             }
             for name, (wrong, right) in tried.items()
         ],
-        "checkers": [_described(name, CHECKERS[name]) for name in checkers],
+        "checkers": [{"name": name, **{s: getattr(CHECKERS[name], s) for s in DESCRIBED}} for name in checkers],
     }
-
-
-def _described(name: str, checker: Checker) -> dict[str, object]:
-    return {"name": name, "label": checker.label, "rule": checker.rule, "where": checker.where, "why": checker.why}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says: bool) -> dict[str, object]:

@@ -48,15 +48,15 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     import jax
     import jax.numpy as jnp
 
-    from experiments.runtime import jobs, session
+    from experiments.runtime import jobs, loop
     from twolayer import devices
 
     job = jobs.prepare(training_flags.values())
-    program, prepared = session.program_of(job, job.state), _peak()
+    program, prepared = loop.program_of(job), _peak()
     estimate, state, times = devices.bytes_of_program(program), job.state, []
     for epoch in range(1, 4):
         began = time.perf_counter()
-        state, metrics = program(state, jnp.int32(epoch), job.order_key, job.numbers, job.train, job.valid)
+        state, metrics = program(*job.arguments(state, epoch - 1, epoch))
         jax.block_until_ready((state, metrics))
         times.append(time.perf_counter() - began)
     return {

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from experiments.runtime import checkpoints, records, runs
-from experiments.runtime.records import load_params
+from experiments.runtime import checkpoints, runs
+from experiments.runtime.runs import load_params
 from twolayer.command import cli
 from twolayer.command.cli import BadInput
 from twolayer.datasets import DataError, cache
@@ -137,7 +137,7 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     found = {
         "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
         "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
-        records.METRICS: [records.without_seconds(records.read_metrics(path)) for path in (one, other)],
+        runs.METRICS: [runs.without_seconds(runs.read_metrics(path)) for path in (one, other)],
     }
     return [name for name, (a, b) in found.items() if a != b]
 
@@ -156,7 +156,7 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
         return None
     if process.returncode not in (-number, cli.INTERRUPTED):
         raise BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
-    return Kill(number.name, round(moment, 3), len(records.metrics_lines(place / "run")), _phase(place / "run", before))
+    return Kill(number.name, round(moment, 3), len(runs.metrics_lines(place / "run")), _phase(place / "run", before))
 
 
 def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:

@@ -28,7 +28,12 @@ Weights2: TypeAlias = Float[np.ndarray, "C K"]
 
 
 def learning_curves(path: Path, metrics: list[dict]) -> None:
-    """Losses, error % (if there are accuracies) and dead units; None, missing or not finite leaves a gap."""
+    """Losses, error % (if there are accuracies) and dead units; None, missing or not finite leaves a gap.
+
+    Args:
+      path: of the PNG, as in all figures here.
+      metrics: a row for each epoch, as metrics.jsonl has them: epoch, train_loss, valid_loss, dead_hidden, ...
+    """
     epochs = np.array([row["epoch"] for row in metrics])
     keys = "train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "dead_hidden", "dead_outputs"
     values = np.array([[row.get(key) for row in metrics] for key in keys], float)
@@ -46,7 +51,12 @@ def learning_curves(path: Path, metrics: list[dict]) -> None:
 
 
 def hidden_units(path: Path, W1: Weights1, image_shape: tuple, W2: Weights2 | None = None) -> None:
-    """The weights into at most 100 hidden units as images, the largest outgoing ||W2[:, j]|| first."""
+    """The weights into at most 100 hidden units as images, the largest outgoing ||W2[:, j]|| first.
+
+    Args:
+      image_shape: (height, width) of a row of W1.
+      W2: decides the order; without it, that of W1.
+    """
     order = np.arange(len(W1)) if W2 is None else largest_first(np.linalg.norm(W2.astype(float), axis=0))
     units = np.nan_to_num(W1[order[:MAX_UNITS]].astype(float)).reshape(-1, *image_shape)
     units /= np.maximum(np.abs(units).max(axis=(1, 2), keepdims=True), 1e-30)
@@ -58,7 +68,11 @@ def hidden_units(path: Path, W1: Weights1, image_shape: tuple, W2: Weights2 | No
 
 
 def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: int | list[str]) -> None:
-    """Counts of (true, predicted) class, given their names or number; colour shows the mistakes alone."""
+    """Counts of (true, predicted) class; colour shows the mistakes alone.
+
+    Args:
+      classes: their names, or how many there are.
+    """
     names = [str(i) for i in range(classes)] if isinstance(classes, int) else classes
     C, longest = len(names), max(map(len, names))
     counts = np.zeros((C, C), int)
@@ -91,7 +105,12 @@ def confusion_matrix(path: Path, labels: Labels, predictions: Labels, classes: i
 def worst_mistakes(
     path: Path, images: Images, labels: Labels, predictions: Labels, losses: Losses, image_shape: tuple
 ) -> None:
-    """The at most 40 wrongly classified images with the largest loss, as "true → predicted" and the loss."""
+    """The at most 40 wrongly classified images with the largest loss, as "true → predicted" and the loss.
+
+    Args:
+      losses: of each image.
+      image_shape: (height, width) of a row of `images`.
+    """
     wrong = np.flatnonzero(labels != predictions)
     shown = wrong[largest_first(losses[wrong])][:MAX_MISTAKES]
     if not wrong.size:
@@ -137,7 +156,11 @@ def mosaic(tiles: Float[np.ndarray, "n h w"], columns: int, gap: tuple) -> Float
 
 
 def r_squared(targets: Outputs, predictions: Outputs, axis: int | None = None) -> float | np.ndarray:
-    """1 - residual / total sum of squares: per output (axis=0) or all together; NaN if no target varies."""
+    """1 - residual / total sum of squares; NaN if no target varies.
+
+    Args:
+      axis: 0 for each output by itself; None for all together.
+    """
     residual = ((targets - predictions) ** 2).sum(axis)
     total = ((targets - targets.mean(axis=0)) ** 2).sum(axis)
     return 1 - residual / np.where(total > 0, total, np.nan)

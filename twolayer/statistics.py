@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+Levels = Mapping[str, Sequence | np.ndarray]  # of each thing that differs, its value for each number
+
 CONFIDENCE = 0.95
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -35,7 +37,7 @@ SOURCES = {
 
 
 def figures(
-    values: Sequence[float | None], levels: Mapping[str, Sequence[object]] | None = None, resolution: float = 0.0
+    values: Sequence[float | None] | np.ndarray, levels: Levels | None = None, resolution: float = 0.0
 ) -> dict | None:
     """n, mean, sd, interval of the mean and quantiles of the finite values; None where there are none.
 
@@ -59,9 +61,13 @@ def figures(
 
 
 def mean_interval(
-    numbers: np.ndarray, levels: Mapping[str, Sequence[object]] | None = None, resolution: float = 0.0
+    numbers: np.ndarray, levels: Levels | None = None, resolution: float = 0.0
 ) -> tuple[float, float] | None:
-    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated."""
+    """Student's t interval of the mean; None of one number, or where nothing that differs was repeated.
+
+    Args:
+      levels, resolution: as in `figures`; without levels the numbers are independent.
+    """
     parts = _variances(numbers, levels or {})
     if not parts:
         return None
@@ -73,7 +79,7 @@ def mean_interval(
     return (max(low, 0.0), min(high, 1.0)) if resolution else (low, high)
 
 
-def _variances(numbers: np.ndarray, levels: Mapping[str, Sequence[object]]) -> list[tuple[float, int]]:
+def _variances(numbers: np.ndarray, levels: Levels) -> list[tuple[float, int]]:
     """For each source of variation its part of the variance of the mean, and the degrees of freedom of that."""
     found = []
     for some in levels.values():

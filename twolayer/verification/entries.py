@@ -1,0 +1,117 @@
+"""Is an entry of one's own right, before a network is trained with it? A loss, an activation, a start, an optimiser.
+
+Derivatives are verified over the program that would be trained. A start must have variances, an optimiser must leave
+the sign of a gradient.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twolayer import losses
+from twolayer.activations import Activation, compiled
+from twolayer.network import Params
+from twolayer.starts import Scheme
+from twolayer.updates import Direction
+from twolayer.verification import equal, verify_gradient, verify_vjp
+from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.jax_code import JaxProgram
+from twolayer.verification.verdict import Judgement
+
+
+class NotRight(Exception):
+    """A verdict with its reason: wrong, or undecided."""
+
+
+def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> str:
+    """Say in what an entry is right.
+
+    Args:
+      kind: "loss", "output", "activation", "init" or "optimizer".
+      entry: in the form that twolayer/own.py says of its kind.
+      outputs: C of the network.
+      regression: whether targets are real.
+
+    Raises:
+      NotRight: it is wrong, with an example, or undecided. Whatever else the entry itself raises passes through.
+    """
+    try:
+        if kind == "loss":
+            return _verify_loss(entry, outputs, regression)
+        if kind == "init":
+            return _check_init(entry, outputs)
+        if kind == "optimizer":
+            return _check_optimizer(entry, outputs)
+        return _verify_activation(entry)
+    except NotJudged as error:
+        raise NotRight(f"undecided: {error} is not known over the reals") from error
+
+
+def _verify_loss(entry: Any, outputs: int, regression: bool) -> str:
+    """The residual of a loss against the derivative of its value, for targets such as the data has."""
+    cost = losses.find("loss", entry)
+    y = jax.ShapeDtypeStruct((3,), "int32") if cost.labels else jax.ShapeDtypeStruct((3, outputs), "float32")
+    value, residual = jax.eval_shape(lambda O2, y: tuple(cost(O2, y)), jax.ShapeDtypeStruct((3, outputs), "float32"), y)
+    if value.shape != (3,) or residual.shape != (3, outputs):
+        raise NotRight(
+            f"wrong: for O2 {(3, outputs)} value must be {(3,)} and residual {(3, outputs)}, they are {value.shape} "
+            f"and {residual.shape}"
+        )
+    shapes = {"O2": f"m {outputs}", "y": "m" if cost.labels else f"m {outputs}"}
+    domain = f"labels:{outputs}" if cost.labels else "real" if regression else "onehot"
+    loss = JaxProgram(lambda O2, y: cost(O2, y).value.sum())
+    residuals = JaxProgram(lambda O2, y: {"O2": cost(O2, y).residual})
+    _must_be_right("the residual", verify_gradient(loss, residuals, shapes, domains={"y": domain}))
+    return "the residual is the derivative of the value, to 60 digits"
+
+
+def _verify_activation(entry: Activation) -> str:
+    """Its derivative against that of its value; where it has other forms for training, those against its texts."""
+    value, slope = compiled("Z", entry.value), compiled("Z, O", entry.derivative)
+    apply, back = JaxProgram(entry.apply), JaxProgram(lambda Z, dO: entry.back(Z, entry.apply(Z), dO))
+    pullback = JaxProgram(lambda Z, dO: dO * slope(Z, value(Z)))
+    _must_be_right("the derivative", verify_vjp(JaxProgram(value), pullback, {"Z": "n"}, argnums=0))
+    if entry.stable:
+        _must_be_right("its `stable` form", equal(apply, JaxProgram(value), {"Z": "n"}))
+    if entry.stable or entry.stable_back:
+        _must_be_right("its `stable_back` form", equal(back, pullback, {"Z": "n", "dO": "n"}))
+    return "the derivative is that of the value, to 60 digits"
+
+
+def _must_be_right(what: str, found: Judgement) -> None:
+    """Raise NotRight with the first wrong number, or why it is undecided."""
+    if found.verdict != "right":
+        reasons = [str(one["reason"]) for one in found.outputs.values() if one["reason"]]
+        example = [line for line in found.text.splitlines() if ": yours " in line]
+        raise NotRight(f"{found.verdict}: {what}: {' '.join((example or reasons)[:1]).strip()}")
+
+
+def _check_init(entry: Scheme, outputs: int) -> str:
+    """The variances of a start must be numbers."""
+    found = {"W1": entry.W1(7, 5), "W2": entry.W2(5, outputs), "bias": entry.bias}
+    for name, variance in found.items():
+        if not 0 <= float(variance) < np.inf:
+            raise NotRight(f"wrong: the variance of {name} is {variance}, it must be finite and not negative")
+    if not np.isfinite(float(entry.output_bias(outputs))):
+        raise NotRight(f"wrong: output_bias({outputs}) is {entry.output_bias(outputs)}")
+    return "its variances are finite"
+
+
+def _check_optimizer(entry: Direction, outputs: int) -> str:
+    """An optimiser must leave the sign of a gradient."""
+    shapes = {"W1": (5, 7), "b1": (5,), "W2": (outputs, 5), "b2": (outputs,)}
+    params = Params(**{name: jnp.ones(shape) for name, shape in shapes.items()})
+    gradients = jax.tree.map(lambda leaf: 0.5 * leaf, params)
+    rule = entry.make(0.9)
+    updates, _ = jax.jit(lambda gradients, params: rule.update(gradients, rule.init(params), params))(gradients, params)
+    along = sum(float((g * u).sum()) for g, u in zip(gradients, updates, strict=True))
+    if not np.isfinite(along):
+        raise NotRight("wrong: its first step is not finite")
+    if along < 0:
+        raise NotRight(
+            "wrong: its first step goes against the gradient, so it has a learning rate in it; leave that out "
+            "(optax.scale_by_adam() for optax.adam(rate)), --learning_rate is applied after it"
+        )
+    return "its first step goes along the gradient, before the learning rate"
