@@ -53,10 +53,11 @@ def main() -> int:
     with Process((), LIMIT, variables=_environment(HERE)) as process:
         process.wait_until_ready()
         rates = process.ask(call="experiments.benchmarks.device.steps:rates", arguments=RATES)["value"]
-    result |= {"rates": rates, "rows": []}
+    rows: list[dict[str, Any]] = []
+    result |= {"rates": rates, "rows": rows}
     for case in [*cases, *(["command"] if FLAGS.command else [])]:
         row = _command(there) if case == "command" else _epochs(there, *case)
-        result["rows"].append(row)
+        rows.append(row)
         write_json(path, result)
         print(text(row), flush=True)
     return cli.DONE
