@@ -28,7 +28,7 @@ def derivation(changes, loss="quadratic", output="relu", steps=False):
 def explained(changes, loss="quadratic", output="relu", steps=False):
     """The wrong steps with their ids and constants, of each explanation; and the factors left at the leaves."""
     program, setting = derivation(changes, loss, output, steps), Setting(loss, output, "mean")
-    cases = gather(subject(program, program.function, setting))
+    cases = gather(subject(program, setting))
     literals = tuple(dict.fromkeys(simplest_rational(abs(n)) for n in program.literals()))
     found = explanations(setting, cases, literals)
     return [([(c.step, c.line and c.line.id, c.literal) for c in one.wrong], one) for one in found]
@@ -81,7 +81,7 @@ def test_what_no_line_explains_has_no_explanation_of_the_leaves_but_an_unknown_s
 def test_an_explanation_of_some_points_is_none_of_all():
     """The mask is missing at the patterns where it does nothing: there the right derivation explains it."""
     program, setting = derivation({"dZ1": "dO1"}), Setting("quadratic", "relu", "mean")
-    cases = usable(gather(subject(program, program.function, setting)))
+    cases = usable(gather(subject(program, setting)))
     right = [case for case in cases if not telling([case])]
     assert 0 < len(right) < len(cases)
     ((_, wrong),) = explained({"dZ1": "dO1"})
@@ -95,7 +95,7 @@ def test_an_explanation_of_some_points_is_none_of_all():
 
 def test_a_way_ends_where_its_leaves_need_more_wrong_lines_than_it_has():
     program, setting = derivation({"dW2": "0 * W2", "db2": "0 * b2"}), Setting("quadratic", "relu", "mean")
-    search = Search(setting, telling(gather(subject(program, program.function, setting))), ())
+    search = Search(setting, telling(gather(subject(program, setting))), ())
     start = search.start()
     assert search._lost(start, start.scope | _right(search, start, ("dO2", "dZ2")), "2") == 2
     assert not any(search.walk(start, 1)) and any(search.walk(start, 2))

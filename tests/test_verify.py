@@ -123,6 +123,8 @@ def test_a_complex_gradient_is_not_judged():
     found = judged(changed(dW2=lambda a: a + 0j))
     assert found.verdict == "undecided" and "complex" in found.leaves["dW2"].reason
     assert judged(changed(dW2=lambda a: jnp.real(jnp.fft.ifft(jnp.fft.fft(a))))).verdict == "right"
+    found = judged(lambda params, x, y: {"dW2": np.ones(params["W2"].shape) * 1j})
+    assert found.verdict == "undecided" and "complex" in found.leaves["dW2"].reason
 
 
 def unknown(a):

@@ -15,6 +15,7 @@ place.
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -64,7 +65,8 @@ def main() -> int:
     for name in FLAGS.checkers:
         for setting in [table.OWN] if CHECKERS[name].own_points else FLAGS.settings:
             print(f"{CHECKERS[name].label}: {setting}", file=sys.stderr, flush=True)
-            result["rows"].append(measure(name, setting, *tried[setting], FLAGS.seeds, FLAGS.timeout))
+            wrong, right = tried[setting]
+            result["rows"].append(measure(name, setting, wrong, right, FLAGS.seeds, FLAGS.timeout))
             files.write_json(path, result)
     print(table.text(result))
     return cli.DONE
@@ -79,7 +81,7 @@ def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
     return [trials.spread(trials.fitting(pick(some), setting), limit) for some in catalogue]
 
 
-def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, object]:
+def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, Any]:
     """The row of one checker in one setting.
 
     Args:
@@ -99,8 +101,8 @@ def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: in
     runs = range(1 if own else seeds)
     found = trials.run(check, [*wrong, *right], None if own else setting, runs, limit)
     good = {derivation.id for derivation in right}
-    split = [[trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True)]
-    return table.row(name, setting, *split, says=CHECKERS[name].why is not None)
+    bad, fine = ([trial for trial in found if (trial.derivation.id in good) == side] for side in (False, True))
+    return table.row(name, setting, bad, fine, says=CHECKERS[name].why is not None)
 
 
 if __name__ == "__main__":

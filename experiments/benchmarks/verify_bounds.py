@@ -79,13 +79,14 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
         yield from (("fixed", one, (problem(rng, one, "he") for _ in range(FLAGS.problems))) for one in fixed)
         for _ in range(FLAGS.drawn):
             drawn = Sizes(*(int(np.exp(rng.uniform(0, np.log(largest + 1)))) for largest in LARGEST))
-            setting = Setting(*(str(rng.choice(list(names))) for names in (LOSSES, ACTIVATIONS, REDUCTIONS)))
+            loss, output, reduction = (str(rng.choice(list(names))) for names in (LOSSES, ACTIVATIONS, REDUCTIONS))
+            setting = Setting(loss, output, reduction)
             for precision in FLAGS.precisions:
                 one = subject(setting, precision, drawn)
                 yield "drawn", one, (problem(rng, one, None) for _ in range(FLAGS.problems))
 
 
-def _facts(seconds: float) -> dict[str, object]:
+def _facts(seconds: float) -> dict[str, Any]:
     """Where the numbers come from."""
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
     return provenance() | {
@@ -95,7 +96,7 @@ def _facts(seconds: float) -> dict[str, object]:
     }
 
 
-def _outcome(tally: "Tally") -> dict[str, object]:
+def _outcome(tally: "Tally") -> dict[str, Any]:
     """The bars and the counts."""
     rows = tally.rows()
     medians = {
@@ -231,7 +232,7 @@ class Tally:
     def violations(self) -> int:
         return sum(count.violations for count in self.counts.values())
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One row for each kind, precision and step."""
         return [
             {"problems": kind, "precision": precision, "step": step}

@@ -181,7 +181,7 @@ def _at_random_shapes(entry: Any, program: Any) -> list[str]:
 
     setting, verdicts = Setting(entry.loss, entry.output, entry.reduction), []
     program = program_of(program)
-    found = subject(program, program.function, setting)
+    found = subject(program, setting)
     for seed in range(SHAPES):
         d, K, C, m = np.random.default_rng([seed, len(entry.id)]).integers(1, 7, 4).tolist()
         sizes = Sizes(d, K, max(C, 2) if entry.loss == "cross_entropy" else C, max(m, 2))

@@ -69,6 +69,8 @@ def written(case: Case, fault: Fault | None, folder: str) -> tuple[pathlib.Path,
 def load(path: pathlib.Path) -> Any:
     """A file as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no file of Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

@@ -227,12 +227,12 @@ def _judged_inside(some: Sequence[tuple[Any, list, At]], own: Any, seed: int) ->
             with precision(BITS):
                 real = [a for a in leaves(plain.run(*operands).result).values() if is_real(a)]
             outer = [exactly(np.asarray(rng.normal(size=np.shape(a)))) for a in real]
-            sides = [
+            mine, right = (
                 functools.partial(_applied, rule, operands, outer, value, pullback(program, plain=of_plain))
                 for value, of_plain in ((forward_value(program), False), (plain, True))
-            ]
+            )
             rough = has(program, operands, LOOPS)
-            question = Question(name, Arguments({}, {}), *sides, own, approximates=rough)
+            question = Question(name, Arguments({}, {}), mine, right, own, approximates=rough)
             cases.append(compared(question, at._replace(kind="ordinary"), Branches(own)))
         except (Undecided, NotJudged, Refused):
             continue

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import flint
 import numpy as np
 
 from twolayer.verification.evidence.exploring import drawn
@@ -16,7 +17,8 @@ from twolayer.verification.evidence.questions import EXAMPLE, Again, At, Questio
 from twolayer.verification.evidence.returned import by_argument, expected, named, ones
 from twolayer.verification.evidence.shapes import Arguments, arguments
 from twolayer.verification.judgement import judge
-from twolayer.verification.numbers.balls import BITS, Ball, precision
+from twolayer.verification.numbers.balls import BITS, DIFFERENCE_BITS, Ball, each, precision
+from twolayer.verification.numbers.differences import STEP
 from twolayer.verification.programs import Program
 from twolayer.verification.programs.load import program_of
 from twolayer.verification.reference import Reference, leaves, names
@@ -241,11 +243,6 @@ class Outer:
 
 def second(reference: Reference, values: Values, outer: Values, directions: Values) -> dict[str, np.ndarray]:
     """The Hessian times a direction: of JAX code by jax.jvp of its pullback, else by the central difference of that."""
-    import flint
-
-    from twolayer.verification.numbers.balls import DIFFERENCE_BITS
-    from twolayer.verification.numbers.differences import STEP
-
     if reference.jax:
         return reference.second(values, directions, outer)
     with precision(DIFFERENCE_BITS):
@@ -256,7 +253,7 @@ def second(reference: Reference, values: Values, outer: Values, directions: Valu
             sides.append(reference.cotangents(moved, outer))
         found = {p: (sides[0][p] - sides[1][p]) / (2 * h) for p in sides[0]}
     with precision(BITS):
-        return {p: np.frompyfunc(lambda v: Ball(v.v + flint.arb(0, 2.0**-500)), 1, 1)(a) for p, a in found.items()}
+        return {p: each(lambda v: Ball(v.v + flint.arb(0, 2.0**-500)), a) for p, a in found.items()}
 
 
 def spec_of(shapes: Any, domains: Any, function: Callable) -> Arguments:

@@ -93,8 +93,6 @@ def verify(
     _check(relu_at_zero, "relu_at_zero", AT_ZERO)
     for name in precisions:
         _check(name, "precisions", PRECISIONS)
-    if own and statement is None:
-        raise Refused("the file's own loss is the standard, and it defines no loss(params, x, y)")
     checks = _Checks(AT_ZERO[relu_at_zero], tuple(precisions), batch, seed, effort, counterexample, allow_guards, say)
     say("running")
     try:
@@ -106,19 +104,18 @@ def verify(
 
 def _asked(program: Program, statement: Program | None, own: bool, asked: tuple, checks: "_Checks") -> Verdict:
     """The verdict by the declared loss, or by the file's own."""
-    loss, output, reduction, activation, biases = asked
+    loss, *others = asked
     if own:
-        found, standard = _by_own(program, statement, output, reduction, activation, biases)
+        if statement is None:
+            raise Refused("the file's own loss is the standard, and it defines no loss(params, x, y)")
+        found, standard = _by_own(program, statement, *others)
+        if standard.setting is None:
+            return _with_standard(_by_gradient(found, standard, checks), found, standard, own)
     else:
-        found = subject(
-            program, program.function, _setting(loss or "cross_entropy", output, reduction, activation, biases)
-        )
+        found = subject(program, _setting(loss or "cross_entropy", *others))
         standard = _standard(statement, found, recognise=True) if statement is not None else None
-    if own and standard.setting is None:
-        verdict = _by_gradient(found, standard, checks)
-    else:
-        check_oracles(found.setting)
-        verdict = _judge(found, checks)
+    check_oracles(found.setting)
+    verdict = _judge(found, checks)
     return verdict if standard is None else _with_standard(verdict, found, standard, own)
 
 
@@ -188,7 +185,7 @@ def _by_own(
     error: Refused | None = None
     for loss in ("quadratic", "binary_cross_entropy", "cross_entropy"):
         try:
-            found = subject(program, program.function, _setting(loss, output, reduction, hidden, biases))
+            found = subject(program, _setting(loss, output, reduction, hidden, biases))
             standard = _standard(statement, found)
         except Refused as refused:
             error = error or refused
@@ -290,12 +287,11 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)
     first = next((cause for cause in findings.causes if cause.line is not None), None)
-    text = None
-    if first is not None and found.program.source:
-        text = found.program.source.splitlines()[first.line - 1].strip()
+    line = first and first.line
+    lines = found.program.source.splitlines() if found.program.source and line else []
     return Verdict(
         formula.verdict, leaves, findings.steps, findings.first_wrong_step, findings.causes, formula,
-        line=text, line_number=first and first.line, variable=first and first.variable,
+        line=lines[line - 1].strip() if line and lines else None, line_number=line, variable=first and first.variable,
     )  # fmt: skip
 
 
@@ -383,7 +379,7 @@ def _with(verdict: Verdict, finding: Finding, setting: Setting) -> Verdict:
         layer, value = finding.text.split()
         known = verdict.conventions.get("relu_at_zero", {})
         return replace(verdict, conventions={"relu_at_zero": known | {layer: value}})
-    if finding.verdict == "right":
+    if finding.verdict == "right" or finding.step is None:
         if finding.id == "batch" and verdict.formula:
             return replace(verdict, formula=replace(verdict.formula, exact_batch=finding.text))
         return replace(verdict, notes=(*verdict.notes, finding.text))
@@ -450,7 +446,7 @@ def _with_program(verdict: Verdict, found: Subject, checks: _Checks, begun: _Beg
     else:
         from twolayer.verification.rounding.as_it_stands import check_program
     balls.rounded.update(begun.literals)
-    own = {"programs": begun.programs} if begun.programs else {}
+    own: dict[str, Any] = {"programs": begun.programs} if begun.programs else {}
     programs = check_program(
         found.program, found.setting, checks.precisions, call=found.call, batch=checks.batch, seed=checks.seed, **own
     )

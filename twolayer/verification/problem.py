@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS, find
+from twolayer.activations import Activation as Entry
 from twolayer.formulas import FORMULAS
 from twolayer.verification.explain.edits import renamed
 from twolayer.verification.numbers.balls import Ball
@@ -147,7 +148,7 @@ SAID |= {"identity": "the identity"}
 
 
 @functools.cache
-def _described(entry: Any) -> Activation:
+def _described(entry: Entry) -> Activation:
     name = entry.name.split("(")[0]
     said = SAID.get(name, name.replace("_", " "))
     article = "" if said in ("tanh", "the identity", "softplus", "GELU by tanh") else "a "
@@ -323,7 +324,7 @@ def forward(setting: Setting, scope: Scope) -> Scope:
     """A scope of parameters and a batch, with w, Z1, O1, Z2 and O2 beside them."""
     found = dict(scope)
     m, exact = len(found["x"]), found["W1"].dtype == object
-    one = Ball(1) if exact else 1.0
+    one: Any = Ball(1) if exact else 1.0
     found["w"] = np.asarray(one / m if setting.reduction == "mean" else one)
     for name, formula in forward_lines(setting).items():
         found[name] = evaluate(formula, found)

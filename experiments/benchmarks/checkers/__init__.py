@@ -2,15 +2,34 @@
 
     check(derivation, point) -> Answer       really calls the library; what it raises, `trials` counts
 
-A derivation is an entry of experiments.benchmarks.catalogue: .id, .loss, .output, .reduction and .function(), which
-returns gradients(params, x, y) -> a dict with dW1, db1, dW2 and db2. A wrong one also has .kind and .accepted, the
-cause ids for each wrong step. A point holds the arrays. All checkers get the same points, but for those with
-`own_points`.
+A derivation is an entry of experiments.benchmarks.catalogue. A point holds the arrays. All checkers get the same
+points, but for those with `own_points`.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", "undecided"
+
+
+class Derivation(Protocol):
+    """An entry of the catalogue."""
+
+    id: str
+    loss: str
+    output: str
+    reduction: str
+
+    def function(self) -> Callable:
+        """gradients(params, x, y) -> a dict with dW1, db1, dW2 and db2."""
+        ...
+
+
+class Wrong(Derivation, Protocol):
+    """A wrong one: what kind of mistake it has, and the cause ids that name it, for each wrong step."""
+
+    kind: str
+    accepted: Mapping[str, tuple[str, ...]]
 
 
 class Answer(NamedTuple):

@@ -15,7 +15,7 @@ from jax.test_util import check_grads
 from jaxtyping import Float
 from scipy.optimize import check_grad
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer, Derivation
 from experiments.benchmarks.checkers.trials import Point
 from twolayer.network import Params
 from twolayer.verification import verify
@@ -25,7 +25,7 @@ Either = np.ndarray | jax.Array
 DECIMAL = 5
 
 
-def ours(derivation, point: None = None) -> Answer:
+def ours(derivation: Derivation, point: None = None) -> Answer:
     """twolayer.verification.verify with its defaults: verdict, first wrong step, causes. It draws its own numbers."""
     found = verify(
         derivation.function(), loss=derivation.loss, output=derivation.output, reduction=derivation.reduction
@@ -35,19 +35,19 @@ def ours(derivation, point: None = None) -> Answer:
     return Answer(verdict, found.first_wrong_step, causes)
 
 
-def float32(derivation, point: Point) -> Answer:
+def float32(derivation: Derivation, point: Point) -> Answer:
     """JAX's check in its default precision."""
     with jax.enable_x64(False):
         return judged(check_grads, derivation, point.cast(np.float32))
 
 
-def float64(derivation, point: Point) -> Answer:
+def float64(derivation: Derivation, point: Point) -> Answer:
     """JAX's check with 64 bits switched on."""
     with jax.enable_x64(True):
         return judged(check_grads, derivation, point)
 
 
-def judged(check: Callable, derivation, point: Point) -> Answer:
+def judged(check: Callable, derivation: Derivation, point: Point) -> Answer:
     """The answer of a checker that takes (f, args, order) and raises AssertionError."""
     f = with_gradient(derivation, point)
     try:
@@ -57,7 +57,7 @@ def judged(check: Callable, derivation, point: Point) -> Answer:
     return Answer(ACCEPTED)
 
 
-def with_gradient(derivation, point: Point) -> Callable:
+def with_gradient(derivation: Derivation, point: Point) -> Callable:
     """f(W1, b1, W2, b2), the loss at the examples of `point`, which JAX differentiates by asking the derivation."""
     gradients = derivation.function()
     x, y = jnp.asarray(point.x), jnp.asarray(point.y)
@@ -81,7 +81,7 @@ def with_gradient(derivation, point: Point) -> Callable:
     return f
 
 
-def chex(derivation, point: Point) -> Answer:
+def chex(derivation: Derivation, point: Point) -> Answer:
     """JAX's check with a tolerance of its own, in JAX's default precision."""
     import chex
 
@@ -89,12 +89,12 @@ def chex(derivation, point: Point) -> Answer:
         return judged(chex.assert_numerical_grads, derivation, point.cast(np.float32))
 
 
-def every(derivation, point: Point) -> Answer:
+def every(derivation: Derivation, point: Point) -> Answer:
     """Every entry of the gradient."""
     return by_scipy(claim_of(derivation, point))
 
 
-def along_one(derivation, point: Point) -> Answer:
+def along_one(derivation: Derivation, point: Point) -> Answer:
     """One random direction."""
     return by_scipy(claim_of(derivation, point), direction="random", rng=np.random.default_rng(point.seed))
 
@@ -107,12 +107,12 @@ class Claim(NamedTuple):
     point: Sequence[np.ndarray]
 
 
-def claim_of(derivation, point: Point) -> Claim:
+def claim_of(derivation: Derivation, point: Point) -> Claim:
     """The declared loss as a function of W1, b1, W2 and b2, with the gradients of a derivation."""
     gradients = derivation.function()
 
     def value(*leaves: np.ndarray) -> float:
-        return loss(np, derivation, leaves, point.x, point.y)
+        return float(loss(np, derivation, leaves, point.x, point.y))
 
     def slopes(*leaves: np.ndarray) -> list[np.ndarray]:
         with jax.enable_x64(True):
@@ -120,7 +120,7 @@ def claim_of(derivation, point: Point) -> Claim:
             found = gradients(params, jnp.asarray(point.x), jnp.asarray(point.y))
             return [np.asarray(found[f"d{name}"], np.float64) for name in Params._fields]
 
-    return Claim(value, slopes, point.params)
+    return Claim(value, slopes, [np.asarray(leaf) for leaf in point.params])
 
 
 def by_scipy(claim: Claim, **options: Any) -> Answer:
@@ -139,7 +139,7 @@ def by_scipy(claim: Claim, **options: Any) -> Answer:
 
 
 def loss(
-    xp: ModuleType, derivation, leaves: tuple[Either, ...], x: Float[Either, "m d"], y: Float[Either, "m C"]
+    xp: ModuleType, derivation: Derivation, leaves: tuple[Either, ...], x: Float[Either, "m d"], y: Float[Either, "m C"]
 ) -> Float[Either, ""]:
     """The declared loss, forwards only. `xp` is numpy or jax.numpy. Leaves: W1 (K, d), b1 (K,), W2 (C, K), b2 (C,)."""
     W1, b1, W2, b2 = leaves

@@ -2,11 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Wrong
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
 from experiments.runtime import tables
 from twolayer.command.provenance import now, provenance
@@ -23,7 +24,7 @@ COUNTING = (
 )
 
 
-def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: int) -> dict[str, object]:
+def facts(checkers: Sequence[str], tried: Mapping[str, Sequence[Sequence]], seeds: int) -> dict[str, Any]:
     """Where the numbers come from, and what was compared: `tried` has the wrong and the right ones of each setting."""
     packages = sorted({package for name in checkers for package in CHECKERS[name].packages})
     return provenance(packages) | {
@@ -44,14 +45,14 @@ def facts(checkers: Sequence[str], tried: dict[str, Sequence[Sequence]], seeds: 
     }
 
 
-def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says: bool) -> dict[str, object]:
+def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says: bool) -> dict[str, Any]:
     """One checker in one setting, for JSON. `says` is whether it names steps and causes, for which it is scored."""
     trials = [*wrong, *right]
     killed = [trial for trial in wrong if trial.verdict in (REJECTED, RAISED)]
     alarms = [trial for trial in right if trial.verdict in (REJECTED, RAISED)]
     raised = [trial for trial in trials if trial.verdict == RAISED]
-    timed = [trial.seconds for trial in trials if trial.verdict not in (NOT_TRIED, TIMED_OUT)]
-    said = _said(wrong) if says else dict.fromkeys(SAID)
+    timed = [t.seconds for t in trials if t.verdict not in (NOT_TRIED, TIMED_OUT) and t.seconds is not None]
+    said: Mapping[str, int | None] = _said(wrong) if says else dict.fromkeys(SAID)
     return {
         "checker": name,
         "setting": setting,
@@ -73,16 +74,16 @@ def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says
     }
 
 
-def missing(name: str, setting: str, note: str) -> dict[str, object]:
+def missing(name: str, setting: str, note: str) -> dict[str, str]:
     """The row of a checker whose library is not installed."""
     return {"checker": name, "setting": setting, "note": note}
 
 
-def _said(wrong: list[Trial]) -> dict[str, int]:
+def _said(wrong: list[Trial[Wrong]]) -> dict[str, int]:
     """Count the rejected by what was said: the step, the cause alone, it among others, a wrong one alone."""
-    counts = dict.fromkeys(SAID, 0)
+    counts: dict[str, int] = dict.fromkeys(SAID, 0)
     for trial in wrong:
-        if trial.verdict != REJECTED:
+        if trial.verdict != REJECTED or trial.answer is None:
             continue
         accepted = trial.derivation.accepted
         explanations: dict[int, set[str]] = {}
@@ -112,7 +113,7 @@ def table(result: dict) -> list[tuple[str, ...]]:
 def _line(result: dict, checker: dict, settings: list[dict]) -> tuple[str, ...]:
     rows = {found["setting"]: found for found in result["rows"] if found["checker"] == checker["name"]}
     cells = [_cell(rows.get(entry["name"], rows.get(OWN))) for entry in settings]
-    said = tuple(checker[question] or "does not report" for question in ("where", "why"))
+    said = checker["where"] or "does not report", checker["why"] or "does not report"
     seconds = [found["seconds_median"] for found in rows.values() if found.get("seconds_median") is not None]
     return (checker["label"], *cells, *_measured(said, rows.get(OWN)), _seconds(seconds))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer, Derivation
 from experiments.benchmarks.checkers.differences import Claim, claim_of
 from experiments.benchmarks.checkers.trials import SETTINGS, Point
 
@@ -17,12 +17,12 @@ _module = importlib.import_module("torch.autograd.gradcheck")
 _THREADS = torch.get_num_threads()
 
 
-def slow(derivation, point: Point) -> Answer:
+def slow(derivation: Derivation, point: Point) -> Answer:
     """Every entry of the gradient."""
     return by_torch(claim_of(derivation, point), fast=False, alone=not SETTINGS[point.setting].images)
 
 
-def fast(derivation, point: Point) -> Answer:
+def fast(derivation: Derivation, point: Point) -> Answer:
     """One random direction.
 
     A failing check then computes every entry, two forward passes each, for its message only. In a large setting that

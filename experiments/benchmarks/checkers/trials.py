@@ -7,17 +7,16 @@ its numbers only.
 
 import importlib
 import importlib.util
-import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from experiments.benchmarks import TimedOut, time_limit
-from experiments.benchmarks.checkers import Answer, Checker
+from experiments.benchmarks.checkers import Answer, Checker, Derivation
 from twolayer.network import Params
 
 TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
@@ -25,9 +24,10 @@ TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
 PATIENCE = 2
 # jax.jacfwd carries an identity matrix of K d rows, which is 80 GB for 784-128-10.
 TOO_LARGE = {"real": ("jacfwd",)}
+D = TypeVar("D")
 
 
-def one_of_each(derivations: Iterable) -> list:
+def one_of_each(derivations: Iterable[Derivation]) -> list:
     """Each mistake, or right style, in one loss, output and reduction, in which they take turns."""
     groups: dict[str, list] = {}
     for derivation in derivations:
@@ -41,12 +41,12 @@ def spread(derivations: Sequence, limit: int | None) -> list:
     return [derivations[index * len(derivations) // count] for index in range(count)]
 
 
-def fitting(derivations: Iterable, setting: str) -> list:
+def fitting(derivations: Iterable[Derivation], setting: str) -> list:
     """Leave out the derivations that need more memory than a machine has."""
     return [derivation for derivation in derivations if _name(derivation) not in TOO_LARGE.get(setting, ())]
 
 
-def _name(derivation) -> str:
+def _name(derivation: Derivation) -> str:
     return derivation.id.partition(f" {derivation.loss} ")[0]
 
 
@@ -80,20 +80,21 @@ class Point(NamedTuple):
 
     def cast(self, dtype: type) -> "Point":
         """The same point in another precision."""
-        params = Params(*(leaf.astype(dtype) for leaf in self.params))
+        params = Params._make(leaf.astype(dtype) for leaf in self.params)
         return self._replace(params=params, x=self.x.astype(dtype), y=self.y.astype(dtype))
 
 
 def draw(setting: str, seed: int, loss: str) -> Point:
     """The point of this setting and seed; both losses have the same parameters and examples."""
-    sizes = SETTINGS[setting]
-    for attempt in itertools.count():
+    sizes, attempt = SETTINGS[setting], 0
+    while True:
         rng = np.random.default_rng([seed, attempt])
         params, x = _params(rng, sizes), _examples(rng, sizes)
         onehot = np.eye(sizes.C)[rng.integers(0, sizes.C, sizes.m)]
         targets = rng.normal(size=onehot.shape)
         if sizes.images or _tells(params, x):
             return Point(setting, seed, params, x, onehot if sizes.images or loss == "cross_entropy" else targets)
+        attempt += 1
 
 
 def _params(rng: np.random.Generator, sizes: Setting) -> Params:
@@ -101,7 +102,7 @@ def _params(rng: np.random.Generator, sizes: Setting) -> Params:
         return (sizes.deviation or deviation) * rng.normal(size=shape)
 
     d, K, C = sizes.d, sizes.K, sizes.C
-    return Params(normal((2 / d) ** 0.5, K, d), normal(0.1, K), normal((2 / K) ** 0.5, C, K), normal(0.1, C))
+    return Params._make((normal((2 / d) ** 0.5, K, d), normal(0.1, K), normal((2 / K) ** 0.5, C, K), normal(0.1, C)))
 
 
 def _examples(rng: np.random.Generator, sizes: Setting) -> Float[np.ndarray, "m d"]:
@@ -116,10 +117,10 @@ def _tells(params: Params, x: Float[np.ndarray, "m d"]) -> bool:
     return all((Z > 0).any(axis=0).all() and (Z <= 0).any(axis=0).all() for Z in (Z1, Z2))
 
 
-class Trial(NamedTuple):
+class Trial(NamedTuple, Generic[D]):
     """One derivation at one point. `verdict` is an Answer's or one of the three above; `note` is what was raised."""
 
-    derivation: object
+    derivation: D
     verdict: str
     seconds: float | None = None
     answer: Answer | None = None
@@ -139,7 +140,9 @@ def load(checker: Checker, install: str) -> Callable:
     return getattr(importlib.import_module(module), name)
 
 
-def run(check: Callable, derivations: Iterable, setting: str | None, seeds: Iterable[int], limit: float) -> list[Trial]:
+def run(
+    check: Callable, derivations: Iterable[Derivation], setting: str | None, seeds: Iterable[int], limit: float
+) -> list[Trial]:
     """Each derivation at each seed's point; setting None is for a checker that draws its own."""
     trials, slow = [], 0
     for seed in seeds:
@@ -156,7 +159,7 @@ def run(check: Callable, derivations: Iterable, setting: str | None, seeds: Iter
     return trials
 
 
-def once(check: Callable, derivation, point: Point | None, limit: float) -> Trial:
+def once(check: Callable, derivation: D, point: Point | None, limit: float) -> Trial[D]:
     """One check. What it raises is an outcome; wrong derivations raise for a living, and warn."""
     start = time.perf_counter()
     try:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from twolayer.verification.numbers.complexes import holds_complex
 from twolayer.verification.problem import LEAVES, STEPS, Setting, Sizes, shape, targets
-from twolayer.verification.programs import Refused, Run
+from twolayer.verification.programs import NotJudged, Refused, Run
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 INPUTS_NAMES = ("x", "xs", "inputs", "input", "x_batch", "xb", "batch_x", "data", "images", "features", "x_train")
@@ -52,6 +53,7 @@ class Runs(Protocol):
 
     def run(self, *arguments: Any, watch: bool = False) -> Run:
         """Run on these arguments."""
+        ...
 
 
 class Call(NamedTuple):
@@ -95,7 +97,7 @@ class Call(NamedTuple):
             y = y if not self.one_by_one else y[0]
         elif self.flat:
             y = y.reshape(-1)
-        given = {name: scope[name].copy() for name in PARAMETERS}
+        given: dict[str, Any] = {name: scope[name].copy() for name in PARAMETERS}
         given |= {"x": x.copy(), "y": y.copy() if isinstance(y, np.ndarray) else y}
         given["params"] = Parameters(*(given[name] for name in PARAMETERS))
         return [given[name] for name in self.order]
@@ -148,6 +150,7 @@ def named(result: Any) -> dict[str, Any]:
 
     Raises:
       Refused: it is neither a dict of steps nor the four leaves.
+      NotJudged: one of them is complex.
     """
     if hasattr(result, "_asdict"):
         result = result._asdict()
@@ -169,19 +172,11 @@ def named(result: Any) -> dict[str, Any]:
             near = alike or difflib.get_close_matches(str(key), STEPS, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(STEPS)}"
             raise Refused(f"gradients returned the key {key!r}{hint}")
-        if _is_complex(value):
-            raise Refused(f"{name} is complex")
+        if holds_complex(value) or (isinstance(value, Mapping) and set(value) == {"real", "imag"}):
+            raise NotJudged(f"{name} is complex")
         if value is not None:
             found[name] = value
     return {name: found[name] for name in STEPS if name in found}
-
-
-def _is_complex(value: Any) -> bool:
-    """Whether an array, also one that JAX traces, or an object array of numbers holds complex ones."""
-    if getattr(getattr(value, "dtype", None), "kind", "") == "c" or isinstance(value, complex):
-        return True
-    plain = isinstance(value, np.ndarray) and np.asarray(value).dtype == object
-    return plain and any(isinstance(v, complex) for v in value.ravel().tolist())
 
 
 class Shape(NamedTuple):
@@ -256,7 +251,8 @@ def _shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> Shape:
         return Shape("same", fault=said)
     d, K, C, m = sizes
     letters = {"dW1": "(K, d)", "dW2": "(C, K)"}.get(name, "(m, K)" if name[2:] == "1" else "(m, C)")
-    like = {(m, K): "O1", (m, C): "O2", (m, d): "x"}.get(shape)
+    known: dict[tuple[int, ...], str] = {(m, K): "O1", (m, C): "O2", (m, d): "x"}
+    like = known.get(shape)
     advice = f": that is the shape of {like}, as of a derivative by {like}" if like else ""
     raise Refused(
         f"{name} has shape {shape} where {name[1:]} is {letters} = {wanted}{advice} (tried: d={d}, K={K}, C={C}, m={m})"

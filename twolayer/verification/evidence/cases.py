@@ -1,6 +1,6 @@
 """What a derivation does at many points: its arrays beside the right ones, compared ball by ball."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import flint
@@ -12,7 +12,6 @@ from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
 from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
-from twolayer.verification.numbers.complexes import is_complex
 from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 
@@ -82,7 +81,7 @@ class Subject(NamedTuple):
         return Case(point, mine, run.locals)
 
 
-def subject(program: Program, function: Callable, setting: Setting) -> Subject:
+def subject(program: Program, setting: Setting) -> Subject:
     """Find out at which sizes a derivation runs, and how it is to be called.
 
     Raises:
@@ -90,13 +89,13 @@ def subject(program: Program, function: Callable, setting: Setting) -> Subject:
       Refused, NotJudged: what it returns means nothing, or its code cannot be followed.
     """
     first: RaisedInside | None = None
-    for call in ways(function, setting):
+    for call in ways(program.function, setting):
         try:
             return _at_any_sizes(program, setting, call)
         except RaisedInside as error:
             first = first or error
     for sizes in (where.MNIST, where.ONE_OUTPUT, where.SQUARE):
-        for call in ways(function, setting):
+        for call in ways(program.function, setting):
             if sizes.C == 1 and setting.loss == "cross_entropy":
                 continue
             try:
@@ -114,8 +113,7 @@ def subject(program: Program, function: Callable, setting: Setting) -> Subject:
 
 def _at_any_sizes(program: Program, setting: Setting, call: Call) -> Subject:
     shapes = [_shapes(program, setting, call, sizes) for sizes in where.PRIME_SIZES]
-    kept = {name: shape for name, shape in shapes[0].items()}
-    return Subject(program, setting, call, (*where.PRIME_SIZES, where.SQUARE, where.SMALL), kept)
+    return Subject(program, setting, call, (*where.PRIME_SIZES, where.SQUARE, where.SMALL), shapes[0])
 
 
 def _shapes(program: Program, setting: Setting, call: Call, sizes: Sizes) -> dict[str, Shape]:
@@ -166,9 +164,6 @@ def case_at(subject: Subject, point: Point) -> Case:
             continue
         except NotJudged as error:
             return Case(point, {}, reason=str(error))
-        whole = next((name for name, array in case.mine.items() if is_complex(array)), None)
-        if whole:
-            return Case(point, {}, reason=f"{whole} is complex")
         unknown = any((compare(case.mine[name], point.right[name]) == UNKNOWN).any() for name in case.mine)
         if not unknown and (rounded or all(map(known_well, case.mine.values()))):
             return case

@@ -196,7 +196,7 @@ def on_batch(subject: Subject, batch: tuple) -> Iterator[Finding]:
     arrays = [np.asarray(array, np.float64) for array in (*params, x, y)]
     (K, d), C = arrays[0].shape, arrays[2].shape[0]
     kept = max(1, min(len(x), MOST // (6 * K * (d + C))))
-    numbers = dict(zip(where.INPUTS, [*arrays[:4], arrays[4][:kept], arrays[5][:kept]], strict=True))
+    numbers: where.Floats = dict(zip(where.INPUTS, [*arrays[:4], arrays[4][:kept], arrays[5][:kept]], strict=True))
     at = where.point("batch", Sizes(d, K, C, kept), numbers, subject.setting)
     said = f"exact on the {kept} examples" + (f", the first of {len(x)}" if kept < len(x) else "")
     try:

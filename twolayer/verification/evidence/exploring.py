@@ -65,7 +65,7 @@ def _first(points: list[At], most: int) -> list[At]:
 def _beyond(arguments: Arguments, program: Any) -> Iterator[dict[str, int]]:
     """Sizes with one letter larger than a whole number of the code, where they are not too large to be followed."""
     known = [n for draw in arguments.sizes() for n in draw.values()]
-    numbers = sorted(n for n in set(constants(program.function)) if n in WHOLE and n >= max(known, default=0))
+    numbers = sorted({int(n) for n in constants(program.function) if n in WHOLE and n >= max(known, default=0)})
     for n in numbers[-2:]:
         for letter in arguments.letters:
             sizes = {other: max(2, arguments.least.get(other, 1)) for other in arguments.letters} | {letter: n + 1}
@@ -110,8 +110,9 @@ def constants(function: Any) -> list[int | float]:
             todo += [
                 v for v in inside if isinstance(v, int | float) or getattr(v, "__module__", None) == one.__module__
             ]
-        elif hasattr(one, "__wrapped__") or hasattr(one, "fun"):
-            todo.append(getattr(one, "__wrapped__", None) or one.fun)
+        else:
+            inside = (getattr(one, name, None) for name in ("__wrapped__", "fun"))
+            todo += [v for v in inside if v is not None][:1]
     return found
 
 

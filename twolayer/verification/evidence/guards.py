@@ -41,10 +41,11 @@ def without(subject: Subject, cases: Sequence[Case]) -> Guarded | None:
         source, guards = without_guards(subject.program.source or "")
     except SyntaxError:
         return None
-    if not guards or not hasattr(subject.program, "with_source"):
+    with_source = getattr(subject.program, "with_source", None)
+    if not guards or with_source is None:
         return None
     try:
-        bare = subject._replace(program=subject.program.with_source(source))
+        bare = subject._replace(program=with_source(source))
         found = gather(bare)
     except (Refused, NotJudged, Undecided):
         return None

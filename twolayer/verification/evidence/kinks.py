@@ -55,7 +55,8 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
         changed = np.array(one.right[name], object)
         for entry in np.ndindex(np.shape(mine)):
             near, nearer = ([arb(piece[entry]) for piece in side] for side in pieces)
-            allowed = _allowed(arb(mine[entry]), near, nearer)
+            own = arb(mine[entry])
+            allowed = _allowed(own, near, nearer)
             if allowed is None:
                 if differs[entry]:  # no limit: not judged
                     changed[entry] = mine[entry]
@@ -65,9 +66,9 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
             if allowed and differs[entry]:
                 changed[entry] = mine[entry]
             elif not allowed and (differs[entry] or not question.plain_ties):
-                changed[entry] = Ball(min(nearer, key=lambda v: float(abs(v - arb(mine[entry])))))
+                changed[entry] = Ball(min(nearer, key=lambda v, own=own: float(abs(v - own))))
             if allowed and jumps and name[0] == "d":
-                kinks.append(Kink(name, entry, float(arb(mine[entry])), float(low), float(high), one.at))
+                kinks.append(Kink(name, entry, float(own), float(low), float(high), one.at))
         right[name] = changed
     return one._replace(right=right), kinks
 

@@ -8,7 +8,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,7 +115,7 @@ class Standard:
                     return None
                 constant = part[0]
                 decay |= {leaf[1:]: part[1]} if part[1] else {}
-        return Terms(constant, decay)
+        return None if constant is None else Terms(constant, decay)
 
     @functools.lru_cache(maxsize=16)  # noqa: B019
     def _own(self, sizes: Sizes) -> dict[str, np.ndarray]:
@@ -127,11 +127,12 @@ class Standard:
         Raises:
           Refused: at that size it is not the loss that it is elsewhere.
         """
-        if self._terms.get(sizes) is None:
-            self._terms[sizes] = self._compared(sizes, self.setting)
-        if self._terms[sizes] is None:
+        terms = self._terms.get(sizes)
+        if terms is None and self.setting is not None:
+            terms = self._terms[sizes] = self._compared(sizes, self.setting)
+        if terms is None:
             raise Refused(f"the own loss is another one at d={sizes.d}, K={sizes.K}, C={sizes.C}, m={sizes.m}")
-        return self._terms[sizes]
+        return terms
 
     def normalised(self, mine: dict[str, np.ndarray], point: where.Point, bits: int) -> dict[str, np.ndarray]:
         """What was returned, as for the declared loss behind it: without the decay, divided by the constant."""
@@ -155,7 +156,7 @@ class Standard:
         """The own loss in words."""
         if self.setting is None:
             return f"not {describe(self.declared)}, nor a multiple of it, nor another loss that can be declared"
-        setting, product = self._reduced()
+        setting, product = self._reduced(self.setting)
         words = {"2": "twice ", "1/2": "half "}
         text = words.get(product, f"{product} times " if product else "") + describe(setting)
         squares = [f"{t}/2 times the squares of {name}" for name, t in self._decays().items()]
@@ -165,7 +166,7 @@ class Standard:
         """The right line of a step by this loss, from the one by the declared loss behind it."""
         if self.setting is None:
             return ""
-        setting, product = self._reduced()
+        setting, product = self._reduced(self.setting)
         name, _, value = code.partition(" = ")
         if step == "dO2" and code == problem.right_lines(self.setting)[step].code:
             value = problem.right_lines(setting)[step].code.partition(" = ")[2]
@@ -173,15 +174,15 @@ class Standard:
         decay = self._decays().get(step[1:]) if step in LEAVES else None
         return f"{code} + {decay} * {step[1:]}" if decay else code
 
-    def _reduced(self) -> tuple[Setting, str]:
+    def _reduced(self, setting: Setting) -> tuple[Setting, str]:
         """The loss that can be declared, by the other reduction where that is what the constant says; the constant."""
         values = [(terms.constant, sizes) for sizes, terms in self._terms.items() if terms][:2]
         found: list[Factor] = factors(values) if any(c != 1 for c, _ in values) else []
         product = " times ".join(factor.text for factor in found)
-        other = "sum" if self.setting.reduction == "mean" else "mean"
+        other = "sum" if setting.reduction == "mean" else "mean"
         if product == ("m" if other == "sum" else "1/m"):
-            return self.setting._replace(reduction=other), ""
-        return self.setting, product
+            return setting._replace(reduction=other), ""
+        return setting, product
 
     def _decays(self) -> dict[str, str]:
         """The parameters whose squares it has: name -> their constant, doubled."""
@@ -197,7 +198,7 @@ def describe(setting: Setting) -> str:
     return f"the {setting.reduction} of {LOSSES[setting.loss].said}, output {setting.output}{hidden}{biases}"
 
 
-def _one_number(value: object) -> Ball:
+def _one_number(value: Any) -> Ball:
     if np.size(value) != 1:
         raise Refused(f"loss must return one number; it returned an array of shape {np.shape(value)}")
     value = np.asarray(value, object).ravel()[0]
@@ -213,8 +214,8 @@ def _jax_gradient(loss: Program, call: Call) -> Program:
 
     from twolayer.verification.programs.jax_code import JaxProgram
 
-    def gradients(*given: object) -> object:
-        def of(parameters: tuple) -> object:
+    def gradients(*given: Any) -> Any:
+        def of(parameters: tuple) -> Any:
             arguments = {**dict(zip(PARAMETERS, parameters, strict=True)), "x": given[4], "y": given[5]}
             arguments["params"] = Parameters(*parameters)
             return jax.numpy.reshape(loss.function(*(arguments[name] for name in call.order)), ())

@@ -27,7 +27,7 @@ LARGEST_LOGIT = 200  # exp(200)^3 is still a float64
 MARGIN = 1e-9  # of the terms that cancel in a pre-activation: rounding decides no sign
 INPUTS = ("W1", "b1", "W2", "b2", "x", "y")
 
-Floats = dict[str, np.ndarray]
+Floats = dict[str, np.ndarray]  # W1, b1, W2, b2, x, y
 
 
 class Point(NamedTuple):

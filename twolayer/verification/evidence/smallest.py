@@ -125,7 +125,7 @@ def code(question: Question, found: Example) -> list[str]:
         if found.output[0] == "d":
             lines.insert(1, "import jax")
             call = f"jax.vjp({name}, {', '.join(given)})[1](g)[{given.index(found.output[1:].split('.')[0])}]"
-    elif question.run is not None:
+    else:
         call += _place(question, found)
     entry = f"[{', '.join(map(str, found.entry))}]" if found.entry else ""
     return [*lines, f"print({call}{entry})  # {found.mine:.6g}, and {found.right:.6g} is right"]
@@ -133,7 +133,7 @@ def code(question: Question, found: Example) -> list[str]:
 
 def _place(question: Question, found: Example) -> str:
     """Where in the result an output stands."""
-    if found.output[0] != "d":
+    if question.run is None or found.output[0] != "d":
         return ""
     with precision(BITS):
         result = question.run(found.one.at, False).result

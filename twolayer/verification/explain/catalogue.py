@@ -144,7 +144,10 @@ def _distinct(lines: Iterable[Line], right_line: Line, setting: Setting) -> Iter
         found = _signature(line, setting, False) or _signature(line, setting, True)
         if found is None or not np.isfinite(found.sums).all() or (not found.sizes.any() and line.id != "zero"):
             continue
-        if _is_multiple(found, true[found.square]) or any(_same(found, other) for other in seen[line.literal]):
+        right_one = true[found.square]
+        if right_one is not None and _is_multiple(found, right_one):
+            continue
+        if any(_same(found, other) for other in seen[line.literal]):
             continue
         seen[line.literal].append(found)
         yield line

@@ -47,13 +47,15 @@ class Evidence(NamedTuple):
 
     def seen_as(self, arrays: Mapping[str, np.ndarray]) -> list[where.Seen]:
         """The user's variables that are one of these arrays, which are by the loss that can be declared."""
+        if self.probe is None:
+            return []
         found = where.seen(self.probe.locals, arrays)
         return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
 
     @property
     def known(self) -> dict[str, np.ndarray]:
         """The right arrays at the probe."""
-        return where.known(self.setting, self.probe.right)
+        return {} if self.probe is None else where.known(self.setting, self.probe.right)
 
     @property
     def returned(self) -> frozenset[str]:
@@ -304,8 +306,8 @@ def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
 
 
 def _in_the_forward_pass(evidence: Evidence, found: frozenset[str]) -> Cause | None:
-    locals_ = evidence.probe.locals if evidence.probe is not None else ()
-    shown = unexplained.shows_its_forward_pass(locals_, evidence.probe.sizes) if locals_ else False
+    probe = evidence.probe
+    shown = probe is not None and unexplained.shows_its_forward_pass(probe.locals, probe.sizes)
     return unexplained.forward_error(evidence.cases, found, evidence.thresholds, shown)
 
 

@@ -6,7 +6,6 @@ same function, so that it can be said in the user's words.
 """
 
 import ast
-import copy
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.sites import RIGHT, VALUE, Site
+from twolayer.verification.programs.source import number_of
 
 LONGEST = 48  # characters of an expression that is put in elsewhere
 FACTORS = 5  # the stage at which a factor is added; before it something is put in another place
@@ -125,19 +125,15 @@ class Pool:
         whole = self.whole[site]
         hand = [{} if whole is None else run.get(-1 - whole, {}) for run in self.runs]
         for name in filter(None, hand[0]):
-            values = [one.get(name) for one in hand]
-            if all(v is not None and np.ndim(v) == 0 for v in values):
-                yield name, tuple(float(v) for v in values)
+            values = _numbers([one.get(name) for one in hand])
+            if values:
+                yield name, values
         for i, other in enumerate(self.sites):
-            values = [run.get(i, [None])[-1] for run in self.runs]
-            if (
-                other.function is self.sites[site].function
-                and not _is_number(other.node)
-                and len(other.text) <= LONGEST
-            ):
-                plain = re.fullmatch(r"[\w.]+(\[-?\w+\])?|len\(\w+\)", other.text)
-                if plain and all(v is not None and np.ndim(v) == 0 for v in values):
-                    yield other.text, tuple(float(v) for v in values)
+            values = _numbers([run.get(i, [None])[-1] for run in self.runs])
+            beside = other.function is self.sites[site].function and not _is_number(other.node)
+            if values and beside and len(other.text) <= LONGEST:
+                if re.fullmatch(r"[\w.]+(\[-?\w+\])?|len\(\w+\)", other.text):
+                    yield other.text, values
 
     def at(self, site: int) -> Known | None:
         """A site's own value at the first point; None if they are no numbers."""
@@ -154,9 +150,10 @@ class Pool:
 
 def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> Iterator[Edit]:
     """All edits of the expressions that ran, stage by stage; after the first stage only of those that act."""
-    ran = [i for i in pool.runs[0] if i >= 0 and pool.at(i) is not None]
+    kinds = {i: own.kind for i in pool.runs[0] if i >= 0 and (own := pool.at(i)) is not None}
+    ran = list(kinds)
     yield from _stage(_accumulated, 1, sites, pool, [i for i in ran if sites[i].whole])
-    yield from _stage(_constants, 2, sites, pool, sorted(ran, key=lambda i: pool.at(i).kind != "f"))
+    yield from _stage(_constants, 2, sites, pool, sorted(ran, key=lambda i: kinds[i] != "f"))
     ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
     whole = [i for i in ran if sites[i].whole]
     rest = [i for i in ran if not sites[i].whole]
@@ -173,7 +170,7 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
 def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
     """What the right reverse pass has: as a term that is missing, or in the place of what is there."""
     own = pool.at(i)
-    if own.kind != "f" or len(pool.runs[0][i]) > 1:
+    if own is None or own.kind != "f" or len(pool.runs[0][i]) > 1:
         return
     for k, (line, array) in enumerate(pool.reference()):
         said = f"to `{{old}}` a path is missing, that through `{line}`"
@@ -187,6 +184,11 @@ def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
 def _stage(stage: Callable, number: int, sites: Sequence[Site], pool: Pool, acting: Sequence[int]) -> Iterator[Edit]:
     for i in acting:
         yield from (edit._replace(stage=number) for edit in stage(i, sites[i], pool.at(i), pool))
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    """The values as numbers; none if one of them is an array, or not known."""
+    return tuple(map(float, values)) if all(v is not None and np.ndim(v) == 0 for v in values) else ()
 
 
 def _is_finite(value: Any) -> bool:
@@ -223,8 +225,8 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         id = "other_factor" if isinstance(site.parent, ast.keyword) else "off_by_one"
         if not isinstance(site.parent, (ast.BinOp, ast.UnaryOp)):
             yield from (Edit(i, f"{site.text} {step} 1", id) for step in "+-")
-    elif isinstance(site.node, ast.Constant):
-        parent, value, id = site.parent, site.node.value, _kind_of_number(site, pool)
+    elif (value := number_of(site.node)) is not None:
+        parent, id = site.parent, _kind_of_number(site, pool)
         if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and site.node is parent.right:
             numbers = [value + 1, value - 1, -value, value / 2]
         elif isinstance(parent, (ast.Compare, ast.Call)):
@@ -236,7 +238,9 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
                 yield Edit(i, repr(number), "sign" if number == -value else id)
         if not isinstance(parent, ast.Compare):
             yield Edit(i, "__c__", id, solves=True)
-    elif _is_number(site.node) and isinstance(site.parent, ast.Call):  # as the -1 in np.roll(force, -1)
+    elif (
+        isinstance(site.node, ast.UnaryOp) and _is_number(site.node) and isinstance(site.parent, ast.Call)
+    ):  # as the -1 in np.roll(force, -1)
         yield Edit(i, ast.unparse(site.node.operand), "off_by_one" if own.kind == "i" else "sign")
 
 
@@ -310,9 +314,8 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if isinstance(node, ast.Call) and len(node.args) == 1 and ndim:
         yield Edit(i, f"{ast.unparse(node.func)}({ast.unparse(node.args[0])}[::-1])[::-1]", "other_factor")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TWINS:
-        twin = copy.deepcopy(node)
-        twin.func.attr = TWINS[node.func.attr]
-        yield Edit(i, ast.unparse(twin), "other_factor")
+        twin = ast.Attribute(node.func.value, TWINS[node.func.attr])
+        yield Edit(i, ast.unparse(ast.Call(twin, node.args, node.keywords)), "other_factor")
 
 
 def _kind_of_exchange(site: Site, other: Known) -> str:

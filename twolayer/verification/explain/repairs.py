@@ -28,6 +28,7 @@ from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.numpy_code import mapped, run_floats
+from twolayer.verification.programs.source import number_of
 
 EXACT = 1e-11  # of floats that are computed in two ways; more where the user's own floats are further from his balls
 SECONDS = 8.0  # of work
@@ -174,7 +175,8 @@ class Repairs:
 
     def _acts(self, site: int) -> bool:
         """Whether all wrong outputs, and no right one, depend on an expression."""
-        other = self.under(Edit(site, self.pool.disturbed(site)), 0.0, self.points[0])
+        text = self.pool.disturbed(site)
+        other = None if text is None else self.under(Edit(site, text), 0.0, self.points[0])
         if other is None:
             return True
         moved = {n for n, a in self.base.items() if n not in other or other[n].shape != a.shape
@@ -214,7 +216,9 @@ class Repairs:
             rest = np.concatenate([np.ravel(found[name]) for name in wrong]) - right
             return rest if np.isfinite(rest).all() else None
 
-        as_it_is = float(self.edited.sites[edit.site].node.value) if literal else 0.0 if "+" in edit.text else 1.0
+        as_it_is = 0.0 if "+" in edit.text else 1.0
+        if literal:
+            as_it_is = float(number_of(self.edited.sites[edit.site].node) or 0)
         for c in SIMPLE if bends and not literal else ():
             if self._fits(point, self.under(edit, c, point)):
                 return c

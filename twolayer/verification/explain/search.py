@@ -109,8 +109,9 @@ class Search:
         """The scope after a forward pass; None if a wrong one does not fit these sizes."""
         if forward is None:
             return Start(None, None, self.base | self.trace, self.right, {})
-        found = [self._forward(forward, self._at(self.base, i), literal) for i in range(self._points)]
-        if any(one is None for one in found):
+        tried = [self._forward(forward, self._at(self.base, i), literal) for i in range(self._points)]
+        found = [one for one in tried if one is not None]
+        if len(found) < len(tried):
             return None
         scope = self.base | {name: tuple(one[name] for one in found) for name in TRACE}
         if literal is not None:  # for the lines that follow from the wrong forward pass
@@ -133,7 +134,7 @@ class Search:
     def _at(self, scope: Scope, i: int) -> dict[str, np.ndarray]:
         return {name: value[i] for name, value in scope.items()}
 
-    def _number(self, literal: Fraction) -> object:
+    def _number(self, literal: Fraction) -> Ball | float:
         return Ball(literal) if self.exact else float(literal)
 
     def _forward(self, forward: Forward, scope: dict, literal: Fraction | None) -> dict[str, np.ndarray] | None:
@@ -201,9 +202,10 @@ class Search:
             at = next(follow, None)
             if at is None:
                 return None
-            below[at], above[at] = (self.step(at, start.right[at], s, None) for s in (below, above))
-            if below[at] is None or above[at] is None:
+            a, b = (self.step(at, start.right[at], s, None) for s in (below, above))
+            if a is None or b is None:
                 return None
+            below[at], above[at] = a, b
         if any(u.shape != v.shape for u, v in zip(self.shown[at], below[at], strict=True)):
             return None
         rest = tuple(u - v for u, v in zip(self.shown[at], below[at], strict=True))
@@ -264,7 +266,8 @@ class Search:
         upstream = [scope[name] for name in UPSTREAM[choice.step] if name in scope]
         key = (choice, tuple(map(id, upstream)))
         if key not in start.memory:  # the arrays are kept beside the result: an id must not be used twice
-            start.memory[key] = self.step(choice.step, choice.line, scope, choice.literal), upstream
+            value = choice.line and self.step(choice.step, choice.line, scope, choice.literal)
+            start.memory[key] = value, upstream
         return start.memory[key][0]
 
     def _may_be_unknown(self, step: str, start: Start, scope: Scope) -> bool:

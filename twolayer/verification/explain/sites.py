@@ -8,8 +8,9 @@ stands, so that an edit acts on every run of a line, in loops too.
 import ast
 import copy
 import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -58,7 +59,10 @@ class Hook:
 
     def __init__(self, whole: Mapping[int, str], filename: str) -> None:
         self.filename = filename
-        self.site, self.code, self.names, self.seen, self.whole = -1, None, {}, None, whole
+        self.site, self.whole = -1, whole
+        self.code: Any = None
+        self.names: dict[str, Any] = {}
+        self.seen: dict[int, Any] | None = None
 
     def __call__(self, site: int, value: Any) -> Any:
         if site == self.site:
@@ -72,9 +76,9 @@ class Hook:
                 self.seen[-1 - site] = {name: _kept(v) for name, v in frame.f_locals.items()} | {"": _kept(made)}
         return value
 
-    def _frame(self) -> Any:
+    def _frame(self) -> types.FrameType:
         """The frame of the code that is edited."""
-        frame = sys._getframe(2)
+        frame: Any = sys._getframe(2)
         while frame.f_code.co_filename != self.filename:
             frame = frame.f_back
         return frame
@@ -105,7 +109,7 @@ class Edited:
         function = (getattr(program, "floats", None) or (lambda: program.function))()
         name = getattr(function, "__name__", "")
         self.source = source = Source(program.filename or "", program.source or "")
-        self.space = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
+        self.space: dict[str, Any] = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
         if name in source.names():
             statements = source.needed({name})
         else:
@@ -117,7 +121,8 @@ class Edited:
             finder.visit(statement)
         self.sites = finder.sites
         self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole}, source.filename)
-        tree = ast.Module([_Through().visit(copy.deepcopy(one)) for one in statements], [])
+        through: list[Any] = [_Through().visit(copy.deepcopy(one)) for one in statements]
+        tree = ast.Module(through, [])
         self.space[HOOK] = self.hook
         with quiet():
             exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
@@ -125,9 +130,9 @@ class Edited:
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
         """What a call returns, and the values of all expressions in it, run after run."""
-        self.hook.seen = {}
+        self.hook.seen = seen = {}
         try:
-            return call(), self.hook.seen
+            return call(), seen
         finally:
             self.hook.seen = None
 
@@ -181,7 +186,7 @@ class _Finder:
 
     def visit(self, node: ast.AST, around: tuple[ast.AST, ...] = (), function: ast.AST | None = None) -> None:
         if function is not None and _is_expression(node) and not _is_called(node, around[-1]):
-            node.site = len(self.sites)
+            vars(node)["site"] = len(self.sites)
             self.sites.append(Site(node, function, around, _is_whole(node, around)))
         inner = node if isinstance(node, ast.FunctionDef) else function
         parts = node.body if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
@@ -195,13 +200,14 @@ class _Through(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         changed = super().visit(node)
-        if not hasattr(node, "site"):
+        number = getattr(node, "site", None)
+        if number is None or not isinstance(changed, ast.expr):
             return changed
-        call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(node.site), changed], [])
+        call = ast.Call(ast.Name(HOOK, ast.Load()), [ast.Constant(number), changed], [])
         return ast.copy_location(call, node)
 
 
-def _is_expression(node: ast.AST) -> bool:
+def _is_expression(node: ast.AST) -> TypeGuard[ast.expr]:
     if isinstance(node, ast.Constant):
         return type(node.value) in (int, float)
     return isinstance(node, _KINDS) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)

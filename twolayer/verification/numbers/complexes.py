@@ -5,31 +5,88 @@ The branch cuts are NumPy's: the square root and the logarithm are cut along the
 
 import cmath
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from twolayer.verification.numbers import balls as numbers
-from twolayer.verification.numbers.balls import Ball, Undecided, same_ball
+from twolayer.verification.numbers.balls import Ball, Operator, Undecided, array_of, same_ball
+
+
+def _complex(value: Any) -> "Complex | None":
+    if isinstance(value, Complex):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim:
+        return None
+    try:
+        return Complex(value.item() if isinstance(value, np.ndarray) else value)
+    except TypeError:
+        return None
+
+
+def _product(a: "Complex", b: "Complex") -> "Complex":
+    return Complex(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
+
+
+def _quotient(a: "Complex", b: "Complex") -> "Complex":
+    size = b.re * b.re + b.im * b.im
+    return Complex((a.re * b.re + a.im * b.im) / size, (a.im * b.re - a.re * b.im) / size)
+
+
+def _power(a: "Complex", b: "Complex") -> "Complex":
+    exponent = b.re
+    if b.im == 0 and exponent.is_integer() and abs(exponent) <= 64:
+        out, n = Complex(1), int(exponent)
+        for _ in range(abs(n)):
+            out = out * a
+        return out if n >= 0 else 1 / out
+    if a.re == 0 and a.im == 0:
+        return a
+    return (a.log() * b).exp()
+
+
+def _operators(operation: "Callable[[Complex, Complex], Complex]") -> "tuple[Operator[Complex], Operator[Complex]]":
+    def forward(a: "Complex", b: Any) -> Any:
+        other = _complex(b)
+        return NotImplemented if other is None else operation(a, other)
+
+    def backward(a: "Complex", b: Any) -> Any:
+        other = _complex(b)
+        return NotImplemented if other is None else operation(other, a)
+
+    return cast("tuple[Operator[Complex], Operator[Complex]]", (forward, backward))
 
 
 class Complex(Ball):
     """re + im i. Its parts are balls of whatever kind its operands were."""
 
     __slots__ = ("im", "re")
+    re: Ball
+    im: Ball
 
     def __init__(self, re: Any = 0, im: Any = 0):
-        whole = isinstance(re, (Complex, complex, np.complexfloating))
-        self.re, self.im = (re.real, re.imag) if whole else (re, 0)
-        self.re, self.im = (part if isinstance(part, Ball) else Ball(part) for part in (self.re, self.im))
+        pair = (re.real, re.imag) if isinstance(re, (Complex, complex, np.complexfloating)) else (re, 0)
+        self.re, self.im = (part if isinstance(part, Ball) else Ball(part) for part in pair)
         if isinstance(im, Ball) or im != 0:
             self.im = self.im + im
+
+    __add__, __radd__ = _operators(lambda a, b: Complex(a.re + b.re, a.im + b.im))
+    __sub__, __rsub__ = _operators(lambda a, b: Complex(a.re - b.re, a.im - b.im))
+    __mul__, __rmul__ = _operators(_product)
+    __truediv__, __rtruediv__ = _operators(_quotient)
+    __pow__, __rpow__ = _operators(_power)
 
     @property
     def v(self) -> Any:
         raise TypeError("must be real number, not Complex")
 
-    real, imag = property(lambda self: self.re), property(lambda self: self.im)
+    @property
+    def real(self) -> Ball:
+        return self.re
+
+    @property
+    def imag(self) -> Ball:
+        return self.im
 
     def __neg__(self) -> "Complex":
         return Complex(-self.re, -self.im)
@@ -38,10 +95,10 @@ class Complex(Ball):
         return (self.re * self.re + self.im * self.im).sqrt()
 
     def __eq__(self, other: Any) -> Any:
-        other = _complex(other)
-        if other is None:
+        right = _complex(other)
+        if right is None:
             return NotImplemented
-        pairs = ((self.re.v, other.re.v), (self.im.v, other.im.v))
+        pairs = ((self.re.v, right.re.v), (self.im.v, right.im.v))
         if any(a != b for a, b in pairs):  # certainly, of balls
             return False
         if all(a == b or same_ball(a, b) for a, b in pairs):
@@ -119,56 +176,6 @@ class Complex(Ball):
         return self / abs(self)
 
 
-def _complex(value: Any) -> Complex | None:
-    if isinstance(value, Complex):
-        return value
-    if isinstance(value, np.ndarray) and value.ndim:
-        return None
-    try:
-        return Complex(value.item() if isinstance(value, np.ndarray) else value)
-    except TypeError:
-        return None
-
-
-def _product(a: Complex, b: Complex) -> Complex:
-    return Complex(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
-
-
-def _quotient(a: Complex, b: Complex) -> Complex:
-    size = b.re * b.re + b.im * b.im
-    return Complex((a.re * b.re + a.im * b.im) / size, (a.im * b.re - a.re * b.im) / size)
-
-
-def _power(a: Complex, b: Complex) -> Any:
-    exponent = b.re
-    if b.im == 0 and exponent.is_integer() and abs(exponent) <= 64:
-        out, n = Complex(1), int(exponent)
-        for _ in range(abs(n)):
-            out = out * a
-        return out if n >= 0 else 1 / out
-    if a.re == 0 and a.im == 0:
-        return a
-    return (a.log() * b).exp()
-
-
-def _operator(name: str, operation: Callable) -> None:
-    def forward(a: Complex, b: Any) -> Any:
-        b = _complex(b)
-        return NotImplemented if b is None else operation(a, b)
-
-    def backward(a: Complex, b: Any) -> Any:
-        b = _complex(b)
-        return NotImplemented if b is None else operation(b, a)
-
-    setattr(Complex, f"__{name}__", forward)
-    setattr(Complex, f"__r{name}__", backward)
-
-
-_operator("add", lambda a, b: Complex(a.re + b.re, a.im + b.im))
-_operator("sub", lambda a, b: Complex(a.re - b.re, a.im - b.im))
-_operator("mul", _product)
-_operator("truediv", _quotient)
-_operator("pow", _power)
 numbers.COMPLEX = Complex
 
 
@@ -182,9 +189,12 @@ def angle(y: Ball, x: Ball) -> Ball:
     return half if y > 0 else -half if y < 0 else y * 0
 
 
-def holds_complex(array: np.ndarray) -> bool:
-    """Whether an object array has a complex number in it."""
-    return any(isinstance(v, Complex) for v in array.ravel().tolist())
+def holds_complex(values: Any) -> bool:
+    """Whether one of some numbers is complex: of this package's, of Python's, or of an array that JAX traces."""
+    if not hasattr(values, "dtype"):
+        return isinstance(values, complex)
+    flat = values.ravel().tolist() if values.dtype == object else ()
+    return getattr(values.dtype, "kind", "") == "c" or any(isinstance(v, (Complex, complex)) for v in flat)
 
 
 def parts(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -200,9 +210,8 @@ def parts(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 def joined(re: np.ndarray, im: np.ndarray) -> np.ndarray:
     """An object array of complex numbers."""
-    out = np.empty(np.shape(re), object)
-    out.reshape(-1)[:] = [Complex(*pair) for pair in zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)]
-    return out
+    pairs = zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)
+    return array_of(re.shape, [Complex(*pair) for pair in pairs])
 
 
 CMATH = {name: getattr(cmath, name) for name in ("inf", "nan")}
@@ -213,8 +222,3 @@ CMATH |= {
     "polar": lambda z: (abs(Complex(z)), angle(Complex(z).im, Complex(z).re)),
     "rect": lambda r, phi: Complex(r) * Complex(0, phi).exp(),
 }
-
-
-def is_complex(array: Any) -> bool:
-    """Whether there is a complex number in an array."""
-    return any(isinstance(v, (Complex, complex)) for v in np.asarray(array, object).ravel().tolist())

@@ -10,11 +10,10 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import DIFFERENCE_BITS, Ball, arb, balls, literals_at_midpoints, precision
+from twolayer.verification.numbers.balls import DIFFERENCE_BITS, Ball, arb, balls, literals_at_midpoints, one, precision
 
 STEP = 300  # h = 2^-300
 REMAINDER = 400  # the third derivative is trusted to be below 2^200, so that the remainder is below 2^-400
-
 
 Arrays = np.ndarray | Sequence[np.ndarray]
 
@@ -28,12 +27,12 @@ def central(loss: Callable[..., Any], arguments: Arrays, direction: Arrays) -> B
       direction: one array for each argument, of its shape; zeros where it stays.
     """
     if isinstance(arguments, np.ndarray):
-        arguments, direction = [arguments], [direction]
+        return central(loss, [arguments], [np.asarray(direction)])
     with precision(DIFFERENCE_BITS), literals_at_midpoints():
         h = flint.arb(2) ** -STEP
         point, along = [_midpoints(a) for a in arguments], [balls(u) for u in direction]
         up, down = (
-            arb(_one(loss(*(a + Ball(sign * h) * u for a, u in zip(point, along, strict=True))))) for sign in (1, -1)
+            arb(one(loss(*(a + Ball(sign * h) * u for a, u in zip(point, along, strict=True))))) for sign in (1, -1)
         )
         slope = (up - down) / (2 * h)
         room = (abs(slope) + 1).upper() * flint.arb(2) ** -REMAINDER
@@ -65,7 +64,3 @@ def _entries(loss: Callable, arguments: Sequence[np.ndarray], k: int) -> Iterato
 def _midpoints(array: Any) -> np.ndarray:
     array = balls(array)
     return balls([Ball(number.v.mid()) for number in array.ravel().tolist()]).reshape(array.shape)
-
-
-def _one(value: Any) -> Any:
-    return value.item() if isinstance(value, np.ndarray) else value

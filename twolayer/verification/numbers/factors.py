@@ -15,7 +15,7 @@ import flint
 import numpy as np
 
 from twolayer.verification.numbers.agreement import EQUAL, compare
-from twolayer.verification.numbers.balls import Ball, arb
+from twolayer.verification.numbers.balls import Ball, arb, array_of
 
 # Which factors act on which leaf: those at dO2 or dZ2 on all, those at dO1 or dZ1 on the first layer.
 PATHS = {"dW2": ("dO2", "dW2"), "db2": ("dO2", "db2"), "dW1": ("dO2", "dO1", "dW1"), "db1": ("dO2", "dO1", "db1")}
@@ -68,17 +68,16 @@ def _ratio_of_floats(a: np.ndarray, b: np.ndarray) -> Fraction | None:
 
 
 def _ratio_of_balls(a: np.ndarray, b: np.ndarray) -> Fraction | None:
-    b = [arb(v) for v in b.tolist()]
-    if not all(v.is_finite() for v in b):
+    right = [arb(v) for v in b.tolist()]
+    if not all(v.is_finite() for v in right):
         return None
-    at = max(range(len(b)), key=lambda i: float(abs(b[i])), default=None)
-    if at is None or b[at].contains(0):
+    at = max(range(len(right)), key=lambda i: float(abs(right[i])), default=None)
+    if at is None or right[at].contains(0):
         return Fraction(1) if all(arb(v).contains(0) and arb(v).rad() < _NOTHING for v in a.tolist()) else None
-    c = arb(a.tolist()[at]) / b[at]
+    c = arb(a.tolist()[at]) / right[at]
     if not c.is_finite() or c.contains(0):
         return None
-    scaled = np.empty(len(b), object)
-    scaled[:] = [Ball(c * v) for v in b]
+    scaled = array_of(b.shape, [Ball(c * v) for v in right])
     return constant(c) if (compare(a, scaled) == EQUAL).all() else None
 
 
@@ -146,7 +145,7 @@ def _at(sizes: Any) -> str:
 
 
 @functools.cache
-def _exponents() -> list[tuple[int, int, int, int]]:
+def _exponents() -> list[tuple[int, ...]]:
     every = itertools.product(range(-2, 3), repeat=4)
     return sorted(every, key=lambda e: (sum(map(abs, e)), [abs(e[i]) for i in (2, 1, 3, 0)], [-i for i in e]))
 

@@ -9,12 +9,12 @@ import contextlib
 import gc
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.balls import Ball, array_of
 from twolayer.verification.numbers.complexes import holds_complex
 
 
@@ -50,13 +50,17 @@ class Recorded(Ball):
     """A ball with its operands, and the slopes by them. `order` counts all numbers made."""
 
     __slots__ = ("line", "operands", "order", "slopes")
+    line: int | None
+    operands: tuple
+    order: int
+    slopes: Callable[[], tuple] | None
 
     def __init__(self, value: Any = 0):
         super().__init__(value)
         self.order, self.operands, self.slopes, self.line = next(_count), (), None, None
 
     @classmethod
-    def made(cls, v: flint.arb, operands: tuple = (), slopes: Callable[[], tuple] | None = None) -> "Recorded":
+    def made(cls, v: flint.arb, operands: tuple = (), slopes: Callable[[], tuple] | None = None) -> Self:
         ball = object.__new__(cls)
         ball.v, ball.order, ball.operands, ball.slopes = v, next(_count), operands, slopes
         ball.line = _active[-1].line if _active else None
@@ -64,7 +68,7 @@ class Recorded(Ball):
 
     def edges(self) -> Iterator[tuple["Recorded", flint.arb]]:
         """The recorded operands with the slopes by them."""
-        if self.operands:
+        if self.slopes is not None:
             for operand, slope in zip(self.operands, self.slopes(), strict=True):
                 if isinstance(operand, Recorded):
                     yield operand, slope
@@ -120,7 +124,7 @@ def told_apart(values: Any) -> Any:
         return values
     own = [v if isinstance(v, Recorded) else Recorded(v) for v in flat]
     into = values if values.flags.writeable else values.copy()
-    into[...] = np.array([*own, None], object)[:-1].reshape(values.shape)
+    into[...] = array_of(values.shape, own)
     return into
 
 
@@ -168,10 +172,6 @@ def gradient(output: Any, inputs: Sequence[Any]) -> list[np.ndarray]:
 
 def by(array: Any, found: dict[int, flint.arb]) -> np.ndarray:
     """The cotangent of each number of an array; 0 for one that is not reached."""
-    array = np.asarray(array, object)
-    out = np.empty(array.shape, object)
-    zero = flint.arb(0)
-    out.ravel()[:] = [
-        Ball(found.get(v.order, zero)) if isinstance(v, Recorded) else Ball(zero) for v in array.ravel().tolist()
-    ]
-    return out
+    array, zero = np.asarray(array, object), flint.arb(0)
+    slopes = [found.get(v.order, zero) if isinstance(v, Recorded) else zero for v in array.ravel().tolist()]
+    return array_of(array.shape, list(map(Ball, slopes)))

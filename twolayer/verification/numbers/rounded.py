@@ -9,12 +9,12 @@ by at most (n - 1) u (1 + n u) times the sum of their absolute values; exp, tanh
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self, cast
 
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, arb
+from twolayer.verification.numbers.balls import Ball, Operator, arb
 
 ELEMENTARY = 8  # unit roundoffs, that is 4 units in the last place
 CONSTANT = 4  # of a constant that was computed on the way
@@ -49,6 +49,18 @@ def _size(v: flint.arb) -> flint.arb:
     return flint.arb(v.abs_upper())
 
 
+def _operator(sign: int, turned: bool) -> "Operator[Rounded]":
+    def operate(a: "Rounded", b: Any) -> Any:
+        if isinstance(b, (np.ndarray, list, tuple)) and np.ndim(b):
+            return NotImplemented
+        try:
+            return _sum(b, a, sign) if turned else _sum(a, b, sign)
+        except TypeError:
+            return NotImplemented
+
+    return cast("Operator[Rounded]", operate)
+
+
 class Rounded(Ball):
     """A number that a floating-point run may hold.
 
@@ -57,6 +69,9 @@ class Rounded(Ball):
     """
 
     __slots__ = ("exact", "magnitude", "terms")
+    exact: flint.arb
+    magnitude: flint.arb
+    terms: int
 
     def __init__(self, value: Any = 0):
         v = arb(value)
@@ -64,7 +79,7 @@ class Rounded(Ball):
         _hold(self, v, error)
 
     @classmethod
-    def made(cls, v: flint.arb, operands: tuple = (), slopes: Callable[[], tuple] | None = None) -> "Rounded":
+    def made(cls, v: flint.arb, operands: tuple = (), slopes: Callable[[], tuple] | None = None) -> Self:
         """The result of an operation, rounded; operands that are no Rounded numbers are constants, rounded before."""
         here = _precision.get()
         units = 1 if len(operands) == 2 else ELEMENTARY
@@ -77,6 +92,9 @@ class Rounded(Ball):
         ball = object.__new__(cls)
         _hold(ball, v, error)
         return ball
+
+    __add__, __radd__ = _operator(1, False), _operator(1, True)
+    __sub__, __rsub__ = _operator(-1, False), _operator(-1, True)
 
     def __neg__(self) -> "Rounded":
         ball = object.__new__(type(self))
@@ -111,19 +129,3 @@ def _sum(a: Any, b: Any, sign: int) -> Rounded:
     if not _size(ball.v) <= here.largest:
         ball.v = flint.arb("nan")
     return ball
-
-
-def _operator(sign: int, turned: bool) -> Callable:
-    def operate(a: Rounded, b: Any) -> Any:
-        if isinstance(b, (np.ndarray, list, tuple)) and np.ndim(b):
-            return NotImplemented
-        try:
-            return _sum(b, a, sign) if turned else _sum(a, b, sign)
-        except TypeError:
-            return NotImplemented
-
-    return operate
-
-
-Rounded.__add__, Rounded.__radd__ = _operator(1, False), _operator(1, True)
-Rounded.__sub__, Rounded.__rsub__ = _operator(-1, False), _operator(-1, True)

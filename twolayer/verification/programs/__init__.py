@@ -1,5 +1,6 @@
 """People's code, run over balls: NumPy as it stands, and JAX through its jaxpr. What both kinds of program share."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -55,14 +56,18 @@ class Run(NamedTuple):
 class Program(Protocol):
     """A function of the user's that runs over balls."""
 
+    function: Callable
     filename: str | None
     source: str | None
 
     def run(self, *arguments: Any, watch: bool = False) -> Run:
         """Run on nested structures with object arrays of balls, which are not changed, and int arrays."""
+        ...
 
     def literals(self) -> tuple[float, ...]:
         """The numbers that stand in the code, without 0, 1 and -1."""
+        ...
 
     def thresholds(self) -> tuple[str, ...]:
         """What may act at some sizes of numbers only: "clip at file.py:12"."""
+        ...

@@ -56,7 +56,7 @@ class Copies:
             return value if _is_library(value.__module__) else self._class(value)
         if isinstance(value, np.ndarray):
             return wrap(value)
-        if type(value) in (list, tuple, set):
+        if isinstance(value, (list, tuple, set)) and type(value) in (list, tuple, set):
             return type(value)(map(self.of, value))
         if type(value) is dict:
             return {k: self.of(v) for k, v in value.items()}

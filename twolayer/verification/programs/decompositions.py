@@ -6,7 +6,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import balls, raw
+from twolayer.verification.numbers.balls import array_of, balls, raw
 from twolayer.verification.numbers.complexes import joined, parts
 from twolayer.verification.programs import fourier, linear
 from twolayer.verification.programs.interpreter import Call, Rule, Value
@@ -43,10 +43,8 @@ def flints(array: np.ndarray) -> np.ndarray:
     re, im = parts(array)
     if im is None:
         return raw(array)
-    out = np.empty(array.shape, object)
     pairs = zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)
-    out.ravel()[:] = [flint.acb(a.v, b.v) for a, b in pairs]
-    return out
+    return array_of(array.shape, [flint.acb(a.v, b.v) for a, b in pairs])
 
 
 def _of_matrices(f: Callable[..., Any], *arrays: Value) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ import itertools
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.balls import Ball, array_of
 from twolayer.verification.numbers.complexes import joined, parts
 from twolayer.verification.numbers.recorded import Recorded
 
@@ -14,7 +14,7 @@ def _angles(rows: int, columns: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     """cos and sin of 2 pi j k / n, as matrices."""
     known = [flint.arb.sin_cos_pi_fmpq(flint.fmpq(2 * i, n)) for i in range(n)]
     at = np.outer(np.arange(rows), np.arange(columns)) % n
-    sines, cosines = (np.array([*(Ball(v[part]) for v in known), None], object)[:-1][at] for part in (0, 1))
+    sines, cosines = (array_of((n,), [Ball(v[part]) for v in known])[at] for part in (0, 1))
     return cosines, sines
 
 
@@ -32,12 +32,12 @@ def _times(a: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     if not rows.size or not columns.size or not kinds <= {Ball, Recorded}:
         return a @ matrix
     slopes = [tuple(v.v for v in column) for column in columns.tolist()]
-    values = flint.arb_mat(*rows.shape, [v.v for v in rows.ravel().tolist()])
-    products = (values * flint.arb_mat(*matrix.shape, [v.v for v in matrix.ravel().tolist()])).entries()
+    left, right = (flint.arb_mat(len(a), a.shape[1], [v.v for v in a.ravel().tolist()]) for a in (rows, matrix))
+    products = (left * right).entries()
     cls = Recorded if Recorded in kinds else Ball
     pairs = itertools.product(map(tuple, rows.tolist()), slopes)
     made = [cls.made(v, row, lambda s=s: s) for v, (row, s) in zip(products, pairs, strict=True)]
-    return np.array([*made, None], object)[:-1].reshape(*a.shape[:-1], len(slopes))
+    return array_of((*a.shape[:-1], len(slopes)), made)
 
 
 def transform(a: np.ndarray, n: int, axis: int, inverse: bool = False, count: int | None = None) -> np.ndarray:

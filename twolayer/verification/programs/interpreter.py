@@ -28,10 +28,22 @@ class System:
     Attributes:
       rules: primitive's name -> rule(call, *inputs), which returns an output or a list of them; "jit:name" for a
         function of JAX's own that is known as a whole.
+      complex: whether it has complex numbers.
     """
 
     rules: Mapping[str, Rule] = {}
-    complex = False  # whether it has complex numbers
+    complex = False
+
+    # Arithmetic. The sign of an extreme is 1 for the largest and -1 for the smallest; `place` is where it stands.
+    add: Callable[[Value, Value], Value]
+    mul: Callable[[Value, Value], Value]
+    neg: Callable[[Value], Value]
+    power: Callable[[Value, int], Value]
+    sum: Callable[[Value, tuple[int, ...]], Value]  # along some axes
+    matmul: Callable[[Value, Value], Value]  # of (batch, rows, inner) and (batch, inner, columns)
+    extreme: Callable[[Value, tuple[int, ...], int], Value]  # along some axes, and by the sign
+    place: Callable[[Value, int, int], Any]  # along an axis, and by the sign
+    integers: Callable[[Value, Any], np.ndarray]  # numbers cut off, or whether they are not zero, as a dtype
 
     def literal(self, array: np.ndarray, dtype: Any) -> Value:
         """Floats that stand in the program, where they have this type; a Python number comes as it was written."""
@@ -180,7 +192,7 @@ def is_complex(aval: Any) -> bool:
 
 
 def _is_key(array: Any) -> bool:
-    return jax.dtypes.issubdtype(getattr(array, "dtype", type(array)), jax.dtypes.prng_key)
+    return jnp.issubdtype(getattr(array, "dtype", type(array)), jax.dtypes.prng_key)
 
 
 def _constant(array: Any, system: System, aval: Any) -> Value:

@@ -201,7 +201,7 @@ def raised(function: Callable, error: BaseException, filename: str | None = None
     filename = filename or _filename(function)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
     said = " ".join(f"{type(error).__name__}: {error}".split()).split(" The error occurred while tracing")[0]
-    if not frames:
+    if filename is None or not frames:
         return f"{_name(function)} raised {said[:300]}"
     line = linecache.getline(filename, frames[-1].lineno or 0).strip()
     return f"{filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}: {f'`{line}` ' if line else ''}raised {said[:300]}"

@@ -5,34 +5,35 @@ the numbers themselves, so they know how they depend on the matrix: the derivati
 of the solution. Where eigenvalues are equal their vectors are no function of the matrix, and have no derivative.
 """
 
+import itertools
 from typing import Any
 
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, Undecided, arb, balls
+from twolayer.verification.numbers.balls import Ball, Undecided, arb, array_of, balls, each, floats
 from twolayer.verification.numbers.complexes import Complex, joined, parts
 
 STEPS = 12  # from the 50 bits of floats, doubled each time: enough for any precision here
 EQUAL = 2.0**-40  # eigenvalues so near to each other, relative, are taken as equal
-
-Array = np.ndarray
 
 
 class Singular(ArithmeticError):
     """A pivot is zero, as far as is known."""
 
 
-def unit(n: int) -> Array:
+def unit(n: int) -> np.ndarray:
     """The unit matrix."""
     return balls(np.eye(n, dtype=int))
 
 
 def _size(value: Ball) -> float:
-    return max(abs(float(v.v.mid())) for v in ((value.re, value.im) if isinstance(value, Complex) else (value,)))
+    """The larger of the absolute values of the real and the imaginary part, in a float."""
+    parts = (value.re, value.im) if isinstance(value, Complex) else (value,)
+    return max(abs(float(part.v.mid())) for part in parts)
 
 
-def eliminated(a: Array, b: Array) -> tuple[Array, Array, int]:
+def eliminated(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Upper triangular form of (a, b), rows exchanged for the largest pivot, and the sign of the exchange."""
     a, b, sign = a.copy(), b.copy(), 1
     for k in range(len(a)):
@@ -47,7 +48,7 @@ def eliminated(a: Array, b: Array) -> tuple[Array, Array, int]:
     return a, b, sign
 
 
-def solve(a: Array, b: Array) -> Array:
+def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x with a x = b.
 
     Raises:
@@ -59,7 +60,7 @@ def solve(a: Array, b: Array) -> Array:
     return solve_triangular(a, b, lower=False)
 
 
-def solve_triangular(a: Array, b: Array, lower: bool, unit_diagonal: bool = False) -> Array:
+def solve_triangular(a: np.ndarray, b: np.ndarray, lower: bool, unit_diagonal: bool = False) -> np.ndarray:
     """x with a x = b, of a only the lower (or upper) triangle."""
     n, x = len(a), np.array(b)
     for i in range(n) if lower else reversed(range(n)):
@@ -70,7 +71,7 @@ def solve_triangular(a: Array, b: Array, lower: bool, unit_diagonal: bool = Fals
     return x
 
 
-def cholesky(a: Array) -> Array:
+def cholesky(a: np.ndarray) -> np.ndarray:
     """The lower L with L L' = a, of which the lower triangle is read; NaN where a is not positive definite."""
     n, factor = len(a), balls(np.zeros(a.shape, int))
     for j in range(n):
@@ -80,7 +81,7 @@ def cholesky(a: Array) -> Array:
     return factor
 
 
-def lu(a: Array) -> tuple[Array, Array, Array]:
+def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """L and U in one (m, n) matrix, the row taken in each step, and the permutation of rows; largest pivots first."""
     a = np.array(a)
     m, n = a.shape
@@ -97,41 +98,39 @@ def lu(a: Array) -> tuple[Array, Array, Array]:
     return a, pivots, permutation
 
 
-def middles(a: Array) -> Array:
+def middles(a: np.ndarray) -> np.ndarray:
     """The midpoints, as numbers of their own that no one asks how they were made."""
-    re, im = parts(a)
-    found = [np.frompyfunc(lambda v: Ball(v.v.mid()), 1, 1)(part) for part in (re, im) if part is not None]
-    return found[0] if im is None else joined(*found)
+    found = [each(lambda v: Ball(v.v.mid()), part) for part in parts(a) if part is not None]
+    return joined(*found) if len(found) > 1 else found[0]
 
 
-def as_floats(a: Array) -> Array:
+def as_floats(a: np.ndarray) -> np.ndarray:
     """The nearest floats, or complex ones."""
-    nearest = np.frompyfunc(lambda v: float(v.v), 1, 1)
-    re, im = (None if part is None else nearest(part).astype(float) for part in parts(a))
-    return re if im is None else re + 1j * im
+    re, im = parts(a)
+    return floats(re) if im is None else floats(re) + 1j * floats(im)
 
 
-def _exactly(a: Array) -> Array:
+def _exactly(a: np.ndarray) -> np.ndarray:
     """Floats that were computed, and are no literals."""
-    of_floats = np.frompyfunc(lambda v: Ball(flint.arb(v)), 1, 1)
-    return joined(of_floats(a.real), of_floats(a.imag)) if a.dtype.kind == "c" else of_floats(a)
+    if a.dtype.kind == "c":
+        return joined(_exactly(np.real(a)), _exactly(np.imag(a)))
+    return each(lambda v: Ball(flint.arb(v)), a)
 
 
-def _improved(a: Array, x: Array, known: bool) -> tuple[Array, Array, float]:
+def _improved(a: np.ndarray, x: np.ndarray, known: bool) -> tuple[np.ndarray, np.ndarray, float]:
     """One Newton step for the eigenvectors x (columns) of a: eigenvalues, vectors, and how far it went."""
-    n = len(a)
-    s = solve(x, a @ x)
-    moved, step = 0.0, np.empty((n, n), object)
-    for i, j in np.ndindex(n, n):
-        gap, size = s[j, j] - s[i, i], max(_size(s[i, i]), _size(s[j, j]), 2.0**-900)
-        if i == j:
-            step[i, j] = Ball(0)
-        elif _size(gap) <= EQUAL * size:
-            step[i, j] = Ball(0) if known else _without_slope(s[i, j])
-        else:
-            step[i, j] = s[i, j] / gap
-            moved = max(moved, _size(step[i, j]))
-    return np.diagonal(s).copy(), x + x @ step, moved
+    n, moved = len(a), 0.0
+    s: list[list[Ball]] = solve(x, a @ x).tolist()
+    step = [[Ball(0)] * n for _ in range(n)]
+    for i, j in itertools.permutations(range(n), 2):
+        gap, size = s[j][j] - s[i][i], max(_size(s[i][i]), _size(s[j][j]), 2.0**-900)
+        if _size(gap) > EQUAL * size:
+            step[i][j] = s[i][j] / gap
+            moved = max(moved, _size(step[i][j]))
+        elif not known:
+            step[i][j] = _without_slope(s[i][j])
+    values = array_of((n,), [s[i][i] for i in range(n)])
+    return values, x + x @ array_of((n, n), list(itertools.chain(*step))), moved
 
 
 def _without_slope(cause: Ball, value: Any = 0) -> Ball:
@@ -141,7 +140,7 @@ def _without_slope(cause: Ball, value: Any = 0) -> Ball:
     return type(cause).made(arb(value), (cause,), lambda: (flint.arb("nan"),))
 
 
-def eigen(a: Array, start: Array) -> tuple[Array, Array]:
+def eigen(a: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, and vectors of length one as columns, from approximate vectors.
 
     Raises:
@@ -161,45 +160,45 @@ def eigen(a: Array, start: Array) -> tuple[Array, Array]:
     return values, x / np.sqrt((x * np.conjugate(x)).sum(axis=0))
 
 
-def eigh(a: Array, lower: bool = True) -> tuple[Array, Array]:
+def eigh(a: np.ndarray, lower: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues in ascending order and orthonormal vectors of a symmetric matrix, of which one triangle is read."""
     half = np.tril(a, -1) if lower else np.triu(a, 1)
     a = half + np.conjugate(half.T) + np.diag([v.real for v in np.diagonal(a).tolist()])
     values, x = eigen(a, np.linalg.eigh(as_floats(a))[1])
-    return np.array([*(v.real for v in values.tolist()), None], object)[:-1], x
+    return array_of(values.shape, [v.real for v in values.tolist()]), x
 
 
-def _norm(v: Array) -> Ball:
+def _norm(v: np.ndarray) -> Ball:
     return (v * v).sum().sqrt()
 
 
-def _completed(q: Array, start: Array) -> Array:
+def _completed(q: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Orthonormal columns, and those after them in `start`: which ones is not said by the matrix."""
-    columns = list(np.frompyfunc(lambda v: Ball(v.v), 1, 1)(q.T))
+    columns = list(each(lambda v: Ball(v.v), q.T))
     for column in start.T[len(columns) :]:
         rest = _exactly(column)
         for _ in range(2):
             for other in columns:
                 rest = rest - (rest @ other) * other
         columns.append(rest / _norm(rest))
-    more = np.frompyfunc(lambda v: _without_slope(q[0, 0], v), 1, 1)(np.array(columns[q.shape[1] :], object).T)
+    more = each(lambda v: _without_slope(q[0, 0], v), np.array(columns[q.shape[1] :], object).T)
     return np.concatenate([q, more], axis=1) if more.size else q
 
 
-def svd(a: Array, full: bool) -> tuple[Array, Array, Array]:
+def svd(a: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """u, s, v' from the eigenvalues of a' a, or of a a' where that is smaller; the signs are those of floats."""
     k = min(a.shape)
     u, _, vt = np.linalg.svd(as_floats(a))
     wide = a.shape[0] < a.shape[1]
     tall, start, other = (a.T, u, vt.T) if wide else (a, vt.T, u)
     values, v = eigen(tall.T @ tall, start)
-    s = np.array([*(w.sqrt() for w in values.tolist()), None], object)[:-1]
+    s = array_of(values.shape, [w.sqrt() for w in values.tolist()])
     w = (tall @ v) / s
     w = _completed(w, other) if full else w[:, :k]
     return (v, s, w.T) if wide else (w, s, v.T)
 
 
-def qr(a: Array, full: bool) -> tuple[Array, Array]:
+def qr(a: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray]:
     """q, r by Gram and Schmidt, with the signs that floats get."""
     start, upper = np.linalg.qr(as_floats(a), mode="complete")
     columns: list = []
@@ -212,7 +211,7 @@ def qr(a: Array, full: bool) -> tuple[Array, Array]:
     return q, q.T @ a * np.triu(np.ones((q.shape[1], a.shape[1]), int))
 
 
-def expm(a: Array) -> Array:
+def expm(a: np.ndarray) -> np.ndarray:
     """The exponential: the Taylor series of a / 2^k, squared k times."""
     halvings = max(0, int(np.frexp(np.abs(as_floats(a)).sum())[1])) + 16
     small, term, total = a / Ball(2**halvings), unit(len(a)), unit(len(a))
@@ -224,7 +223,7 @@ def expm(a: Array) -> Array:
     return total
 
 
-def sqrtm(a: Array) -> Array:
+def sqrtm(a: np.ndarray) -> np.ndarray:
     """The principal root r: by Denman's and Beavers' iteration, and a last step of Newton's, d r + r d = a - r r."""
     y, z, n = middles(a), unit(len(a)), len(a)
     for _ in range(STEPS * STEPS):

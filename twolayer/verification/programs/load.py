@@ -4,11 +4,14 @@ import inspect
 import linecache
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twolayer.verification.programs import Program, Refused
+from twolayer.verification.programs import Program, Refused, Run
 from twolayer.verification.programs.copies import global_names
 from twolayer.verification.programs.numpy_code import File, NumpyProgram, from_function
+
+if TYPE_CHECKING:
+    from twolayer.verification.programs.jax_code import JaxProgram
 
 
 def program_of(function: Any) -> Program:
@@ -88,11 +91,12 @@ class Loaded:
 class MixedProgram:
     """A JAX program, or its NumPy twin from when JAX could not trace it."""
 
-    def __init__(self, program: Any, file: File, name: str):
-        self._program, self._file, self._name = program, file, name
-        self.function = program.function
+    def __init__(self, program: "JaxProgram", file: File, name: str):
+        self._program: JaxProgram | NumpyProgram = program
+        self._file, self._name, self.function = file, name, program.function
+        self.filename, self.source = program.filename, program.source
 
-    def with_source(self, text: str) -> Any:
+    def with_source(self, text: str) -> "MixedProgram | NumpyProgram":
         """The same function of another text of the file."""
         if isinstance(self._program, NumpyProgram):
             return self._program.with_source(text)
@@ -100,7 +104,13 @@ class MixedProgram:
         program = type(self._program)(file.get(self._name, exact=False), file.source.filename, text)
         return MixedProgram(program, file, self._name)
 
-    def run(self, *arguments: Any, watch: bool = False) -> Any:
+    def literals(self) -> tuple[float, ...]:
+        return self._program.literals()
+
+    def thresholds(self) -> tuple[str, ...]:
+        return self._program.thresholds()
+
+    def run(self, *arguments: Any, watch: bool = False) -> Run:
         from twolayer.verification.programs.jax_code import NotTraceable
 
         try:

@@ -75,14 +75,14 @@ def _windows(
     shape: Sequence[int], indices: np.ndarray, sizes: Sequence[int], axes: Sequence, batching: Any, mode: Any
 ) -> np.ndarray:
     """Positions of the window at each index vector: (*indices.shape[:-1], *sizes), -1 where it lies outside."""
-    lead, shape, sizes = indices.shape[:-1], np.array(shape, int), np.array(sizes, int)
+    lead, room = indices.shape[:-1], np.array(shape, int) - np.array(sizes, int)
     start = np.zeros((*lead, len(shape)), int)
     start[..., list(axes)] = indices
     for axis, along in batching:
         start[..., axis] = np.arange(lead[along]).reshape([-1 if k == along else 1 for k in range(len(lead))])
     if str(mode).endswith("CLIP"):
-        start = np.clip(start, 0, shape - sizes)
-    inside = ((start >= 0) & (start <= shape - sizes)).all(axis=-1)
+        start = np.clip(start, 0, room)
+    inside = ((start >= 0) & (start <= room)).all(axis=-1)
     strides = np.array([math.prod(shape[k + 1 :]) for k in range(len(shape))], int)
     offsets = np.zeros((), int)
     for size, stride in zip(sizes, strides, strict=True):

@@ -6,7 +6,7 @@ bits. A conversion to a smaller float type changes nothing here: it is a roundin
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flint
@@ -14,7 +14,16 @@ import jax
 import numpy as np
 
 from twolayer.verification.numbers import balls
-from twolayer.verification.numbers.balls import UNARY, Undecided, literal, same_ball, whole_power
+from twolayer.verification.numbers.balls import (
+    UNARY,
+    Undecided,
+    array_of,
+    integer,
+    literal,
+    power,
+    same_ball,
+    whole_power,
+)
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
@@ -80,7 +89,7 @@ def _sign(a: flint.arb) -> flint.arb:
 
 def _round(a: flint.arb, to_even: bool) -> flint.arb:
     up = _exact((a + _HALF).floor())
-    if equals(a + _HALF, up) and (int(up.unique_fmpz()) % 2 if to_even else below(a, _ZERO)):
+    if equals(a + _HALF, up) and ((integer(up) or 0) % 2 if to_even else below(a, _ZERO)):
         return up - 1
     return up
 
@@ -102,9 +111,7 @@ def _log(a: flint.arb) -> flint.arb:
 def _power(a: Any, b: Any) -> Any:
     if isinstance(a, flint.acb) or isinstance(b, flint.acb):
         return flint.acb(a) ** b
-    if b.is_integer():
-        return whole_power(a, int(b.unique_fmpz()))
-    return a.sqrt() if b * 2 == 1 else a**b
+    return power(a, b)
 
 
 class Reals(System):
@@ -117,7 +124,8 @@ class Reals(System):
     complex = True
 
     def __init__(self) -> None:
-        self.rules, self.said = REAL_RULES, {}
+        self.rules: Mapping[str, Rule] = REAL_RULES
+        self.said: dict[str, None] = {}
         self._call: Call | None = None
 
     def enter(self, call: Call) -> None:
@@ -143,19 +151,14 @@ class Reals(System):
     def literal(self, array: np.ndarray, dtype: Any) -> np.ndarray:
         if np.iscomplexobj(array):
             parts = [self.literal(part, np.float64).ravel().tolist() for part in (np.real(array), np.imag(array))]
-            out = np.empty(np.shape(array), object)
-            out.ravel()[:] = [flint.acb(*pair) for pair in zip(*parts, strict=True)]
-            return out
+            return array_of(np.shape(array), [flint.acb(*pair) for pair in zip(*parts, strict=True)])
         name = np.dtype(dtype).name if np.dtype(dtype).name in ("float32", "float16") else "float64"
-        numbers, out = np.asarray(array).astype(np.float64).ravel().tolist(), np.empty(np.shape(array), object)
+        numbers = np.asarray(array).astype(np.float64).ravel().tolist()
         known = {number: literal(number, name) for number in set(numbers) if number == number}
-        out.ravel()[:] = [known.get(number, flint.arb("nan")) for number in numbers]
-        return out
+        return array_of(np.shape(array), [known.get(number, flint.arb("nan")) for number in numbers])
 
     def constant(self, array: np.ndarray) -> np.ndarray:
-        out = np.empty(np.shape(array), object)
-        out.ravel()[:] = [flint.arb(int(n)) for n in np.ravel(array).tolist()]
-        return out
+        return array_of(np.shape(array), [flint.arb(int(n)) for n in np.ravel(array).tolist()])
 
     def move(self, f: Callable, *values: np.ndarray) -> np.ndarray:
         return objects(f(*values))
@@ -182,25 +185,22 @@ class Reals(System):
         return objects(np.add.reduce(a, axis=axes, initial=_ZERO))
 
     def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Of (batch, rows, inner) and (batch, inner, columns)."""
         shape = (*a.shape[:-1], b.shape[-1])
         if not a.shape[-1] or 0 in shape:
             return self.constant(np.zeros(shape, int))
         out = np.empty(shape, object)
         for left, right, into in zip(a, b, out, strict=True):
-            kind = flint.acb_mat if any_complex(left) or any_complex(right) else flint.arb_mat
-            matrices = [kind(*part.shape, part.ravel().tolist()) for part in (left, right)]
-            into.ravel()[:] = (matrices[0] * matrices[1]).entries()
+            matrix = flint.acb_mat if any_complex(left) or any_complex(right) else flint.arb_mat
+            factors: list[Any] = [matrix(len(part), part.shape[1], part.ravel().tolist()) for part in (left, right)]
+            into.ravel()[:] = (factors[0] * factors[1]).entries()
         return out
 
     def integers(self, a: np.ndarray, dtype: Any) -> np.ndarray:
-        """Numbers cut off to integers, or whether they are not zero."""
         if np.dtype(dtype) == bool:
             return lifted(lambda a: not equals(a, _ZERO))(a).astype(bool)
-        return lifted(lambda a: int(_truncated(a).unique_fmpz()))(a).astype(dtype)
+        return lifted(lambda a: integer(_truncated(a)))(a).astype(dtype)
 
     def extreme(self, a: np.ndarray, axes: tuple[int, ...], sign: int) -> np.ndarray:
-        """The largest (sign 1) or smallest (-1) along some axes."""
         for axis in sorted(axes, reverse=True):
             a = objects((_LARGER if sign > 0 else _SMALLER).reduce(a, axis=axis))
         return a
@@ -296,13 +296,13 @@ def _round_rule(call: Call, a: Value) -> Value:
 
 @_rule("clamp")
 def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
-    return integers(call, low, a, high) if plain(a) else objects(_SMALLER(_LARGER(a, low), high))
+    return integers(call, low, a, high) if plain(a) else objects(_SMALLER(objects(_LARGER(a, low)), high))
 
 
 @_rule("reduce_precision", "convert_element_type")
 def _rounds(call: Call, a: Value) -> Value:
     """A conversion; one to a smaller float type is said."""
-    if not plain(a):
+    if isinstance(call.system, Reals) and not plain(a):
         new = call.params.get("mantissa_bits") or _mantissa(call.out.dtype)
         if new < _mantissa(call.eqn.invars[0].aval.dtype):
             call.system.said[f"{call.where()} rounds; its rounding is not part of the formula"] = None

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from twolayer.verification.programs import Program
 from twolayer.verification.programs.interpreter import is_float
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 
@@ -36,7 +37,7 @@ def plain(function: Callable) -> Callable:
     return run
 
 
-def plain_program(program: JaxProgram) -> JaxProgram:
+def plain_program(program: Program) -> JaxProgram:
     """`plain` of a program."""
     return JaxProgram(plain(program.function), program.filename, program.source)
 
@@ -132,7 +133,7 @@ def _rule(eqn: Any) -> Rule:
     return Rule(name, ("",) * consts + own, lambda *inputs: _bind(eqn, list(inputs)))
 
 
-def pullback(program: JaxProgram, *, plain: bool) -> JaxProgram:
+def pullback(program: Program, *, plain: bool) -> JaxProgram:
     """(arguments, cotangents of the real outputs) -> cotangents of all arguments, None for those of integers."""
     function = plain_program(program).function if plain else program.function
 
@@ -147,7 +148,7 @@ def pullback(program: JaxProgram, *, plain: bool) -> JaxProgram:
     return JaxProgram(pull, program.filename, program.source)
 
 
-def second(program: JaxProgram) -> JaxProgram:
+def second(program: Program) -> JaxProgram:
     """(arguments, directions in their structure, cotangents) -> the derivative of the pullback along the directions."""
     function = plain_program(program).function
 
@@ -166,7 +167,7 @@ def second(program: JaxProgram) -> JaxProgram:
     return JaxProgram(product, program.filename, program.source)
 
 
-def forward_value(program: JaxProgram) -> JaxProgram:
+def forward_value(program: Program) -> JaxProgram:
     """The value that the forward rule returns, which need not be that of the plain program."""
 
     def value(*arguments: Any) -> Any:

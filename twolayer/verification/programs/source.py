@@ -123,11 +123,13 @@ class Source:
     def thresholds(self, wanted: set[str]) -> tuple[str, ...]:
         """The comparisons with a number other than 0, clips and roundings of the needed code, with their lines."""
         found: dict[str, None] = {}
-        for node in (n for statement in self.needed(wanted) for n in ast.walk(statement)):
+        nodes = (n for statement in self.needed(wanted) for n in ast.walk(statement))
+        for node in (n for n in nodes if isinstance(n, (ast.Compare, ast.Call))):
             name = ""
-            if isinstance(node, ast.Compare) and any(_is_number(n) for n in (node.left, *node.comparators)):
-                name = {ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le"}.get(type(node.ops[0]), "")
-            elif isinstance(node, ast.Call):
+            if isinstance(node, ast.Compare):
+                if any(map(_is_number, (node.left, *node.comparators))):
+                    name = {ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le"}.get(type(node.ops[0]), "")
+            else:
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 compares = called in ("maximum", "minimum", "max", "min") and any(map(_is_number, node.args))
                 rounds = called in ("clip", "round", "around", "floor", "ceil", "rint", "trunc", "fix")
@@ -183,8 +185,8 @@ class Source:
     def _entries(self) -> dict[tuple[int, str], ast.expr]:
         """The values in dicts that are written out, by the line of their statement and their key."""
         found = {}
-        for node in ast.walk(self.tree):
-            value = getattr(node, "value", None) if isinstance(node, (ast.Return, ast.Assign)) else None
+        for node in (n for n in ast.walk(self.tree) if isinstance(n, (ast.Return, ast.Assign))):
+            value = node.value
             if isinstance(value, ast.Dict):
                 pairs = (
                     (k.value, v) for k, v in zip(value.keys, value.values, strict=True) if isinstance(k, ast.Constant)
@@ -229,19 +231,21 @@ class Source:
                 if isinstance(k, ast.keyword) and k.arg in ("axis", "ddof", "decimals", "ndmin")
             }
             for node in ast.walk(statement):
-                if (
-                    isinstance(node, ast.Constant)
-                    and type(node.value) in (int, float)
-                    and id(node) not in indices | keywords
-                ):
-                    if abs(node.value) not in (0, 1):
-                        found[float(node.value)] = None
+                number = number_of(node) if id(node) not in indices | keywords else None
+                if number is not None and abs(number) not in (0, 1):
+                    found[float(number)] = None
         return tuple(found)
 
 
+def number_of(node: ast.AST) -> int | float | None:
+    """The number that stands there as a literal, True and False being none."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
 def _is_number(node: ast.expr) -> bool:
-    node = node.operand if isinstance(node, ast.UnaryOp) else node
-    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value != 0
+    """Whether it is a literal other than 0, with or without a sign."""
+    return bool(number_of(node.operand if isinstance(node, ast.UnaryOp) else node))
 
 
 def _is_main(statement: ast.stmt) -> bool:

@@ -92,8 +92,10 @@ class Watch:
                 state[path] = contents
                 shown_before = contents in self.known and (arguments or not path.isidentifier())
                 self.known.setdefault(contents, numbers)
-                if line is not None and not shown_before:
+                if not shown_before:
                     changed.append((path, contents, array))
+        if line is None:
+            return
         words = set(re.findall(r"\w+", self.source.statement(line))) if len(changed) > 1 else set()
         spoken = {contents for path, contents, _ in changed if _name(path) in words}
         for path, contents, array in changed:  # of names for one array that is changed in place those in the statement
@@ -136,7 +138,7 @@ class Watch:
 
 
 def _name(path: str) -> str:
-    return re.match(r"\w+", path).group()
+    return re.split(r"\W", path, maxsplit=1)[0]
 
 
 def _flat(value: Any) -> Iterator[Any]:
@@ -172,8 +174,8 @@ def parts(name: str, value: Any, array: Callable[[Any], Any], depth: int = 0) ->
     inner: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         inner = [(f"{name}[{key!r}]", entry) for key, entry in list(value.items())[:MOST]]
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        inner = [(f"{name}.{key}", getattr(value, key)) for key in value._fields]
+    elif isinstance(value, tuple) and (fields := getattr(value, "_fields", None)):
+        inner = [(f"{name}.{key}", getattr(value, key)) for key in fields]
     elif isinstance(value, (list, tuple)):
         shown = ((i, v) for i, v in enumerate(value[:MOST]) if isinstance(v, _CONTAINERS) or array(v) is not None)
         inner = [(f"{name}[{i}]", entry) for i, entry in shown]  # objects show their parts under names of their own

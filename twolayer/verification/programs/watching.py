@@ -7,7 +7,7 @@ all examples at once, or for the value without its derivative. What JAX traces a
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
+from jax.core import Tracer
 
 from twolayer.verification.programs.source import Source
 from twolayer.verification.programs.watch import Watch
@@ -43,12 +43,12 @@ class TraceWatch(Watch):
 
     def array(self, value: Any) -> Outer | None:
         axis = None
-        while isinstance(value, jax.core.Tracer) and value._trace is not self._trace:
+        while isinstance(value, Tracer) and value._trace is not self._trace:
             if hasattr(value, "batch_dim"):
                 axis, value = (value.batch_dim if isinstance(value.batch_dim, int) else None), value.val
             else:
                 value = getattr(value, "primal", None)
-        return Outer(value, axis) if isinstance(value, jax.core.Tracer) else None
+        return Outer(value, axis) if isinstance(value, Tracer) else None
 
     def stamp(self, array: Outer) -> tuple:
         return id(array.value), array.value

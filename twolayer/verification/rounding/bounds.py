@@ -54,8 +54,14 @@ class Rounding(System):
         return self._call.where() if self._call else "the end"
 
     @property
+    def _now(self) -> Call:
+        if self._call is None:
+            raise RuntimeError("no operation is under way")
+        return self._call
+
+    @property
     def _eqn(self) -> Any:
-        return self._call.eqn
+        return self._now.eqn
 
     def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded:
         """The result of an elementwise operation: D = `moved`, k roundings, underflow times `spread`."""
@@ -116,7 +122,7 @@ class Rounding(System):
 
     def place(self, a: Rounded, axis: int, sign: int) -> Any:
         """Where the largest or smallest is; unsure where rounding has a say."""
-        return doubt.place(self._call, a, axis, sign)
+        return doubt.place(self._now, a, axis, sign)
 
     def add(self, a: Rounded, b: Rounded) -> Rounded:
         u = unit(self._eqn.outvars[0].aval.dtype).u

@@ -6,7 +6,7 @@ Whatever wants a plain answer for an entry in doubt (the length of a loop, an in
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from twolayer.verification.programs.interpreter import Call, Rule, is_float, pla
 from twolayer.verification.programs.primitives import choose, integers, move
 from twolayer.verification.rounding.rounded import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
 from twolayer.verification.rounding.units import unit
+
+if TYPE_CHECKING:
+    from twolayer.verification.rounding.bounds import Rounding
 
 # Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.
 _HAND_ON = "transpose reshape squeeze expand_dims broadcast_in_dim rev slice copy stop_gradient name scan while".split()
@@ -216,11 +219,11 @@ _rule("abs")(lambda call, a: choose(call.system, a.numbers < 0, a, call.system.n
 def _pow(call: Call, a: Any, b: Any) -> Any:
     if not (isinstance(a, Rounded) and isinstance(b, Rounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
         return call.system.unknown(call, a, b)
-    exponent = float(b.numbers.flat[0])
+    exponent, system = float(b.numbers.flat[0]), cast("Rounding", call.system)
     if exponent.is_integer() and abs(exponent) <= 64:
-        raised_ = call.system.power(a, int(exponent))
-        return call.system.move(lambda part: np.broadcast_to(part, call.out.shape), raised_)
-    return call.system.pow(a, exponent)
+        raised_ = system.power(a, int(exponent))
+        return system.move(lambda part: np.broadcast_to(part, call.out.shape), raised_)
+    return system.pow(a, exponent)
 
 
 @_rule("cumsum")
@@ -240,7 +243,7 @@ def _convert(call: Call, a: Any) -> Any:
     if isinstance(a, Rounded):
         new, old = unit(target.dtype), unit(source.dtype)
         narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
-        return call.system.rounded(a.numbers, a.bound, 1, a.size) if narrower else a
+        return cast("Rounding", call.system).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
     value, doubt = _parts(a)
     if doubt.any() and value.dtype != bool:
         raise DecidedByRounding("a number")

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twolayer.verification.evidence.calls import Call
-from twolayer.verification.evidence.points import Point, forward, ordinary, points
+from twolayer.verification.evidence.points import INPUTS, Floats, Point, forward, ordinary, points
 from twolayer.verification.numbers.balls import BITS, precision, raw
 from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs.interpreter import interpret, nested_call, where
@@ -26,7 +26,6 @@ from twolayer.verification.rounding import ways
 from twolayer.verification.rounding.rounded import DecidedByRounding
 from twolayer.verification.rounding.runs import (
     Compared,
-    Floats,
     Instrumented,
     Place,
     Steps,
@@ -217,7 +216,7 @@ def _judge(
         if batch is not None:
             (W1, b1, W2, b2), x, y = batch
             sizes = Sizes(np.shape(W1)[1], np.shape(W1)[0], np.shape(y)[1], np.shape(y)[0])
-            own = dict(zip(("W1", "b1", "W2", "b2", "x", "y"), map(np.asarray, (W1, b1, W2, b2, x, y)), strict=True))
+            own: Floats = dict(zip(INPUTS, map(np.asarray, (W1, b1, W2, b2, x, y)), strict=True))
             runs.append(resized(program, gradients, sizes).compare(own))
     except DecidedByRounding as error:
         return Program(program.precision, "undecided", reason=str(error))

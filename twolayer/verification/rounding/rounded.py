@@ -1,13 +1,16 @@
 """Numbers with a bound on how far a program's own may be from them, and the functions whose slopes are known."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from twolayer.verification.rounding.units import U64, unit
 
-Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars
+if TYPE_CHECKING:
+    Numbers = np.ndarray
+else:
+    Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars, which do all that arrays do
 
 
 class Rounded(NamedTuple):

@@ -6,7 +6,7 @@ is the one that the rest of the program uses, each is kept behind an optimizatio
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from twolayer.verification.evidence.calls import Call, named
+from twolayer.verification.evidence.points import Floats
 from twolayer.verification.problem import Sizes, shape
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.interpreter import Path, interpret, nested_call
@@ -24,7 +25,6 @@ from twolayer.verification.rounding.bounds import Rounding
 from twolayer.verification.rounding.rounded import DecidedByRounding, Rounded, exactly
 
 Place = tuple[Path, int]  # of an array: the operation, and the number of its output
-Floats = Mapping[str, np.ndarray]  # W1, b1, W2, b2, x, y
 
 # LLVM at its lowest level compiles in half the time; the operations that it is given, and their bounds, are the same.
 QUICK = {"xla_backend_optimization_level": 0}
@@ -81,7 +81,7 @@ def inputs(traced: Traced, floats: Floats) -> list[np.ndarray]:
     arguments = traced.call.arguments(floats, floats["x"], floats["y"])
     for one in arguments:
         make_tree(one)
-    avals = [var.aval for var in traced.jaxpr.jaxpr.invars]
+    avals: list[Any] = [var.aval for var in traced.jaxpr.jaxpr.invars]
     return [np.asarray(a).astype(aval.dtype) for a, aval in zip(jax.tree.leaves(arguments), avals, strict=True)]
 
 
@@ -99,7 +99,8 @@ def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, places: frozenset,
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def read(atom: Any) -> Any:
-        return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else known[atom]
+        aval: Any = atom.aval
+        return np.asarray(atom.val, aval.dtype) if isinstance(atom, Literal) else known[atom]
 
     for number, eqn in enumerate(jaxpr.eqns):
         here, values = (*path, number), [read(atom) for atom in eqn.invars]

@@ -13,7 +13,7 @@ import flint
 import numpy as np
 
 from twolayer.verification.numbers import recorded
-from twolayer.verification.numbers.balls import Ball
+from twolayer.verification.numbers.balls import Ball, array_of
 from twolayer.verification.numbers.complexes import Complex, angle, parts
 from twolayer.verification.programs import NotJudged
 
@@ -35,19 +35,15 @@ def as_balls(array: np.ndarray) -> np.ndarray:
     flat = array.ravel().tolist()
     if array.dtype == object and all(issubclass(kind, Ball) for kind in set(map(type, flat))):
         return array
-    out = np.empty(array.shape, object)
     if array.dtype.kind == "f" and array.dtype.itemsize < 8:  # the shortest decimal of a float32 is its own
         flat = [array.dtype.type(v) for v in flat]
-    out.reshape(-1)[:] = [ball(v) for v in flat]
-    return out
+    return array_of(array.shape, [ball(v) for v in flat])
 
 
 def exactly(values: Any) -> Any:
     """Floats that were drawn or measured, and are no literals: each means itself."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        out = np.empty(values.shape, object)
-        out.reshape(-1)[:] = [NUMBER.get()(flint.arb(v)) for v in values.ravel().tolist()]
-        return out.view(Array)
+        return array_of(values.shape, [NUMBER.get()(flint.arb(v)) for v in values.ravel().tolist()]).view(Array)
     return NUMBER.get()(flint.arb(float(values))) if isinstance(values, (float, np.floating)) else wrap(values)
 
 
@@ -102,14 +98,16 @@ def real_dtype(dtype: Any) -> bool:
 def truth(value: Any) -> np.ndarray:
     """Which entries are not 0."""
     value = plain(value)
-    return np.not_equal(lift(value), ball(0)) if is_real(value) else np.asarray(value, bool)
+    return np.not_equal(lift(value), np.asarray(ball(0), object)) if is_real(value) else np.asarray(value, bool)
 
 
 def _integer_part(round_down: Callable[[Ball], Ball]) -> Callable[[Ball], Ball]:
+    """Rounding to an integer that leaves integers, and their objects, as they are."""
     return lambda v: v if v.v.is_integer() else round_down(v)
 
 
 def _sign(a: Ball) -> Ball:
+    """Of NaN it is NaN."""
     return a.sign() if a.v.is_finite() else ball(0) / 0
 
 
@@ -195,10 +193,12 @@ def apply(ufunc: np.ufunc, method: str, inputs: tuple, out: Any = None, **option
 
 
 def _of_reals(into: tuple | None) -> bool:
+    """Whether one of the arrays to be written into holds balls."""
     return into is not None and any(o is not None and o.dtype == object for o in into)
 
 
 def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any, options: dict) -> Any:
+    """The ufunc on balls: ours where there is one, else NumPy's loop over objects."""
     name = ufunc.__name__
     if name == "modf" and into is None:
         whole = apply(np.trunc, "__call__", tuple(values))
@@ -243,6 +243,7 @@ def _changed_at(ufunc: np.ufunc, array: np.ndarray, key: Any, *values: Any) -> N
 
 
 def _given(result: Any, out: Any) -> Any:
+    """The array that was to be written into, or the result as people's code shall see it."""
     if out is not None and any(o is not None for o in out):
         return out[0] if len(out) == 1 else out
     if isinstance(result, tuple):
@@ -262,7 +263,6 @@ def _named(name: str) -> Callable:
 class Array(np.ndarray):
     """An array of the user's. Its dtype says float64 where it holds balls."""
 
-    __array_priority__ = 2000  # a ball leaves an operation to us
     functions: Callable  # of NumPy, on arrays of this class; numpy_module.py sets it
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -308,7 +308,7 @@ class Array(np.ndarray):
     @property
     def imag(self) -> "Array":
         imaginary = parts(np.asarray(self))[1] if _true_dtype(self).kind == "O" else None
-        return self * 0 if imaginary is None else imaginary.view(Array)
+        return (self * 0 if imaginary is None else imaginary).view(Array)
 
     def __deepcopy__(self, memo: Any) -> "Array":
         return self.copy()
@@ -318,6 +318,7 @@ class Array(np.ndarray):
 
 
 def _index(key: Any) -> Any:
+    """A key as NumPy itself may see it."""
     if isinstance(key, np.ndarray) and _true_dtype(key).kind == "O":
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
     return np.asarray(key) if isinstance(key, np.ndarray) else key

@@ -12,17 +12,18 @@ INVERSE = {"fft": False, "ifft": True, "rfft": False, "irfft": True}
 
 
 def _transform(name: str) -> Callable:
+    """A transform of np.fft by its name."""
+
     def of_arrays(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
         a = np.asarray(lift(a))
-        n = int(n) if n is not None else 2 * (a.shape[axis] - 1) if name == "irfft" else a.shape[axis]
+        count = int(n) if n is not None else 2 * (a.shape[axis] - 1) if name == "irfft" else a.shape[axis]
         if name == "irfft":
-            found = fourier.from_half(a, n, axis)
+            found = fourier.from_half(a, count, axis)
         else:
-            found = fourier.transform(a, n, axis, INVERSE[name], n // 2 + 1 if name == "rfft" else None)
-        if norm == "ortho":
-            found = found * ball(n).sqrt() if INVERSE[name] else found / ball(n).sqrt()
-        elif norm == "forward":
-            found = found * n if INVERSE[name] else found / n
+            found = fourier.transform(a, count, axis, INVERSE[name], count // 2 + 1 if name == "rfft" else None)
+        if norm in ("ortho", "forward"):
+            scale = ball(count).sqrt() if norm == "ortho" else count
+            found = found * scale if INVERSE[name] else found / scale
         return found.view(Array)
 
     return of_arrays

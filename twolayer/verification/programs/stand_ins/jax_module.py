@@ -38,6 +38,7 @@ class JaxArray(Array):
 
 
 def _rebinding(name: str) -> Callable:
+    """`x += y` as x + y."""
     return lambda a, b: getattr(np.ndarray, name)(a, b)
 
 
@@ -87,6 +88,8 @@ def in_jax(value: Any) -> Any:
 
 
 def _jax(function: Callable) -> Callable:
+    """A function of NumPy's as one of JAX: options that only speed it up are dropped, and its results never change."""
+
     def of_jax(*args: Any, **kwargs: Any) -> Any:
         for option in ("precision", "preferred_element_type", "mode", "inplace", "unique_indices"):
             kwargs.pop(option, None)
@@ -99,6 +102,7 @@ def _jax(function: Callable) -> Callable:
 
 
 def _find_jnp(name: str) -> Any:
+    """What `jnp.name` is: NumPy's stand-in of that name."""
     value = getattr(NUMPY, name)
     return _jax(value) if callable(value) and not isinstance(value, type) else value
 
@@ -180,9 +184,12 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any
 def scan(
     f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, **options: Any
 ) -> Any:
-    count = len(tree_leaves(xs)[0]) if xs is not None else length
+    if length is None:
+        if xs is None:
+            raise ValueError("scan got no values to scan over and `length` not provided.")
+        length = len(tree_leaves(xs)[0])
     carry, outputs = init, []
-    for i in reversed(range(count)) if reverse else range(count):
+    for i in reversed(range(length)) if reverse else range(length):
         carry, y = f(carry, tree_map(lambda leaf, i=i: leaf[i], xs))
         outputs.append(y)
     outputs = outputs[::-1] if reverse else outputs
@@ -261,10 +268,13 @@ class _Random:
 
 
 def _passed_through(function: Callable | None = None, **options: Any) -> Any:
+    """A decorator, such as jit, that leaves a function as it is."""
     return functools.partial(_passed_through, **options) if function is None else function
 
 
 def _not_here(name: str) -> Any:
+    """What raises NotJudged once it is called."""
+
     def use(*args: Any, **options: Any) -> Any:
         raise NotJudged(name)
 
@@ -272,16 +282,19 @@ def _not_here(name: str) -> Any:
 
 
 def _module(name: str, known: dict, find: Callable | None = None) -> Module:
+    """A module of JAX; other names are not judged once they are called."""
     return Module(name, find or (lambda attribute: _not_here(f"{name}.{attribute}")), **known)
 
 
 _TREE = {"tree_map": tree_map, "map": tree_map, "leaves": tree_leaves, "tree_leaves": tree_leaves}
-JNP = _module("jax.numpy", {"ndarray": JaxArray}, _find_jnp)
-JNP.linalg = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+_LINALG = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
+JNP = _module("jax.numpy", {"ndarray": JaxArray, "linalg": _LINALG}, _find_jnp)
 _SPECIAL = _module("jax.scipy.special", {n: _jax(f) for n, f in SPECIAL.items()})
+_INITIALIZERS = {"initializers": Nothing("jax.nn.initializers", False)}
 _ROOT = {
-    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()}), "lax": _module("jax.lax", LAX),
-    "random": _Random(), "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
+    "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()} | _INITIALIZERS),
+    "lax": _module("jax.lax", LAX), "random": _Random(),
+    "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
     "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": _passed_through, "checkpoint": _passed_through,
     "remat": _passed_through, "named_call": _passed_through, "vmap": vmap, "Array": JaxArray,
     "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True), "device_get": lambda x: x,
@@ -290,6 +303,5 @@ _ROOT = {
     "named_scope": lambda name: Nothing("jax", True),
     "tree_map": tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
 }  # fmt: skip
-_ROOT["nn"].initializers = Nothing("jax.nn.initializers", False)
-JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": JNP.linalg, "jax.scipy.special": _SPECIAL}
+JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": _LINALG, "jax.scipy.special": _SPECIAL}
 JAX |= {f"jax.{name}": module for name, module in _ROOT.items() if not isinstance(module, types.FunctionType)}

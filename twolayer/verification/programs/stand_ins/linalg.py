@@ -35,6 +35,7 @@ def _each(core: Callable, *arrays: Any, square: bool = True) -> Any:
 
 
 def _seen(value: Any) -> Any:
+    """Results as people's code shall see them."""
     if isinstance(value, tuple):
         return tuple(map(_seen, value))
     return value.view(Array) if isinstance(value, np.ndarray) else value

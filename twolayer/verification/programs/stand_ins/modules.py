@@ -35,6 +35,7 @@ def _one(value: Any) -> Ball:
 
 
 def _of_math(name: str) -> Callable:
+    """A function of math over balls, which raises where math does."""
     method = {
         "asin": "arcsin",
         "acos": "arccos",
@@ -83,9 +84,7 @@ MATH.__dict__.update(
     ),
     __all__=[name for name in dir(math) if not name.startswith("_")],
 )  # fmt: skip
-
-
-NUMPY.math = MATH  # as old NumPy had it
+NUMPY.__dict__["math"] = MATH  # as old NumPy had it
 
 
 class Progress:

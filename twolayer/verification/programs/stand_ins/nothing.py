@@ -4,7 +4,7 @@ import importlib
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from twolayer.verification.programs import NotJudged
 
@@ -26,11 +26,14 @@ class Nothing:
     """
 
     __array_ufunc__ = None
+    _name: str
+    _ignorable: bool
+    _line: int | None
 
     def __init__(self, name: str, ignorable: bool, line: int | None = None):
         self.__dict__.update(_name=name, _ignorable=ignorable, _line=line)
 
-    def _more(self, *args: Any, **kwargs: Any) -> "Nothing":
+    def _more(self, *args: Any, **kwargs: Any) -> Any:
         return Nothing(self._name, self._ignorable, self._line)
 
     def __getattr__(self, name: str) -> "Nothing":
@@ -53,7 +56,7 @@ class Nothing:
         unpacked = operation == _UNPACK_SEQUENCE  # fig, ax = plt.subplots()
         return iter([self._more() for _ in range(count if unpacked else 0)])
 
-    def _used(self, *args: Any) -> Any:
+    def _used(self, *args: Any) -> NoReturn:
         raise NotJudged(self._name, line=self._line)
 
     def __bool__(self) -> bool:

@@ -1,5 +1,6 @@
 """NumPy's functions over balls, where NumPy's own would compute with floats or lose what is behind the point."""
 
+import importlib
 import math
 import types
 from collections.abc import Callable, Iterable
@@ -50,6 +51,8 @@ def fromiter(values: Any, dtype: Any = float, count: int = -1) -> Array:
 
 
 def _filled(name: str, value: Any) -> Callable:
+    """np.zeros, np.ones and so on: filled with this value."""
+
     def create(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Array:
         some = 0 if value != value and not real_dtype(dtype) else value
         return cast(np.full(plain(shape), some, object), dtype)
@@ -115,6 +118,8 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **options:
 
 
 def _reduction(ufunc: np.ufunc, takes_dtype: bool = False) -> Callable:
+    """A ufunc's reduction under a name of its own, such as np.sum."""
+
     def reduce(
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any
     ) -> Any:
@@ -130,6 +135,8 @@ def _reduction(ufunc: np.ufunc, takes_dtype: bool = False) -> Callable:
 
 
 def _running(ufunc: np.ufunc) -> Callable:
+    """A ufunc's accumulation, such as np.cumsum."""
+
     def accumulate(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
         a = np.ravel(plain(a)) if axis is None else a
         return apply(ufunc, "accumulate", (a,), axis=axis or 0, dtype=dtype, out=out)
@@ -143,14 +150,15 @@ def where(condition: Any, *choices: Any) -> Any:
     return wrap(np.where(truth(condition), *map(plain, choices)))
 
 
+_CLIP: np.ufunc = importlib.import_module("numpy._core.umath").clip  # np.clip is a function around it
+
+
 def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
     low, high = options.get("min", a_min), options.get("max", a_max)
     if low is None and high is None:
         return array(a)
     bounds = tuple(b for b in (low, high) if b is not None)
-    ufunc = (
-        np.clip if False else np._core.umath.clip if len(bounds) == 2 else np.maximum if high is None else np.minimum
-    )
+    ufunc = _CLIP if len(bounds) == 2 else np.maximum if high is None else np.minimum
     return apply(ufunc, "__call__", (a, *bounds), out=out)
 
 

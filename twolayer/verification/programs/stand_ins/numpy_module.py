@@ -74,7 +74,16 @@ class Ufunc:
 
 
 class _Kind(type):
-    """The type of the stand-ins for float, np.float64, np.integer ...: a class that balls may be instances of."""
+    """The type of the stand-ins for float, np.float64, np.integer ...: a class that balls may be instances of.
+
+    Attributes:
+      among: whose instances are its own.
+      scalar: whether it makes single numbers only, as Python's float does.
+    """
+
+    among: tuple[type, ...]
+    scalar: bool
+    dtype: np.dtype
 
     def __instancecheck__(cls, value: Any) -> bool:
         return isinstance(value, cls.among)
@@ -99,6 +108,7 @@ class _Kind(type):
 
 
 def _kind(name: str, among: tuple, scalar: bool = False) -> type:
+    """A class that stands in for one of NumPy's kinds of floats, or for float."""
     return _Kind(name, (), {"dtype": np.dtype(np.float64), "among": among, "scalar": scalar})
 
 
@@ -147,17 +157,17 @@ def call(name: str, native: Callable | None, args: tuple, kwargs: dict) -> Any:
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
     if name in OURS:
         return OURS[name](*args, **kwargs)
-    native = getattr(np, name) if native is None else native
+    function: Callable = native or getattr(np, name)
     kwargs = {k: v for k, v in kwargs.items() if not (k == "dtype" and real_dtype(v))}
     real = is_real(args) or is_real(tuple(kwargs.values()))
     if real and name in MOVES:
         args, kwargs = tuple(map(_lift_tree, args)), {k: _lift_tree(v) for k, v in kwargs.items()}
     elif real and name not in LOOKS:
-        return _in_python(name, native, args, kwargs)
-    found = native(*map(_plain_tree, args), **{k: _plain_tree(v) for k, v in kwargs.items()})
+        return _in_python(name, function, args, kwargs)
+    found = function(*map(_plain_tree, args), **{k: _plain_tree(v) for k, v in kwargs.items()})
     if real or name in MOVES or name in LOOKS or not is_real(found):
         return wrap(found)
-    return _in_python(name, native, args, kwargs, found)  # of integers, as 1 / 3 is: once more, exactly
+    return _in_python(name, function, args, kwargs, found)  # of integers, as 1 / 3 is: once more, exactly
 
 
 def _in_python(name: str, native: Any, args: tuple, kwargs: dict, found: Any = None) -> Any:
@@ -179,12 +189,14 @@ def _public(name: str, native: Any) -> Any:
 
 
 def _lift_tree(value: Any) -> Any:
+    """Balls, also in lists and tuples."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_lift_tree, value)) if is_real(value) and type(value) in (list, tuple) else value
     return lift(value) if is_real(value) else value
 
 
 def _plain_tree(value: Any) -> Any:
+    """What NumPy itself may see, also in lists and tuples."""
     if type(value) in (list, tuple):
         return type(value)(map(_plain_tree, value))
     return np.asarray(value) if isinstance(value, np.ndarray) else value
@@ -207,6 +219,8 @@ class Module(types.ModuleType):
 
 
 def _function(name: str, native: Any = None) -> Callable:
+    """NumPy's function of a name, over balls."""
+
     def function(*args: Any, **kwargs: Any) -> Any:
         return call(name, native, args, kwargs)
 
@@ -250,6 +264,8 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """An assertion of np.testing: it says nothing about a derivative."""
 
 
-NUMPY = Module("numpy", find, ndarray=Array, random=NumpyRandom(), __all__=[n for n in np.__all__ if n[0] != "_"])
-NUMPY.linalg, NUMPY.fft = _submodule("linalg", np.linalg), _submodule("fft", np.fft)
-NUMPY.testing = Module("numpy.testing", lambda name: _nothing)
+NUMPY = Module(
+    "numpy", find, ndarray=Array, random=NumpyRandom(), linalg=_submodule("linalg", np.linalg),
+    fft=_submodule("fft", np.fft), testing=Module("numpy.testing", lambda name: _nothing),
+    __all__=[n for n in np.__all__ if n[0] != "_"],
+)  # fmt: skip

@@ -26,6 +26,7 @@ def written_in_python(native: Any, public: Callable[[str, Any], Any]) -> Callabl
 
 @functools.cache
 def _copied(function: types.FunctionType, public: Callable) -> Callable:
+    """A copy of the function whose global names are found as they are read."""
     names = _Names(function.__globals__, public)
     defaults = _stood_in(function.__defaults__, public)
     twin = types.FunctionType(function.__code__, names, function.__name__, defaults, function.__closure__)
@@ -47,6 +48,7 @@ class _Names(dict):
 
 
 def _stood_in(value: Any, public: Callable) -> Any:
+    """A value of NumPy's module as its copies shall see it."""
     if isinstance(value, (dict, list, tuple)) and type(value) in (dict, list, tuple):
         entries = value.items() if isinstance(value, dict) else enumerate(value)
         found = {key: _stood_in(entry, public) for key, entry in entries}

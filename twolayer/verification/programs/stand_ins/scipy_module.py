@@ -7,7 +7,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, arb
+from twolayer.verification.numbers.balls import Ball, arb, integer
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import linalg
 from twolayer.verification.programs.stand_ins.arrays import apply, ball, is_real, lift, pi, plain, wrap
@@ -47,7 +47,10 @@ def _with_slope(function: Callable, slope: Callable) -> Callable:
 
 
 def _polygamma(n: flint.arb, x: flint.arb) -> flint.arb:
-    return x.digamma() if n == 0 else (-1) ** (int(n.unique_fmpz()) + 1) * (n + 1).gamma() * (n + 1).zeta(x)
+    order = integer(n)
+    if order is None:
+        raise NotJudged("scipy.special.polygamma of an order that is no integer")
+    return x.digamma() if order == 0 else (-1) ** (order + 1) * (n + 1).gamma() * (n + 1).zeta(x)
 
 
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **options: Any) -> Any:
@@ -69,6 +72,8 @@ def log_softmax(x: Any, axis: Any = None, **options: Any) -> Any:
 
 
 def _times_log(log: str) -> Callable:
+    """x log(y), which is 0 at x = 0."""
+
     def product(x: Any, y: Any) -> Any:
         x, y = lift(x), lift(y)
         return where(x == ball(0), 0, x * apply(getattr(np, log), "__call__", (where(x == ball(0), 1, y),)))[()]
@@ -92,6 +97,7 @@ def _huber(delta: Any, r: Any) -> Any:
 
 
 def _half_log(x: Any) -> Any:
+    """log(1 + exp(x))."""
     return apply(np.log1p, "__call__", (apply(np.exp, "__call__", (lift(x),)),))
 
 
@@ -165,10 +171,10 @@ def _qr(a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full"
 
 
 def _block_diag(*blocks: Any) -> Any:
-    blocks = [np.atleast_2d(lift(b)) for b in blocks]
-    out = NUMPY.zeros(tuple(np.sum([b.shape for b in blocks], axis=0).tolist()))
+    matrices = [np.atleast_2d(lift(b)) for b in blocks]
+    out = NUMPY.zeros(tuple(np.sum([b.shape for b in matrices], axis=0).tolist()))
     row = column = 0
-    for b in blocks:
+    for b in matrices:
         out[row : row + b.shape[0], column : column + b.shape[1]] = b
         row, column = row + b.shape[0], column + b.shape[1]
     return out
@@ -200,6 +206,7 @@ _LINALG = linalg.FUNCTIONS | {
 
 
 def _full(a: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The whole convolution of two arrays."""
     shape = tuple(n + k - 1 for n, k in zip(a.shape, kernel.shape, strict=True))
     out = np.full(shape, ball(0), object)
     for at in np.ndindex(kernel.shape):
@@ -241,6 +248,7 @@ def _lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
 
 
 def _between(a: Any, b: Any, metric: str = "euclidean") -> Any:
+    """The function of two rows that is their distance."""
     a, b = wrap(lift(a)), wrap(lift(b))
     away = a - b
     if metric == "sqeuclidean":
@@ -274,6 +282,7 @@ def _squareform(x: Any, **options: Any) -> Any:
 
 
 def _standard(x: Any, loc: Any, scale: Any) -> Any:
+    """A number in units of the law: (x - loc) / scale."""
     return (wrap(lift(x)) - loc) / scale
 
 
@@ -292,6 +301,8 @@ _NORMAL = {
 
 
 def _module(name: str, known: dict) -> Module:
+    """A module of SciPy; other names are not judged once they are called."""
+
     def not_judged(attribute: str) -> Callable:
         def use(*arguments: Any, **options: Any) -> Any:
             raise NotJudged(f"{name}.{attribute}")
