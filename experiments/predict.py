@@ -98,13 +98,13 @@ def read(path: pathlib.Path, form: Form, *, invert: bool = False) -> Num[np.ndar
     Raises:
       BadInput: the file cannot be read, or holds something else.
     """
-    readers = {".csv": _csv, ".npz": _npz, ".png": _png}
-    if path.suffix.lower() not in readers:
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".npz", ".png"):
         raise BadInput(f"--input={path}: name a .csv, a .npz or a .png")
-    if invert and path.suffix.lower() != ".png":
+    if invert and kind != ".png":
         raise BadInput(f"--invert has no effect on --input={path}; it is for pictures")
     try:
-        x = readers[path.suffix.lower()](path, form, invert)
+        x = _png(path, form, invert) if kind == ".png" else _npz(path) if kind == ".npz" else _csv(path, form.inputs)
     except OSError as error:
         raise BadInput(f"--input={path}: {error.strerror or error}") from error
     if x.ndim != 2 or x.shape[1] != form.inputs or not len(x):
@@ -115,20 +115,18 @@ def read(path: pathlib.Path, form: Form, *, invert: bool = False) -> Num[np.ndar
     return x
 
 
-def _csv(path: pathlib.Path, form: Form, invert: bool) -> Float[np.ndarray, "n d"]:
+def _csv(path: pathlib.Path, inputs: int) -> Float[np.ndarray, "n d"]:
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         lines = [line for line in csv.reader(file) if line]
     header = bool(lines) and not _is_number(lines[0][0])
     rows = lines[header:]
     for number, row in enumerate(rows, 1 + header):
-        if len(row) != form.inputs:
-            raise BadInput(
-                f"--input={path}: line {number} has {len(row)} cells; the network takes {form.inputs} inputs"
-            )
+        if len(row) != inputs:
+            raise BadInput(f"--input={path}: line {number} has {len(row)} cells; the network takes {inputs} inputs")
         wrong = next((cell for cell in row if not _is_number(cell)), None)
         if wrong is not None:
             raise BadInput(f"--input={path}: line {number} has {wrong!r}, which is no number")
-    return np.array([[float(cell) for cell in row] for row in rows], np.float32).reshape(len(rows), form.inputs)
+    return np.array([[float(cell) for cell in row] for row in rows], np.float32).reshape(len(rows), inputs)
 
 
 def _is_number(cell: str) -> bool:
@@ -139,7 +137,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _npz(path: pathlib.Path, form: Form, invert: bool) -> Num[np.ndarray, "n d"]:
+def _npz(path: pathlib.Path) -> Num[np.ndarray, "n d"]:
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as content:
             names = list(content)

@@ -24,23 +24,22 @@ jaxtyping.install_import_hook("twolayer", "beartype.beartype(conf=beartype.Beart
 _checked = jaxtyping.jaxtyped
 
 
-def _checked_if_made_once(**options):
-    """What the hook decorates functions with, but for those that the verification's interpreters define as they go.
+# What a verdict calls a hundred thousand times: no annotation in there names a shape, and types are checked by pyright.
+# Nor is the command checked, which has streams and no arrays.
+UNCHECKED = ("twolayer.command", "twolayer.verification.problem")
+UNCHECKED += tuple(f"twolayer.verification.{name}" for name in ("evidence", "explain", "numbers", "programs"))
 
-    There are thousands in each verdict, and writing the checks of one takes 2 ms. Nor are numbers and the stand-ins for
-    NumPy checked, whose methods run a million times; nor the command, which has streams and no arrays.
-    """
+
+def _checked_but_for_verdicts(**options):
+    """What the hook decorates functions and classes with."""
 
     def decorate(function):
-        own = function.__module__.startswith("twolayer.verification")
-        inner = own and ("<locals>" in function.__qualname__ or ".numbers" in function.__module__)
-        inner = inner or ".stand_ins" in function.__module__ or function.__module__.startswith("twolayer.command")
-        return function if inner else _checked(**options)(function)
+        return function if function.__module__.startswith(UNCHECKED) else _checked(**options)(function)
 
     return decorate
 
 
-jaxtyping.jaxtyped = _checked_if_made_once
+jaxtyping.jaxtyped = _checked_but_for_verdicts
 
 import absl.flags  # noqa: E402
 import hypothesis  # noqa: E402

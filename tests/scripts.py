@@ -1,7 +1,9 @@
 """The experiment scripts as a user runs them: in a process of their own, without the modes of the test session."""
 
 import atexit
+import concurrent.futures
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -12,26 +14,29 @@ import sys
 import tempfile
 import time
 
+import jax
+
 ROOT = pathlib.Path(__file__).parent.parent
 OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
 
 # Importing the libraries takes longer than most scripts work: they are forked from a process that has them.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["jax", "optax", "sklearn.datasets", "pyarrow.parquet", "matplotlib.figure", "twolayer.segments"]
-)
+LIBRARIES = ("jax", "optax", "sklearn.datasets", "pyarrow.parquet", "matplotlib.backends.backend_agg", "scipy.stats")
+LIBRARIES += ("orbax.checkpoint", "tensorflow_datasets")
+OURS = ("experiments.runtime.session", "experiments.runtime.outcome", "twolayer.command.judging")  # without their flags
+FORKS.set_forkserver_preload([*LIBRARIES, *OURS, "twolayer.verification.judge"])
 
 
 class Forked:
     """A running script, with what its tests need of `subprocess.Popen`."""
 
-    def __init__(self, script, arguments):
+    def __init__(self, script, arguments, environment, before):
         self._folder = tempfile.TemporaryDirectory()
         self._files = [pathlib.Path(self._folder.name) / name for name in ("out", "err")]
         for file in self._files:
             file.touch()
         self._said = self._files[1].open()
-        self._process = FORKS.Process(target=_run_here, args=(script, arguments, self._files))
+        self._process = FORKS.Process(target=_run_here, args=(script, arguments, self._files, environment, before))
         with _without(OWN):
             self._process.start()
         self.pid, self.kill, self.poll = self._process.pid, self._process.kill, lambda: self._process.exitcode
@@ -63,10 +68,17 @@ class Forked:
             return [file.read_text() for file in self._files]
 
 
-def start(script, *arguments, environment=None):
-    """The running process; with variables of its own it begins with its imports, as a user's does."""
-    if not environment:
-        return Forked(script, arguments)
+def start(script, *arguments, environment=None, before=None):
+    """The running process.
+
+    Args:
+      environment: variables of its own. If others than those of JAX and XLA are among them it begins with its imports,
+        as a user's does.
+      before: called in it before the script, if it is forked.
+    """
+    environment = environment or {}
+    if all(name.startswith(("JAX_", "XLA_")) for name in environment):
+        return Forked(script, arguments, environment, before)
     environment = {name: value for name, value in os.environ.items() if name not in OWN} | environment
     command = [sys.executable, "-m", f"experiments.{script}", *arguments]
     return subprocess.Popen(
@@ -74,11 +86,17 @@ def start(script, *arguments, environment=None):
     )
 
 
-def run(script, *arguments, seconds=300, **environment):
+def run(script, *arguments, seconds=300, before=None, **environment):
     """Run a script to its end; returns (exit status, stdout, stderr)."""
-    process = start(script, *arguments, environment=environment)
+    process = start(script, *arguments, environment=environment, before=before)
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
+
+
+def mapped(function, *columns):
+    """What a function returns for each row of arguments, in one process without the modes of the session."""
+    with _without(OWN), concurrent.futures.ProcessPoolExecutor(1, FORKS) as pool:
+        return list(pool.map(function, *columns))
 
 
 @contextlib.contextmanager
@@ -91,13 +109,20 @@ def _without(names):
         os.environ.update(kept)
 
 
-def _run_here(script, arguments, files):
+def _run_here(script, arguments, files, environment, before):
     """What `python -m experiments.SCRIPT` does, in this process."""
+    gc.freeze()  # what was imported before is searched for cycles no more: a tenth of a short run
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY), number)
     sys.stdout, sys.stderr = (open(number, "w", buffering=number - 1 or -1, closefd=False) for number in (1, 2))
     os.chdir(ROOT)
     sys.argv = [script, *arguments]
+    os.environ |= environment
+    for name in environment.keys() - {"XLA_FLAGS"}:  # JAX has read its variables when it was imported
+        value = environment[name]
+        jax.config.update(name.lower(), int(value) if value.isdecimal() else value)
+    if before:
+        before()
     try:
         runpy.run_module(f"experiments.{script}", run_name="__main__", alter_sys=True)
     finally:

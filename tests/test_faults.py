@@ -9,10 +9,9 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
+import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -51,19 +50,16 @@ def whole(tmp_path_factory):
 # --- the disk is full ---
 
 
+def limit_files(most):
+    """From here on a write that makes a file longer than so many bytes fails with an error."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    jax.config.update("jax_enable_compilation_cache", False)  # programs find no room either, and say so
+
+
 def crowded(script, *arguments, most):
-    """Run a script where no file may have more than so many bytes: a write that goes beyond fails with an error."""
-    code = (
-        "import resource, runpy, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
-        f"runpy.run_module('experiments.{script}', run_name='__main__', alter_sys=True)\n"
-    )
-    environment = {name: value for name, value in os.environ.items() if name not in scripts.OWN}
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # it finds no room either, and says so
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=scripts.ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stdout, done.stderr
+    """Run a script where no file may have more than so many bytes."""
+    return scripts.run(script, *arguments, before=functools.partial(limit_files, most))
 
 
 def assert_whole_files(run_dir):

@@ -44,9 +44,9 @@ def without(*names):
 # --- right and wrong ---
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(12))
 def test_correct_rewrites_are_right(number):
-    """Twenty of them, drawn at random once and for all."""
+    """Twelve of them, drawn at random once and for all."""
     entry = RIGHT[np.random.default_rng(3).permutation(len(RIGHT))[number]]
     found = judged(entry.function(), entry.loss, output=entry.output, reduction=entry.reduction)
     assert found.verdict == "right" and found.causes == () and found.first_wrong_step is None, entry
@@ -138,11 +138,13 @@ def test_an_operation_that_is_not_known_leaves_it_undecided_and_is_named_with_it
 
 
 def test_roots_logarithms_and_powers_are_numbers_like_others():
-    for f in (jnp.sqrt, lambda a: a**0.5, lambda a: 1 / jax.lax.rsqrt(a)):
-        assert judged(changed(db2=lambda a, f=f: f(a * a) * jnp.sign(a))).verdict == "right"
-        assert judged(changed(db2=lambda a, f=f: 1.0001 * f(a * a) * jnp.sign(a))).verdict == "wrong"
-    assert judged(changed(db2=lambda a: jnp.log(jnp.exp(a)))).verdict == "right"
-    assert judged(changed(db2=lambda a: 1.0001 * jnp.log(jnp.exp(a)))).leaves["db2"].verdict == "wrong"
+    def same(a):
+        for root in (jnp.sqrt, lambda a: a**0.5, lambda a: 1 / jax.lax.rsqrt(a)):
+            a = root(a * a) * jnp.sign(a)
+        return jnp.log(jnp.exp(a))
+
+    assert judged(changed(db2=same)).verdict == "right"
+    assert judged(changed(db2=lambda a: 1.0001 * same(a))).leaves["db2"].verdict == "wrong"
 
 
 def test_another_base_of_the_softmax_is_wrong():
@@ -474,12 +476,14 @@ def positive(Z):
     return Z > 0
 
 
-@pytest.mark.parametrize("mask", [lambda Z: jnp.maximum(Z, 0) / Z, lambda Z: (Z + abs(Z)) / (2 * Z)])
-def test_a_division_by_zero_at_a_tie_is_wrong(mask):
-    for leaves in (LEAVES, LEAVES[:1], LEAVES[2:3]):
-        found = judged(with_masks(positive, **dict.fromkeys(leaves, mask)))
-        assert found.verdict == "wrong" and "NaN" in found.causes[0].text, leaves
-        assert found.first_wrong_step in ("dZ1", "dZ2") and found.leaves[leaves[0]].verdict == "wrong"
+@pytest.mark.parametrize("leaves", [LEAVES, LEAVES[:1], LEAVES[2:3]])
+def test_a_division_by_zero_at_a_tie_is_wrong(leaves):
+    found = judged(with_masks(positive, **dict.fromkeys(leaves, lambda Z: (Z + abs(Z)) / (2 * Z))))
+    assert found.verdict == "wrong" and "NaN" in found.causes[0].text
+    assert found.first_wrong_step in ("dZ1", "dZ2") and found.leaves[leaves[0]].verdict == "wrong"
+
+
+def test_a_mask_by_division_is_wrong_at_its_own_step():
     found = judged(derivation("quadratic", dZ2=lambda s: s.dO2 * (s.O2 / s.Z2)))
     assert found.verdict == "wrong" and found.first_wrong_step == "dZ2"
 
@@ -493,12 +497,11 @@ def test_a_division_by_zero_at_a_tie_is_wrong(mask):
     ],
 )
 def test_a_guarded_division_is_right(mask):
-    assert judged(with_masks(mask)).conventions == {"relu_at_zero": {"hidden": "0", "output": "0"}}
-    assert judged(with_masks(mask)).verdict == "right"
+    found = judged(with_masks(mask))
+    assert found.verdict == "right" and found.conventions == {"relu_at_zero": {"hidden": "0", "output": "0"}}
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
-@pytest.mark.parametrize("slope", [1.0, -3.0])
+@pytest.mark.parametrize(("leaf", "slope"), [*zip(LEAVES, (1.0, -3.0, -3.0, 1.0), strict=True)])
 def test_two_masks_at_one_tie_are_wrong(leaf, slope):
     """No subgradient has one slope in one gradient and another in the next, though each may be in [0, 1]."""
     found = judged(with_masks(positive, **{leaf: lambda Z: jnp.heaviside(Z, slope)}))

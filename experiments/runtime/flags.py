@@ -1,7 +1,7 @@
 """The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -35,13 +35,17 @@ OF_ONE_RUN = (
 NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id", "start_timeout")
 
 
-class NameOrFile(flags.EnumParser):
-    """A name of a table, or FILE.py:NAME."""
+class NameOrOwn(flags.EnumParser):
+    """A name of a table, or something of one's own.
 
-    form, others = "FILE.py:NAME", staticmethod(lambda text: is_own(text) or text.startswith("leaky_relu("))
+    Args:
+      form: how one's own is written.
+      own: whether a text is written so.
+    """
 
-    def __init__(self, table: Iterable[str]):
+    def __init__(self, table: Iterable[str], form: str, own: Callable[[str], bool]):
         super().__init__(list(table))
+        self.form, self.own = form, own
 
     def parse(self, argument: str) -> str:
         """The text, if it is one of these.
@@ -49,26 +53,23 @@ class NameOrFile(flags.EnumParser):
         Raises:
           ValueError: it is not.
         """
-        if self.others(argument):
-            return argument
-        if argument not in self.enum_values:
+        if not self.own(argument) and argument not in self.enum_values:
             raise ValueError(f"value should be one of <{'|'.join(self.enum_values)}> or {self.form}")
         return argument
 
 
-class DataName(NameOrFile):
-    """A name of a data set, or one's own."""
-
-    form, others = "FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME", staticmethod(is_own_data)
+OWN_DATA = ("FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME", is_own_data)
+OWN_ENTRY = ("FILE.py:NAME", lambda text: is_own(text) or text.startswith("leaky_relu("))
 
 
-def _define(name: str, default: str, parser: NameOrFile, text: str) -> None:
+def _define(name: str, default: str, table: Iterable[str], text: str, own: tuple[str, Callable] = OWN_ENTRY) -> None:
+    parser = NameOrOwn(table, *own)
     words = f"<{'|'.join(parser.enum_values)}>, or {parser.form}: {text}"
     flags.DEFINE(parser, name, default, words, serializer=flags.ArgumentSerializer())
 
 
 # Data
-_define("dataset", "digits", DataName(DATASETS), "digits is embedded; teacher is synthetic regression.")
+_define("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.", OWN_DATA)
 flags.DEFINE_string("target", None, "One's own table: the column to predict, or several of a regression, a,b.")
 flags.DEFINE_enum("task", None, ["classes", "regression"], "One's own data: what y holds [found from y].")
 flags.DEFINE_bool("standardize", None, "One's own data: inputs and real targets get mean 0, deviation 1 in training.")
@@ -107,24 +108,22 @@ flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bo
 
 # Network
 flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", lower_bound=1)
-_define("output", DEFAULT.output, NameOrFile(ACTIVATIONS), "Activation of the output: relu is the author's equation.")
-_define("activation", DEFAULT.hidden_activation, NameOrFile(ACTIVATIONS), "Activation of the hidden layer.")
-_define(
-    "init", DEFAULT.init, NameOrFile(SCHEMES), "Initialisation; alive starts every output of a ReLU layer above zero."
-)
+_define("output", DEFAULT.output, ACTIVATIONS, "Activation of the output: relu is the author's equation.")
+_define("activation", DEFAULT.hidden_activation, ACTIVATIONS, "Activation of the hidden layer.")
+_define("init", DEFAULT.init, SCHEMES, "Initialisation; alive starts every output of a ReLU layer above zero.")
 flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", lower_bound=0)
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
 LOSS_HELP = "quadratic: 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids, on identity."
-_define("loss", DEFAULT.loss, NameOrFile(FORMULAS), LOSS_HELP)
+_define("loss", DEFAULT.loss, FORMULAS, LOSS_HELP)
 flags.DEFINE_enum("reduction", DEFAULT.reduction, REDUCTIONS, "Over the examples of a batch.")
 flags.DEFINE_enum("gradient", DEFAULT.gradient, GRADIENTS, "Back-propagation by hand, or by jax.grad.")
 flags.DEFINE_enum("precision", DEFAULT.precision, PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
 
 # Optimisation
-_define("optimizer", DEFAULT.optimizer, NameOrFile(OPTIMIZERS), "Optimiser.")
+_define("optimizer", DEFAULT.optimizer, OPTIMIZERS, "Optimiser.")
 flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", lower_bound=0)
 flags.DEFINE_float(
     "momentum", DEFAULT.momentum, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1

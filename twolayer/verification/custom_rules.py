@@ -3,10 +3,12 @@
 A rule is held against the plain program that it stands for: its forward value, and the derivative of its backward part.
 """
 
+import contextlib
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +18,19 @@ from twolayer.verification.evidence.branches import Branches
 from twolayer.verification.evidence.exploring import drawn
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.questions import Again, At, Compared, Question, compared, judged
-from twolayer.verification.evidence.returned import expected, named, zeros
+from twolayer.verification.evidence.returned import by_place, expected, named, zeros
 from twolayer.verification.evidence.shapes import Arguments
 from twolayer.verification.judgement import judge
-from twolayer.verification.numbers.balls import BITS, Ball, Undecided, precision
+from twolayer.verification.numbers.balls import BITS, DIFFERENCE_BITS, Ball, Undecided, precision
 from twolayer.verification.numbers.factors import ratio
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused
 from twolayer.verification.programs.load import program_of
+from twolayer.verification.programs.stand_ins import jax_floats
 from twolayer.verification.reference import Reference, is_real, leaves
 from twolayer.verification.verdict import Judgement
 
-FEW = 200  # numbers of all points together where the derivative is taken entry by entry
+LEAST, FEW = 24, 200  # numbers of all points together where the derivative is taken entry by entry
+SECONDS = 4.0  # for that
 CANNOT = re.compile("reverse-mode|differentiat|Linearization", re.I)  # what JAX says of what it cannot differentiate
 MISSHAPEN = re.compile("rule must produce|same type as the args|same shape|shapes do not match")  # and of such a rule
 POINTS_INSIDE, MOST_INSIDE = 3, 6  # points at which the rules inside are judged, and how many of them
@@ -83,23 +87,29 @@ def verify_rule(
     if CANNOT.search(raised):
         notes = (*notes, "JAX cannot differentiate it, and it has no rule: its value alone is judged")
         wanted, forward = [], own
-    elif CANNOT.search(_raises(lambda: right.cotangents(points[0].values, outer(points[0])))):
+    elif (said := _raises(lambda: right.cotangents(points[0].values, outer(points[0])))) and (
+        kernel or CANNOT.search(said)
+    ):
         right.by_differences = True
 
+    names = _names(right, points[0])
+
     def mine(at: At) -> dict[str, np.ndarray]:
-        value = named(leaves(forward.run(*spec.built(at.values)).result))
+        value = by_place(named(leaves(forward.run(*spec.built(at.values)).result)), names)
         return value | (_by_path(run(at).result, spec, at) if wanted else {})
 
     def outputs(result: Any) -> dict[str, np.ndarray]:
         value, cotangents = result
         found = dict(zip(spec.parts, cotangents, strict=True)) if wanted else {}
-        return named(leaves(value)) | {
+        return by_place(named(leaves(value)), names) | {
             f"d{p}": a for name, part in found.items() for p, a in leaves(part, name).items()
         }
 
     def of(function: Callable) -> Callable:
         if not wanted:
             return lambda given, outer: (function(*given), ())
+        if isinstance(function, jax_floats.Rule):
+            return function.value_and_cotangents
         program = JaxProgram(function)
         value, pulled = forward_value(program).function, pullback(program, plain=False).function
         return lambda given, outer: (value(*given), pulled(given, outer))
@@ -114,13 +124,18 @@ def verify_rule(
     def remark(name: str, found: Sequence[Compared]) -> str | None:
         return _meant(name, found, outer, pull, spec)
 
+    approaches = reference is None and iterates(own, first)
+    if approaches:
+        notes = (*notes, "its loops were followed far beyond their tolerance: what they approach is judged")
+    few = _few(right, points[0]) if right.by_differences else None
     question = Question(
         "custom rule", spec, mine, both, own, right if wanted else None, outer, run, notes, rough,
-        reference is None and iterates(own, first), remark,
-        reference is None, FEW if right.by_differences else None, lambda at: {"g": outer.structured(at)},
+        approaches, remark,
+        reference is None, few, lambda at: {"g": outer.structured(at)},
         Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
     )  # fmt: skip
-    verdict = judge(question, strict, seed)
+    with _tight(approaches):
+        verdict = judge(question, strict, seed)
     if reference is None and not expects and wanted:
         return _with_those_inside(verdict, own, spec, points, seed)
     return verdict
@@ -130,6 +145,35 @@ def _alone(verdict: str, reason: str) -> Judgement:
     """A verdict for one reason, before anything is compared."""
     outputs: dict[str, dict[str, str | None]] = {"result": {"verdict": verdict, "reason": reason}}
     return Judgement(verdict, outputs, text=f"{verdict.upper()}: {reason}")
+
+
+@contextlib.contextmanager
+def _tight(iterates: bool) -> Iterator[None]:
+    """Loops that go on until numbers are near enough go on for far longer: what is judged is what they approach."""
+    from twolayer.verification.programs.reals import TIGHT
+
+    token = TIGHT.set(iterates)
+    try:
+        yield
+    finally:
+        TIGHT.reset(token)
+
+
+def _few(right: Reference, at: At) -> int:
+    """How many numbers can be followed where the derivative is taken entry by entry."""
+    started = time.process_time()
+    with contextlib.suppress(Undecided, NotJudged), precision(DIFFERENCE_BITS):
+        right.value(at.values)
+    return int(np.clip(SECONDS / (2 * (time.process_time() - started) + 1e-4), LEAST, FEW))
+
+
+def _names(right: Reference, at: At) -> list[str]:
+    """The names of the parts of the right value, where it can be followed at a point."""
+    try:
+        with precision(BITS):
+            return list(named(right.value(at.values)))
+    except (Undecided, NotJudged):
+        return []
 
 
 def _notes(kernel: bool) -> tuple[str, ...]:
@@ -176,6 +220,15 @@ def _meant(name: str, found: Sequence[Compared], outer: Outer, pull: Any, spec: 
                 arguments = ", ".join((*spec.parts, "g"))
                 code = "g" if c == 1 else f"{c} * g"
                 return f'it is {said}; if that is meant, say expects={{"{name[1:]}": lambda {arguments}: {code}}}'
+        if all(v == Ball(0) for one in cases for v in np.ravel(one.right[name])):
+            own = f"lambda {', '.join((*spec.parts, 'g'))}: ..."
+            return (
+                "the plain program is flat there, so its derivative is zero; if another is meant, as a straight-through"
+                f' or a surrogate gradient, say expects={{"{name[1:]}": {own}}}'
+            )
+        c = ratio(mine, [one.right[name] for one in cases])
+        if c is not None and c != 1:
+            return f"it is {c} times the derivative of the plain program, as where a gradient is reversed or scaled"
         if not _is_linear(cases[0], name, outer, pull, spec):
             return "it is not linear in the cotangent, as a clipped gradient is: the derivative of no function"
     return None

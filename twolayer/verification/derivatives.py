@@ -22,7 +22,7 @@ from twolayer.verification.numbers.differences import STEP
 from twolayer.verification.programs import Program
 from twolayer.verification.programs.load import program_of
 from twolayer.verification.reference import Reference, leaves, names
-from twolayer.verification.verdict import Judgement
+from twolayer.verification.verdict import Judgement, Reason
 
 
 def equal(f: Any, g: Any, shapes: Any, *, domains: Any = None, strict: bool = False, seed: int = 0) -> Judgement:
@@ -170,8 +170,26 @@ def verify_hvp(
         run=run,
         again=Again(given, outputs),
         extra=lambda at: {f"v{i or ''}": one for i, one in enumerate(structured(at))},
+        known=lambda at, mine: _gauss_newton(reference, at, directions(at), mine),
     )
     return judge(question, strict, seed)
+
+
+def _gauss_newton(reference: Reference, at: At, directions: Values, mine: Values) -> Reason | None:
+    """What is to be said of a wrong product that is the one of Gauss and Newton, of a loss in JAX."""
+    from twolayer.verification.programs.jax_code import JaxProgram
+
+    if not isinstance(reference.program, JaxProgram):
+        return None
+    from twolayer.verification.explain.gauss_newton import left_out
+
+    wrong = {name[1:]: array for name, array in mine.items()}
+    place = left_out(reference.program, reference.arguments.built, at.values, directions, wrong)
+    if place is None:
+        return None
+    until = f" up to {place}" if place else ""
+    said = "it is the Gauss-Newton product: the second derivative of what the loss is a function of is missing"
+    return Reason("gauss_newton", f"{said}{until}")
 
 
 def judged_derivative(

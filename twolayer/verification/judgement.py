@@ -44,7 +44,7 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
         look(at)
     known = [one for one in found if one.reason is None]
     check_repeats(question, known)
-    disagreement = _check(question, known)
+    disagreement, unheld = _check(question, known)
     outputs = judged(question, found)
     if known and question.most is None and all(one["verdict"] == "right" for one in outputs.values()):
         for at in Search(question, branches, known[0].at, seed).found():
@@ -60,7 +60,7 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
         verdict = "undecided"
     ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
     located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
-    notes = _notes(branches, kinks, disagreement) + question.notes
+    notes = _notes(branches, kinks, disagreement) + unheld + question.notes
     if largest is not None:
         notes += (f"tried with numbers up to {largest:.2g}: a number of the code beyond {MASK:g} stands for infinity",)
     seen, seconds = branches.seen(), time.perf_counter() - started
@@ -70,17 +70,17 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     return dataclasses.replace(found_, text=_text(question, found_, known, example))
 
 
-def _check(question: Question, known: Sequence[Compared]) -> str | None:
-    """What is to be said if the two oracles of the right derivative disagree."""
+def _check(question: Question, known: Sequence[Compared]) -> tuple[str | None, tuple[str, ...]]:
+    """What is to be said if the two oracles of the right derivative disagree, or one of them cannot be asked."""
     try:
         for one in known[:1]:
             if question.reference is not None and question.outer is not None:
                 question.reference.check(one.at.values, question.outer(one.at))
     except OraclesDisagree as error:
-        return str(error)
+        return str(error), ()
     except Undecided as error:
-        return f"the derivative could not be held against the difference quotient: {error}"
-    return None
+        return None, (f"the derivative could not be held against the difference quotient: {error}",)
+    return None, ()
 
 
 def _notes(branches: Branches, kinks: Sequence[Kink], disagreement: str | None) -> tuple[str, ...]:

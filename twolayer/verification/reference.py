@@ -11,14 +11,15 @@ import numpy as np
 
 from twolayer.verification.evidence.points import exactly
 from twolayer.verification.evidence.shapes import Arguments
-from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, precision
+from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, balls, precision
 from twolayer.verification.numbers.differences import central, gradient_by_differences
 from twolayer.verification.numbers.recorded import Recorded, gradient, uncollected
-from twolayer.verification.programs import Program, Refused
+from twolayer.verification.programs import Program, RaisedInside, Refused
 
 Values = Mapping[str, np.ndarray]
 DIFFER = 2.0**-100  # of the two oracles, relative
 OFF = 2.0**-40  # a kink
+MENDED = 24  # entries of one derivative that are taken by differences where it is NaN
 
 
 class OraclesDisagree(RuntimeError):
@@ -73,6 +74,7 @@ class Reference:
         self.jax = hasattr(program, "trace")
         self.by_differences = False
         self._second: Any = None
+        self._forward: Any = True  # whether forward mode may do; then the program for it
         self._pullback: Any = None
 
     def value(self, values: Values) -> dict[str, np.ndarray]:
@@ -88,7 +90,7 @@ class Reference:
         if self.by_differences:
             return self._by_differences(values, outer)
         if self.jax:
-            return self._by_jax(values, outer)
+            return self._mended(self._by_jax(values, outer), values, outer)
         given = {p: balls(a, Recorded) if p in self.arguments.floating else a for p, a in values.items()}
         inputs = {path: given[path].copy() for path in self.arguments.floating}
         with uncollected():
@@ -117,14 +119,54 @@ class Reference:
         return self._by_path(self._second.run(*given).result)
 
     def _by_differences(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
-        """Entry by entry, of a program that JAX cannot differentiate: a loop of unknown length, a kernel."""
+        """Entry by entry, of a program without reverse mode: a loop of unknown length, or a kernel, by differences."""
         paths = self.arguments.floating
+        if self.jax and self._forward:
+            try:
+                return self._by_directions(values, outer)
+            except RaisedInside:
+                self._forward = None
 
         def total(*arrays: np.ndarray) -> Ball:
             return weighted(self.value(dict(values) | dict(zip(paths, arrays, strict=True))), outer)
 
         found = gradient_by_differences(total, [np.asarray(values[path], object) for path in paths])
         return dict(zip(paths, found, strict=True))
+
+    def _by_directions(self, values: Values, outer: Values) -> dict[str, np.ndarray]:
+        from twolayer.verification.programs.rules import slope
+
+        self._forward = self._forward if hasattr(self._forward, "run") else slope(self.program)
+        given, cotangents, found = self.arguments.built(values), list(outer.values()), {}
+        zeros = {path: np.asarray(values[path] * 0, object) for path in self.arguments.floating}
+        for path, zero in zeros.items():
+            found[path] = np.empty(zero.shape, object)
+            for entry in np.ndindex(zero.shape):
+                way = zero.copy()
+                way[entry] = Ball(1)
+                ways = self.arguments.built(dict(values) | zeros | {path: way})
+                found[path][entry] = np.asarray(self._forward.run(given, ways, cotangents).result).item()
+        return found
+
+    def _mended(self, found: dict[str, np.ndarray], values: Values, outer: Values) -> dict[str, np.ndarray]:
+        """Entries in which a derivative is NaN, as 0 / 0 of a branch that is not taken, by differences instead."""
+
+        def total(path: str, entry: int) -> Ball:
+            def of(array: Any) -> Ball:
+                return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
+
+            direction = np.zeros(np.shape(values[path]), int)
+            direction.ravel()[entry] = 1
+            return central(of, np.asarray(values[path], object), direction)
+
+        for path, array in found.items():
+            flat = np.ravel(array)
+            bad = [i for i, v in enumerate(flat.tolist()) if arb(v).is_nan()]
+            if bad and len(bad) <= MENDED:
+                whole = np.array(array, object)
+                whole.ravel()[bad] = [total(path, i) for i in bad]
+                found[path] = whole
+        return found
 
     @staticmethod
     def _shifted(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -148,6 +190,8 @@ class Reference:
                 return weighted(self.value(dict(values) | {path: np.asarray(array, object)}), outer)
 
             slope = central(along, np.asarray(values[path], object), direction)
+            if not slope.v.is_finite():
+                raise Undecided("too many digits are lost")
             with precision(BITS):
                 mine = arb((found[path] * direction).sum()) if direction.size else arb(0)
             if not abs(slope.v - mine).lower() <= DIFFER * (1 + abs(mine).upper()):  # rounded literals leave a width

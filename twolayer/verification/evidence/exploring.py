@@ -6,6 +6,7 @@ points close to it, so that narrow pieces between two are entered too.
 """
 
 import inspect
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -26,7 +27,7 @@ SCALES = (1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12)
 SMOOTH = ("real", "positive", "unit")  # domains whose numbers may be moved a little
 LINES, STEPS = 3, 6  # directions for each comparison, and steps on each
 FARTHEST = 1e40
-RUNS = 240  # of the program, in search of branches
+RUNS, SECONDS = 240, 4.0  # of the program, in search of branches
 HALVINGS = 10  # of the way to a threshold: so close to it are the points on both sides
 WHOLE = range(5, 131)  # whole numbers of the code that may be blocks or thresholds on sizes
 MASK = 1e8  # a number of the code from here on stands for infinity
@@ -57,7 +58,8 @@ def drawn(arguments: Arguments, program: Any, seed: int, most: int | None = None
 
 
 def _first(points: list[At], most: int) -> list[At]:
-    """As many points as hold so many numbers, and two at least."""
+    """As many points as hold so many numbers, the smallest sizes first, and two at least."""
+    points = sorted(points, key=lambda one: sum(np.size(a) for a in one.values.values()))
     counts = np.cumsum([sum(np.size(a) for a in one.values.values()) for one in points])
     return points[: max(2, int(np.searchsorted(counts, most, side="right")))]
 
@@ -121,7 +123,7 @@ class Search:
 
     def __init__(self, question: Question, branches: Branches, start: At, seed: int):
         self.question, self.branches, self.start = question, branches, start
-        self.rng, self.left = np.random.default_rng([seed, 11]), RUNS
+        self.rng, self.left, self.started = np.random.default_rng([seed, 11]), RUNS, time.process_time()
         self.domains = {array.path: array.domain for array in question.arguments.arrays}
         self.smooth = [path for path, domain in self.domains.items() if isinstance(domain, str) and domain in SMOOTH]
 
@@ -219,7 +221,7 @@ class Search:
 
     def _look(self, at: At) -> Seen | None:
         """The comparisons at a point, none of which counts as seen."""
-        if self.left <= 0:
+        if self.left <= 0 or time.process_time() - self.started > SECONDS:
             return None
         self.left -= 1
         return looked(self.question, at, self.branches)

@@ -5,7 +5,8 @@ the largest of what the right side is on them is taken as right; what it is, is 
 there is not judged.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import flint
@@ -14,7 +15,7 @@ import numpy as np
 from twolayer.verification.evidence.branches import Branches
 from twolayer.verification.evidence.exploring import SMOOTH
 from twolayer.verification.evidence.points import exactly
-from twolayer.verification.evidence.questions import At, Compared, Question, compared, looked
+from twolayer.verification.evidence.questions import At, Compared, Outputs, Question, compared, looked
 from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Refused
@@ -22,7 +23,7 @@ from twolayer.verification.programs import NotJudged, Refused
 NEAR, NEARER = 80, 100  # the pieces are looked at 2^-80 and 2^-100 from the tie
 AROUND = 4  # directions, and their opposites
 ROOM = flint.arb(2) ** -40  # relative: what the pieces change on the way from the tie
-CANDIDATES, FOUND = 48, 10  # points that are tried for a tie, and ties that are judged
+CANDIDATES, FOUND, SECONDS = 48, 10, 4.0  # points that are tried for a tie, ties that are judged, and for how long
 GRID = 64  # ties are sought at multiples of 1/64: sums and products of such numbers are exact
 
 
@@ -41,57 +42,71 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
     """A comparison at a tie, with the entries that any convention allows taken as right, and what they are."""
     if not one.tied or one.reason:
         return one, []
-    right, kinks = dict(one.right), []
+    right, kinks, wrong = dict(one.right), list[Kink](), {}
     for name in one.right:
         mine = one.mine.get(name)
-        if mine is None or np.shape(mine) != np.shape(one.right[name]):
-            continue
-        differs = compare(mine, one.right[name]) == DIFFERENT
-        if not differs.any() and one.at.kind != "tie":
-            continue
-        pieces = [_pieces(question, one.at, name, bits) for bits in (NEAR, NEARER)]
-        if not all(pieces):
+        if mine is not None and np.shape(mine) == np.shape(one.right[name]):
+            differs = compare(mine, one.right[name]) == DIFFERENT
+            if differs.any() or one.at.kind == "tie":
+                wrong[name] = mine, differs
+    if not wrong or _is_smooth(question, one, wrong):
+        return one, []
+    near, nearer = (_pieces(question, one.at, wrong, bits, AROUND) for bits in (NEAR, NEARER))
+    for name, (mine, differs) in wrong.items():
+        pieces = [[piece[name] for piece in side if name in piece] for side in (near, nearer)]
+        if not all(len(side) == 2 * AROUND and len(set(map(np.shape, side))) == 1 for side in pieces):
             continue
         changed = np.array(one.right[name], object)
         for entry in np.ndindex(np.shape(mine)):
-            near, nearer = ([arb(piece[entry]) for piece in side] for side in pieces)
+            sides = [[arb(piece[entry]) for piece in side] for side in pieces]
             own = arb(mine[entry])
-            allowed = _allowed(own, near, nearer)
+            allowed = _allowed(own, *sides)
             if allowed is None:
                 if differs[entry]:  # no limit: not judged
                     changed[entry] = mine[entry]
                 continue
-            low, high = (min(near, key=float), max(near, key=float))
+            low, high = (min(sides[0], key=float), max(sides[0], key=float))
             jumps = _apart(low, high)
             if allowed and differs[entry]:
                 changed[entry] = mine[entry]
             elif not allowed and (differs[entry] or not question.plain_ties):
-                changed[entry] = Ball(min(nearer, key=lambda v, own=own: float(abs(v - own))))
+                changed[entry] = Ball(min(sides[1], key=lambda v, own=own: float(abs(v - own))))
             if allowed and jumps and name[0] == "d":
                 kinks.append(Kink(name, entry, float(own), float(low), float(high), one.at))
         right[name] = changed
     return one._replace(right=right), kinks
 
 
-def _pieces(question: Question, at: At, name: str, bits: int) -> list[np.ndarray]:
-    """The right output near a tie, on all sides of it; none where it cannot be followed there."""
+def _is_smooth(question: Question, one: Compared, wrong: Collection[str]) -> bool:
+    """Whether the right outputs go through the point without a kink: what is equal there is so whatever is given."""
+    here = _pieces(question, one.at, wrong, NEAR, 1)
+    pairs = [(one.right[name], piece.get(name)) for piece in here for name in wrong]
+    return bool(pairs) and all(
+        piece is not None
+        and np.shape(piece) == np.shape(right)
+        and not any(map(_apart, map(arb, np.ravel(right)), map(arb, np.ravel(piece))))
+        for right, piece in pairs
+    )
+
+
+def _pieces(question: Question, at: At, names: Collection[str], bits: int, around: int) -> list[Outputs]:
+    """The right outputs near a tie, on all sides of it; none where they cannot be followed there."""
     rng, found = np.random.default_rng(5), []
     moved = [a.path for a in question.arguments.arrays if isinstance(a.domain, str) and a.domain in SMOOTH]
-    if name[0] == "d" and name[1:] in at.values and name[1:] not in moved:
-        moved.append(name[1:])
+    moved += [name[1:] for name in names if name[0] == "d" and name[1:] in at.values and name[1:] not in moved]
     step = Ball(flint.arb(2) ** -bits)
     try:
         with precision(BITS):
-            for _ in range(AROUND):
+            for _ in range(around):
                 directions = {path: exactly(np.asarray(rng.normal(size=np.shape(at.values[path])))) for path in moved}
                 for sign in (1, -1):
                     values = {
                         p: np.asarray(at.values[p] + sign * step * along, object) for p, along in directions.items()
                     }
-                    found.append(question.right(At("near", at.sizes, dict(at.values) | values, at))[name])
-    except (Undecided, NotJudged, Refused, KeyError):
+                    found.append(question.right(At("near", at.sizes, dict(at.values) | values, at)))
+    except (Undecided, NotJudged, Refused):
         return []
-    return found if len({np.shape(piece) for piece in found}) == 1 else []
+    return found
 
 
 def _allowed(mine: flint.arb, near: Sequence[flint.arb], nearer: Sequence[flint.arb]) -> bool | None:
@@ -106,6 +121,8 @@ def _allowed(mine: flint.arb, near: Sequence[flint.arb], nearer: Sequence[flint.
 
 
 def _apart(a: flint.arb, b: flint.arb) -> bool:
+    if not (a.is_finite() and b.is_finite()):
+        return True
     return bool(abs(a - b).lower() > ROOM * (1 + abs(a).upper()))
 
 
@@ -173,13 +190,13 @@ def _solved(
 
 def at_ties(question: Question, branches: Branches, start: At, seed: int) -> tuple[list[Compared], list[Kink]]:
     """Both sides at ties, settled, and the kinks that were met."""
-    found, kinks = [], []
+    found, kinks, started = [], [], time.process_time()
     for at in ties(question, branches, start, seed):
         one = compared(question, at, branches)
         if one.tied and not one.reason:
             one, some = settled(question, one)
             found.append(one)
             kinks += some
-        if len(found) >= FOUND:
+        if len(found) >= FOUND or (found and time.process_time() - started > SECONDS):
             break
     return found, kinks

@@ -19,6 +19,7 @@ Values = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 CLOSE, NEAR = 1e-12, 1e-6  # relative: what approximations to float64, and those of fewer terms, may differ by
 UNIT = 2.0**-50  # relative: what one literal that is rounded may come to
+FEW_OPEN = 3  # of the ordinary points so many may be open: one in three
 ROUNDED = 4  # literals of many digits, and it is a polynomial or rational approximation
 ABSENT = {"it is not returned": "mine", "the other function does not return it": "right"}
 
@@ -86,6 +87,7 @@ class Question(NamedTuple):
     extra: what it is called with beside its arguments, by names: cotangents, directions.
     most: numbers of all points together, if only so many can be followed.
     again: see Again; None where no copy can be judged.
+    known: from a point and what is wrong there to a cause that this question alone can have.
     """
 
     title: str
@@ -104,6 +106,7 @@ class Question(NamedTuple):
     most: int | None = None
     extra: Callable[[At], Outputs] | None = None
     again: Again | None = None
+    known: Callable[[At, Outputs], Any] | None = None
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:
@@ -156,7 +159,9 @@ def check_repeats(question: Question, known: Sequence[Compared]) -> None:
 def judged(question: Question, found: Sequence[Compared]) -> dict[str, dict[str, str | None]]:
     """The verdict on each output, by its name: "verdict" and "reason"."""
     names = dict.fromkeys(name for one in found for name in (*one.right, *one.mine))
-    reason = next((one.reason for one in found if one.reason and one.at.kind == "ordinary"), None)
+    ordinary = [one for one in found if one.at.kind == "ordinary"]
+    reasons = [one.reason for one in ordinary if one.reason]
+    reason = reasons[0] if len(reasons) * FEW_OPEN > len(ordinary) else None
     outputs = {name: _judged(question, name, found, reason) for name in names}
     if not outputs and reason:
         outputs["result"] = {"verdict": "undecided", "reason": reason}
@@ -197,12 +202,15 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
         said = f"to {digits}, as a program that approximates can be"
         if largest <= CLOSE:
             return {"verdict": "right", "reason": said}
-        if largest <= NEAR:
-            return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
     usual = [_relative(one.mine[name], one.right[name]) for one in both if one.at.kind == "ordinary"]
     if len(balls.rounded) >= ROUNDED and max(usual, default=1.0) <= CLOSE:
+        if largest <= NEAR:
+            return {"verdict": "right", "reason": f"to {largest:.1g} relative where it approximates, exact elsewhere"}
         said = "it is right at ordinary numbers, and a program that approximates says no more"
         return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
+    if largest <= NEAR and (rounds or question.approximates or len(balls.rounded) >= ROUNDED):
+        said = f"to {largest:.1g} relative, as a program that approximates can be"
+        return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
     if question.iterates:
         said = "the plain program iterates until it is near enough, and its steps have another derivative"
         return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}

@@ -94,6 +94,14 @@ def expected(found: dict[str, np.ndarray], expects: Any, spec: Arguments, at: At
     return found
 
 
+def by_place(outputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """What a tuple returns under the names that the other side has for its parts, or the other way."""
+    places = [all(name.endswith("]") for name in some) for some in (outputs, names)]
+    if len(outputs) != len(names) or places[0] == places[1]:
+        return dict(outputs)
+    return dict(zip(names, outputs.values(), strict=True))
+
+
 def ones(array: np.ndarray) -> np.ndarray:
     """The cotangent of a loss.
 

@@ -58,7 +58,10 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
         return Located()
     recorded = _recorded(question, telling[0])
     right = recorded.numbers if recorded else Numbers(map(floats, telling[0].right.values()))
-    return _repaired(question, telling, others, right) or _by_outputs(question, telling, right, outputs)
+    found = _repaired(question, telling, others, right) or _by_outputs(question, telling, right, outputs)
+    wrong = {name: a for name, a in telling[0].mine.items() if outputs[name]["verdict"] == "wrong"}
+    known = question.known(telling[0].at, wrong) if question.known else None
+    return found if known is None else found._replace(causes=(known._replace(line=found.line), *found.causes))
 
 
 def _differs(case: Any) -> bool:
@@ -102,12 +105,13 @@ def _statement(line: int | None, program: Any) -> str:
 def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], right: Numbers) -> Located | None:
     """The edits of the user's code that put everything right, at the line that is wrong."""
     first = telling[0]
-    same = [case for case in (*telling, *others) if case is not first and case.at.sizes == first.at.sizes]
-    other = [c for c in (*telling, *others) if c.at.sizes != first.at.sizes and min(c.at.sizes.values(), default=2) > 1]
+    many = [case for case in (*telling, *others) if min(case.at.sizes.values(), default=2) > 1]  # at 1 much cancels
+    same = [case for case in many if case is not first and case.at.sizes == first.at.sizes]
+    other = [case for case in many if case.at.sizes != first.at.sizes]
     other.sort(key=lambda case: sum(n == first.at.sizes[letter] for letter, n in case.at.sizes.items()))
     jax = hasattr(question.program, "trace")  # it compiles every operation anew for other shapes
     cases = [first, *same[:1], *other[: 1 if jax else 2]]
-    rest = [case for case in (*telling, *others) if not any(case is one for one in cases)]
+    rest = [case for case in many if not any(case is one for one in cases)]
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
         search = Repairs(question, cases, rest[:MORE], right)
@@ -160,7 +164,7 @@ def _whole(user: Sequence[Local], wrong: Sequence[np.ndarray]) -> tuple[int, str
 
 
 def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[Reason]:
-    """An output that is at every point the right one times one constant, or nothing."""
+    """An output that is at every point the right one times one constant, or one of its sizes, or nothing."""
     found = []
     for name, one in outputs.items():
         if one["verdict"] != "wrong" or any(
@@ -168,13 +172,30 @@ def _factors(cases: Sequence[Any], outputs: Mapping[str, Mapping[str, Any]]) -> 
         ):
             continue
         with precision(BITS):
-            mine, right = ([np.asarray(side[name], object) for side in sides]
-                           for sides in ([c.mine for c in cases], [c.right for c in cases]))  # fmt: skip
-            if all((compare(a, np.full(a.shape, Ball(0), object)) == EQUAL).all() for a in mine):
+            sides = [(np.asarray(c.mine[name], object), np.asarray(c.right[name], object)) for c in cases]
+            if all((compare(a, np.full(a.shape, Ball(0), object)) == EQUAL).all() for a, _ in sides):
                 found.append(Reason("zero", f"{name} is zero"))
                 continue
-            c = ratio(mine, right)
-        if c is not None and c != 1:
-            word = "the wrong sign" if c == -1 else f"a factor {decimal(c)} too many"
-            found.append(Reason("sign" if c == -1 else "factor", f"{name} has {word}"))
+            known = [(ratio((a,), (b,)), case.at.sizes) for (a, b), case in zip(sides, cases, strict=True)]
+        said = _factor_in_words(
+            [(c, sizes) for c, sizes in known if c is not None or min(sizes.values(), default=2) > 1]
+        )
+        if said:
+            found.append(Reason("sign" if said == "the wrong sign" else "factor", f"{name} has {said}"))
     return found
+
+
+def _factor_in_words(known: Sequence[tuple[Any, Mapping[str, int]]]) -> str | None:
+    """What a factor is at all points: one number, a size, or one over it."""
+    if not known or any(c is None for c, _ in known):
+        return None
+    c = known[0][0]
+    if all(other == c for other, _ in known):
+        return None if c == 1 else "the wrong sign" if c == -1 else f"a factor {decimal(c)} too many"
+    for letter in known[0][1]:
+        for sign, minus in ((1, ""), (-1, "-")):
+            if all(c == sign * sizes[letter] for c, sizes in known):
+                return f"a factor {minus}{letter} too many"
+            if all(c * sign * sizes[letter] == 1 for c, sizes in known):
+                return f"a factor {minus}1/{letter} too many"
+    return None

@@ -38,6 +38,8 @@ class Numbers:
 
     def all(self, value: Any) -> bool:
         """Whether every entry is in the set, with its sign."""
+        if np.iscomplexobj(value):
+            return False
         return self.signed.issuperset(np.asarray(value, np.float64).ravel().round(9).tolist())
 
 

@@ -158,8 +158,8 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     whole = [i for i in ran if sites[i].whole]
     rest = [i for i in ran if not sites[i].whole]
     stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, FACTORS, whole),
-              (_terms, 6, whole), (_pairs, 7, whole), (_factors, 8, rest), (_terms, 9, rest), (_removed, 9, rest),
-              (_pairs, 10, rest))  # fmt: skip
+              (_terms, 6, whole), (_pairs, 7, whole), (_factors, 8, rest), (_pairs, 9, rest), (_terms, 10, rest),
+              (_removed, 10, rest))  # fmt: skip
     for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
     for number, text in ((11, "__v__ + __c__ * {}"), (12, "__c__ * {}")):
@@ -282,8 +282,11 @@ def _scaled(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
 TWINS = {
     "mean": "sum", "sum": "mean", "max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum",
     "argmax": "argmin", "argmin": "argmax", "sin": "cos", "cos": "sin", "set": "add", "add": "set",
-    "tril": "triu", "triu": "tril", "inv": "transpose", "std": "var", "var": "std",
+    "tril": "triu", "triu": "tril", "inv": "transpose", "std": "var", "var": "std", "pdf": "cdf", "cdf": "pdf",
+    "fft": "ifft", "ifft": "fft", "rfft": "irfft", "irfft": "rfft", "fft2": "ifft2", "ifft2": "fft2",
+    "floor": "ceil", "ceil": "floor", "cumsum": "cumprod", "cumprod": "cumsum", "sinh": "cosh", "cosh": "sinh",
 }  # fmt: skip
+OPERATORS = {ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mod, ast.Mod: ast.FloorDiv}
 
 
 def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -305,6 +308,8 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         id = "other_factor" if "::" in site.text else "part"
         yield from (Edit(i, text, id) for text in (base, f"{base}[:, None]"))
         yield Edit(i, f"{base}[{ast.unparse(node.slice)}.argsort()]", "permuted")
+    if own.kind == "c":
+        yield Edit(i, "__v__.conj()", "other_factor", "the complex conjugate of `{old}` belongs there")
     if own.kind in "fb" and ndim:
         turned = ["__v__.T"] if ndim == 2 else ["__v__.swapaxes(-1, -2)"] if ndim > 2 else []
         yield from (Edit(i, text, "transposed") for text in turned)
@@ -335,12 +340,11 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     for part in ast.walk(site.node):
         if part is not site.node and isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
             yield Edit(i, ast.unparse(part), "other_factor")
-    if isinstance(site.node, ast.BinOp) and isinstance(site.node.op, (ast.Mult, ast.Div)):
-        swapped = ast.BinOp(
-            site.node.left, ast.Div() if isinstance(site.node.op, ast.Mult) else ast.Mult(), site.node.right
-        )
+    if isinstance(site.node, ast.BinOp) and type(site.node.op) in OPERATORS:
+        swapped = ast.BinOp(site.node.left, OPERATORS[type(site.node.op)](), site.node.right)
         yield Edit(i, ast.unparse(swapped), "other_factor")
-    yield Edit(i, "__v__**2", "other_factor")
+    if own.kind == "f":
+        yield Edit(i, "__v__**2", "other_factor")
 
 
 def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -377,6 +381,8 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A factor, a divisor or a derivative that is missing."""
     if not own.shape and site.whole:
         for one in pool.known(i):
+            if one.is_plain and one.shape and set(np.ravel(one.value).tolist()) == {0, 1}:
+                yield Edit(i, f"__v__ * (2 * {one.text} - 1)", "sign", "the sign depends on {new}")
             sums = [f"{one.text}.sum(axis={axis})" for axis in range(len(one.shape))] if one.text.isidentifier() else []
             yield from (Edit(i, f"__v__ * {text}", "other_factor") for text in sums)
     if own.kind != "f" or isinstance(site.node, ast.Constant):
@@ -430,7 +436,9 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             shapes = a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape
             texts += [f"{a.text}{s} @ {b.text}{t}"] if _product(*shapes) == own.shape else []
     if len(own.shape) == 2 and own.shape[0] == own.shape[1]:
-        texts.append(f"{pool.module}.eye(len(__v__))")
+        texts += [f"{pool.module}.eye(len(__v__))", "__v__.T"]
+    for a, b in itertools.permutations((one for one in known if len(one.shape) == 1 and one.text.isidentifier()), 2):
+        texts += [f"{pool.module}.outer({a.text}, {b.text})"] if (*a.shape, *b.shape) == own.shape else []
     if len(names) <= TRIPLES:
         texts += [" * ".join(one.text for one in three) for three in itertools.combinations(names, 3)]
     yield from (_term(i, text) for text in texts)

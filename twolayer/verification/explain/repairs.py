@@ -22,7 +22,7 @@ import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.edits_of import FACTORS, Edit, Pool, bracketed, edits
-from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited
+from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited, Site
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
@@ -34,6 +34,7 @@ EXACT = 1e-11  # of floats that are computed in two ways; more where the user's 
 SECONDS = 8.0  # of work
 SIMPLE = (1.0, -1.0, 2.0, 0.5)
 STEPS = 8  # of the secants
+SIGNS = (ast.Add, ast.Sub)  # what a wrong sign is mistaken for
 DIGITS = 8  # and characters of a factor that somebody forgot
 NOISE = 1e-7  # the most that the user's floats may differ from his balls
 
@@ -76,13 +77,21 @@ class Repairs:
     def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers):
         program, self.cases, self.right = question.program, cases, right
         self.started = time.process_time()
-        self.jax = hasattr(program, "trace")
-        self.edited = Edited(program)
-        self.points = [self._point(question, case) for case in cases]
+        jax = hasattr(program, "trace")
+        for self.jax in (False, True) if jax else (False,):  # by NumPy, and by JAX itself where that knows too little
+            try:
+                self.edited = Edited(program, floats=jax and not self.jax)
+                self.points = [self._point(question, case) for case in cases]
+                if max(point.tolerance for point in self.points) > NOISE:
+                    raise Refused("its floats are too far from its balls")
+                break
+            except Refused:
+                if self.jax == jax:
+                    raise
         self.others = (self._point(question, case) for case in others)  # made when they are asked for
         self.wrong = {name for name in self.points[0].right if not self._same(self.points[0], name)}
-        if not self.wrong or max(point.tolerance for point in self.points) > NOISE:
-            raise Refused("its floats are too far from its balls")
+        if not self.wrong:
+            raise Refused("its floats are not wrong")
         with self._running():
             runs = [self.edited.values(point.call)[1] for point in self.points]
         written = question.reference.program.literals() if question.reference is not None else ()
@@ -219,7 +228,8 @@ class Repairs:
         as_it_is = 0.0 if "+" in edit.text else 1.0
         if literal:
             as_it_is = float(number_of(self.edited.sites[edit.site].node) or 0)
-        for c in SIMPLE if bends and not literal else ():
+        tried = not literal and (bends or edit.id == "factor")  # a product that bends has a sign too
+        for c in SIMPLE if tried else ():
             if self._fits(point, self.under(edit, c, point)):
                 return c
         a, b = as_it_is, as_it_is * 1.01 + 1e-9 if literal else 1.0 - as_it_is
@@ -230,7 +240,7 @@ class Repairs:
                 return None
             c = b - float(slope @ at_b) / float(slope @ slope)
             straight = np.abs(at_b + (c - b) * slope).max() <= 1e-6 * np.abs(at_a).max()
-            if not (straight or bends) or not math.isfinite(c) or c == b:
+            if not (straight or bends) or not math.isfinite(c) or (c == b and not straight):
                 return None
             if straight and self._fits(point, self.under(edit, c, point)):
                 near = float(Fraction(c).limit_denominator(1000))
@@ -247,16 +257,31 @@ class Repairs:
         here = [(one, words) for _, one, words in said if self.edited.sites[one.edit.site].node.lineno == line]
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
         causes: dict[str, str] = {}
-        for _, (id, text) in here:
+        for one, (id, text) in here:
             if id:
-                causes.setdefault(id, text)
+                causes.setdefault(id, text + self._of_rule(self.edited.sites[one.edit.site]))
         return line, list(causes.items())
+
+    def _of_rule(self, site: Site) -> str:
+        """Which part of a custom rule an expression belongs to; "" of no rule."""
+        rule = getattr(self.edited.function, "rule", None) or ()
+        names = [getattr(part, "__name__", "") for part in rule]
+        name = getattr(site.function, "name", "")
+        if len(rule) != 2 or name not in names:
+            return ""
+        returned = site.statement.value if isinstance(site.statement, ast.Return) else None
+        kept = returned.elts[-1] if isinstance(returned, ast.Tuple) and name == names[0] else None
+        for i, part in enumerate(kept.elts if isinstance(kept, ast.Tuple) else filter(None, [kept])):
+            if any(node is site.node for node in ast.walk(part)):
+                return f": residual {i + 1} of the forward rule"
+        return f", in the {'forward' if name == names[0] else 'backward'} rule"
 
     def _rank(self, repair: Repair) -> tuple:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.
 
-        A factor of many digits is the rounding of a literal somewhere else. Of lines that hand right numbers on, it is
-        the last that should have changed them; and a mean may be taken late.
+        A factor of many digits is the rounding of a literal somewhere else; a sign is wrong where something is added or
+        subtracted. Of lines that hand right numbers on, it is the last that should have changed them; and a mean may be
+        taken late.
         """
         site, point = repair.edit.site, self.points[0]
         with self._running():
@@ -269,10 +294,13 @@ class Repairs:
             and isinstance(one.node, ast.Name)
             and isinstance(one.statement, ast.Return)
         )
-        late = was or (repair.edit.solves and len(set(repair.numbers)) > 1)
+        late = was or (repair.edit.id == "factor" and len(set(repair.numbers)) > 1)
         c = repair.numbers[0]
         odd = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
-        return handed, odd, was, not (was or now), -self.order[site] if late else self.order[site]
+        signed = repair.numbers[0] == -1 and any(
+            isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent)
+        )
+        return handed, odd, was, not (was or now), not signed, -self.order[site] if late else self.order[site]
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""

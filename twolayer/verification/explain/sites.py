@@ -17,6 +17,7 @@ import numpy as np
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.execution import quiet
 from twolayer.verification.programs.source import Source
+from twolayer.verification.programs.stand_ins import jax_floats
 
 HOOK, VALUE, NUMBER, RIGHT = "__at__", "__v__", "__c__", "__r__"
 RUNS = 64  # runs of one expression whose values are kept
@@ -92,7 +93,7 @@ def _kept(value: Any) -> Any:
         array = np.array(value) if hasattr(value, "shape") and hasattr(value, "dtype") else None
     except Exception:  # a tracer has no numbers
         return None
-    return array if array is not None and array.dtype.kind in "fib" and array.size <= LARGEST else None
+    return array if array is not None and array.dtype.kind in "fibc" and array.size <= LARGEST else None
 
 
 class Edited:
@@ -100,22 +101,28 @@ class Edited:
 
     Args:
       program: a function of a file.
+      floats: whether JAX's functions are NumPy's in it, which is faster.
 
     Raises:
-      Refused: its definition is not found.
+      Refused: its definition is not found, or does not run so.
     """
 
-    def __init__(self, program: Any):
+    def __init__(self, program: Any, floats: bool = False):
         function = (getattr(program, "floats", None) or (lambda: program.function))()
         name = getattr(function, "__name__", "")
         self.source = source = Source(program.filename or "", program.source or "")
         self.space: dict[str, Any] = {"__name__": f"__derivation__.{name}", "__file__": source.filename}
+        if floats:
+            self.space["__builtins__"] = jax_floats.builtins_of()
         if name in source.names():
             statements = source.needed({name})
         else:
             statements = [_inner(function, source)]
             cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-            self.space |= function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+            outside = function.__globals__ | {name: cell.cell_contents for name, cell in cells}
+            if floats:
+                outside = {name: jax_floats.stand_in(value) or value for name, value in outside.items()}
+            self.space = outside | self.space
         finder = _Finder()
         for statement in statements:
             finder.visit(statement)
@@ -124,8 +131,11 @@ class Edited:
         through: list[Any] = [_Through().visit(copy.deepcopy(one)) for one in statements]
         tree = ast.Module(through, [])
         self.space[HOOK] = self.hook
-        with quiet():
-            exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        try:
+            with quiet():
+                exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
+        except Exception as error:
+            raise Refused(f"it cannot be run apart from its file: {error}") from error
         self.function = self.space[name]
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:

@@ -4,6 +4,7 @@ Comparisons are decided by the balls. Where they cannot, Undecided is raised, an
 bits. A conversion to a smaller float type changes nothing here: it is a rounding, and rounding is judged apart.
 """
 
+import contextvars
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import flint
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Literal
 
 from twolayer.verification.numbers import balls
 from twolayer.verification.numbers.balls import (
@@ -26,7 +28,7 @@ from twolayer.verification.numbers.balls import (
 )
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
-from twolayer.verification.programs.interpreter import Call, Rule, System, Value, plain
+from twolayer.verification.programs.interpreter import Call, Rule, System, Value, is_float, plain
 from twolayer.verification.programs.positions import RULES
 from twolayer.verification.programs.primitives import as_value, integers, move
 
@@ -299,6 +301,56 @@ def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
     return integers(call, low, a, high) if plain(a) else objects(_SMALLER(objects(_LARGER(a, low)), high))
 
 
+# Loops that go on until numbers are near enough.
+
+TIGHT: contextvars.ContextVar[bool] = contextvars.ContextVar("tight", default=False)
+LOOSEST, TIGHTER, LEAST = 1e-2, 8, 1e-40  # a tolerance is a number up to this; it becomes this power, or the least
+FEWEST, LONGER = 8, 16  # a number of steps is a whole number from this one; so many times more are allowed
+
+
+@_rule("while")
+def _while_tight(call: Call, *inputs: Value) -> list:
+    """A loop; where TIGHT is set its tolerances are far smaller: it gives the limit that it is meant to approach."""
+    body = call.params["cond_jaxpr"]
+    if TIGHT.get() and any(is_float(var.aval) for var in body.jaxpr.invars):
+        n = call.params["cond_nconsts"]
+        call.eqn = call.eqn.replace(params=call.params | {"cond_jaxpr": _tightened(body)})
+        call.params = call.eqn.params
+        inputs = (*map(_tighter, inputs[:n]), *inputs[n:])
+    return RULES["while"](call, *inputs)
+
+
+def _tighter(value: Any) -> Any:
+    """A tolerance or a number of steps, as the ones that are meant; all else stays."""
+    if np.ndim(value) or np.asarray(value).dtype == bool:
+        return value
+    if plain(value):
+        return value * LONGER if value >= FEWEST else value
+    one = value.item()
+    small = isinstance(one, flint.arb) and 0 < float(one) <= LOOSEST
+    return objects(flint.arb(_less(float(one)))) if small else value
+
+
+def _less(tolerance: float) -> float:
+    return max(tolerance**TIGHTER, LEAST)
+
+
+def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
+    def literal(atom: Any) -> Any:
+        if not isinstance(atom, Literal) or np.ndim(atom.val) or atom.aval.dtype == bool:
+            return atom
+        number = float(atom.val)
+        if is_float(atom.aval):
+            return Literal(_less(number), atom.aval) if 0 < number <= LOOSEST else atom
+        return Literal(np.asarray(int(atom.val) * LONGER, atom.aval.dtype), atom.aval) if number >= FEWEST else atom
+
+    eqns = []
+    for eqn in closed.jaxpr.eqns:
+        inner = {k: _tightened(v) if isinstance(v, ClosedJaxpr) else v for k, v in eqn.params.items()}
+        eqns.append(eqn.replace(invars=[literal(atom) for atom in eqn.invars], params=inner))
+    return ClosedJaxpr(closed.jaxpr.replace(eqns=eqns), closed.consts)
+
+
 @_rule("reduce_precision", "convert_element_type")
 def _rounds(call: Call, a: Value) -> Value:
     """A conversion; one to a smaller float type is said."""
@@ -307,6 +359,11 @@ def _rounds(call: Call, a: Value) -> Value:
         if new < _mantissa(call.eqn.invars[0].aval.dtype):
             call.system.said[f"{call.where()} rounds; its rounding is not part of the formula"] = None
     return RULES[call.eqn.primitive.name](call, a)
+
+
+@_rule("jit:signbit")
+def _signbit(call: Call, a: Value) -> Value:
+    return np.signbit(a) if plain(a) else lifted(lambda a: below(a, _ZERO))(a).astype(bool)
 
 
 def _mantissa(dtype: Any) -> int:

@@ -167,6 +167,23 @@ def second(program: Program) -> JaxProgram:
     return JaxProgram(product, program.filename, program.source)
 
 
+def slope(program: Program) -> JaxProgram:
+    """(arguments, directions in their structure, cotangents) -> the derivative of sum(cotangents * outputs) along them.
+
+    In forward mode, which goes through loops of unknown length too.
+    """
+    function = plain_program(program).function
+
+    def along(arguments: list, directions: list, outer: list) -> Any:
+        leaves, structure, real = _split(arguments)
+        ways = jax.tree.leaves(directions)
+        of = _of_real(function, leaves, structure, real)
+        moved = jax.jvp(of, ([leaves[i] for i in real],), ([ways[i] for i in real],))[1]
+        return sum((jnp.asarray(g) * t).sum() for g, t in zip(outer, moved, strict=True))
+
+    return JaxProgram(along, program.filename, program.source)
+
+
 def forward_value(program: Program) -> JaxProgram:
     """The value that the forward rule returns, which need not be that of the plain program."""
 

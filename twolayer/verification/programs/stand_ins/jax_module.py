@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.stand_ins import control
 from twolayer.verification.programs.stand_ins.arrays import Array, apply, ball, exactly, lift, pi, plain, wrap
 from twolayer.verification.programs.stand_ins.nothing import Nothing
 from twolayer.verification.programs.stand_ins.numpy_functions import array, where
@@ -144,80 +145,26 @@ NN = {
 }  # fmt: skip
 
 
-def tree_map(function: Callable, tree: Any, *rest: Any, is_leaf: Callable | None = None) -> Any:
-    if is_leaf is not None and is_leaf(tree):
-        return function(tree, *rest)
-    if isinstance(tree, dict):
-        return {k: tree_map(function, v, *(r[k] for r in rest), is_leaf=is_leaf) for k, v in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        parts = [tree_map(function, *entries, is_leaf=is_leaf) for entries in zip(tree, *rest, strict=True)]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return None if tree is None else function(tree, *rest)
+def _stacked(rows: list) -> JaxArray:
+    return in_jax(array(rows))
 
 
-def tree_leaves(tree: Any) -> list:
-    leaves: list = []
-    tree_map(leaves.append, dict(sorted(tree.items())) if isinstance(tree, dict) else tree)
-    return leaves
-
-
-def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any) -> Callable:
+def vmap(function: Callable, *axes: Any, **options: Any) -> Callable:
     """jax.vmap as a loop over examples."""
+    mapped = control.vmap(_stacked, function, *axes, **options)
 
-    def mapped(*args: Any) -> Any:
-        axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
-        if any(not (isinstance(a, int) or a is None) for a in axes) or out_axes != 0:
-            raise NotJudged("jax.vmap with nested axes")
-        given = [(leaf, a) for arg, a in zip(args, axes, strict=True) if a is not None for leaf in tree_leaves(arg)]
-        count = given[0][0].shape[given[0][1]]
+    def of_examples(*args: Any) -> Any:
+        try:
+            return mapped(*args)
+        except NotImplementedError as error:
+            raise NotJudged(str(error)) from error
 
-        def example(i: int) -> list:
-            taken = lambda a: lambda leaf: in_jax(np.moveaxis(np.asarray(leaf), a, 0)[i])  # noqa: E731
-            return [arg if a is None else tree_map(taken(a), arg) for arg, a in zip(args, axes, strict=True)]
-
-        results = [function(*example(i)) for i in range(count)]
-        return tree_map(lambda *rows: in_jax(array(list(rows))), results[0], *results[1:])
-
-    return mapped
-
-
-def scan(
-    f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, **options: Any
-) -> Any:
-    if length is None:
-        if xs is None:
-            raise ValueError("scan got no values to scan over and `length` not provided.")
-        length = len(tree_leaves(xs)[0])
-    carry, outputs = init, []
-    for i in reversed(range(length)) if reverse else range(length):
-        carry, y = f(carry, tree_map(lambda leaf, i=i: leaf[i], xs))
-        outputs.append(y)
-    outputs = outputs[::-1] if reverse else outputs
-    return carry, None if not outputs else tree_map(lambda *rows: in_jax(array(list(rows))), outputs[0], *outputs[1:])
-
-
-def fori_loop(lower: int, upper: int, body: Callable, value: Any, **options: Any) -> Any:
-    for i in range(int(lower), int(upper)):
-        value = body(i, value)
-    return value
-
-
-def while_loop(condition: Callable, body: Callable, value: Any) -> Any:
-    while condition(value):
-        value = body(value)
-    return value
-
-
-def cond(predicate: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:
-    return true_fun(*operands) if predicate else false_fun(*operands)
-
-
-def _switch(index: Any, branches: list, *operands: Any) -> Any:
-    return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    return of_examples
 
 
 LAX = {
-    "scan": scan, "fori_loop": fori_loop, "while_loop": while_loop, "cond": cond, "switch": _switch,
+    "scan": functools.partial(control.scan, _stacked), "fori_loop": control.fori_loop,
+    "while_loop": control.while_loop, "cond": control.cond, "switch": control.switch,
     "stop_gradient": lambda x: x, "select": lambda c, a, b: _jax(where)(c, a, b), "map": lambda f, xs: vmap(f)(xs),
     "rsqrt": lambda x: in_jax(1 / apply(np.sqrt, "__call__", (lift(x),))), "max": _find_jnp("maximum"),
     "min": _find_jnp("minimum"), "integer_pow": lambda x, n: x**n, "neg": lambda x: -x, "dot": _find_jnp("dot"),
@@ -267,11 +214,6 @@ class _Random:
         raise NotJudged(f"jax.random.{name}")
 
 
-def _passed_through(function: Callable | None = None, **options: Any) -> Any:
-    """A decorator, such as jit, that leaves a function as it is."""
-    return functools.partial(_passed_through, **options) if function is None else function
-
-
 def _not_here(name: str) -> Any:
     """What raises NotJudged once it is called."""
 
@@ -286,7 +228,12 @@ def _module(name: str, known: dict, find: Callable | None = None) -> Module:
     return Module(name, find or (lambda attribute: _not_here(f"{name}.{attribute}")), **known)
 
 
-_TREE = {"tree_map": tree_map, "map": tree_map, "leaves": tree_leaves, "tree_leaves": tree_leaves}
+_TREE = {
+    "tree_map": control.tree_map,
+    "map": control.tree_map,
+    "leaves": control.tree_leaves,
+    "tree_leaves": control.tree_leaves,
+}
 _LINALG = _module("jax.numpy.linalg", {}, lambda name: _jax(getattr(NUMPY.linalg, name)))
 JNP = _module("jax.numpy", {"ndarray": JaxArray, "linalg": _LINALG}, _find_jnp)
 _SPECIAL = _module("jax.scipy.special", {n: _jax(f) for n, f in SPECIAL.items()})
@@ -295,13 +242,14 @@ _ROOT = {
     "numpy": JNP, "nn": _module("jax.nn", {n: _jax(f) for n, f in NN.items()} | _INITIALIZERS),
     "lax": _module("jax.lax", LAX), "random": _Random(),
     "tree_util": _module("jax.tree_util", _TREE), "tree": _module("jax.tree", _TREE),
-    "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": _passed_through, "checkpoint": _passed_through,
-    "remat": _passed_through, "named_call": _passed_through, "vmap": vmap, "Array": JaxArray,
+    "scipy": types.SimpleNamespace(special=_SPECIAL), "jit": control.passed_through,
+    "checkpoint": control.passed_through,
+    "remat": control.passed_through, "named_call": control.passed_through, "vmap": vmap, "Array": JaxArray,
     "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True), "device_get": lambda x: x,
     "device_put": lambda x, *a, **k: x, "block_until_ready": lambda x: x, "devices": lambda *a: [],
     "ad_checkpoint": types.SimpleNamespace(checkpoint_name=lambda x, name: x), 
     "named_scope": lambda name: Nothing("jax", True),
-    "tree_map": tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
+    "tree_map": control.tree_map, "default_backend": lambda: "cpu", "typing": Nothing("jax.typing", True),
 }  # fmt: skip
 JAX = {"jax": _module("jax", _ROOT), "jax.numpy.linalg": _LINALG, "jax.scipy.special": _SPECIAL}
 JAX |= {f"jax.{name}": module for name, module in _ROOT.items() if not isinstance(module, types.FunctionType)}
