@@ -1,6 +1,7 @@
 """How often a class is lost: the counts, the expectation before the first step, and the script at a small scale."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,9 @@ def test_a_small_study_counts_all_its_networks_and_is_continued(tmp_path):
     start = {entry["init"]: entry["dead_output"] for entry in result["start"]}
     assert start["alive"]["count"] == 0 and start["he"]["n"] == 4 and 0 < result["expected_at_the_start"] < 1
     assert result["varies"] == {"start": True, "data order": True} and "over start and data order" in out
-    assert "8 networks" in out and (run_dir / "figures" / "lost_classes.png").exists()
+    trained = re.search(r"^8 networks in ([\d.]+) \w+ of training", out, re.M)
+    assert trained and float(trained[1]) > 0, "it read 0 s once"
+    assert (run_dir / "figures" / "lost_classes.png").exists()
     again = scripts.run("output_relu", *SMALL, f"--run_dir={run_dir}")
     assert again[0] == 0 and again[1].split("\n\n")[0] == out.split("\n\n")[0], "told again without training"
 

@@ -15,16 +15,16 @@ ROWS = ("n=100", "n=500", "relu n=500", "K=30 default", "K=30 default epoch 1", 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A tenth of the rows, a twentieth of the epochs: (result, run directory, flags)."""
+    """A tenth of the rows, a twentieth of the epochs: (result, run directory, flags, progress)."""
     folder = tmp_path_factory.mktemp("nielsen")
     given = (*SMALL, "--length=0.05", f"--rows={','.join(ROWS)}", f"--run_dir={folder / 'run'}")
-    status, _, err = scripts.run("papers.nielsen2015", *given, f"--json={folder / 'rows.json'}")
+    status, _, err = scripts.run("papers.nielsen2015", *given, "--noquiet", f"--json={folder / 'rows.json'}")
     assert status == 0, err
-    return json.loads((folder / "rows.json").read_text()), folder / "run", given
+    return json.loads((folder / "rows.json").read_text()), folder / "run", given, err
 
 
 def test_more_examples_help_and_two_rows_share_their_networks(study):
-    result, run_dir, _ = study
+    result, run_dir, *_ = study
     rows = {row["row"]: row for row in result["rows"]}
     assert list(rows) == list(ROWS) and all(row["n"] == 2 for row in rows.values())
     assert 85 < rows["n=100"]["ours"] < rows["n=500"]["ours"] and rows["relu n=500"]["ours"] > 90
@@ -35,8 +35,14 @@ def test_more_examples_help_and_two_rows_share_their_networks(study):
     assert (run_dir / "figures" / "nielsen2015.png").stat().st_size > 10_000
 
 
+def test_progress_names_rows_as_the_table_does(study):
+    """Not what their cells are a function of: it read 50000-30-quadratic-... once."""
+    lines = [line for line in study[3].splitlines() if line.endswith(" ...")]
+    assert lines == [f"{row} ..." for row in ROWS if row != "K=30 default epoch 1"], "which shares its networks"
+
+
 def test_the_same_command_again_computes_nothing(study):
-    result, run_dir, given = study
+    result, run_dir, given, _ = study
     before = {path: path.stat().st_mtime_ns for path in (run_dir / "cells").iterdir()}
     assert scripts.run("papers.nielsen2015", *given)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (run_dir / "cells").iterdir()} == before
@@ -45,7 +51,7 @@ def test_the_same_command_again_computes_nothing(study):
 
 def test_a_row_is_what_its_command_of_a_sweep_gives(study, tmp_path):
     """Up to rounding, which may turn one of the 180 images."""
-    result, _, _ = study
+    result, *_ = study
     row = next(row for row in result["rows"] if row["row"] == "n=500")
     module, *given = row["network_command"].removeprefix("python -m experiments.").split()
     status, _, err = scripts.run(module, *given, "--quiet", "--nofigures", f"--run_dir={tmp_path / 'sweep'}")

@@ -487,6 +487,25 @@ def test_a_metric_is_drawn_against_a_swept_number_with_its_intervals(drawn):
     assert ticks == ["0.25", "0.5", "0.75"]
 
 
+def test_random_draws_are_a_cloud_of_single_networks_whose_ticks_are_plain_numbers(drawn):
+    """Where 64 random rates were eight curves, with ticks like 6 x 10^0."""
+    rates = np.geomspace(1e-3, 1e-1, 64)
+    groups = [
+        {**GROUPS[0], "learning_rate": rate, "test_accuracy": {"mean": 1 - 8 * rate, "interval": None}}
+        for rate in rates
+    ]
+    sweep_figures.against(None, groups, "learning_rate", [], "")
+    (axis,) = drawn[0].axes
+    points, *caps = axis.lines
+    assert all(cap.get_linestyle() == "None" for cap in caps)
+    assert len(points.get_xdata()) == 64 and points.get_linestyle() == "None" and points.get_marker() == "o"
+    assert axis.get_yscale() == "log"
+    drawn[0].canvas.draw()
+    low, high = axis.get_ylim()
+    ticks = [text.get_text() for text in axis.get_yticklabels() if low <= text.get_position()[1] <= high]
+    assert len(ticks) >= 3 and all(tick == f"{float(tick):g}" for tick in ticks)
+
+
 def test_a_heat_map_shows_its_values_and_tells_good_cells_apart(drawn):
     good = [
         {**g, "test_accuracy": {"mean": m, "interval": None}}
@@ -516,7 +535,8 @@ def test_the_figures_are_a_png_and_a_pdf_the_same_bytes_every_time(tmp_path):
 
 def test_a_sweep_over_two_numbers_has_all_its_figures(tmp_path):
     two = ("--sweep=learning_rate=0.01,0.1", "--sweep=init_scale=0.5,1", "--sweep=seed=0:2")
-    status, _, err = sweep(*two, "--hidden=4", "--epochs=1", "--quiet", f"--run_dir={tmp_path / 'run'}")
+    quick = ("--hidden=4", "--epochs=1", "--quiet", "--log_seconds=3600")
+    status, _, err = sweep(*two, *quick, f"--run_dir={tmp_path / 'run'}")
     assert (status, err) == (0, "")
     names = {
         f"{name}.{form}" for name in ("curves", "heat_map", "learning_rate", "init_scale") for form in ("png", "pdf")

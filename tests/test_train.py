@@ -40,6 +40,7 @@ def test_the_default_run_learns_the_digits(digits):
     assert summary["dead_outputs"] == summary["lost_classes"] == 0
     assert f"test accuracy {summary['test_accuracy']:.4f}" in out
     assert len(out.splitlines()) == 1 and summary["warnings"] == [], "nothing to warn of"
+    assert re.search(r" [\d.]+ \w+ training, [\d.]+ \w+ compiling, [\d.]+ \w+ in all; ", out), "where the time has gone"
     assert f"{summary['train_dead_hidden']} of 128 hidden units dead" in out
     assert err == "", "no progress bar where there is no terminal"
     assert metrics[-1]["train_loss"] < metrics[0]["train_loss"] / 5

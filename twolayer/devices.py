@@ -50,7 +50,12 @@ def make_mesh(sizes: Mapping[str, int]) -> Mesh:
 
 
 def check_divides(mesh: Mesh, *, batch_size: int, hidden_size: int) -> None:
-    """Raise ValueError unless batches and hidden units can be dealt out evenly."""
+    """Raise ValueError unless batches and hidden units can be dealt out evenly.
+
+    Args:
+      batch_size: examples of a step, dealt out over `data`.
+      hidden_size: K, dealt out over `hidden`.
+    """
     for axis, name, size in (("data", "batch_size", batch_size), ("hidden", "hidden", hidden_size)):
         parts = mesh.shape[axis]
         if size % parts:
@@ -109,7 +114,12 @@ def split_examples(x: Float[Array, "m d"]) -> Float[Array, "m d"]:
 
 
 def bytes_of_arrays(shapes: PyTree, places: PyTree) -> int:
-    """Bytes on each device of arrays of these shapes and types in these places."""
+    """Bytes on each device of arrays of these shapes and types in these places.
+
+    Args:
+      shapes: a tree of arrays, or of their shapes and types.
+      places: a sharding for each leaf, as from `spread`.
+    """
     pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(places), strict=True)
     return sum(math.prod(place.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf, place in pairs)
 

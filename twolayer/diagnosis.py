@@ -32,6 +32,11 @@ def first_non_finite(
 
     The order is Z1, O1, Z2, O2, the loss, dW2, db2, dW1, db1, and after the step the optimiser's moments and the
     parameters.
+
+    Args:
+      state: after the last epoch that was finite.
+      key: of the data order.
+      numbers, train: those of the run.
     """
     take, n = make_step(choices), len(train.x)
 

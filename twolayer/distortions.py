@@ -75,7 +75,13 @@ class Distortion:
 
 
 def example_keys(key: Key[Array, ""], epoch: Int[Array, ""] | int, rows: Int[Array, " m"]) -> Key[Array, " m"]:
-    """One key for each of these examples in this epoch of the run with this key."""
+    """One key for each of these examples in this epoch of the run with this key.
+
+    Args:
+      key: of the data order of the run.
+      epoch: counted from 0.
+      rows: the numbers of the examples in the training set.
+    """
     of_epoch = jax.random.fold_in(jax.random.fold_in(key, epoch), STREAM)
     return jax.vmap(lambda row: jax.random.fold_in(of_epoch, row))(rows)
 

@@ -56,6 +56,11 @@ def targets(
 
     Real targets are cast to `dtype`, the one-hot rows have it.
 
+    Args:
+      loss: a name, or a loss of one's own.
+      outputs: C, the length of a one-hot row.
+      dtype: of real targets and one-hot rows.
+
     Raises:
       ValueError: real targets for a loss that needs classes.
     """
@@ -125,7 +130,12 @@ def predict(
     output: str | Activation = "relu",
     hidden_activation: str | Activation = "relu",
 ) -> Float[Array, "n C"]:
-    """O2 for all n stored examples, in chunks. NumPy arrays will do, as for `evaluate`."""
+    """O2 for all n stored examples, in chunks. NumPy arrays will do, as for `evaluate`.
+
+    Args:
+      x: stored examples; the network sees x * scale.
+      output, hidden_activation: names, or activations of one's own.
+    """
     params, x = jax.tree.map(jnp.asarray, params), jnp.asarray(x)
     chunks = jax.lax.map(
         lambda rows: forward(params, features(x[rows], scale, params.W1.dtype), output, hidden_activation).O2,

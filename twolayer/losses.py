@@ -145,6 +145,10 @@ LOSSES: dict[str, Function] = {name: function_of(formula) for name, formula in F
 def find(argument: str, given: str | Formula | Function) -> Function:
     """The loss of this name; one of one's own is a formula or a function.
 
+    Args:
+      argument: what an error calls it.
+      given: a name in LOSSES, or a loss of one's own.
+
     Raises:
       ValueError: the name is not known.
     """
@@ -161,6 +165,12 @@ def example_weights(reduction: str, m: int, weights: Float[Array, " m"] | None, 
 
     mean: w_i = weights_i / sum_j weights_j, so 1/m without weights. sum: w_i = weights_i, so 1 without weights.
     A weight of 0 takes an example out, which is how a ragged last batch is trained on.
+
+    Args:
+      reduction: "mean" or "sum".
+      m: the number of examples.
+      weights: of the examples; None is 1 for each.
+      dtype: of the result.
 
     Raises:
       ValueError: `reduction` is not known, or weights is not (m,).

@@ -56,7 +56,12 @@ def make_measure(choices: Choices) -> Callable[[Params, Examples], dict[str, Flo
 
 
 def top_eigenvalue(gradient: Callable[[Params], Params], at: Params) -> Float[Array, ""]:
-    """The largest eigenvalue of the derivative of `gradient` at these parameters."""
+    """The largest eigenvalue of the derivative of `gradient` at these parameters.
+
+    Args:
+      gradient: of a loss, so that its derivative is the Hessian, which is symmetric.
+      at: the parameters.
+    """
     flat, unravel = ravel_pytree(at)
     steps = min(STEPS, len(flat))
 

@@ -22,7 +22,11 @@ def is_own_data(name: str) -> bool:
 
 
 def check_choice(argument: str, name: str, choices: Iterable[str]) -> None:
-    """Raise ValueError unless `name` is one of `choices`."""
+    """Raise ValueError unless `name` is one of `choices`.
+
+    Args:
+      argument: what the error calls it.
+    """
     if name not in choices:
         raise ValueError(f"{argument}={name!r} is not known; choose one of: {', '.join(choices)}")
 

@@ -52,6 +52,11 @@ class Metrics(NamedTuple):
 def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> State:
     """The state before the first epoch, for a training set of `examples`.
 
+    Args:
+      params: the initial parameters.
+      numbers: as the segments will be given them.
+      examples: n of the training set.
+
     Raises:
       ValueError: a size in `choices` is not positive, or the batch is larger than the data.
     """
@@ -64,6 +69,9 @@ def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> 
 
 def make_segment(choices: Choices, length: int) -> Callable:
     """Train at most `length` epochs, each with its validation; fewer where the run diverges or stops early.
+
+    Args:
+      length: the most epochs of one call; the program is compiled for it.
 
     Returns:
       segment(state, until, key, numbers, train, valid) -> (state, Metrics of shape (length,)), where `until` is the

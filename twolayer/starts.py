@@ -50,6 +50,10 @@ SCHEMES: dict[str, Scheme] = {
 def find(argument: str, given: str | Scheme) -> Scheme:
     """The start of this name; an entry of one's own is returned as it is.
 
+    Args:
+      argument: what an error calls it.
+      given: a name in SCHEMES, or an entry of one's own.
+
     Raises:
       ValueError: the name is not known.
     """

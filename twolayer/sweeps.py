@@ -23,7 +23,11 @@ STACK = Networks(GRADIENTS, jax.vmap)
 
 
 def start(choices: Choices, params: Params, numbers: Numbers, examples: int) -> State:
-    """The state of N networks before the first epoch; every array of `params` and `numbers` has a leading axis N."""
+    """The state of N networks before the first epoch; every array of `params` and `numbers` has a leading axis N.
+
+    Args:
+      examples: n of the training set.
+    """
     return jax.vmap(lambda params, numbers: segments.start(choices, params, numbers, examples))(params, numbers)
 
 

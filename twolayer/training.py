@@ -216,7 +216,13 @@ def make_epoch(choices: Choices, networks: Networks = ONE) -> Callable:
 def inputs(
     choices: Choices, train: Examples, rows: Int[Array, " B"], key: Key[Array, ""], index: Int[Array, ""]
 ) -> Float[Array, "B p"]:
-    """What the network sees of these training examples in epoch `index` of the run with the data order `key`."""
+    """What the network sees of these training examples in epoch `index` of the run with the data order `key`.
+
+    Args:
+      rows: the numbers of the examples in `train`.
+      key: of the data order, from which distortions are drawn too.
+      index: of the epoch, counted from 0.
+    """
     x = train.x[rows]
     if choices.distortion is not None:
         x = distort(example_keys(key, index, rows), x, choices.distortion)
@@ -225,6 +231,9 @@ def inputs(
 
 def make_update(choices: Choices, examples: int) -> Callable:
     """Make the update of a step: (gradients, moments, params, numbers) -> (params, moments), of one network.
+
+    Args:
+      examples: n of the training set, as for `optimizer_for`.
 
     Raises:
       ValueError: as `optimizer_for`, when the update is made.
@@ -243,6 +252,10 @@ def make_update(choices: Choices, examples: int) -> Callable:
 
 def optimizer_for(choices: Choices, numbers: Numbers, examples: int) -> optax.GradientTransformation:
     """The optimiser of a run over a training set of `examples`.
+
+    Args:
+      numbers: learning rate, weight decay and momentum; they may be traced.
+      examples: n, which with the batch size makes the steps of an epoch, and so of the schedule.
 
     Raises:
       ValueError: a name or a size in `choices` is not valid, or the batch is larger than the data.
@@ -273,7 +286,11 @@ def with_noise(examples: Examples, numbers: Numbers) -> Examples:
 
 
 def score(choices: Choices, params: Params, examples: Examples, numbers: Numbers) -> Evaluation:
-    """Evaluate one network on stored examples, which may lack their idle inputs: scores and dead units."""
+    """Evaluate one network on stored examples, which may lack their idle inputs: scores and dead units.
+
+    Args:
+      numbers: of the run; only the level of the noise counts.
+    """
     seen = with_noise(examples, numbers)
     return evaluate(narrow(params, examples.live), seen.x, seen.y, **choices.scoring)
 

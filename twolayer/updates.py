@@ -60,6 +60,10 @@ STEPPED = ("step", "inverse_sqrt")  # those that `every` means something to
 def find(argument: str, given: str | Direction) -> Direction:
     """The optimiser of this name; an entry of one's own is returned as it is.
 
+    Args:
+      argument: what an error calls it.
+      given: a name in OPTIMIZERS, or an entry of one's own.
+
     Raises:
       ValueError: the name is not known.
     """
@@ -71,6 +75,11 @@ def find(argument: str, given: str | Direction) -> Direction:
 
 def shape(name: str, steps: int, every: int, factor: float) -> Callable:
     """The named shape of the learning rate for a run of so many steps, as a function of the step.
+
+    Args:
+      name: in SCHEDULES.
+      steps: of the whole run.
+      every, factor: of the schedules that fall in stairs: the steps of a stair, and what a stair multiplies.
 
     Raises:
       ValueError: the name is not known.

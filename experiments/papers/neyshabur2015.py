@@ -64,7 +64,7 @@ def _rows(work: study.Study, widths: list[int]) -> list[Row]:
 def _width(work: study.Study, K: int) -> Row:
     """The test errors at one width."""
     own = (f"--hidden={K}", f"--epochs={FLAGS.epochs}", f"--train_examples={FLAGS.examples}")
-    trained = networks.train(work, str(K), (*RECIPE, *own), networks.seeds(FLAGS.seeds))
+    trained = networks.train(work, f"K{K}", (*RECIPE, *own), networks.seeds(FLAGS.seeds))
     train_errors = [100 * (1 - summary["train_accuracy"]) for summary in trained.summaries]
     facts = {"hidden": K, "train_error": statistics.fmean(train_errors), "train_errors": train_errors, **trained.facts}
     row = Row("neyshabur2015", f"K = {K}", None, trained.errors, "% test error", trained.origin, facts)

@@ -180,7 +180,7 @@ def _row(work: study.Study, name: str, target: Target, counted: set[str]) -> Row
     given = recipe.flags(FLAGS.length)
     parts = (f"{value:g}" if isinstance(value, float) else str(value) for value in given.values())
     cell = "-".join((str(recipe.examples), *parts))
-    found = work.cell(cell, lambda: _train(recipe, given))
+    found = work.cell(cell, lambda: _train(recipe, given), name)
     split = "test" if target.measured == "test" else "validation"
     of_data = f"--dataset={FLAGS.dataset} --train_examples={recipe.examples} --sweep=seed=0:{FLAGS.seeds}"
     of_network = " ".join(f"--{flag}={value}" for flag, value in given.items())

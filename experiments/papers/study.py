@@ -46,11 +46,12 @@ class Study:
     run: runs.Run
     interrupts: Interrupts
 
-    def cell(self, name: str, compute: Callable[[], dict]) -> dict:
+    def cell(self, name: str, compute: Callable[[], dict], said: str | None = None) -> dict:
         """The cell of this name: from the run directory if it is there, else computed and kept.
 
         Args:
           compute: returns what JSON can hold. It runs in another thread, and is given up when a signal comes.
+          said: what progress calls it, unless its name.
 
         Raises:
           Interrupted: a signal came first.
@@ -58,12 +59,12 @@ class Study:
         """
         kept = self.run.path / "cells" / f"{name}.json"
         if not kept.exists():
-            self._compute(name, kept, compute)
+            self._compute(said or name, kept, compute)
         return read_json(kept, "seconds", "device", "commit")
 
-    def _compute(self, name: str, kept: pathlib.Path, compute: Callable[[], dict]) -> None:
+    def _compute(self, said: str, kept: pathlib.Path, compute: Callable[[], dict]) -> None:
         self._check()
-        self.say(f"{name} ...")
+        self.say(f"{said} ...")
         began = time.perf_counter()
         value = self.interrupts.during(compute)
         if value is None:
@@ -72,7 +73,7 @@ class Study:
         own = {"seconds": time.perf_counter() - began, "device": results.machine_of(facts["platform"], [_device()])}
         kept.parent.mkdir(exist_ok=True)
         write_json(kept, {**value, **own, "commit": results.commit_of(facts)})
-        self.say(f"{name}: {own['seconds']:.1f} s")
+        self.say(f"{said}: {own['seconds']:.1f} s")
 
     def command(self, name: str, module: str, *arguments: str) -> pathlib.Path:
         """The directory of a run of `python -m experiments.<module>`, carried to its end if it is not there yet.

@@ -26,6 +26,10 @@ def with_label_noise(data: Dataset, share: float, seed: int) -> Dataset:
     A label drawn anew may be the old one: of C classes, about share (C - 1) / C are wrong. With share 1 the labels have
     nothing to do with the images.
 
+    Args:
+      share: from 0 to 1, of the training labels.
+      seed: of which labels these are, and of what they become.
+
     Raises:
       DataError: the targets are real numbers.
     """

@@ -50,6 +50,11 @@ class Raw(NamedTuple):
 def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
     """The data set of these arrays; `said` tells what was understood.
 
+    Args:
+      name: what errors and `said` call it.
+      raw: x and y of each part; a part that is missing is drawn from "train".
+      options: how they are understood, split and standardised.
+
     Raises:
       DataError: examples that cannot be used, in one line.
     """

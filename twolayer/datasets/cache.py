@@ -36,6 +36,12 @@ def read_or_prepare(folder: Path, name: str, form: Form, prepare: Callable[[], S
     A corrupt file is replaced where a source at hand is named, and said so in the log.
     Otherwise it raises DataError: a download behind the user's back would hide a failing disk.
     A folder that cannot be written costs a line in the log, no more.
+
+    Args:
+      folder: of prepared data sets.
+      form: what the data set must look like.
+      prepare: makes the three splits.
+      source: where from, if it is at hand; else None.
     """
     path = folder / f"{name}.npz"
     try:

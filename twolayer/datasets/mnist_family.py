@@ -32,6 +32,11 @@ def prepare(name: str, source_dir: str | os.PathLike | None, folder: Path) -> tu
 
     The first 50,000 training images train, the last 10,000 validate, the 10,000 test images test.
 
+    Args:
+      name: of the family, as TFDS has it.
+      source_dir: a folder with the archives, or None to download them.
+      folder: where a download goes.
+
     Raises:
       DataError: an archive is missing, damaged or another one, or cannot be downloaded.
     """
