@@ -225,5 +225,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "twolayer.fit, twolayer.sweep, twolayer.load\n"
         "assert not (heavy - {'jax', 'numpy'}) & set(sys.modules)\n"
         "assert set(dir(twolayer)) >= {'fit', 'TwoLayerClassifier', 'closed_form'}\n"
+        "import twolayer.verification.judge, twolayer.verification.rounding.program\n"
+        "assert not (heavy - {'jax', 'numpy'} | {'scipy'}) & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=scripts.ROOT, check=True)

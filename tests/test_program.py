@@ -17,6 +17,7 @@ from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
 from twolayer.verification.rounding import runs, ways
 from twolayer.verification.rounding.program import (
     check_program,
+    compiling,
     instrument,
     matches,
     report,
@@ -147,6 +148,14 @@ def jaxpr_bind(primitive, change):
         return jaxpr.replace(eqns=eqns)
 
     return rewrite
+
+
+def test_programs_compiled_in_the_background_are_judged_alike():
+    early = compiling(right, MEAN, ["float32"], Call(), 0)
+    assert all(program._ready is not None for program in early)
+    whole = check_program(right, MEAN, ["float32"], agreement=False)
+    assert check_program(right, MEAN, ["float32"], agreement=False, programs=early) == whole
+    assert compiling(right, MEAN, ["float32"], Call(one_by_one=True), 0) == []
 
 
 def test_products_with_short_operands_are_wrong_in_float32_and_named(monkeypatch):

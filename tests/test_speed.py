@@ -7,11 +7,13 @@ import pytest
 import scripts
 from absl import flags
 
-from experiments.benchmarks import against, speed_pages
-from experiments.benchmarks.device import pages as tables
+from experiments.benchmarks import against
+from experiments.benchmarks import tables as all_tables
 from experiments.benchmarks.device import steps as paper
 from experiments.benchmarks.device.checks import FULL, cases
 from experiments.benchmarks.peers import worker
+from experiments.benchmarks.tables import accelerator as tables
+from experiments.benchmarks.tables import speed
 from twolayer.command.cli import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -107,8 +109,8 @@ def test_what_was_not_measured_says_so(pages):
         assert "not measured yet" in page and "%" not in page.replace("75 %", "") and "#" not in page
     lines = page.splitlines()[2:]
     assert len(lines) == 4 * 2 + 2 + 2 + 1 and all(line.endswith(" | not measured yet |") for line in lines)
-    assert "| one network, K = 128, batch 128 | 0.78 us, operations | 0.17 us, memory |" in page
-    assert "| one network, K = 1,000,000, sgd |  |  | 2308 us, memory |" in page
+    assert "| K = 128, batch 128 | 0.78 us, operations | 0.17 us, memory |" in page
+    assert "| K = 1,000,000, sgd |  |  | 2308 us, memory |" in page
 
 
 def test_what_was_measured_stands_beside_its_limit(pages):
@@ -121,6 +123,7 @@ def test_what_was_measured_stands_beside_its_limit(pages):
     wide = {"step_us": 1000.0, "flops": paper.operations(32768, 8192), "bytes": moved, "compile_s": 3.0}
     operations = paper.operations(128, 128, 1000)
     many = {"step_us": 1e6 * 0.2 / 390, "epoch_s": 0.2, "flops": operations, "bytes": 4.8e12 * 0.2 / 390 / 4}
+    many["compile_s"] = 2.0
     slow = wide | {"step_us": 2000.0}
     million = {"step_us": 4000.0, "estimate_bytes": 6.5e9, "measured_bytes": 6.6e9}
     wanted, found = pages(
@@ -131,36 +134,43 @@ def test_what_was_measured_stands_beside_its_limit(pages):
             row("twolayer, 1000 networks, K = 128, batch 128, bfloat16", **many),
             row("gradients, float32", beyond=2, entries=10, worst=3.0, status="wrong", note="dW1"),
             row("XLA's error: scaled bias", beyond=0, worst=0.5),
+            row("products, K = 128, batch 128, float32", step_us=5.0, products_us={"Z1": 3.0, "Z2": 2.0}),
+            row("rates, float32", flops_per_second=6e13, bytes_per_second=4.5e12),
             row("K = 1000000, bfloat16, sgd", **million, prepared_bytes=4e9),
             row("K = 1000000, bfloat16, adamw", **million, prepared_bytes=6.6e9),
         ]
     )
-    line = next(s for s in found.splitlines() if s.startswith("| 32768, 8192, bfloat16"))
-    assert "| 1000 (87 %) | not measured yet | **failed**: out of memory | 2000 (43 %) |" in line
-    assert f"| 867, operations | 87 % | {100 * moved / 1e-3 / 4.8e12:.0f} % | 3.0 s |" in line
+    line = next(s for s in found.splitlines() if s.startswith("| K = 32768, batch 8192, bfloat16 |"))
+    assert "| 1000 us (87 %) | not measured yet | **failed**: out of memory | 2000 us (43 %) |" in line
+    assert f"| 867 us, operations | 87 %, {100 * moved / 1e-3 / 4.8e12:.0f} %, 3.0 s |" in line
     assert "87 %: reached" in wanted and "1.67 times that, in bfloat16: **missed**" in wanted
     assert "**wrong**: dW1" in found and "0 beyond their bound" in found
-    assert "| 0.2 s (58 %) | not measured yet | 0.115 s, memory | 10 % | 25 % |" in found
+    assert "| 0.2 s (58 %) | not measured yet | 0.115 s, memory | 10 %, 25 %, 2.0 s |" in found
     assert "| 4.0 ms | 2.3 ms, memory | 58 % | 6.5 GB | 6.6 GB |" in found
     assert "| 4.0 ms | 5.0 ms, memory | 124 % | 6.5 GB | 6.6 GB at most, as much as drawing the parameters |" in found
+    assert "| products, K = 128, batch 128, float32 | 5 us: Z1 3, Z2 2 |" in found
+    assert "| rates, float32 | 60 TFLOP/s, 4.5 TB/s |" in found
     assert [line for line in found.splitlines() if line.startswith("#")] == [f"### {name}" for name in tables.SECTIONS]
 
 
-def test_every_row_on_a_cpu_stands_beside_its_limit(monkeypatch):
-    page = speed_pages.limits()
+def test_every_row_on_a_cpu_stands_beside_its_limit(tmp_path, monkeypatch):
+    page = speed.limits()
     for name in ("benchmark_cpu", "benchmark_networks"):
-        for case in speed_pages.read(name)["cases"]:
+        for case in all_tables.read(name)["cases"]:
             assert all(f"| {row['label']} | " in page for row in case["rows"])
+    monkeypatch.setattr(all_tables, "RESULTS", tmp_path)
+    assert speed.limits_whole() == "Not measured yet.\n"
     row = {"name": "an epoch", "hidden": 100, "networks": 2, "inputs": 50, "examples": 1000, "here_s": {"min": 0.5}}
     flops = 2 * 1000 * 2 * (2 * 50 * 100 + 3 * 100 * 10)
     results = {
         "against": {"rows": [row, {"name": "the command"}], "rates": {"flops_per_second": flops / 0.1}},
         "startup": {"seconds": [4.0, 3.0], "cpu_seconds": [5.0, 4.0], "platform": {"cpus": 2}},
     }
-    monkeypatch.setattr(speed_pages, "read", results.get)
-    assert speed_pages.limits_whole().splitlines()[2:] == [
+    for name, result in results.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+    assert speed.limits_whole().splitlines()[2:] == [
         "| an epoch | 0.500 s | 0.100 s: its products at the best rate | 20 % |",
         "| python -m experiments.train | 3.00 s | 2.00 s: the same work, spread over all cores | 67 % |",
     ]
-    del results["against"]["rates"]
-    assert "| an epoch | 0.500 s | not measured yet | not measured yet |" in speed_pages.limits_whole()
+    (tmp_path / "against.json").write_text(json.dumps({"rows": [row]}))
+    assert "| an epoch | 0.500 s | not measured yet | not measured yet |" in speed.limits_whole()

@@ -10,11 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twolayer.command.cli import BadInput
+from twolayer.command.provenance import now, provenance
 
 MARKS = {True: "yes", False: "no", None: "-"}
+
+
+def facts(*packages: str) -> dict[str, Any]:
+    """Where the numbers of a measurement come from: provenance, the versions of these packages too, date and load."""
+    return provenance(packages) | {"date": now(), "load_average": os.getloadavg()}
 
 
 class Ran(NamedTuple):

@@ -24,12 +24,12 @@ from typing import Any
 
 from absl import flags
 
+from experiments.benchmarks import facts
 from experiments.benchmarks.device.checks import FULL, LETTERS, ROOT, SMALL, Case, cases
 from experiments.benchmarks.peers import BENCH
 from experiments.benchmarks.peers.worker import Failed, Process
 from twolayer.command import cli
 from twolayer.command.files import Lock, read_json, writable, write_json
-from twolayer.command.provenance import now, provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_float("budget", 480, "Seconds for all of it; a check that would not end in time is left out.", 1)
@@ -87,8 +87,7 @@ def _begin(path: pathlib.Path, device: dict[str, Any], sizes: str) -> dict[str, 
     Raises:
       BadInput: the file is damaged, or has rows of another device, commit or version.
     """
-    facts = provenance(PACKAGES)
-    result = {"rows": [], "device": device, "sizes": sizes, "date": now()} | facts
+    result = {"rows": [], "device": device, "sizes": sizes} | facts(*PACKAGES)
     if path.exists():
         earlier = read_json(path, "rows", "device", "versions")
         rows = earlier["rows"] if isinstance(earlier["rows"], list) else [None]
@@ -219,24 +218,20 @@ def _ask(process: Process, case: Case, limit: float) -> dict[str, Any]:
 
 def brief(row: dict[str, Any]) -> str:
     """A row in one line."""
-    said = []
-    if row["status"] != MEASURED:
-        said.append(f"{row['status']}: {row['note']}")
-    if "step_us" in row:
-        said.append(f"{row['step_us']:.1f} us a step")
-    if "flops_per_second" in row:
-        said.append(f"{row['flops_per_second'] / 1e12:.3g} TFLOP/s")
-    if "beyond" in row:
-        said.append(f"{row['beyond']} beyond their bound, the worst {row['worst']:.2g} of it")
-    if "measured_bytes" in row:
-        said.append(f"{row['measured_bytes'] / 1e9:.3g} GB, estimated {row['estimate_bytes'] / 1e9:.3g}")
-    if "apart" in row:
-        said.append(f"{row['apart']:.1e} apart")
-    if "slowest" in row:
-        said.append(", ".join(f"{one['name']} {100 * one['share']:.0f} %" for one in row["slowest"]))
-    elif "share" in row:
-        said.append(f"{100 * row['share']:.0f} % of an epoch")
+    said = [] if row["status"] == MEASURED else [f"{row['status']}: {row['note']}"]
+    said += [say.format(**row) for name, say in SAID.items() if name in row]
+    said += [f"{one['name']} {100 * one['share']:.0f} %" for one in row.get("slowest", ())]
     return f"{row['check']}  {row['name']}: {'; '.join(said)}"
+
+
+SAID = {
+    "step_us": "{step_us:.1f} us a step",
+    "flops_per_second": "{flops_per_second:.3g} FLOP/s",
+    "beyond": "{beyond} beyond their bound, the worst {worst:.2g} of it",
+    "measured_bytes": "{measured_bytes:.3g} bytes, estimated {estimate_bytes:.3g}",
+    "apart": "{apart:.1e} apart",
+    "share": "{share:.0%} of an epoch",
+}
 
 
 if __name__ == "__main__":

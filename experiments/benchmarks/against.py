@@ -24,12 +24,11 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import ran
+from experiments.benchmarks import facts, ran
 from experiments.benchmarks.peers.rounds import ratio, spread
 from experiments.benchmarks.peers.worker import PAUSE, Failed, Process
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("checkout", None, "Folder of the other checkout; needed.")
@@ -41,7 +40,7 @@ flags.DEFINE_float("turn", 0.5, "Seconds of a turn at least.", lower_bound=0)
 flags.DEFINE_bool("command", True, "The README's first command too.")
 flags.DEFINE_string("json", "runs/against.json", "Where the numbers go.")
 
-CHILD = pathlib.Path(__file__).with_name("epochs.py")
+CHILD = pathlib.Path(__file__).parent / "peers" / "checkout.py"
 HERE = pathlib.Path(__file__).parents[2]
 LIMIT = 300.0  # seconds that an answer of a checkout, or a command, may take
 RATES = {"size": 1024, "megabytes": 128, "precision": "float32"}
@@ -50,14 +49,15 @@ RATES = {"size": 1024, "megabytes": 128, "precision": "float32"}
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     there, path, cases = _checkout(), writable(FLAGS.json), [_case(text) for text in FLAGS.cases]
-    result = provenance() | {"other": _commit(there), "load_average": os.getloadavg()}
+    result = facts() | {"other": _commit(there)}
     with Process((), LIMIT, variables=_environment(HERE)) as process:
         process.wait_until_ready()
         rates = process.ask(call="experiments.benchmarks.device.steps:rates", arguments=RATES)["value"]
-    result |= {"rates": rates, "rows": []}
+    rows: list[dict[str, Any]] = []
+    result |= {"rates": rates, "rows": rows}
     for case in [*cases, *(["command"] if FLAGS.command else [])]:
         row = _command(there) if case == "command" else _epochs(there, *case)
-        result["rows"].append(row)
+        rows.append(row)
         write_json(path, result)
         print(text(row), flush=True)
     return cli.DONE
@@ -77,8 +77,8 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
         for number in range(FLAGS.rounds):
             order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
             times = {side: _turn(children[side], count) for side in order}
-            for found, kind in ((rounds, 0), (cpu, 1)):
-                found.append([times[side][kind] for side in (0, 1)])
+            rounds.append([times[side][0] for side in (0, 1)])
+            cpu.append([times[side][1] for side in (0, 1)])
     each = f"{networks} networks together" if networks > 1 else "one network"
     own = {"hidden": hidden, "networks": networks, "inputs": sizes[0]["inputs"], "examples": sizes[0]["examples"]}
     own |= {"same_program": sizes[0]["program"] == sizes[1]["program"]}

@@ -9,8 +9,8 @@ import re
 
 from absl import flags
 
-from experiments.benchmarks import pages, speed_pages
-from experiments.benchmarks.device import pages as device_pages
+from experiments.benchmarks import tables
+from experiments.benchmarks.tables import accelerator, results, speed, verification  # noqa: F401  they register theirs
 from experiments.papers import listing
 from twolayer.atomic import atomic
 from twolayer.command import cli
@@ -19,29 +19,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
 ROOT = pathlib.Path(__file__).parents[2]
-TABLES = {
-    "results": pages.results,
-    "training": pages.training,
-    "endurance": pages.endurance,
-    "output_relu": pages.output_relu,
-    "coverage": pages.coverage,
-    "example": pages.example,
-    "functions": pages.functions,
-    "people": pages.people,
-    "catalogue": pages.catalogue,
-    "verification": pages.verification,
-    "benchmark": speed_pages.benchmark,
-    "networks": speed_pages.networks,
-    "against": speed_pages.against,
-    "startup": speed_pages.startup,
-    "limits": speed_pages.limits,
-    "limits_whole": speed_pages.limits_whole,
-    "scaling_width": speed_pages.scaling_width,
-    "scaling_networks": speed_pages.scaling_networks,
-    "scaling_devices": speed_pages.scaling_devices,
-    **device_pages.TABLES,
-    **listing.TABLES,
-}
+TABLES = tables.TABLES | listing.TABLES
 PAGES = ("README.md", *(f"docs/{name}.md" for name in ("verify", "training", "sweeps", "speed", "scaling", "results")))
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

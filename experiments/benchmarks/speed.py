@@ -21,15 +21,16 @@ Expected on 2 cores of an AMD EPYC: the best PyTorch row takes 1.6, 1.4 and 1.3 
 ours runs at 71 % of the rate at which its five matrix products run alone at K = 128, and at 84 % at K = 800.
 """
 
-import os
 import sys
 from typing import Any
 
 from absl import flags
 
+from experiments.benchmarks import facts
 from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
+from experiments.benchmarks.peers.worker import threads
 from twolayer.command import cli
-from twolayer.command.files import writable
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 KNOWN = COMPETITORS | TOGETHER
@@ -64,14 +65,18 @@ def main() -> int:
         raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
 
     from experiments.benchmarks.peers import rounds
-    from twolayer.command import files
 
-    report = _facts(dataset) | {"cases": []}
+    report = facts("torch") | {
+        "threads": threads(),
+        "data": {"name": dataset.name, "sha256": dataset.sha256},
+        "flags": {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]},
+        "cases": [],
+    }
     for K in hidden:
         case = _case(dataset, K)
         report["cases"].append(case)
         print(f"\n{rounds.text(case)}", flush=True)
-        files.write_json(path, report)
+        write_json(path, report)
     right = all(row["epoch_s"] for case in report["cases"] for row in case["rows"] if row["name"] == OURS)
     return cli.DONE if right else 1
 
@@ -79,7 +84,6 @@ def main() -> int:
 def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
     from experiments.benchmarks.peers import problem, rounds
-    from experiments.benchmarks.peers.worker import threads
 
     whole = problem.make(
         dataset,
@@ -121,20 +125,6 @@ def _hidden() -> list[int]:
     if not sizes or min(sizes) < 1:
         raise cli.BadInput(f"--hidden={','.join(FLAGS.hidden)}: give positive whole numbers, like 32,128")
     return sizes
-
-
-def _facts(dataset) -> dict[str, Any]:
-    """Where the numbers come from."""
-    from experiments.benchmarks.peers.worker import threads
-    from twolayer.command.provenance import now, provenance
-
-    return provenance(["torch"]) | {
-        "date": now(),
-        "threads": threads(),
-        "load_average": os.getloadavg(),
-        "data": {"name": dataset.name, "sha256": dataset.sha256},
-        "flags": {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]},
-    }
 
 
 if __name__ == "__main__":

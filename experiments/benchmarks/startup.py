@@ -18,10 +18,9 @@ import tempfile
 
 from absl import flags
 
-from experiments.benchmarks import ran
+from experiments.benchmarks import facts, ran
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 5, "Runs of either kind.", lower_bound=1)
@@ -48,7 +47,7 @@ def main() -> int:
         cpu.append(whole.cpu)
         parts.append(taken_apart())
     least = {name: min(part.get(name, 0.0) for part in parts) for name in parts[0]}
-    result = provenance() | {"load_average": os.getloadavg(), "rounds": FLAGS.rounds}
+    result = facts() | {"rounds": FLAGS.rounds}
     result |= {"seconds": seconds, "cpu_seconds": cpu}
     longest = sorted(least.items(), key=lambda part: part[1], reverse=True)
     result["parts"] = [{"part": name, "seconds": found} for name, found in longest]

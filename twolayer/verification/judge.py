@@ -1,5 +1,6 @@
 """From evidence to a verdict: what is right, where it goes wrong, and why."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -255,13 +256,14 @@ def _judge(found: Subject, checks: _Checks) -> Verdict:
             found, cases = guards.subject, guards.cases
             verdict = _formula(found, cases, checks)
         verdict = _with_guards(verdict, guards)
+    begun = _compiling(found, checks)
     for check in (_at_ties, _at_others):
         if verdict.verdict != "wrong" or check is _at_ties:
             for finding in check(found, verdict, checks):
                 if verdict.verdict != "wrong" or finding.id == "convention":
                     verdict = _with(verdict, finding, found.setting)
     if checks.precisions:
-        verdict = _with_program(verdict, found, checks)
+        verdict = _with_program(verdict, found, checks, begun)
     if checks.counterexample and verdict.verdict == "wrong":
         checks.say("the smallest counterexample")
         verdict = dataclasses.replace(verdict, counterexample=_counterexample(found, cases, verdict))
@@ -412,7 +414,28 @@ def _with_guards(verdict: Verdict, guards: Guarded) -> Verdict:
     return dataclasses.replace(verdict, formula=formula)
 
 
-def _with_program(verdict: Verdict, found: Subject, checks: _Checks) -> Verdict:
+class _Begun(NamedTuple):
+    """The programs that PROGRAM will run, and the rounded literals that were met in them."""
+
+    programs: Sequence = ()
+    literals: Collection[float] = ()
+
+
+def _compiling(found: Subject, checks: _Checks) -> _Begun:
+    """Let them be compiled while points elsewhere are judged; if they cannot be, it is said when it is tried again."""
+    if not (checks.precisions and found.at_any_sizes and hasattr(found.program, "trace")):
+        return _Begun()
+    from twolayer.verification.rounding.program import compiling
+
+    before, programs = set(balls.rounded), ()
+    with contextlib.suppress(Exception):
+        programs = compiling(found.program, found.setting, checks.precisions, found.call, checks.seed)
+    literals = balls.rounded - before
+    balls.rounded.difference_update(literals)  # they count once PROGRAM is judged
+    return _Begun(programs, literals)
+
+
+def _with_program(verdict: Verdict, found: Subject, checks: _Checks, begun: _Begun) -> Verdict:
     """A program that errs by more than rounding is wrong, however right its formula; with NaN it is not right."""
     if not found.at_any_sizes:
         note = "rounding was not judged: the code does not run at other sizes"
@@ -422,8 +445,10 @@ def _with_program(verdict: Verdict, found: Subject, checks: _Checks) -> Verdict:
         from twolayer.verification.rounding.program import check_program
     else:
         from twolayer.verification.rounding.as_it_stands import check_program
+    balls.rounded.update(begun.literals)
+    own: dict[str, Any] = {"programs": begun.programs} if begun.programs else {}
     programs = check_program(
-        found.program, found.setting, checks.precisions, call=found.call, batch=checks.batch, seed=checks.seed
+        found.program, found.setting, checks.precisions, call=found.call, batch=checks.batch, seed=checks.seed, **own
     )
     bad = next((one for one in programs if one.verdict == "wrong"), None)
     endless = next((one for one in programs if not one.finite_on_batch), None)

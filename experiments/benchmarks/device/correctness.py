@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.device.steps import INPUTS, OUTPUTS, images, running
+from experiments.benchmarks.peers.problem import backward
 from twolayer import gradients, network, stacks
 from twolayer.network import Params
 
@@ -63,7 +64,8 @@ def _errors(
         bounds = bounds_of(gradient, arguments, precision)
     for n in range(NETWORKS if stacked else 1):
         own = [leaf[n] for leaf in params] if stacked else params
-        right = reference(own, x, labels, loss)
+        exact = [np.asarray(leaf, np.float64) for leaf in (*own, x)]
+        right = backward("relu", exact[:4], exact[4], labels, loss).gradients
         for leaf, a, b, bound in zip(LEAVES, device, right, bounds, strict=True):
             a, bound = (a[n], bound[n]) if stacked else (a, bound)
             yield leaf, abs(a - b), bound
@@ -80,23 +82,6 @@ def bounds_of(function: Callable, arguments: Sequence[np.ndarray], precision: st
     closed = jax.make_jaxpr(function)(*arguments)
     found: list[Any] = [value.bound for value in follow(closed, Rounding(precision), arguments)]
     return found
-
-
-def reference(params: Sequence[np.ndarray], x: np.ndarray, labels: np.ndarray, loss: str) -> list[np.ndarray]:
-    """Gradients of W1, b1, W2, b2 of one network with a ReLU output, mean loss, in float64 NumPy."""
-    W1, b1, W2, b2 = (np.asarray(leaf, np.float64) for leaf in params)
-    x, onehot = np.asarray(x, np.float64), np.eye(OUTPUTS)[labels]
-    Z1 = x @ W1.T + b1
-    O1 = np.maximum(Z1, 0)
-    Z2 = O1 @ W2.T + b2
-    O2 = np.maximum(Z2, 0)
-    guess = O2
-    if loss == "cross_entropy":
-        exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
-        guess = exps / exps.sum(axis=1, keepdims=True)
-    dZ2 = (guess - onehot) / len(x) * (Z2 > 0)
-    dZ1 = dZ2 @ W2 * (Z1 > 0)
-    return [dZ1.T @ x, dZ1.sum(axis=0), dZ2.T @ O1, dZ2.sum(axis=0)]
 
 
 def scaled_bias(sizes: Sequence[Sequence[int]]) -> dict[str, Any]:

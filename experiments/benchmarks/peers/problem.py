@@ -117,16 +117,20 @@ class Backward(NamedTuple):
 
 
 def backward(
-    output: str, params: Sequence[Float[np.ndarray, "..."]], x: Float[np.ndarray, "m d"], y: Int[np.ndarray, " m"]
+    output: str,
+    params: Sequence[Float[np.ndarray, "..."]],
+    x: Float[np.ndarray, "m d"],
+    y: Int[np.ndarray, " m"],
+    loss: str = "cross_entropy",
 ) -> Backward:
-    """Back-propagation of the mean cross-entropy of one batch, in the dtype of its arguments."""
+    """Back-propagation of the mean loss of one batch with labels y, in the dtype of its arguments."""
     W1, b1, W2, b2 = params
     Z1 = x @ W1.T + b1
     O1 = np.maximum(Z1, 0)
     Z2 = O1 @ W2.T + b2
     O2 = np.maximum(Z2, 0) if output == "relu" else Z2
     exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
-    dZ2 = exps / exps.sum(axis=1, keepdims=True)
+    dZ2 = exps / exps.sum(axis=1, keepdims=True) if loss == "cross_entropy" else O2.copy()
     dZ2[np.arange(len(y)), y] -= 1
     dZ2 /= len(y)
     if output == "relu":

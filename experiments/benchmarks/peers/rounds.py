@@ -18,6 +18,7 @@ import numpy as np
 from experiments.benchmarks.peers import OURS, TORCH, Competitor, problem
 from experiments.benchmarks.peers.problem import Problem
 from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
+from experiments.runtime import tables
 
 # A turn is epochs back to back, as in training: threads that have slept take some milliseconds to run at full speed.
 TURN = 0.5  # seconds, at least
@@ -73,14 +74,14 @@ def run(
     """
     quiet = Quiet()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
-        files = _Files(pathlib.Path(folder), whole)
+        place = pathlib.Path(folder)
         for row in rows:
             say(f"gate: {row.competitor.label}")
-            _gate(row, files, timeout)
+            _gate(row, whole, place, timeout)
         alive = {}
         for row in [*(row for row in rows if not row.note), *limits]:
             say(f"start: {row.competitor.label}")
-            process = processes.enter_context(_process(row.competitor, files.whole(row.competitor), timeout))
+            process = processes.enter_context(_process(row.competitor, whole, place, timeout))
             if _start(row, process, cold=row in rows):
                 alive[row.name] = row, process
         for number in range(1, rounds + 1):
@@ -92,33 +93,12 @@ def run(
     return quiet
 
 
-class _Files:
-    """The problem and its small form as files, one of each for an output activation."""
-
-    def __init__(self, folder: pathlib.Path, whole: Problem) -> None:
-        self.folder, self.problem, self.small = folder, whole, problem.gate(whole)
-
-    def whole(self, competitor: Competitor) -> pathlib.Path:
-        return self._file("whole", self.problem, competitor)
-
-    def gate(self, competitor: Competitor) -> tuple[pathlib.Path, Problem]:
-        small = self.small._replace(output=competitor.output or self.small.output)
-        return self._file("gate", self.small, competitor), small
-
-    def _file(self, kind: str, content: Problem, competitor: Competitor) -> pathlib.Path:
-        output = competitor.output or content.output
-        path = self.folder / f"{kind}_{output}.npz"
-        if not path.exists():
-            problem.save(path, content._replace(output=output))
-        return path
-
-
-def _gate(row: Row, files: _Files, timeout: float | None) -> None:
+def _gate(row: Row, whole: Problem, place: pathlib.Path, timeout: float | None) -> None:
     """Ten steps against float64, in a process of their own, so that the cold start stays cold."""
-    path, small = files.gate(row.competitor)
-    answer = files.folder / f"{row.name}.npz"
+    small, answer = problem.gate(whole), place / f"{row.name}.npz"
+    small = small._replace(output=row.competitor.output or small.output)
     try:
-        with _process(row.competitor, path, timeout) as process:
+        with _process(row.competitor, small, place, timeout) as process:
             process.wait_until_ready()
             for index in range(len(small.orders)):
                 process.ask(epoch=index)
@@ -133,7 +113,12 @@ def _gate(row: Row, files: _Files, timeout: float | None) -> None:
         row.fail(error)
 
 
-def _process(competitor: Competitor, path: pathlib.Path, timeout: float | None) -> Process:
+def _process(competitor: Competitor, given: Problem, place: pathlib.Path, timeout: float | None) -> Process:
+    """A competitor at work on a problem, which it reads from a file."""
+    given = given._replace(output=competitor.output or given.output)
+    path = place / f"{len(given.x)}_{given.output}.npz"
+    if not path.exists():
+        problem.save(path, given)
     limit = competitor.limit if timeout is None else timeout
     return Process((competitor.target, str(path)), limit, install=competitor.install)
 
@@ -241,31 +226,31 @@ def _limit(limits: list[Row], steps: float) -> dict[str, Any]:
 
 def text(case: dict) -> str:
     """One case for a person."""
-    head = f"{'':32}{'epoch s [min, max]':>26}{'x ours [min, max]':>24}{'compile s':>11}{'cold s':>8}"
-    lines = [case["title"], head, *map(_line, case["rows"])]
-    limit = case["limit"]
+    header = ("", "epoch s [min, max]", "x ours [min, max]", "compile s", "cold s", "")
+    limit, lines = case["limit"], [_cells(row) for row in case["rows"]]
     if "epoch_s" in limit:
         fastest = ", ".join(f"{product} {library}" for product, library in limit["fastest"].items())
-        lines.append(f"{'limit, the products alone':32}{_numbers(limit['epoch_s'], 4):>26}  {fastest}")
-    lines += [f"{f'limit, {library}':32}  {note}" for library, note in limit["notes"].items()]
+        lines.append(("limit, the products alone", _numbers(limit["epoch_s"], 4), "", "", "", fastest))
+    lines += [(f"limit, {library}", "", "", "", "", note) for library, note in limit["notes"].items()]
+    said = [case["title"], tables.text(header, lines)]
     if "best_torch" in case:
         best = next(row for row in case["rows"] if row["name"] == case["best_torch"])
-        lines.append(f"Fastest PyTorch row: {best['label']}. It takes {_numbers(best['slower'], 2)} times our epoch.")
+        said.append(f"Fastest PyTorch row: {best['label']}. It takes {_numbers(best['slower'], 2)} times our epoch.")
     if "share_of_limit" in case:
         percent = {key: 100 * value for key, value in case["share_of_limit"].items()}
-        lines.append(f"Our epoch runs at {_numbers(percent, 0)} % of the limit.")
+        said.append(f"Our epoch runs at {_numbers(percent, 0)} % of the limit.")
     if case["others_cpu"] is not None:
         warning = ": TOO MUCH, do not quote these times" if case["others_cpu"] > NOISY else ""
-        lines.append(f"Others used {100 * case['others_cpu']:.1f} % of the CPU while epochs were timed{warning}.")
-    return "\n".join(lines)
+        said.append(f"Others used {100 * case['others_cpu']:.1f} % of the CPU while epochs were timed{warning}.")
+    return "\n".join(said)
 
 
-def _line(row: dict) -> str:
-    label, epoch, slower = row["label"], row["epoch_s"], row["slower"]
-    if epoch is None:
-        return f"{label:32}  {row['note']}"
-    times = f"{_numbers(epoch, 4):>26}{_numbers(slower, 2) if slower else '':>24}"
-    return f"{label:32}{times}{row['compile_s']:11.2f}{row['cold_s']:8.2f}  {row['note']}".rstrip()
+def _cells(row: dict) -> tuple[str, ...]:
+    if row["epoch_s"] is None:
+        return row["label"], "", "", "", "", row["note"]
+    slower = _numbers(row["slower"], 2) if row["slower"] else ""
+    compiling = f"{row['compile_s']:.2f}", f"{row['cold_s']:.2f}"
+    return row["label"], _numbers(row["epoch_s"], 4), slower, *compiling, row["note"]
 
 
 def _numbers(spread: dict[str, float], digits: int) -> str:

@@ -137,6 +137,8 @@ class Standard:
     def normalised(self, mine: dict[str, np.ndarray], point: where.Point, bits: int) -> dict[str, np.ndarray]:
         """What was returned, as for the declared loss behind it: without the decay, divided by the constant."""
         terms, found = self.terms(point.sizes), {}
+        if terms.constant == 1 and not terms.decay:
+            return mine
         with precision(bits):
             c = Ball(terms.constant)
             for name, array in mine.items():

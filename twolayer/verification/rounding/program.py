@@ -58,6 +58,7 @@ def check_program(
     batch: tuple | None = None,
     agreement: bool = True,
     seed: int = 0,
+    programs: Sequence[Instrumented] = (),
 ) -> tuple[Program, ...]:
     """Judge the rounding of a derivation in each precision.
 
@@ -69,6 +70,7 @@ def check_program(
       batch: (params, x (m, d), y (m, C)), judged as well; y is one-hot for cross-entropy.
       agreement: whether jit, vmap, a split batch and sharding are compared, in the first precision.
       seed: of the problems that are drawn.
+      programs: those of `compiling`, if it was called.
 
     Raises:
       Refused, NotTraceable, NotJudged: the function cannot be judged; one line says why.
@@ -77,7 +79,7 @@ def check_program(
     if call.one_by_one:
         why = "the rounding of a function of one example is not judged"
         return tuple(Program(name, "undecided", reason=why) for name in precisions)
-    programs = [instrument(gradients, setting, name, call, seed) for name in precisions]
+    programs = programs or [instrument(gradients, setting, name, call, seed) for name in precisions]
     problems = [_problems(setting, program.traced.sizes, seed) for program in programs]
     with ThreadPoolExecutor(2) as pool:  # XLA compiles outside of Python's lock
         pairs = list(zip(programs, problems, strict=True))
@@ -88,6 +90,16 @@ def check_program(
         found = [pool.submit(_judge, gradients, program, setting, some[0], batch) for program, some in pairs]
     agreed = [one.result() for one in compared] + [{}] * len(pairs)
     return tuple(dataclasses.replace(one.result(), agreement=said) for one, said in zip(found, agreed, strict=False))
+
+
+def compiling(gradients: Any, setting: Setting, precisions: Sequence[str], call: Call, seed: int) -> list[Instrumented]:
+    """The programs that `check_program` runs, while they are compiled: XLA works outside of Python's lock."""
+    programs = [instrument(gradients, setting, name, call, seed) for name in precisions if not call.one_by_one]
+    pool = ThreadPoolExecutor(2)
+    for program in programs:
+        program.compile_in(pool)
+    pool.shutdown(wait=False)
+    return programs
 
 
 def as_program(gradients: Any) -> JaxProgram:

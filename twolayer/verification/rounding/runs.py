@@ -7,6 +7,7 @@ is the one that the rest of the program uses, each is kept behind an optimizatio
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 import jax
@@ -159,6 +160,15 @@ class Instrumented:
         self._order = list(places)
         quick = QUICK if traced.precision == "bfloat16" else None  # CPUs emulate it, whatever LLVM does
         self._run = jax.jit(self._evaluate, compiler_options=quick)
+        self._ready: Future[Callable] | None = None
+
+    def compile_in(self, pool: Executor) -> None:
+        """Begin to compile it in a thread; the first run waits for that."""
+        self._ready = pool.submit(self._compiled)
+
+    def _compiled(self) -> Callable:
+        with running(self.precision):
+            return self._run.lower(*self.traced.jaxpr.in_avals).compile()
 
     def _evaluate(self, *arguments: Any) -> tuple[list, list]:
         outputs, handed_out = evaluate(self.traced.jaxpr, arguments, self.places)
@@ -166,8 +176,9 @@ class Instrumented:
 
     def run(self, floats: Floats) -> tuple[list[np.ndarray], dict[Place, np.ndarray]]:
         """The outputs, and the arrays at the places."""
+        run = self._ready.result() if self._ready else self._run
         with running(self.precision):
-            outputs, handed_out = jax.tree.map(np.asarray, self._run(*inputs(self.traced, floats)))
+            outputs, handed_out = jax.tree.map(np.asarray, run(*inputs(self.traced, floats)))
         return outputs, dict(zip(self._order, handed_out, strict=True))
 
     def compare(self, floats: Floats) -> Steps:

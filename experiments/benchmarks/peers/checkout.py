@@ -1,6 +1,6 @@
 """The child of `experiments.benchmarks.against`: epochs of this or of an older checkout, by library functions only.
 
-Run by its path, with the checkout on PYTHONPATH: python -P epochs.py DATASET SOURCE_DIR HIDDEN NETWORKS. It speaks as
+Run by its path, with the checkout on PYTHONPATH: python -P checkout.py DATASET SOURCE_DIR HIDDEN NETWORKS. It speaks as
 `peers.worker` does: {"ready": true, "program": its sum, ...} once an epoch is compiled, and to each {"times": number}
 the seconds of so many epochs, and those of the CPU. HIDDEN units and batches of 128 with plain SGD; of more than one
 network, a stack.

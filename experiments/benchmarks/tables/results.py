@@ -1,0 +1,131 @@
+"""Tables of what the project reaches: training, sweeps, kills, and a few results of everything for the README."""
+
+from experiments.benchmarks.tables import percent, read, table
+from experiments.benchmarks.tables.speed import fastest
+
+
+@table("training")
+def training(result: dict) -> tuple:
+    """What the training script reaches."""
+    return ("", "command", "measured"), [(row["row"], f"`{row['command']}`", _outcome(row)) for row in result["rows"]]
+
+
+def _outcome(row: dict) -> str:
+    if "test_accuracy" in row:
+        return f"test accuracy {row['test_accuracy']:.4f}, {row['wall_seconds']:.1f} s"
+    if "relative_difference" in row:
+        return f"largest relative difference of a parameter {row['relative_difference']:.1e}"
+    if "identical" in row:
+        return "identical metrics and parameters" if row["identical"] else "different"
+    if "test_error_percent" in row:
+        spread = f"{row['test_error_percent']:.2f} % ± {row['sd']:.2f} (n = {row['n']})"
+        return f"test error {spread}, {row['wall_seconds']:.0f} s each"
+    return f"{row['wall_seconds']:.1f} s"
+
+
+@table("endurance", machine=False)
+def endurance(result: dict) -> tuple:
+    """What kills and damages cost."""
+    flags, pairs = result["flags"], result["pairs"]
+    equal, n = sum(run["equal"] for run in result["runs"]), len(result["runs"])
+    of = "one run" if n == 1 else f"{n} runs"
+    rows = [(f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {of}", f"{equal} of {n} equal")]
+    rows += [("two processes on loopback, beside one with two devices", "equal" if pairs["equal"] else "different")]
+    for number in dict.fromkeys(one["signal"] for one in pairs["lost"]):
+        mine = [one for one in pairs["lost"] if one["signal"] == number]
+        ended = " and ".join("never" if one["seconds"] is None else f"{one['seconds']:.1f} s" for one in mine)
+        after = f"{sum(not one['differs'] for one in mine)} of {len(mine)} equal when repeated"
+        rows.append((f"{number} to the first, to the second: the other ends after", f"{ended}; {after}"))
+    for kind, found in result["damages"].items():
+        outcomes = ", ".join(f"{count} {what}" for what, count in found.items())
+        rows.append((f"{kind}: flipped bits and truncations", outcomes))
+    return ("", "outcome"), rows
+
+
+@table("coverage")
+def coverage(result: dict) -> tuple:
+    """How often 95 % intervals cover: a row for each population and figure."""
+    wanted, sizes = result["wanted"], sorted({row["n"] for row in result["means"]})
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in result["means"]:
+        missed = " **missed**" if row["printed"] is not None and row["printed"] < wanted else ""
+        printed = "none" if row["printed"] is None else percent(row["printed"])
+        cell = f"{printed}{missed} ({percent(row['t'])}, {percent(row['bootstrap'])})"
+        rows.setdefault((row["population"], f"{row['figure'].replace('_', ' ')}, {row['of']}"), []).append(cell)
+    printed = [row["printed"] for row in result["means"] if row["printed"] is not None]
+    missed = sum(covered < wanted for covered in printed)
+    alone, both = (", ".join(percent(row[name]) for row in result["one_order"]) for name in ("one_order", "crossed"))
+    said = (
+        f"Wanted: {percent(wanted)} at least; {missed or 'none'} of {len(printed)} {'is' if missed == 1 else 'are'} "
+        f"missed. Shares of networks that lost a class: {percent(min(row['wilson'] for row in result['shares']))} at "
+        f"least. Test accuracy over starts and orders: from n starts in one order {alone}; from n starts with n orders "
+        f"{both}."
+    )
+    header = ("as printed (t, bootstrap of the mean)", "", *(f"n = {n}" for n in sizes))
+    return header, [(*names, *cells) for names, cells in rows.items()], said
+
+
+@table("output_relu_mnist", "output_relu")
+def output_relu(mnist: dict, digits: dict) -> tuple:
+    """The shares of networks that have lost a class for good, and that give one to no test image."""
+    rows = [row for result, data in ((digits, "digits"), (mnist, "MNIST")) for row in _lost_rows(result, data)]
+    header = ("K = 128", "networks", "dead before a step")
+    losses = ("cross-entropy", "quadratic")
+    header += tuple(f"{what}, {loss}" for loss in losses for what in ("lost", "not predicted"))
+    expected = [100 * result["expected_at_the_start"] for result in (digits, mnist)]
+    said = (
+        f"Expected before a step, at least: {expected[0]:.1f} % on digits, {expected[1]:.2f} % on MNIST. Lost: an "
+        "output that is zero on every training image. Not predicted: a class given to no test image. Each network has "
+        "a start and an order of its own; 95 % intervals (Wilson) are over both."
+    )
+    return header, rows, said
+
+
+def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
+    """A row for each initialisation, of the networks of 128 hidden units at the optimiser's own rate."""
+    rates = sorted({cell["learning_rate"] for cell in result["cells"]})
+    rows = []
+    for start in (entry for entry in result["start"] if entry["hidden"] == 128):
+        own = start["init"], 128, rates[len(rates) // 2]
+        mine = [cell for cell in result["cells"] if (cell["init"], cell["hidden"], cell["learning_rate"]) == own]
+        cells = {cell["loss"]: cell for cell in mine}
+        losses, shares = ("cross_entropy", "quadratic"), ("lost_for_good", "not_predicted")
+        names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{mine[0]['networks']:,}"
+        found = (_interval(cells[loss][name]) if loss in cells else "not run" for loss in losses for name in shares)
+        rows.append((*names, _interval(start["dead_output"]), *found))
+    return rows
+
+
+def _interval(share: dict) -> str:
+    low, high = (100 * end for end in share["interval"])
+    return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
+
+
+@table("benchmark_cpu", "endurance", machine=False)
+def results(speed: dict, kills: dict) -> tuple:
+    """A few results of everything, for the README: published numbers beside ours, and the conditions of ours."""
+    rows = [_published(*chosen) for chosen in HIGHLIGHTS]
+    slower = ", ".join(f"{fastest(case)['slower']['median']:.1f}" for case in speed["cases"])
+    widths = ", ".join(str(case["hidden"]) for case in speed["cases"])
+    rows.append((f"an epoch of MNIST in PyTorch's fastest form, times ours, K = {widths}", "", slower))
+    n, equal = kills["flags"]["kills"] + kills["flags"]["terms"], all(run["equal"] for run in kills["runs"])
+    rows.append((f"parameters after {n} kills and interruptions", "", "the same bits" if equal else "different"))
+    return ("", "published", "ours"), rows
+
+
+# Paper, row, what to call it, and the digits worth showing.
+HIGHLIGHTS = (
+    ("simard2003", "cross_entropy none", "MNIST, 784-800-10: % test error", 2),
+    ("simard2003", "headline", "the same with elastic distortions", 2),
+    ("nielsen2015", "K=100 default", "MNIST, 100 sigmoids, Nielsen's recipe: % validation accuracy", 2),
+    ("zhang2017", "cross_entropy, random labels", "random labels learnt by heart: % training accuracy", 2),
+    ("safran2018", "k = 10", "runs of a 10-unit teacher that end in a bad minimum: %", 1),
+    ("doubledescent", "label noise, peak", "hidden units at the peak of double descent", 0),
+    ("chizat2019", "slope of the weight change", "lazy training: slope of the weight change", 2),
+)
+
+
+def _published(paper: str, name: str, label: str, digits: int) -> tuple[str, ...]:
+    row = next(row for row in read(paper)["rows"] if row["row"] == name)
+    spread = "" if row["sd"] is None else f" ± {row['sd']:.{digits}f}"
+    return label, f"{row['published']:g}", f"{row['ours']:.{digits}f}{spread} (n = {row['n']})"
