@@ -6,7 +6,7 @@ Whatever wants a plain answer for an entry in doubt (the length of a loop, an in
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -16,8 +16,15 @@ from twolayer.verification.programs.primitives import choose, integers, move
 from twolayer.verification.rounding.rounded import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
 from twolayer.verification.rounding.units import unit
 
-if TYPE_CHECKING:
-    from twolayer.verification.rounding.bounds import Rounding
+
+class _Arithmetic(Protocol):
+    """What rules here need of `bounds.Rounding`, which imports this file."""
+
+    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded: ...
+    def power(self, a: Rounded, n: int) -> Rounded: ...
+    def pow(self, a: Rounded, exponent: float) -> Rounded: ...
+    def move(self, f: Callable[..., Numbers], *values: Any) -> Any: ...
+
 
 # Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.
 _HAND_ON = "transpose reshape squeeze expand_dims broadcast_in_dim rev slice copy stop_gradient name scan while".split()
@@ -219,7 +226,7 @@ _rule("abs")(lambda call, a: choose(call.system, a.numbers < 0, a, call.system.n
 def _pow(call: Call, a: Any, b: Any) -> Any:
     if not (isinstance(a, Rounded) and isinstance(b, Rounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
         return call.system.unknown(call, a, b)
-    exponent, system = float(b.numbers.flat[0]), cast("Rounding", call.system)
+    exponent, system = float(b.numbers.flat[0]), cast(_Arithmetic, call.system)
     if exponent.is_integer() and abs(exponent) <= 64:
         raised_ = system.power(a, int(exponent))
         return system.move(lambda part: np.broadcast_to(part, call.out.shape), raised_)
@@ -243,7 +250,7 @@ def _convert(call: Call, a: Any) -> Any:
     if isinstance(a, Rounded):
         new, old = unit(target.dtype), unit(source.dtype)
         narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
-        return cast("Rounding", call.system).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
+        return cast(_Arithmetic, call.system).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
     value, doubt = _parts(a)
     if doubt.any() and value.dtype != bool:
         raise DecidedByRounding("a number")
