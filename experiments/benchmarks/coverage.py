@@ -95,7 +95,7 @@ def _mean_row(rng: np.random.Generator, name: str, figure: str, n: int, networks
     mean, truth = values.mean(), np.median(values) if of == "median" else values.mean()
     drawn = rng.choice(values, (FLAGS.draws, n))
     resampled = [np.quantile(rng.choice(s, (FLAGS.resamples, n)).mean(axis=1), (0.025, 0.975)) for s in drawn]
-    printed = [statistics.figures(s, None, resolution, of)["interval"] for s in drawn]
+    printed = [(statistics.figures(s, None, resolution, of) or {})["interval"] for s in drawn]
     row = {"population": name, "figure": figure, "n": n, "of": of, "printed": _share_of(printed, truth)}
     row |= {"t": _share_of([statistics.mean_interval(s, {}, resolution) for s in drawn], mean)}
     row |= {"bootstrap": _share_of(resampled, mean)}

@@ -337,12 +337,15 @@ def _less(tolerance: float) -> float:
 
 def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
     def literal(atom: Any) -> Any:
-        if not isinstance(atom, Literal) or np.ndim(atom.val) or atom.aval.dtype == bool:
+        if not isinstance(atom, Literal) or np.ndim(atom.val):
             return atom
         number = float(atom.val)
-        if is_float(atom.aval):
-            return Literal(_less(number), atom.aval) if 0 < number <= LOOSEST else atom
-        return Literal(np.asarray(int(atom.val) * LONGER, atom.aval.dtype), atom.aval) if number >= FEWEST else atom
+        aval: Any = atom.aval
+        if aval.dtype == bool:
+            return atom
+        if is_float(aval):
+            return Literal(_less(number), aval) if 0 < number <= LOOSEST else atom
+        return Literal(np.asarray(int(atom.val) * LONGER, aval.dtype), aval) if number >= FEWEST else atom
 
     eqns = []
     for eqn in closed.jaxpr.eqns:

@@ -171,7 +171,8 @@ class Rule:
     """A function with a custom rule: what it computes, and the functions of the rule."""
 
     def __init__(self, fun: Callable, nondiff_argnums: Sequence[int] = ()):
-        self.fun, self.nondiff, self.rule, self.alone = fun, tuple(nondiff_argnums), None, None
+        self.fun, self.nondiff, self.alone = fun, tuple(nondiff_argnums), None
+        self.rule: tuple[Callable, ...] | None = None
         functools.update_wrapper(self, fun)
 
     def __call__(self, *args: Any) -> Any:

@@ -46,7 +46,7 @@ def pallas_call(
     """The kernel once for each program of the grid, in order; beyond the end of an array a block holds NaN."""
     grid = (grid,) if isinstance(grid, int) else tuple(grid)
     several = isinstance(out_shape, (list, tuple)) and not isinstance(out_shape, Shape)
-    shapes = list(out_shape) if several else [out_shape]
+    shapes: list[Any] = list(out_shape) if several else [out_shape]
     own = out_specs if several else [out_specs]
 
     def call(*arrays: Any) -> Any:
@@ -64,7 +64,7 @@ def pallas_call(
             for output, block, (starts, _, _) in list(zip(given, blocks, places, strict=True))[len(arrays) :]:
                 inside = _inside(output, starts, block.shape)
                 output[inside] = block[tuple(slice(0, s.stop - s.start) for s in inside)]
-        return type(out_shape)(outputs) if several else outputs[0]
+        return (tuple if isinstance(out_shape, tuple) else list)(outputs) if several else outputs[0]
 
     return call
 
