@@ -9,10 +9,11 @@ Stack = Callable[[list], Any]  # makes an array of rows
 
 
 def tree_map(function: Callable, tree: Any, *rest: Any, is_leaf: Callable | None = None) -> Any:
+    """jax.tree.map over dicts, by their sorted keys, lists, tuples and named tuples; None has no leaf."""
     if is_leaf is not None and is_leaf(tree):
         return function(tree, *rest)
     if isinstance(tree, dict):
-        return {k: tree_map(function, v, *(r[k] for r in rest), is_leaf=is_leaf) for k, v in tree.items()}
+        return {k: tree_map(function, tree[k], *(r[k] for r in rest), is_leaf=is_leaf) for k in sorted(tree)}
     if isinstance(tree, (list, tuple)):
         parts = [tree_map(function, *entries, is_leaf=is_leaf) for entries in zip(tree, *rest, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
@@ -20,8 +21,9 @@ def tree_map(function: Callable, tree: Any, *rest: Any, is_leaf: Callable | None
 
 
 def tree_leaves(tree: Any) -> list:
+    """jax.tree.leaves."""
     leaves: list = []
-    tree_map(leaves.append, dict(sorted(tree.items())) if isinstance(tree, dict) else tree)
+    tree_map(leaves.append, tree)
     return leaves
 
 
@@ -53,6 +55,11 @@ def scan(
     stack: Stack, f: Callable, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
     **options: Any,
 ) -> Any:  # fmt: skip
+    """jax.lax.scan as a loop.
+
+    Raises:
+      ValueError: neither values nor a length are given.
+    """
     if length is None:
         if xs is None:
             raise ValueError("scan got no values to scan over and `length` not provided.")
@@ -66,22 +73,26 @@ def scan(
 
 
 def fori_loop(lower: int, upper: int, body: Callable, value: Any, **options: Any) -> Any:
+    """jax.lax.fori_loop."""
     for i in range(int(lower), int(upper)):
         value = body(i, value)
     return value
 
 
 def while_loop(condition: Callable, body: Callable, value: Any) -> Any:
+    """jax.lax.while_loop."""
     while condition(value):
         value = body(value)
     return value
 
 
 def cond(predicate: Any, true_fun: Callable, false_fun: Callable, *operands: Any) -> Any:
+    """jax.lax.cond."""
     return true_fun(*operands) if predicate else false_fun(*operands)
 
 
 def switch(index: Any, branches: list, *operands: Any) -> Any:
+    """jax.lax.switch: an index beyond the ends takes the branch there."""
     return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
 
 

@@ -190,12 +190,14 @@ class Rule:
         return value, tuple(by_place.get(i) for i in range(len(args)))
 
     def _of_rule(self, args: Sequence[Any], own: Sequence[int], outer: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        fixed = [args[i] for i in self.nondiff]
-        if self.rule is None:
-            raise TypeError("no rule is defined")
-        forward, backward = self.rule
+        fixed, (forward, backward) = [args[i] for i in self.nondiff], self._defined()
         value, kept = forward(*args)
         return value, backward(*fixed, kept, _shaped(value, outer))
+
+    def _defined(self) -> tuple[Callable, ...]:
+        if self.rule is None:
+            raise TypeError("no rule is defined")
+        return self.rule
 
 
 class ByVjp(Rule):
@@ -221,9 +223,7 @@ class ByJvp(Rule):
         self.rule = (jvp,)
 
     def _of_rule(self, args: Sequence[Any], own: Sequence[int], outer: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        fixed = [args[i] for i in self.nondiff]
-        if self.rule is None:
-            raise TypeError("no rule is defined")
+        fixed, (jvp,) = [args[i] for i in self.nondiff], self._defined()
         primals = tuple(args[i] for i in own)
         zeros = [np.zeros(np.shape(a)) for a in primals]
         value, found = None, []
@@ -233,7 +233,7 @@ class ByJvp(Rule):
                 way = zero.copy()
                 way[at] = 1.0
                 tangents = tuple(as_jax(way if j == k else other) for j, other in enumerate(zeros))
-                value, moved = self.rule[0](*fixed, primals, tangents)
+                value, moved = jvp(*fixed, primals, tangents)
                 slope[at] = sum(np.vdot(g, t) for g, t in zip(outer, control.tree_leaves(moved), strict=True))
             found.append(slope)
         return value, found
