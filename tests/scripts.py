@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import jax
+import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the session
@@ -89,7 +90,11 @@ def start(script, *arguments, environment=None, before=None):
 def run(script, *arguments, seconds=300, before=None, **environment):
     """Run a script to its end; returns (exit status, stdout, stderr)."""
     process = start(script, *arguments, environment=environment, before=before)
-    out, err = process.communicate(timeout=seconds)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        pytest.fail(f"{script} has not ended after {seconds} s: {process.communicate()[1][-2000:]}")
     return process.returncode, out, err
 
 

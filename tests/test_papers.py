@@ -238,11 +238,12 @@ def test_wider_networks_fit_more_and_random_labels_are_learnt_by_heart(data, tmp
     assert rows["K = 64"]["train_error"] == 0 < rows["K = 2"]["train_error"]
     assert rows["K = 64"]["ours"] < rows["K = 2"]["ours"]
 
-    run("zhang2017", "--examples=200", "--epochs=200", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
+    # Of the time nearly all goes to the images that are not trained on: 20,000 in each epoch.
+    run("zhang2017", "--examples=32", "--epochs=32", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
     rows = rows_of(tmp_path / "labels" / "result.json")
     assert rows["cross_entropy, random labels"]["ours"] == 100
-    assert rows["cross_entropy, random labels"]["test_accuracy"][0] < 30
-    assert rows["cross_entropy, true labels"]["test_accuracy"][0] > 50
+    assert rows["cross_entropy, random labels"]["test_accuracy"][0] < 15
+    assert rows["cross_entropy, true labels"]["test_accuracy"][0] > 15, "after two epochs"
     assert rows["quadratic, random labels"]["ours"] > 90
     assert 0 < rows["quadratic, random labels"]["active_units"][0]["least"] < 256
     assert rows["quadratic, random labels, rate 0.001"]["learning_rate"] == 0.001

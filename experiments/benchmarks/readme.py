@@ -20,13 +20,13 @@ flags.DEFINE_bool("check", False, "Only say whether the tables are up to date.")
 
 ROOT = pathlib.Path(__file__).parents[2]
 TABLES = tables.TABLES | listing.TABLES
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("verify", "training", "sweeps", "speed", "scaling", "results")))
+PAGES = ("verify", "training", "own", "sweeps", "speed", "scaling", "results")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
     """Rewrite or check the pages."""
-    for page in PAGES:
+    for page in ("README.md", *(f"docs/{name}.md" for name in PAGES)):
         old = (ROOT / page).read_text()
         new = BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], old)
         if FLAGS.check and new != old:

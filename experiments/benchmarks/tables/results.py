@@ -23,6 +23,19 @@ def _outcome(row: dict) -> str:
     return f"{row['wall_seconds']:.1f} s"
 
 
+@table("tabular")
+def tabular(result: dict) -> tuple:
+    """Scores on small tables beside those of scikit-learn's network of the same width."""
+    rows = []
+    for row in result["rows"]:
+        scores = (f"{row[who]['mean']:.3f} ± {row[who]['sd']:.3f}" for who in ("ours", "sklearn"))
+        times = (f"{row['seconds'][who]:.2f} s" for who in ("ours", "ours_first", "sklearn"))
+        rows.append((f"{row['table'].replace('_', ' ')}, {row['score']}", *scores, *times))
+    n, epochs = result["rows"][0]["n"], result["rows"][0]["epochs"]
+    said = f"Mean and deviation of {n} splits; {epochs} epochs of ours, theirs as it comes."
+    return ("", "ours", "scikit-learn", "a fit of ours", "the first", "a fit of theirs"), rows, said
+
+
 @table("endurance", machine=False)
 def endurance(result: dict) -> tuple:
     """What kills and damages cost."""
