@@ -3,6 +3,7 @@
 import atexit
 import concurrent.futures
 import contextlib
+import functools
 import gc
 import json
 import multiprocessing
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing import forkserver, spawn
 
 import jax
 import pytest
@@ -22,6 +24,7 @@ OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the 
 
 # Importing the libraries takes longer than most scripts work: they are forked from a process that has them.
 FORKS = multiprocessing.get_context("forkserver")
+SERVER = ("_forkserver_address", "_forkserver_authkey")  # by which a process that was forked can ask for another
 LIBRARIES = ("jax", "optax", "sklearn.datasets", "pyarrow.parquet", "matplotlib.backends.backend_agg", "scipy.stats")
 LIBRARIES += ("orbax.checkpoint", "tensorflow_datasets")
 OURS = ("experiments.runtime.session", "experiments.runtime.outcome", "twolayer.command.judging")  # without their flags
@@ -37,8 +40,11 @@ class Forked:
         for file in self._files:
             file.touch()
         self._said = self._files[1].open()
-        self._process = FORKS.Process(target=_run_here, args=(script, arguments, self._files, environment, before))
         with _without(OWN):
+            forkserver.ensure_running()
+            server = {name: value for name, value in vars(forkserver._forkserver).items() if name in SERVER}
+            given = (script, arguments, self._files, environment, before, server)
+            self._process = FORKS.Process(target=_run_here, args=given)
             self._process.start()
         self.pid, self.kill, self.poll = self._process.pid, self._process.kill, lambda: self._process.exitcode
 
@@ -56,6 +62,12 @@ class Forked:
             assert line or self.returncode is None
             time.sleep(0 if line else 0.02)
         return line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._process.join()
 
     def wait(self, timeout=None):
         self._process.join(timeout)
@@ -114,8 +126,12 @@ def _without(names):
         os.environ.update(kept)
 
 
-def _run_here(script, arguments, files, environment, before):
-    """What `python -m experiments.SCRIPT` does, in this process."""
+def _run_here(script, arguments, files, environment, before, server):
+    """What `python -m experiments.SCRIPT` does, in this process. What a paper's script begins is forked as it was."""
+    if script.startswith("papers"):
+        vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
+        spawn.get_preparation_data = lambda name: {"name": name, "sys_path": sys.path}  # and not the script again
+        subprocess.Popen = functools.partial(_forked_if_ours, before, subprocess.Popen)
     gc.freeze()  # what was imported before is searched for cycles no more: a tenth of a short run
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY), number)
@@ -133,6 +149,13 @@ def _run_here(script, arguments, files, environment, before):
     finally:
         sys.stdout.flush()
         atexit._run_exitfuncs()
+
+
+def _forked_if_ours(before, popen, command, **options):
+    """In place of subprocess.Popen."""
+    if command[1:2] == ["-m"] and command[2].startswith("experiments."):
+        return Forked(command[2].removeprefix("experiments."), command[3:], {}, before)
+    return popen(command, **options)
 
 
 def read(run_dir):

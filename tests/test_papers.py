@@ -15,6 +15,7 @@ from experiments.papers import listing, results
 from experiments.papers.results import Origin, Row, as_text
 from experiments.runtime.interrupts import carry_out
 from twolayer.command.cli import BadInput
+from twolayer.datasets import mnist_family
 
 needs_mnist = pytest.mark.skipif(
     "TWOLAYER_MNIST_DIR" not in os.environ, reason="TWOLAYER_MNIST_DIR names no folder of archives"
@@ -32,9 +33,18 @@ def rows_of(path):
 
 
 def run(name, *arguments):
-    status, out, err = scripts.run(f"papers.{name}", *arguments)
+    status, out, err = scripts.run(f"papers.{name}", *arguments, before=few_images)
     assert status == 0, err
     return out
+
+
+def few_images():
+    """MNIST is its first images in this process: those not trained on, 20,000, would take nearly all the time."""
+    prepare, sizes = mnist_family.prepare, (10_000, 1_000, 1_000)
+    mnist_family.FORM = mnist_family.FORM._replace(sizes=sizes)
+    mnist_family.prepare = lambda *place: tuple(
+        part._replace(x=part.x[:size], y=part.y[:size]) for part, size in zip(prepare(*place), sizes, strict=True)
+    )
 
 
 # --- what they share ---
@@ -159,7 +169,7 @@ def test_simard_trains_each_kind_of_row_and_keeps_other_rows_of_the_file(data, t
     rows = rows_of(tmp_path / "rows.json")
     assert list(rows) == ["cross_entropy none", "quadratic elastic (output relu)"]
     assert rows["cross_entropy none"]["n"] == 2 and len(set(rows["cross_entropy none"]["values"])) == 2
-    assert rows["cross_entropy none"]["ours"] < 12 and rows["quadratic elastic (output relu)"]["ours"] < 25
+    assert rows["cross_entropy none"]["ours"] < 30 and rows["quadratic elastic (output relu)"]["ours"] < 45, "of 90"
     assert "--elastic=34" in rows["quadratic elastic (output relu)"]["network_command"]
     assert rows["cross_entropy none"]["published"] is None, "nothing is published about 16 hidden units"
     assert rows["cross_entropy none"]["scaled"] == {"hidden": 16, "length": 0.02, "seeds": 2}
@@ -173,7 +183,7 @@ def test_simard_trains_each_kind_of_row_and_keeps_other_rows_of_the_file(data, t
 def test_an_interrupted_study_goes_on_where_it_was(data, tmp_path):
     places = (*data, f"--run_dir={tmp_path / 'run'}")
     arguments = (*TINY, "--seeds=2", "--rows=cross_entropy none", *places)
-    process = scripts.start("papers.simard2003", *arguments)
+    process = scripts.start("papers.simard2003", *arguments, before=few_images)
     kept = tmp_path / "run" / "runs" / "cross_entropy-none-0" / "summary.json"
     while process.poll() is None and not kept.exists():
         time.sleep(0.1)
