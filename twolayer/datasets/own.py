@@ -33,7 +33,7 @@ def load_own(
     """
     kind, colon, rest = name.partition(":")
     if target is not None and ((colon and kind in ("sklearn", "tfds")) or Path(name).suffix == ".npz"):
-        raise DataError(f"target={target} names a column of a table, and {name} has x and y; leave it out")
+        raise DataError(f"the target {target!r} names a column of a table, and {name} has x and y; leave it out")
     if colon and kind == "sklearn":
         return from_arrays(name, _sklearn(rest), options)
     if colon and kind == "tfds":
@@ -100,7 +100,7 @@ def _of_table(path: Path, table, target: str | None) -> Raw:
     absent = [name for name in wanted if name not in there]
     if not wanted or absent:
         problem = f"there is no column {absent[0]!r}" if absent else "no column is named to be predicted"
-        raise DataError(f"{path}: {problem}; give target=COLUMN, one of {', '.join(there)}")
+        raise DataError(f"{path}: {problem}; name the target, one of {', '.join(there)}")
     if len(set(there)) < len(there) or not set(there) - set(wanted):
         raise DataError(f"{path} has a column name twice, or no other column than the target")
     if not table.num_rows:
