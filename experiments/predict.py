@@ -32,7 +32,7 @@ from twolayer.command.files import writable
 from twolayer.datasets.dataset import DataError
 
 if TYPE_CHECKING:  # it loads JAX
-    from twolayer.fitting import Result
+    from twolayer.result import Result
 
 FLAGS = flags.FLAGS
 DARK = 0.5  # mean of a picture that is light on dark, at most

@@ -73,9 +73,9 @@ def test_fit_is_the_script_bit_for_bit_and_load_is_the_same_network(tmp_path):
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["own"]["loss"]["text"] == OWN and len(manifest["own"]["init"]["sha256"]) == 64
 
-    from twolayer import own
-
-    entries = {kind: own.load(kind, f"{tmp_path / 'mine.py'}:{name}").entry for kind, name in of.items()}
+    mine: dict = {}
+    exec(OWN, mine)
+    entries = {kind: mine[name] for kind, name in of.items()} | {"init": flags[3].removeprefix("--init=")}
     entries["hidden_activation"] = entries.pop("activation")
     fitted = twolayer.fit(X, names, options=Options(standardize=True), **FEW, **entries)
     loaded = twolayer.load(tmp_path / "run")
@@ -170,6 +170,11 @@ def test_progress_and_early_stopping():
 
 
 REFUSED = {
+    "no loss": (
+        lambda: twolayer.fit(X, Y, loss=3),
+        ValueError,
+        "loss is int; wanted is a name, or a ",
+    ),
     "no setting": (lambda: twolayer.fit(X, Y, hiden=3), TypeError, "'hiden' is no setting"),
     "an unknown loss": (lambda: twolayer.fit(X, Y, loss="hinge"), ValueError, "loss='hinge' is not known"),
     "an unknown precision": (lambda: twolayer.fit(X, Y, precision="half"), ValueError, "choose one of: float32"),
@@ -187,6 +192,23 @@ def test_what_cannot_be_used_is_said_in_one_line(case):
     with pytest.raises(kind) as error:
         call()
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def twice(O2, y):
+    return ((O2 - y) ** 2).sum(axis=1), O2 - y
+
+
+def refusal(name, wanted):
+    """What a function of twolayer says."""
+    try:
+        getattr(twolayer, name)(X, Y, **wanted, **FEW)
+    except ValueError as error:
+        return str(error)
+
+
+def test_a_wrong_loss_of_ones_own_is_not_trained():
+    found = scripts.mapped(refusal, ["fit", "sweep"], [{"loss": twice}, {"axes": {"loss": ["quadratic", twice]}}])
+    assert all(said.startswith("loss of one's own is wrong: the residual: dO2[") for said in found), found
 
 
 def test_an_activation_of_ones_own_is_trained_alike_by_both_engines():

@@ -81,13 +81,14 @@ def test_two_signals_at_once_are_one_and_afterwards_all_is_as_before():
 
 
 def script(main, **options):
-    """A script whose `main` is this expression, with Python's Ctrl-C: a job in the background has it ignored."""
+    """A script whose `main` is this expression, with Python's signals: a job in the background has some ignored."""
     program = "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     program += f"from twolayer.command import cli; cli.run(lambda: {main})"
     return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, **options)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_before_there_is_anything_to_save(number):
     process = script(f"os.kill(os.getpid(), {number:d}) or 0")
     _, err = process.communicate(timeout=60)

@@ -8,7 +8,8 @@ from typing import Any
 
 _OF_MODULES = {
     "estimators": ("TwoLayerClassifier", "TwoLayerRegressor"),
-    "fitting": ("Result", "fit", "sweep"),
+    "fitting": ("fit", "sweep"),
+    "result": ("Result",),
     "gradients": ("autodiff", "closed_form"),
     "loading": ("load",),
     "losses": ("binary_cross_entropy", "cross_entropy", "quadratic"),

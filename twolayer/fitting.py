@@ -1,27 +1,27 @@
-"""Training from Python: `fit` one network on one's own arrays, `sweep` many, and what comes out of it, a `Result`.
+"""Training from Python: `fit` one network on one's own arrays, `sweep` many; what comes out of it is a `Result`.
 
 A run of experiments.train on the same data with the same settings has the same parameters, bit for bit: both make
 their choices, numbers, keys and first parameters here.
 """
 
-import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Num, Shaped
+from jaxtyping import Array, Float, Int, Key, Shaped
 
-from twolayer import evaluation, losses, network, segments, settings, sweeps, training, updates
+from twolayer import losses, network, own, segments, settings, sweeps, training, updates
 from twolayer.datasets.arrays import Options, Raw, from_arrays
-from twolayer.datasets.dataset import Dataset, Standard
+from twolayer.datasets.dataset import Dataset
 from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.precisions import PRECISIONS, PRNG
+from twolayer.result import Result, precision
 from twolayer.settings import Settings
 from twolayer.starts import Scheme
 from twolayer.training import Choices, Numbers
@@ -29,6 +29,8 @@ from twolayer.training import Choices, Numbers
 LONGEST_SEGMENT = 100  # epochs of one call of a program
 # What may differ between the networks of one program of a sweep.
 SWEPT_NUMBERS = ("seed", "order_seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias")
+# Settings that mathematics of one's own may stand for, and what own.py calls them.
+OWN = {"loss": "loss", "output": "output", "hidden_activation": "activation", "init": "init", "optimizer": "optimizer"}
 STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
 
 
@@ -94,106 +96,6 @@ def may_skip_idle(choices: Choices, numbers: Numbers) -> bool:
     return known and choices.distortion is None and not np.any(np.asarray(numbers.weight_decay))  # nothing to compile
 
 
-@contextlib.contextmanager
-def precision(name: str) -> Iterator[tuple[str, str]]:
-    """JAX as --precision wants it, for a while; gives the types of the parameters and of the arithmetic.
-
-    Raises:
-      ValueError: the name is not known.
-    """
-    if name not in PRECISIONS:
-        raise ValueError(f"precision={name!r} is not known; choose one of: {', '.join(PRECISIONS)}")
-    parameters, compute, matmul = PRECISIONS[name]
-    with jax.enable_x64(parameters == "float64"), jax.default_matmul_precision(matmul):
-        yield parameters, compute
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """A trained network with all that it takes to use it.
-
-    Attributes:
-      params: W1 (K, d), b1 (K,), W2 (C, K), b2 (C,) as NumPy arrays; the best on validation with early stopping.
-      metrics: name -> an array with one entry for each epoch that was trained.
-      settings: how it was trained.
-      status: "done", "stopped early" or "diverged"; then `params` are the last finite ones.
-      labels: the classes as `fit` was given them; None of a regression.
-      scale: the network sees x * scale.
-      standard: how inputs and targets were standardised, if they were.
-      said: what was understood of the data, a line each.
-    """
-
-    params: Params
-    metrics: Mapping[str, np.ndarray]
-    settings: Settings
-    status: str
-    labels: np.ndarray | None
-    scale: float = 1.0
-    standard: Standard | None = None
-    said: tuple[str, ...] = ()
-
-    def outputs(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> Float[np.ndarray, "m C"]:
-        """O2 of raw examples, in the units of the raw targets.
-
-        Args:
-          precision_of: the arithmetic; None is that of the training, "float64" rounds less.
-
-        Raises:
-          ValueError: x does not fit the network, or holds a NaN.
-        """
-        x = np.asarray(x)
-        x = x.reshape(len(x), -1)
-        if self.standard is not None:
-            x = self.standard.inputs(x)
-        elif x.dtype != np.uint8:
-            x = x.astype(np.float32)
-        if x.shape[1] != self.params.W1.shape[1]:
-            raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
-        if x.dtype != np.uint8 and not np.isfinite(x).all():
-            raise ValueError("x holds a value that is not finite")
-        with precision(precision_of or self.settings.precision) as (dtype, _):
-            run = _predictor(self.scale, self.settings.output, self.settings.hidden_activation)
-            O2 = np.asarray(run(Params(*(jnp.asarray(leaf, dtype) for leaf in self.params)), jnp.asarray(x)))
-        return O2 if self.standard is None else self.standard.outputs(O2)
-
-    def predict(self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None) -> np.ndarray:
-        """The class of each raw example, as `fit` was given them; of a regression the targets, flat if there is one.
-
-        Args:
-          x, precision_of: as in `outputs`.
-        """
-        O2 = self.outputs(x, precision_of)
-        if self.labels is not None:
-            return self.labels[O2.argmax(axis=1)]
-        return O2[:, 0] if O2.shape[1] == 1 else O2
-
-    def probabilities(
-        self, x: Num[Array | np.ndarray, "m ..."], precision_of: str | None = None
-    ) -> Float[np.ndarray, "m C"]:
-        """The softmax of O2: what cross-entropy makes of it.
-
-        Args:
-          x, precision_of: as in `outputs`.
-
-        Raises:
-          ValueError: this is a regression.
-        """
-        if self.labels is None:
-            raise ValueError("this network has real targets, and no probabilities")
-        O2 = self.outputs(x, precision_of).astype(np.float64)
-        exps = np.exp(O2 - O2.max(axis=1, keepdims=True))
-        return exps / exps.sum(axis=1, keepdims=True)
-
-    def score(self, x: Num[Array | np.ndarray, "m ..."], y: Shaped[Array | np.ndarray, "m ..."]) -> float:
-        """The accuracy on raw examples; of a regression R^2, the mean over its targets."""
-        y, found = np.asarray(y), self.predict(x)
-        if self.labels is not None:
-            return float((found == y.reshape(len(y))).mean())
-        y = y.reshape(found.shape).astype(np.float64)
-        rest, whole = ((y - found) ** 2).sum(axis=0), ((y - y.mean(axis=0)) ** 2).sum(axis=0)
-        return float(np.mean(1 - rest / np.where(whole == 0, 1, whole)))
-
-
 def fit(
     x: Shaped[Array | np.ndarray, "n ..."],
     y: Shaped[Array | np.ndarray, "n ..."],
@@ -214,14 +116,16 @@ def fit(
       options: task, standardize, valid_share, test_share, split_seed.
       progress: called with the epochs done and the last metrics, at least every 100 epochs.
       wanted: fields of `Settings`, whose defaults are the script's: hidden_size=128, loss="cross_entropy", epochs=30,
-        learning_rate, seed, ...
+        learning_rate, seed, ... In place of a name, FILE.py:NAME or an object that own.py describes may stand.
 
     Raises:
-      ValueError: the examples or the settings cannot be used, in one line. DataError is one.
+      ValueError: the examples or the settings cannot be used, or mathematics of one's own is not right, in one line.
+        DataError is one.
       TypeError: a setting is not known.
     """
     chosen = _settings(wanted)
     data, labels = _data(x, y, valid, test, options)
+    _verify_own(chosen, data)
     return _fit(chosen, data, labels, progress)
 
 
@@ -229,7 +133,26 @@ def _settings(wanted: Mapping[str, Any]) -> Settings:
     unknown = [name for name in wanted if name not in settings.NAMES]
     if unknown:
         raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")
-    return Settings(**wanted)
+    entries = {name: own.entry_of(OWN[name], value) for name, value in wanted.items() if name in OWN}
+    return Settings(**{**wanted, **entries})
+
+
+def _verify_own(wanted: Settings, data: Dataset) -> None:
+    """Raise ValueError unless each entry of one's own is right."""
+    for name, kind in OWN.items():
+        entry = getattr(wanted, name)
+        if not isinstance(entry, str):
+            _verified(kind, entry, data.outputs, data.regression)
+
+
+@functools.lru_cache(maxsize=64)
+def _verified(kind: str, entry: Any, outputs: int, regression: bool) -> None:
+    from twolayer.verification.entries import NotRight, verify_entry  # which few need
+
+    try:
+        verify_entry(kind, entry, outputs=outputs, regression=regression)
+    except NotRight as error:
+        raise ValueError(f"{kind} of one's own is {error}") from error
 
 
 def _data(
@@ -335,12 +258,6 @@ def _stack_segment(choices: Choices, length: int, shared: bool) -> Callable:
     return jax.jit(sweeps.make_segment(choices, length, shared=shared), donate_argnums=0)
 
 
-@functools.lru_cache(maxsize=64)
-def _predictor(scale: float, output: object, hidden_activation: object) -> Callable:
-    names = {"output": output, "hidden_activation": hidden_activation}
-    return jax.jit(functools.partial(evaluation.predict, scale=scale, **names))
-
-
 @dataclasses.dataclass(frozen=True)
 class Sweep:
     """Networks of a sweep, in the order of the points: the last axis varies fastest.
@@ -396,6 +313,8 @@ def sweep(
     points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     each = [_settings({**wanted, **point}) for point in points]
     data, labels = _data(x, y, valid, test, options)
+    for one in dict.fromkeys(each):
+        _verify_own(one, data)
     groups: dict[Settings, list[int]] = {}
     for number, one in enumerate(each):
         same = dataclasses.replace(one, **{name: getattr(settings.DEFAULT, name) for name in SWEPT_NUMBERS})

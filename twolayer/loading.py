@@ -20,7 +20,7 @@ from twolayer.names import MNIST_FAMILY
 from twolayer.settings import NAMES, Settings
 
 if TYPE_CHECKING:  # it loads JAX
-    from twolayer.fitting import Result
+    from twolayer.result import Result
 
 PARAMS = ("W1", "b1", "W2", "b2")
 
@@ -35,8 +35,8 @@ def load(run_dir: str | os.PathLike) -> "Result":
     Raises:
       DataError: the run is not finished, or a file is missing or damaged, in one line.
     """
-    from twolayer.fitting import Result
     from twolayer.network import Params
+    from twolayer.result import Result
 
     path = Path(run_dir).expanduser()
     params: dict[str, Any] = load_params(path)

@@ -7,6 +7,7 @@ init        a Scheme (starts.py)
 optimizer   a Direction (updates.py), or an optax transformation that leaves the gradient's sign
 """
 
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -49,6 +50,24 @@ def is_own(given: object) -> bool:
     return isinstance(given, str) and REFERENCE.fullmatch(given) is not None
 
 
+def entry_of(kind: str, given: Any) -> Any:
+    """What stands for a setting: a name as it is; of anything else the entry in the form of the built-in tables.
+
+    Args:
+      kind: as in `load`.
+      given: a name, FILE.py:NAME, or what such a NAME may be.
+
+    Raises:
+      ValueError: it is not of the form in FORMS, or as `load`.
+    """
+    if isinstance(given, str):
+        return load(kind, given).entry if is_own(given) else given
+    entry = _entry(kind, given, getattr(given, "__name__", kind))
+    if entry is None:
+        raise ValueError(f"{kind} is {type(given).__name__}; wanted is a name, or {FORMS[kind]}")
+    return entry
+
+
 def load(kind: str, reference: str) -> Own:
     """The entry that `reference` names.
 
@@ -74,6 +93,7 @@ def _parts(reference: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+@functools.lru_cache  # equal texts have one entry, which programs are compiled for
 def from_text(kind: str, reference: str, text: str) -> Own:
     """Load an entry from a text that is at hand, such as that in a run's manifest.
 
@@ -108,14 +128,18 @@ def _entry(kind: str, value: Any, name: str) -> Any:
     if kind == "optimizer":
         if isinstance(value, Direction):
             return value
-        if hasattr(value, "init") and hasattr(value, "update"):
-            return Direction(lambda momentum: value, RATE, momentum=False)
-        return None
-    if isinstance(value, Formula):
+        return _direction(value) if hasattr(value, "init") and hasattr(value, "update") else None
+    from twolayer.losses import Function
+
+    if isinstance(value, Formula | Function):
         return value
     if not callable(value) or isinstance(value, type):
         return None
-    from twolayer.losses import Function
-
     compute: Any = value
     return Function(name, compute, bool(getattr(value, "labels", False)))
+
+
+@functools.lru_cache
+def _direction(transformation: Any) -> Direction:
+    """The entry of an optax transformation, one for each: programs are compiled for it."""
+    return Direction(lambda momentum: transformation, RATE, momentum=False)

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from twolayer.command.cli import INTERRUPTED, PATIENCE
+from twolayer.command.cli import INTERRUPTED, PATIENCE, signals
 
 Result = TypeVar("Result")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SAME = 0.5  # seconds within which two signals are one
 LOOK = 0.1  # seconds between two looks at a script that another carries out: a terminal's Ctrl-C stays one signal
 
@@ -30,9 +29,7 @@ class Interrupts:
         self.received: str | None = None
 
     def __enter__(self) -> "Interrupts":
-        nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-        heard = [number for number in SIGNALS if number != signal.SIGHUP or not nohup]
-        self._previous = {number: signal.signal(number, self._note) for number in heard}
+        self._previous = {number: signal.signal(number, self._note) for number in signals()}
         return self
 
     def __exit__(self, *exception: object) -> None:

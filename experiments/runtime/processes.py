@@ -37,7 +37,6 @@ HEARTBEAT = 30  # seconds of silence after which a process counts as lost
 GRACE = 5  # seconds in which the others find the same bad input by themselves
 PATIENCE = 300  # seconds to wait for all processes at the end
 QUIET = 10  # seconds of them that pass before it is said
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # What tells of a job of several processes, before JAX is loaded: the environment, and how many it speaks of. Slurm's
 # count stands in the batch script's environment too; only that of a step, which srun starts, means this process.
@@ -107,7 +106,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
         threading.Thread(target=_end_with_parent, args=(kept,), daemon=True).start()
         return _joined(main, flags)
     os.close(kept)
-    for number in SIGNALS:
+    for number in cli.signals():
         signal.signal(number, lambda number, frame: _pass_on(child, number))
     _, status = os.waitpid(child, 0)
     ended = os.waitstatus_to_exitcode(status)
@@ -115,7 +114,7 @@ def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
         return ended
     if ended == -signal.SIGABRT:
         return _lost("JAX lost contact with another process of the job, or could not reach it")
-    if -ended in SIGNALS:
+    if -ended in cli.signals():
         _tell(cli.STOPPED)
         return cli.INTERRUPTED
     return 128 - ended
@@ -128,7 +127,8 @@ def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
     # Signals are ours: they are heard between segments, by all processes together.
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}  # JAX waits where Python is deaf
+    # JAX waits where Python is deaf.
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in cli.signals()}
     waiting = threading.Timer(QUIET, _tell, (f"waiting for the other processes, at most {flags['start_timeout']} s",))
     waiting.daemon = True
     waiting.start()

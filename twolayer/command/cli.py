@@ -56,8 +56,14 @@ def check_known(flag: str, given: Sequence[str], known: Collection[str]) -> None
         raise BadInput(f"--{flag}: {''.join(unknown[:1])!r} is not known; choose from: {', '.join(known)}")
 
 
+def signals() -> list[signal.Signals]:
+    """Those that end a script in order: SIGTERM, SIGINT, and SIGHUP unless nohup has it ignored."""
+    nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if nohup else [signal.SIGHUP])]
+
+
 def _call(main: Callable[[], int], refusal: int) -> int:
-    for number in (signal.SIGTERM, signal.SIGINT):  # while there is nothing to save
+    for number in signals():  # while there is nothing to save
         signal.signal(number, _stop)
     status = 128 + signal.SIGPIPE  # where a reader of the output has seen enough
     try:

@@ -82,7 +82,7 @@ SMALL = Sizes(
     wide=2000,
     square=64,
     megabytes=1,
-    runs=("--hidden=64", "--epochs=1000", "--checkpoint_every=25"),
+    runs=("--hidden=64", "--epochs=400", "--checkpoint_every=25"),
 )
 
 
