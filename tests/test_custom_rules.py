@@ -182,3 +182,36 @@ def test_a_surrogate_of_a_flat_function_is_said():
 
     spike.defjvp(lambda x, t: (spike(*x), t[0] / (1 + jnp.abs(x[0])) ** 2))
     assert "surrogate" in verify_rule(spike, X).outputs["dx"]["reason"]
+
+
+@jax.custom_jvp
+def lower_gamma(a, x):
+    return jax.scipy.special.gammainc(a, x)
+
+
+@lower_gamma.defjvp
+def lower_gamma_jvp(primals, tangents):
+    (a, x), (_, t) = primals, tangents
+    return lower_gamma(a, x), jnp.exp((a - 1) * jnp.log(x) - x - jax.scipy.special.gammaln(a)) * t
+
+
+def test_the_incomplete_gamma_function_is_followed_by_both_arguments():
+    found = verify_rule(lower_gamma, {"a": "", "x": ""}, domains={"a": "positive", "x": "positive"})
+    assert {name: one["verdict"] for name, one in found.outputs.items()} == {
+        "value": "right",
+        "da": "wrong",
+        "dx": "right",
+    }
+    assert "it is zero" in str(found.outputs["da"]["reason"])
+
+
+def root(a):
+    """x with x^3 + x = a, by Newton's method."""
+    return jax.lax.fori_loop(0, 20, lambda i, x: x - (x**3 + x - a) / (3 * x**2 + 1), jnp.zeros_like(a))
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "undecided"), (2, "wrong")])
+def test_a_fixed_number_of_steps_is_no_standard_where_it_does_not_arrive(factor, verdict):
+    rule = jax.custom_vjp(root)
+    rule.defvjp(lambda a: (root(a), root(a)), lambda x, g: (factor * g / (3 * x**2 + 1),))
+    assert verify_rule(rule, {"a": ""}).verdict == verdict

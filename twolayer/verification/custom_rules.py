@@ -58,7 +58,16 @@ def verify_rule(
       Refused: there is no rule in it, and no reference is given; or as of `equal`.
     """
     from twolayer.verification.programs.jax_code import JaxProgram
-    from twolayer.verification.programs.rules import LOOPS, RULES, forward_value, has, iterates, plain_program, pullback
+    from twolayer.verification.programs.rules import (
+        LOOPS,
+        RULES,
+        forward_value,
+        has,
+        iterates,
+        plain_program,
+        pullback,
+        repeats,
+    )
 
     if not callable(f):
         raise Refused(f"{f!r} is no function")
@@ -133,6 +142,7 @@ def verify_rule(
         approaches, remark,
         reference is None, few, lambda at: {"g": outer.structured(at)},
         Again(lambda at: (spec.built(at.values), list(outer(at).values())), outputs, of),
+        repeats=reference is None and repeats(own, first),
     )  # fmt: skip
     with _tight(approaches):
         verdict = judge(question, strict, seed)

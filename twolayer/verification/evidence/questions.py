@@ -89,6 +89,7 @@ class Question(NamedTuple):
     again: see Again; None where no copy can be judged.
     known: from a point and what is wrong there to a cause that this question alone can have.
     met: the function, and its cotangents at a point, whose numbers are right ones too, if it is not `reference`.
+    repeats: whether the plain program takes a fixed number of steps, which may not be enough at other scales.
     """
 
     title: str
@@ -109,6 +110,7 @@ class Question(NamedTuple):
     again: Again | None = None
     known: Callable[[At, Outputs], Any] | None = None
     met: tuple[Reference, Callable[[At], Outputs]] | None = None
+    repeats: bool = False
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:
@@ -230,6 +232,9 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
         return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
     if question.iterates:
         said = "the plain program iterates until it is near enough, and its steps have another derivative"
+        return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
+    if question.repeats and set(kinds) == {"scaled"}:
+        said = "it is right at ordinary numbers; at others the fixed number of steps of its loop may not be enough"
         return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
     if "ordinary" in kinds:
         return {"verdict": "wrong", "reason": question.remark(name, found)}

@@ -26,6 +26,7 @@ from twolayer.verification.numbers.balls import (
     same_ball,
     whole_power,
 )
+from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.interpreter import Call, Rule, System, Value, is_float, plain
@@ -41,7 +42,12 @@ def objects(values: Any) -> np.ndarray:
 def lifted(f: Callable, arguments: int = 1) -> Callable:
     """A function of single balls as one of object arrays."""
     ufunc = np.frompyfunc(f, arguments, 1)
-    return lambda *arrays: objects(ufunc(*arrays))
+
+    def of(*arrays: Any) -> np.ndarray:
+        with np.errstate(all="ignore"):  # what FLINT leaves in the flags of the processor
+            return objects(ufunc(*arrays))
+
+    return of
 
 
 # Each comparison with its negation (of balls that overlap both are false), and whether it holds of equal numbers.
@@ -263,8 +269,9 @@ _elementwise("polygamma", lambda n, a: (-1) ** (n + 1) * (n + 1).gamma() * (n + 
 _elementwise("zeta", lambda a, b: a.zeta(b), 2)
 _elementwise("bessel_i0e", lambda a: a.bessel_i(0) * (-abs(a)).exp())
 _elementwise("bessel_i1e", lambda a: a.bessel_i(1) * (-abs(a)).exp())
-_elementwise("igamma", lambda a, b: b.gamma_lower(a, 1), 2)
-_elementwise("igammac", lambda a, b: b.gamma_upper(a, 1), 2)
+_elementwise("igamma", incomplete_gamma(flint.arb.gamma_lower), 2)
+_elementwise("igammac", incomplete_gamma(flint.arb.gamma_upper), 2)
+_elementwise("igamma_grad_a", by_first(incomplete_gamma(flint.arb.gamma_lower)), 2)
 _elementwise("regularized_incomplete_beta", lambda a, b, c: c.beta_lower(a, b, 1), 3)
 _elementwise("pow", _power, 2)
 _elementwise("atan2", flint.arb.atan2, 2)

@@ -240,3 +240,13 @@ def iterates(program: JaxProgram, arguments: list) -> bool:
     tests = [loop.params["cond_jaxpr"].jaxpr for loop in loops]
     floats = any(is_float(atom.aval) for test in tests for eqn in test.eqns for atom in eqn.invars)
     return floats or any(var.aval.dtype == bool for test in tests for var in test.invars)  # decided in the body
+
+
+def repeats(program: JaxProgram, arguments: list) -> bool:
+    """Whether a loop of it does the same steps a fixed number of times, which may not be enough everywhere."""
+    loops = [eqn for eqn in operations(program.trace(*arguments).jaxpr) if eqn.primitive.name == "scan"]
+    return any(
+        len(loop.invars) == loop.params["num_consts"] + loop.params["num_carry"]
+        and any(is_float(var.aval) for var in loop.outvars)
+        for loop in loops
+    )

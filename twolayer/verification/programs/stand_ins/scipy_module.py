@@ -8,6 +8,7 @@ import flint
 import numpy as np
 
 from twolayer.verification.numbers.balls import Ball, arb, integer
+from twolayer.verification.numbers.special import incomplete_gamma
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import linalg
 from twolayer.verification.programs.stand_ins.arrays import apply, ball, is_real, lift, pi, plain, wrap
@@ -101,6 +102,10 @@ def _half_log(x: Any) -> Any:
     return apply(np.log1p, "__call__", (apply(np.exp, "__call__", (lift(x),)),))
 
 
+def _gamma_density(a: flint.arb, x: flint.arb) -> flint.arb:
+    return x ** (a - 1) * (-x).exp() / a.gamma()
+
+
 _UNARY = {
     "erf": "erf", "erfc": "erfc", "expit": "expit", "gammaln": "lgamma", "loggamma": "lgamma", "gamma": "gamma",
     "digamma": "digamma", "psi": "digamma", "erfinv": "erfinv", "expi": "ei", "log1p": "log1p", "expm1": "expm1",
@@ -115,8 +120,8 @@ SPECIAL |= {
     "iv": _with_slope(lambda n, x: x.bessel_i(n), lambda n, x: (x.bessel_i(n - 1) + x.bessel_i(n + 1)) / 2),
     "jv": _with_slope(lambda n, x: x.bessel_j(n), lambda n, x: (x.bessel_j(n - 1) - x.bessel_j(n + 1)) / 2),
     "kv": _with_slope(lambda n, x: x.bessel_k(n), lambda n, x: -(x.bessel_k(n - 1) + x.bessel_k(n + 1)) / 2),
-    "gammainc": _with_slope(lambda a, x: x.gamma_lower(a, 1), lambda a, x: x ** (a - 1) * (-x).exp() / a.gamma()),
-    "gammaincc": _with_slope(lambda a, x: x.gamma_upper(a, 1), lambda a, x: -(x ** (a - 1)) * (-x).exp() / a.gamma()),
+    "gammainc": _with_slope(incomplete_gamma(flint.arb.gamma_lower), _gamma_density),
+    "gammaincc": _with_slope(incomplete_gamma(flint.arb.gamma_upper), lambda a, x: -_gamma_density(a, x)),
     "i1": lambda x: SPECIAL["iv"](1, x),
     "j0": lambda x: SPECIAL["jv"](0, x), "j1": lambda x: SPECIAL["jv"](1, x),
     "logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax, "betaln": _betaln,
