@@ -5,6 +5,7 @@ An explanation is its wrong lines and each way of blaming its wrong factors on a
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -195,7 +196,8 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     if not constants:
         return [Alternative((), ())]
     right, inside, result = right_lines(evidence.setting), _inside(explanation, evidence), []
-    for placement in numbers.placements(constants[0][0]):
+    for smallest in numbers.placements(constants[0][0]):
+        placement, passed = _passed(smallest, explanation, evidence, inside)
         places = {
             step: _where(
                 step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside
@@ -206,7 +208,7 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
             causes, steps = [], []
             for step, at in zip(placement, chosen, strict=True):
                 for place in at:
-                    values = _same_placement(set(placement), step, constants)
+                    values = _same_placement(set(smallest), passed, step, constants)
                     if len(at) > 1:  # a part of the factor at each, as the derivation shows
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
                     for factor in (found := numbers.factors(values)):
@@ -219,12 +221,48 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     return [one for borne_out, one in result if borne_out] or [one for _, one in result]
 
 
-def _same_placement(placed: set[str], step: str, constants: Sequence[tuple]) -> list[tuple[Fraction, object]]:
+def _passed(
+    placement: dict[str, Fraction],
+    explanation: Explanation,
+    evidence: Evidence,
+    inside: Mapping[str, frozenset[Fraction]],
+) -> tuple[dict[str, Fraction], tuple[str, ...]]:
+    """The placement, with a factor that a right variable is still without blamed on what comes after that.
+
+    Also the steps that are so cleared. A sum where the mean is declared, or the mean where the sum is, is one cause for
+    all leaves, and stays one.
+    """
+    cleared: tuple[str, ...] = ()
+    m = explanation.each[0][2].m
+    other_reduction = Fraction(m) if evidence.setting.reduction == "mean" else Fraction(1, m)
+    for step in ("dO2", "dO1"):
+        if step not in placement or (step == "dO2" and placement[step] == other_reduction):
+            continue
+        before = _shown("dZ2", explanation, inside) if step == "dO1" else {Fraction(1)}
+        shown = _shown(f"dZ{step[2]}", explanation, inside)
+        if len(before) == 1 and before <= shown and not any(c * placement[step] in shown for c in before):
+            placement, cleared = numbers.after(placement, step, explanation.totals), (*cleared, step)
+    return placement, cleared
+
+
+def _shown(step: str, explanation: Explanation, inside: Mapping[str, frozenset[Fraction]]) -> frozenset[Fraction]:
+    """The factors with which a dZ is seen: that of the one returned, else those of the user's variables."""
+    if step not in explanation.local:
+        return inside.get(step, frozenset())
+    before = (explanation.local.get(name, Fraction(1)) for name in CHAIN[: CHAIN.index(step) + 1])
+    return frozenset({math.prod(before, start=Fraction(1))})
+
+
+def _same_placement(
+    placed: set[str], passed: Sequence[str], step: str, constants: Sequence[tuple]
+) -> list[tuple[Fraction, object]]:
     """The factor at a step at each size, blamed on the same steps as at the first."""
     values = []
     for totals, _, sizes in constants:
         match = next((p for p in numbers.placements(totals) if set(p) == placed), None)
-        if match is not None:
+        for cleared in passed if match is not None else ():
+            match = numbers.after(match, cleared, totals)
+        if match is not None and step in match:
             values.append((match[step], sizes))
     return values
 

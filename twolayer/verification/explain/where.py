@@ -4,6 +4,7 @@ A local counts as a step if it is a constant times the step's array, as it is or
 examples, the values that one line gives to one name are matched with the rows.
 """
 
+import collections
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.numbers.balls import BITS, floats, precision
-from twolayer.verification.numbers.factors import ratio
+from twolayer.verification.numbers.factors import ratio, short
 from twolayer.verification.problem import STEPS, TRACE, Setting, slope, targets
 from twolayer.verification.programs import Local
 
@@ -63,7 +64,7 @@ def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[See
             for turned in _turned(own, value, wanted.shape):
                 if ratio((turned[0],), (wanted,)) is not None:
                     factor = _exact(turned[1], exact)
-                    if factor is not None:
+                    if factor is not None and (turned[0].size > 1 or short(factor)):  # any two numbers have a ratio
                         found.append(Seen(local.line, local.name, local.text, name, factor, order))
                         break
     return found
@@ -151,6 +152,9 @@ def place(
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
+    often = collections.Counter((local.line, local.name, local.value.shape) for local in locals_)
+    if any(one.factor == 1 for one in own):  # what a loop sets anew each time is the array only by chance, as the last example's share of a sum
+        own = [one for one in own if one.factor == 1 or often[one.line, one.name, locals_[one.order].value.shape] == 1]
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
