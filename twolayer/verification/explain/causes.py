@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from twolayer.verification.evidence.cases import Case, first_wrong
 from twolayer.verification.explain import unexplained, where
 from twolayer.verification.explain.search import CHAIN, Explanation
 from twolayer.verification.numbers import factors as numbers
+from twolayer.verification.numbers.balls import BITS, Ball, precision
 from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
@@ -24,7 +26,9 @@ class Evidence(NamedTuple):
     """What is known when causes are sought.
 
     cases: the derivation at all points. probe: one of them, with the user's locals.
-    leaves: each leaf's own verdict. scale: what the own loss is times the declared one behind it, and so all its steps.
+    leaves: each leaf's own verdict.
+    scale, decay: what the own loss is times the declared one behind it, and so all its steps; what is added to a leaf,
+      times its parameter, by the L2 terms of the own loss.
     thresholds: comparisons, clips and roundings of the code, with their lines.
     """
 
@@ -34,6 +38,7 @@ class Evidence(NamedTuple):
     leaves: Mapping[str, StepVerdict]
     scale: Fraction = Fraction(1)
     thresholds: Sequence[str] = ()
+    decay: Mapping[str, Fraction] = MappingProxyType({})
 
     @property
     def right_inside(self) -> frozenset[str]:
@@ -50,13 +55,21 @@ class Evidence(NamedTuple):
         """The user's variables that are one of these arrays, which are by the loss that can be declared."""
         if self.probe is None:
             return []
-        found = where.seen(self.probe.locals, arrays)
+        found = where.seen(self.probe.locals, self.by_own_loss(arrays))
         return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
+
+    def by_own_loss(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The arrays of the loss that can be declared with the L2 terms of the own loss, but for its constant."""
+        if self.probe is None or not self.decay:
+            return dict(arrays)
+        with precision(BITS):
+            parts = {f"d{n}": Ball(t / self.scale) * self.probe.right[n] for n, t in self.decay.items()}
+            return {name: array + parts[name] if name in parts else array for name, array in arrays.items()}
 
     @property
     def known(self) -> dict[str, np.ndarray]:
-        """The right arrays at the probe."""
-        return {} if self.probe is None else where.known(self.setting, self.probe.right)
+        """The right arrays at the probe, as the user's variables may show them."""
+        return {} if self.probe is None else self.by_own_loss(where.known(self.setting, self.probe.right))
 
     @property
     def returned(self) -> frozenset[str]:
@@ -186,8 +199,19 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
         if line is None:
             causes.append(_described(step, evidence, found))
         else:
-            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
+            text = line.text.format(t=_number(literal))
+            if line.id == "phantom_l2" and literal is not None and step[1:] in evidence.decay:
+                text = _other_decay(step[1:], evidence.decay[step[1:]], literal * evidence.scale)
+            causes.append(Cause(line.id, text, step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
+
+
+def _other_decay(name: str, decay: Fraction, more: Fraction) -> str:
+    """What is wrong with the L2 term of a gradient whose loss has one."""
+    wanted = f"{_number(decay)} {name}"
+    if not decay + more:
+        return f"the L2 term of the loss is missing: its derivative is {wanted}"
+    return f"the L2 term gives {_number(decay + more)} {name}; the derivative of that of the loss is {wanted}"
 
 
 def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alternative]:
@@ -362,7 +386,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             if found is None and step in arrays:
-                found = where.place(step, arrays, probe.locals, evidence.known)
+                found = where.place(step, evidence.by_own_loss(arrays), probe.locals, evidence.known)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
