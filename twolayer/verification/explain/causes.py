@@ -386,7 +386,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             if found is None and step in arrays:
-                found = where.place(step, evidence.by_own_loss(arrays), probe.locals, evidence.known)
+                found = where.place(step, evidence.by_own_loss(arrays), probe.locals, evidence.known, evidence.scale)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)

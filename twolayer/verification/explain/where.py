@@ -130,6 +130,7 @@ def place(
     wrong: Mapping[str, np.ndarray],
     locals_: Sequence[Local],
     right: Mapping[str, np.ndarray],
+    scale: Fraction = Fraction(1),
 ) -> Place | None:
     """The line that gives a step its wrong value.
 
@@ -138,6 +139,7 @@ def place(
       wrong: the arrays of the explanation, from which the derivation goes on after its error.
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
+      scale: with which factor the steps among these are right.
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
     variable that has it before it is used is the one that should have been another. A line of a helper that gives a
@@ -149,11 +151,15 @@ def place(
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
     good = seen(locals_, right)
+    still_right = {one.order for one in good if one.step == step and one.factor == scale}
+    own = [one for one in own if one.order not in still_right] or own
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
     often = collections.Counter((local.line, local.name, local.value.shape) for local in locals_)
-    if any(one.factor == 1 for one in own):  # what a loop sets anew each time is the array only by chance, as the last example's share of a sum
+    if any(
+        one.factor == 1 for one in own
+    ):  # what a loop sets anew each time is the array only by chance, as the last example's share of a sum
         own = [one for one in own if one.factor == 1 or often[one.line, one.name, locals_[one.order].value.shape] == 1]
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
