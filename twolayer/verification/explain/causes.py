@@ -284,9 +284,11 @@ def _same_placement(
     values = []
     for totals, _, sizes in constants:
         match = next((p for p in numbers.placements(totals) if set(p) == placed), None)
-        for cleared in passed if match is not None else ():
+        if match is None:
+            continue
+        for cleared in passed:
             match = numbers.after(match, cleared, totals)
-        if match is not None and step in match:
+        if step in match:
             values.append((match[step], sizes))
     return values
 

@@ -4,7 +4,6 @@ A local counts as a step if it is a constant times the step's array, as it is or
 examples, the values that one line gives to one name are matched with the rows.
 """
 
-import collections
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -156,11 +155,8 @@ def place(
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
-    often = collections.Counter((local.line, local.name, local.value.shape) for local in locals_)
-    if any(
-        one.factor == 1 for one in own
-    ):  # what a loop sets anew each time is the array only by chance, as the last example's share of a sum
-        own = [one for one in own if one.factor == 1 or often[one.line, one.name, locals_[one.order].value.shape] == 1]
+    if any(one.factor == 1 for one in own):
+        own = [one for one in own if one.factor == 1 or not _is_set_anew(locals_[one.order], locals_)]
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
@@ -170,6 +166,12 @@ def place(
         return Place(one.line, one.name, one.text, since)
     first = min(after, key=lambda one: one.order, default=None)
     return None if first is None else Place(first.line, "", first.text, _last_before(first.order, first.line, good))
+
+
+def _is_set_anew(local: Local, locals_: Sequence[Local]) -> bool:
+    """Whether a loop sets it each time: it is an array by chance then, as the last example's share of a sum."""
+    alike = [one for one in locals_ if one[:2] == local[:2] and one.value.shape == local.value.shape]
+    return len(alike) > 1
 
 
 def _since(one: Seen, locals_: Sequence[Local], known: Collection[tuple[int, str]], good: Sequence[Seen]) -> int | None:
