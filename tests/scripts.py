@@ -3,7 +3,6 @@
 import atexit
 import concurrent.futures
 import contextlib
-import functools
 import gc
 import json
 import multiprocessing
@@ -47,6 +46,7 @@ class Forked:
             self._process = FORKS.Process(target=_run_here, args=given)
             self._process.start()
         self.pid, self.kill, self.poll = self._process.pid, self._process.kill, lambda: self._process.exitcode
+        self.args, self.stderr = [script, *arguments], self._said
 
     @property
     def returncode(self):
@@ -67,18 +67,21 @@ class Forked:
         return self
 
     def __exit__(self, *exception):
-        self._process.join()
+        self.wait()
 
     def wait(self, timeout=None):
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout)
+        if not self._said.closed:
+            self._said.close()
+            with self._folder:
+                self._texts = [file.read_text() for file in self._files]
+        return self.returncode
 
-    def communicate(self, timeout=None):
+    def communicate(self, input=None, timeout=None):
         self.wait(timeout)
-        self._said.close()
-        with self._folder:
-            return [file.read_text() for file in self._files]
+        return self._texts
 
 
 def start(script, *arguments, environment=None, before=None):
@@ -127,11 +130,11 @@ def _without(names):
 
 
 def _run_here(script, arguments, files, environment, before, server):
-    """What `python -m experiments.SCRIPT` does, in this process. What a paper's script begins is forked as it was."""
-    if script.startswith("papers"):
+    """What `python -m experiments.SCRIPT` does, in this process."""
+    if script.startswith(("papers", "benchmarks.endurance")):
         vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
         spawn.get_preparation_data = lambda name: {"name": name, "sys_path": sys.path}  # and not the script again
-        subprocess.Popen = functools.partial(_forked_if_ours, before, subprocess.Popen)
+        subprocess.Popen = forked_if_ours(before)
     gc.freeze()  # what was imported before is searched for cycles no more: a tenth of a short run
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY), number)
@@ -151,11 +154,17 @@ def _run_here(script, arguments, files, environment, before, server):
         atexit._run_exitfuncs()
 
 
-def _forked_if_ours(before, popen, command, **options):
-    """In place of subprocess.Popen."""
-    if command[1:2] == ["-m"] and command[2].startswith("experiments."):
-        return Forked(command[2].removeprefix("experiments."), command[3:], {}, before)
-    return popen(command, **options)
+def forked_if_ours(before=None):
+    """In place of subprocess.Popen: scripts that others start are forked too, and what is `before` them goes on."""
+    popen = subprocess.Popen
+
+    def start_one(command, *, env=None, **options):
+        if command[1:2] != ["-m"] or not command[2].startswith("experiments."):
+            return popen(command, env=env, **options)
+        own = {name: value for name, value in (env or {}).items() if os.environ.get(name) != value}
+        return Forked(command[2].removeprefix("experiments."), command[3:], own, before)
+
+    return start_one
 
 
 def read(run_dir):

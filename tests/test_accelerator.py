@@ -5,6 +5,7 @@ import fcntl
 import functools
 import inspect
 import json
+import subprocess
 import time
 
 import jax
@@ -292,7 +293,8 @@ def test_operations_inside_others_count_once():
     assert found == {"while": 2, "dot": 4, "fusion": 4, "copy": 1}
 
 
-def test_a_checkpoint_goes_on_elsewhere_and_two_runs_are_equal():
+def test_a_checkpoint_goes_on_elsewhere_and_two_runs_are_equal(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", scripts.forked_if_ours())
     found = runs.continued(checks.SMALL.runs)
     assert found["cpu_epochs"] >= 1 and found["apart"] == 0 and not found["wrong"], "both on a CPU here"
     found = runs.repeated(("--epochs=2", "--hidden=8"))

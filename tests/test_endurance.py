@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -13,6 +14,14 @@ from experiments.runtime.runs import Run, load_params
 from twolayer.command.cli import BadInput
 
 SMALL = ("--hidden=8", "--epochs=50", "--checkpoint_every=25", "--nofigures")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked():
+    """What the measurement starts comes from the process that has imported the libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", scripts.forked_if_ours())
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ class Run:
             for folder in (self.checkpoints, self.figures):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
-            if self._lock.taken and not self.path.is_dir():  # removed meanwhile
+            if self._lock.taken and isinstance(error, FileNotFoundError):  # removed meanwhile
                 raise
             raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}") from error
 
@@ -108,7 +108,7 @@ class Run:
         except BrokenPipeError:  # of the output, not of the directory
             raise
         except OSError as error:
-            if self._present():
+            if self._present() and not isinstance(error, FileNotFoundError):
                 raise BadInput(f"cannot write to --run_dir={self.path}: {error.strerror or error}{INTACT}") from error
             # Orbax makes the folders again that it writes to; another's directory has more in it.
             if self.path.is_dir() and {path.name for path in self.path.iterdir()} <= {self.checkpoints.name}:

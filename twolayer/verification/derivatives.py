@@ -87,6 +87,7 @@ def verify_gradient(
     def given(at: At) -> Sequence[Any]:
         return spec.built(at.values)
 
+    @once
     def outer(at: At) -> dict[str, np.ndarray]:
         return {path: ones(array) for path, array in reference.value(at.values).items()}
 
@@ -157,9 +158,12 @@ def verify_hvp(
     def outputs(result: Any) -> dict[str, np.ndarray]:
         return by_argument(result, spec, wanted, argnums)
 
+    @once
+    def outer(at: At) -> dict[str, np.ndarray]:
+        return {path: ones(array) for path, array in reference.value(at.values).items()}
+
     def right(at: At) -> dict[str, np.ndarray]:
-        one = {path: ones(array) for path, array in reference.value(at.values).items()}
-        return {f"d{p}": v for p, v in second(reference, at.values, one, directions(at)).items() if p in wanted}
+        return {f"d{p}": v for p, v in second(reference, at.values, outer(at), directions(at)).items() if p in wanted}
 
     question = Question(
         "Hessian-vector product",
@@ -171,6 +175,7 @@ def verify_hvp(
         again=Again(given, outputs),
         extra=lambda at: {f"v{i or ''}": one for i, one in enumerate(structured(at))},
         known=lambda at, mine: _gauss_newton(reference, at, directions(at), mine),
+        met=(reference, outer),
     )
     return judge(question, strict, seed)
 
@@ -241,13 +246,16 @@ class Outer:
 
     def __init__(self, reference: Reference, seed: int):
         self.reference, self.rng, self.drawn = reference, np.random.default_rng([seed, 7]), once(self._draw)
+        self.shapes: dict[tuple, dict[str, tuple[int, ...]]] = {}  # of the outputs, by the sizes of the letters
 
     def __call__(self, at: At) -> dict[str, np.ndarray]:
         return self.drawn(at)
 
     def _draw(self, at: At) -> dict[str, np.ndarray]:
-        outputs = self.reference.value(at.values)
-        return {path: drawn_at(at, self.rng, np.shape(array)) for path, array in outputs.items()}
+        sizes = tuple(at.sizes.items())
+        if sizes not in self.shapes:
+            self.shapes[sizes] = {path: np.shape(array) for path, array in self.reference.value(at.values).items()}
+        return {path: drawn_at(at, self.rng, shape) for path, shape in self.shapes[sizes].items()}
 
     def structured(self, at: At) -> Any:
         """The cotangents in the structure of the output."""

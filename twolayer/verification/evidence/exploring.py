@@ -6,6 +6,7 @@ points close to it, so that narrow pieces between two are entered too.
 """
 
 import inspect
+import math
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from twolayer.verification.numbers.balls import BITS, floats, precision
 from twolayer.verification.programs.copies import global_names
 from twolayer.verification.programs.load import filled
 
-ORDINARY = 2  # points at each size
+ORDINARY, MANY = 2, 400  # points at each size, but one where it has so many numbers
 SCALES = (1e-12, 1e-6, 1e-3, 1e3, 1e6, 1e12)
 SMOOTH = ("real", "positive", "unit")  # domains whose numbers may be moved a little
 LINES, STEPS = 3, 6  # directions for each comparison, and steps on each
@@ -48,7 +49,8 @@ def drawn(arguments: Arguments, program: Any, seed: int, most: int | None = None
 
     sizes = arguments.sizes()
     for one in sizes:
-        found += [at("ordinary", one) for _ in range(ORDINARY)]
+        count = sum(math.prod(array.shape(one)) for array in arguments.arrays)
+        found += [at("ordinary", one) for _ in range(ORDINARY if count < MANY else 1)]
     found += [at("scaled", sizes[0], lambda path, s=s: s) for s in SCALES]
     for reach in (3, 3, 3, 3, 12, 12):
         each = {path: 10.0 ** rng.uniform(-reach, reach) for path in arguments.floating}

@@ -88,6 +88,7 @@ class Question(NamedTuple):
     most: numbers of all points together, if only so many can be followed.
     again: see Again; None where no copy can be judged.
     known: from a point and what is wrong there to a cause that this question alone can have.
+    met: the function, and its cotangents at a point, whose numbers are right ones too, if it is not `reference`.
     """
 
     title: str
@@ -107,6 +108,7 @@ class Question(NamedTuple):
     extra: Callable[[At], Outputs] | None = None
     again: Again | None = None
     known: Callable[[At, Outputs], Any] | None = None
+    met: tuple[Reference, Callable[[At], Outputs]] | None = None
 
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:
@@ -116,6 +118,7 @@ def compared(question: Question, at: At, branches: Branches) -> Compared:
         try:
             with precision(bits), branches.watching() as seen:
                 mine, right = question.mine(at), question.right(at)
+                right = _symmetric(question.arguments, mine, right)
         except Undecided as error:
             reason = str(error)
             continue
@@ -130,6 +133,20 @@ def compared(question: Question, at: At, branches: Branches) -> Compared:
             return Compared(at, mine, right, tied=seen.tied)
         reason = "it is not known well enough"
     return Compared(at, {}, {}, reason)
+
+
+def _symmetric(arguments: Arguments, mine: Outputs, right: Outputs) -> Outputs:
+    """The right outputs; beside a symmetric derivative by a symmetric argument the symmetric part of the right one.
+
+    Such an argument moves in symmetric directions alone, whichever triangle of it a program reads.
+    """
+    found = dict(right)
+    for name in (f"d{array.path}" for array in arguments.arrays if array.domain == "spd"):
+        if name in mine and name in right and np.shape(mine[name]) == np.shape(right[name]):
+            own, other = np.asarray(mine[name], object), np.asarray(right[name], object)
+            if not (compare(own, np.swapaxes(own, -1, -2)) == DIFFERENT).any():
+                found[name] = (other + np.swapaxes(other, -1, -2)) / balls.Ball(2)
+    return found
 
 
 def looked(question: Question, at: At, branches: Branches) -> Seen | None:

@@ -18,7 +18,7 @@ from twolayer.verification.programs import Refused
 
 PRIMES = (3, 5, 2, 7, 11, 13, 17, 19, 23, 29)
 EQUAL, LARGER = 4, (9, 33, 6, 17, 10, 35, 8, 12, 20, 21)
-MOST = 4_000  # numbers in all arguments together
+MOST = 1_500  # numbers in all arguments together
 TERM = re.compile(r"^(?:(\d+)\*)?([A-Za-z_]\w*|\d+)(?:\*(\w+))?(?:>=(\d+))?$")
 
 

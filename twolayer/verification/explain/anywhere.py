@@ -12,6 +12,7 @@ import numpy as np
 
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
+from twolayer.verification.explain.needed import place
 from twolayer.verification.explain.repairs import Repairs
 from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
@@ -58,7 +59,10 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
         return Located()
     recorded = _recorded(question, telling[0])
     right = recorded.numbers if recorded else Numbers(map(floats, telling[0].right.values()))
-    found = _repaired(question, telling, others, right) or _by_outputs(question, telling, right, outputs)
+    slopes = Numbers([*map(floats, telling[0].right.values()), *(a for _, a in (recorded.arrays if recorded else ()))])
+    found = _repaired(question, telling, others, right, slopes)
+    if not found.causes:
+        found = _by_outputs(question, telling, right, outputs, found)
     wrong = {name: a for name, a in telling[0].mine.items() if outputs[name]["verdict"] == "wrong"}
     known = question.known(telling[0].at, wrong) if question.known else None
     return found if known is None else found._replace(causes=(known._replace(line=found.line), *found.causes))
@@ -72,13 +76,14 @@ def _differs(case: Any) -> bool:
 
 def _recorded(question: Any, case: Any) -> Recording | None:
     """The reference as it stands on recorded numbers; None where there is none, or it cannot be run so."""
-    reference, spec = question.reference, question.arguments
+    reference, outer_of = question.met or (question.reference, question.outer)
+    spec = question.arguments
     if reference is None:
         return None
     try:
         program = from_function(getattr(reference.function, "fun", reference.function))
         with precision(BITS):
-            outer = question.outer(case.at)
+            outer = outer_of(case.at)
             given = {p: balls(a, Recorded) if p in spec.floating else a for p, a in case.at.values.items()}
             with recording() as record:
                 result = program.run(*spec.built(given), watch=True).result
@@ -102,8 +107,8 @@ def _statement(line: int | None, program: Any) -> str:
     return "" if line is None or not program.source else program.source.split("\n")[line - 1].strip()
 
 
-def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], right: Numbers) -> Located | None:
-    """The edits of the user's code that put everything right, at the line that is wrong."""
+def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], right: Numbers, slopes: Numbers) -> Located:
+    """The edits of the user's code that put everything right, at the line that is wrong; or the line alone."""
     first = telling[0]
     many = [case for case in (*telling, *others) if min(case.at.sizes.values(), default=2) > 1]  # at 1 much cancels
     same = [case for case in many if case is not first and case.at.sizes == first.at.sizes]
@@ -114,13 +119,14 @@ def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], righ
     rest = [case for case in many if not any(case is one for one in cases)]
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
-        search = Repairs(question, cases, rest[:MORE], right)
-        told = search.told(search.found(lambda case: _arrays(question, case)))
+        search = Repairs(question, cases, rest[:MORE], right, slopes)
+        number, causes = search.told(search.found(lambda case: _arrays(question, case))) or (None, [])
+        if not causes:
+            number = place(search) or number
     except Refused:
-        return None
-    if told is None:
-        return None
-    number, causes = told
+        return Located()
+    if number is None:
+        return Located()
     line = question.program.source.split("\n")[number - 1].strip()
     return Located(tuple(Reason(id, text, line) for id, text in causes), line, number)
 
@@ -131,16 +137,16 @@ def _arrays(question: Any, case: Any) -> list[tuple[str, np.ndarray]]:
 
 
 def _by_outputs(
-    question: Any, cases: Sequence[Any], right: Numbers, outputs: Mapping[str, Mapping[str, Any]]
+    question: Any, cases: Sequence[Any], right: Numbers, outputs: Mapping[str, Mapping[str, Any]], found: Located
 ) -> Located:
-    """The first line that sets what is returned wrongly."""
+    """The line that was found, or else the first one that sets what is returned wrongly; and a factor of it all."""
     causes, user = _factors(cases, outputs), _watched(question, cases[0])
     mine = cases[0].mine
     wrong = [floats(mine[n]) for n, one in outputs.items() if one["verdict"] == "wrong" and n in mine]
-    place = first_wrong(user, right, Numbers(wrong)) or _whole(user, wrong)
-    if place is None:
-        return Located(tuple(causes))
-    return Located(tuple(why._replace(line=place[1]) for why in causes), place[1], place[0])
+    if found.line_number is None:
+        number, line = first_wrong(user, right, Numbers(wrong)) or _whole(user, wrong) or (None, None)
+        found = Located((), line, number)
+    return found._replace(causes=tuple(why._replace(line=found.line) for why in causes))
 
 
 def _watched(question: Any, case: Any) -> tuple[Local, ...]:

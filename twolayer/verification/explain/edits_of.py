@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
-from twolayer.verification.explain.sites import RIGHT, VALUE, Site
+from twolayer.verification.explain.sites import MODULES, RIGHT, VALUE, Site
 from twolayer.verification.programs.source import number_of
 
 LONGEST = 48  # characters of an expression that is put in elsewhere
@@ -110,15 +110,15 @@ class Pool:
             self._known[key] = found
         return self._known[key]
 
-    def is_right(self, site: int, run: Mapping[int, Any] | None = None) -> bool:
-        """Whether what the statement around a site makes is a right array of the computation."""
+    def is_right(self, site: int, run: Mapping[int, Any] | None = None, right: Numbers | None = None) -> bool:
+        """Whether what the statement around a site makes is a right array of the computation, or of those given."""
         whole = self.whole[site]
         run = self.runs[0] if run is None else run
         if whole is None or -1 - whole not in run or run[-1 - whole][""] is None:
             return False
         augmented = isinstance(self.sites[whole].statement, ast.AugAssign)
         values = [run[-1 - whole][""]] if augmented else run[whole]
-        return all(v is not None and self.right.all(v) for v in values)
+        return all(v is not None and (right or self.right).all(v) for v in values)
 
     def scalars(self, site: int) -> Iterator[tuple[str, tuple[float, ...]]]:
         """The numbers among them at every point."""
@@ -158,7 +158,7 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     whole = [i for i in ran if sites[i].whole]
     rest = [i for i in ran if not sites[i].whole]
     stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, FACTORS, whole),
-              (_terms, 6, whole), (_pairs, 7, whole), (_factors, 8, rest), (_pairs, 9, rest), (_terms, 10, rest),
+              (_terms, 6, whole), (_factors, 7, rest), (_pairs, 8, whole), (_pairs, 9, rest), (_terms, 10, rest),
               (_removed, 10, rest))  # fmt: skip
     for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
@@ -218,6 +218,7 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """Another number: one more or less, one of the reference, of the code, or a simple one."""
     if own.kind == "b":
         yield Edit(i, "__v__ == False", "derivative", "the mask `{old}` is the wrong way round")
+        yield from _compared(i, site)
     yield from _repeated(i, site, pool)
     if own.shape or own.kind not in "if":
         return
@@ -242,6 +243,18 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         isinstance(site.node, ast.UnaryOp) and _is_number(site.node) and isinstance(site.parent, ast.Call)
     ):  # as the -1 in np.roll(force, -1)
         yield Edit(i, ast.unparse(site.node.operand), "off_by_one" if own.kind == "i" else "sign")
+
+
+# Comparisons that are taken for one another, and what they differ in.
+COMPARED = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+
+
+def _compared(i: int, site: Site) -> Iterator[Edit]:
+    """A comparison that takes equality the other way."""
+    node = site.node
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARED:
+        other = ast.Compare(node.left, [COMPARED[type(node.ops[0])]()], node.comparators)
+        yield Edit(i, ast.unparse(other), "mask")
 
 
 def _kind_of_number(site: Site, pool: Pool) -> str:
@@ -276,6 +289,11 @@ def _scaled(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A constant factor, whatever it is."""
     if own.kind == "f" and not isinstance(site.node, ast.Constant):
         yield Edit(i, "__c__ * __v__", "factor", solves=True)
+    if own.kind == "f" and own.shape and isinstance(site.node, ast.BinOp) and isinstance(site.node.op, ast.Pow):
+        power = number_of(site.node.right)
+        for other in (power - 1, power + 1) if power else ():
+            text = f"__c__ * {bracketed(ast.unparse(site.node.left))}**{other}"
+            yield Edit(i, text, "derivative", "`{old}` should be `{new}`", solves=True)
 
 
 # What is taken for one another.
@@ -320,11 +338,20 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         yield Edit(i, f"{ast.unparse(node.func)}({ast.unparse(node.args[0])}[::-1])[::-1]", "other_factor")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TWINS:
         twin = ast.Attribute(node.func.value, TWINS[node.func.attr])
-        yield Edit(i, ast.unparse(ast.Call(twin, node.args, node.keywords)), "other_factor")
+        id = "path_missing" if node.func.attr == "set" else "other_factor"
+        yield Edit(i, ast.unparse(ast.Call(twin, node.args, node.keywords)), id)
+        if node.func.attr == "sum" and len(node.args) < 2 and not node.keywords and not ndim:
+            inner = ast.unparse(node.args[0] if node.args else node.func.value)
+            yield Edit(i, f"{pool.module}.trace({inner})", "mask", "the diagonal of `{old}` alone counts: `{new}`")
+    if ndim == 2 and own.shape[0] == own.shape[1] and own.kind == "f":
+        said = "one triangle of `{old}` alone counts: `{new}`"
+        yield from (Edit(i, f"{pool.module}.{name}(__v__)", "mask", said) for name in ("tril", "triu"))
 
 
 def _kind_of_exchange(site: Site, other: Known) -> str:
-    """A neighbour of an entry, another size, or another array."""
+    """A neighbour of an entry, another size, the transpose, or another array."""
+    if f"{site.text}.T" == other.text or site.text == f"{other.text}.T":
+        return "transposed"
     if other.kind == "i" and not other.shape:
         counts = "off_by_one" if re.search(r"[+-] 1$", other.text) else "other_factor"
         return counts if _counts(site) else "factor"
@@ -335,6 +362,25 @@ def _kind_of_exchange(site: Site, other: Known) -> str:
     return "other_factor"
 
 
+def _renamed(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """Another index or array in all places of an expression where one stands: t - 1 or 2 t for t, 1 - a for a."""
+    names = [node.id for node in ast.walk(site.node) if isinstance(node, ast.Name)]
+    indices = isinstance(site.node, ast.Subscript)
+    for name in dict.fromkeys(n for n in names if names.count(n) > 1 and n not in MODULES):
+        value = next((one for one in pool.known(i) if one.text == name), None)
+        if value is None or value.kind not in "if" or (indices and value.kind == "f"):
+            continue
+        if value.kind == "i" and indices:
+            steps = [one.text for one in pool.known(i) if one.kind == "i" and not one.shape and one.is_plain]
+            texts = [f"{name} - 1", f"{name} + 1", *(f"{name} * {step}" for step in steps if step != name)]
+        else:
+            alike = (one.text for one in pool.known(i) if one.shape == value.shape and one.kind == value.kind)
+            texts = [f"1 - {name}", *(text for text in alike if text != name)]
+        for text in texts:
+            changed = re.sub(rf"(?<![\w.]){name}\b", f"({text})", site.text)
+            yield Edit(i, ast.unparse(ast.parse(changed, mode="eval")), "off_by_one" if indices else "other_factor")
+
+
 def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A part of the expression in its place: a term, a factor, a power or a function too many."""
     for part in ast.walk(site.node):
@@ -343,8 +389,23 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if isinstance(site.node, ast.BinOp) and type(site.node.op) in OPERATORS:
         swapped = ast.BinOp(site.node.left, OPERATORS[type(site.node.op)](), site.node.right)
         yield Edit(i, ast.unparse(swapped), "other_factor")
+    yield from _renamed(i, site, own, pool)
     if own.kind == "f":
         yield Edit(i, "__v__**2", "other_factor")
+        yield from _slopes(i, site, own, pool)
+
+
+def _slopes(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """Another derivative of the array that an expression is made of, or of one beside it."""
+    inside = {node.id for node in ast.walk(site.node) if isinstance(node, ast.Name)}
+    names = [one for one in pool.known(i) if one.text.isidentifier() and one.kind == "f" and one.shape == own.shape]
+    for one in names if not isinstance(site.node, ast.Constant) else ():
+        if one.text in inside:
+            called = (f"{pool.module}.{text.format(one.text)}" for text in CALLED)
+            yield from (Edit(i, f"__c__ * {text}", "derivative", solves=True) for text in called if text != site.text)
+    for a, s in itertools.permutations(names, 2) if isinstance(site.node, ast.BinOp) and own.shape else ():
+        if s.text in inside or a.text in inside:
+            yield Edit(i, f"{s.text} * (1 + {a.text} * (1 - {s.text}))", "derivative")  # of x times its sigmoid
 
 
 def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -387,11 +448,13 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             yield from (Edit(i, f"__v__ * {text}", "other_factor") for text in sums)
     if own.kind != "f" or isinstance(site.node, ast.Constant):
         return
-    plain = [one for one in pool.known(i) if one.kind in "fb" and _fits_into(one, own)]
+    plain = [one for one in pool.known(i) if one.kind in ("fbi" if one.shape else "fb") and _fits_into(one, own)]
     called = [*(f"{pool.module}.{text}" for text in CALLED), f"1 / (1 + {pool.module}.exp(-{{}}))"]
     sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
             for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
     yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
+    counts = [one.text for one in pool.known(i) if one.kind == "i" and not one.shape and one.text.isidentifier()]
+    yield from (Edit(i, f"__v__ {op} {text}", "factor") for text in counts for op in "/*")
     for one in plain:
         text = bracketed(one.text)
         said = f"the factor {text} is missing: `{{old}}` should be `{{new}}`"
@@ -423,17 +486,22 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     known = [one for one in pool.known(i) if one.kind == "f"]
     near = [one for one in known if _fits_into(one, own)]
     names = [one for one in near if one.is_plain]
-    texts = [one.text for one in near if one.key != own.key]
+    texts = ["1", *(one.text for one in near if one.key != own.key)]
     if not site.whole:
         yield from (_term(i, text) for text in texts)
         return
     for one in names:
         texts += [f"{one.text}.sum(axis={axis}, keepdims=True)" for axis in range(len(one.shape))]
     texts += [f"{a.text} * {b.text}" for a, b in itertools.combinations_with_replacement(names, 2)]
-    flat = [one for one in known if len(one.shape) == 2 and one.text.isidentifier()]
-    for a, b in itertools.product(flat, repeat=2) if len(own.shape) == 2 else ():
+    whole = [one for one in names if one.shape == own.shape and one.text.isidentifier()]
+    for a, b in itertools.product(whole, repeat=2) if own.shape else ():  # what a normalisation takes away
+        texts += [f"{a.text} * ({a.text} * {b.text}).sum(axis={axis}, keepdims=True)" for axis in range(len(own.shape))]
+    flat = [one for one in known if len(one.shape) in (1, 2) and one.text.isidentifier()]
+    for a, b in itertools.product(flat, repeat=2) if len(own.shape) in (1, 2) else ():
         for s, t in (("", ""), (".T", ""), ("", ".T")):
             shapes = a.shape[::-1] if s else a.shape, b.shape[::-1] if t else b.shape
+            if (s and len(a.shape) < 2) or (t and len(b.shape) < 2):
+                continue
             texts += [f"{a.text}{s} @ {b.text}{t}"] if _product(*shapes) == own.shape else []
     if len(own.shape) == 2 and own.shape[0] == own.shape[1]:
         texts += [f"{pool.module}.eye(len(__v__))", "__v__.T"]
@@ -455,7 +523,7 @@ def _removed(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
 
 
 def _product(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    return (a[0], b[1]) if a[1] == b[0] else None
+    return (*a[:-1], *b[1:]) if a[-1] == b[0] else None
 
 
 def _fits_into(one: Known, own: Known) -> bool:

@@ -33,6 +33,7 @@ from twolayer.verification.programs.source import number_of
 EXACT = 1e-11  # of floats that are computed in two ways; more where the user's own floats are further from his balls
 SECONDS = 8.0  # of work
 SIMPLE = (1.0, -1.0, 2.0, 0.5)
+LAST = 7  # the last stage that is looked at where all that can be mended is right as it stands
 STEPS = 8  # of the secants
 SIGNS = (ast.Add, ast.Sub)  # what a wrong sign is mistaken for
 DIGITS = 8  # and characters of a factor that somebody forgot
@@ -69,13 +70,14 @@ class Repairs:
       cases: both sides at ordinary points (derivatives.Compared), the first one with something wrong.
       others: more of them, at which a repair must hold too.
       right: all numbers that the right computation meets at the first.
+      cotangents: those of them that are the derivative by a whole array.
 
     Raises:
       Refused: its code cannot be run so.
     """
 
-    def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers):
-        program, self.cases, self.right = question.program, cases, right
+    def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers, cotangents: Numbers):
+        program, self.cases, self.right, self.cotangents = question.program, cases, right, cotangents
         self.started = time.process_time()
         jax = hasattr(program, "trace")
         for self.jax in (False, True) if jax else (False,):  # by NumPy, and by JAX itself where that knows too little
@@ -88,11 +90,11 @@ class Repairs:
             except Refused:
                 if self.jax == jax:
                     raise
-        self.others = (self._point(question, case) for case in others)  # made when they are asked for
+        self.others = functools.cache(lambda: self._usable(question, others))  # made when they are asked for
         self.wrong = {name for name in self.points[0].right if not self._same(self.points[0], name)}
         if not self.wrong:
             raise Refused("its floats are not wrong")
-        with self._running():
+        with self.running():
             runs = [self.edited.values(point.call)[1] for point in self.points]
         written = question.reference.program.literals() if question.reference is not None else ()
         constants = (node.value for node in ast.walk(self.edited.source.tree) if isinstance(node, ast.Constant))
@@ -100,6 +102,7 @@ class Repairs:
         literals = [int(n) if n == int(n) else n for number in numbers for n in (number, -number)]
         module = next((name for name in ("np", "jnp") if name in self.edited.space), "numpy")
         self.pool = Pool(self.edited.sites, runs, list(dict.fromkeys(literals)), right, module)
+        self.scalars: dict[int, list[tuple[str, tuple[float, ...]]]] = {}  # by the site at which they are at hand
         self.order = {site: i for i, site in enumerate(s for s in runs[0] if s >= 0)}
 
     def _point(self, question: Any, case: Any) -> Point:
@@ -115,7 +118,7 @@ class Repairs:
         zero = {name: array for name, array in mine.items() if not array.any()}  # it may be left out
         right = {name: floats(array) for name, array in case.right.items()}
         try:
-            with self._running():
+            with self.running():
                 found = call()
         except Exception as error:  # what cannot run apart from its file
             raise Refused(f"it cannot be run on its own: {error}") from error
@@ -123,8 +126,17 @@ class Repairs:
         noise = max((_distance(found[name], mine[name]) for name in found), default=0.0) if alike else math.inf
         return Point(case.at.sizes, call, right, mine, max(EXACT, 30 * noise), [])
 
+    def _usable(self, question: Any, cases: Sequence[Any]) -> list[Point]:
+        """The points at which floats can be run, near enough to the balls: not where a matrix becomes singular."""
+        found: list[Point] = []
+        for case in cases:
+            with contextlib.suppress(Refused):
+                found.append(self._point(question, case))
+        return [point for point in found if point.tolerance <= NOISE]
+
     @contextlib.contextmanager
-    def _running(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
+        """Under which the edited code is run."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(quiet())
             if self.jax:
@@ -149,16 +161,21 @@ class Repairs:
             return None
 
     def found(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[Repair]:
-        """The repairs of the fewest changes.
+        """The repairs of the fewest changes; more where those add something to lines alone that are right already.
 
         reference: from a case to the arrays of the right reverse pass there, with the lines that they belong to.
         """
         found: list[Repair] = []
+        told = False  # whether no factor or term is found, or of a line that is wrong, or makes the derivative then
         self.pool.reference = functools.cache(lambda: self._arrays(reference))
-        with self._running():
+        with self.running():
             self.base, last = self.points[0].call(), 0
-            for edit in edits(self.edited.sites, self.pool, self._acts):
-                if (found and edit.stage > last) or time.process_time() - self.started > SECONDS:
+            for edit in edits(self.edited.sites, self.pool, self.acts):
+                if (
+                    (told and edit.stage > last)
+                    or (found and edit.stage > max(last, LAST))
+                    or time.process_time() - self.started > SECONDS
+                ):
                     break
                 last = edit.stage
                 numbers = self._solved(edit) if edit.solves else self._tried(edit)
@@ -168,6 +185,8 @@ class Repairs:
                     and self._words(Repair(edit, numbers)) is not None
                 ):
                     found.append(Repair(edit, numbers))
+                    was, _, another = self._was_and_is(found[-1])
+                    told = told or another or not was or edit.stage < FACTORS
         return found
 
     def _arrays(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[tuple[str, np.ndarray]]:
@@ -178,11 +197,10 @@ class Repairs:
 
     def _holds(self, edit: Edit, numbers: Sequence[float]) -> bool:
         """Whether an edit is right at the other points too; a constant that depends on sizes is not asked there."""
-        self.others = [point for point in self.others if point.tolerance <= NOISE]
-        points = self.others if len(set(numbers)) == 1 and RIGHT not in edit.text else []
+        points = self.others() if len(set(numbers)) == 1 and RIGHT not in edit.text else []
         return all(self._fits(point, self.under(edit, numbers[0], point)) for point in points)
 
-    def _acts(self, site: int) -> bool:
+    def acts(self, site: int) -> bool:
         """Whether all wrong outputs, and no right one, depend on an expression."""
         text = self.pool.disturbed(site)
         other = None if text is None else self.under(Edit(site, text), 0.0, self.points[0])
@@ -256,6 +274,7 @@ class Repairs:
         line = self.edited.sites[min(said, key=lambda one: one[0])[1].edit.site].node.lineno
         here = [(one, words) for _, one, words in said if self.edited.sites[one.edit.site].node.lineno == line]
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
+        here.sort(key=lambda one: max(one[0].numbers) - min(one[0].numbers) > CLOSE)  # one constant before several
         causes: dict[str, str] = {}
         for one, (id, text) in here:
             if id:
@@ -279,28 +298,34 @@ class Repairs:
     def _rank(self, repair: Repair) -> tuple:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.
 
-        A factor of many digits is the rounding of a literal somewhere else; a sign is wrong where something is added or
-        subtracted. Of lines that hand right numbers on, it is the last that should have changed them; and a mean may be
-        taken late.
+        A factor of many digits is the rounding of a literal somewhere else; a term of another size at each point has
+        its reason somewhere else too; a sign is wrong where something is added or
+        subtracted. A return of names hands on what was made before. Of other lines that hand right numbers on, it is
+        the last that should have changed them; and a mean may be taken late.
         """
-        site, point = repair.edit.site, self.points[0]
-        with self._running():
-            seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], point))[1]
-        was, now = self.pool.is_right(site), self.pool.is_right(site, seen)
+        site = repair.edit.site
+        was, now, _ = self._was_and_is(repair)
         one = self.edited.sites[site]
-        handed = (
-            repair.edit.stage < FACTORS
-            and one.whole
-            and isinstance(one.node, ast.Name)
-            and isinstance(one.statement, ast.Return)
-        )
+        returned = one.statement.value if isinstance(one.statement, ast.Return) else None
+        handed = returned is not None and one.whole and isinstance(one.node, ast.Name)
+        if any(not isinstance(part, ast.Name) for part in getattr(returned, "elts", ())):  # something is made there
+            handed = handed and repair.edit.stage < FACTORS and not (was and now)
         late = was or (repair.edit.id == "factor" and len(set(repair.numbers)) > 1)
         c = repair.numbers[0]
         odd = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
+        odd = odd or (repair.edit.id == "path_missing" and max(repair.numbers) - min(repair.numbers) > CLOSE)
         signed = repair.numbers[0] == -1 and any(
             isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent)
         )
         return handed, odd, was, not (was or now), not signed, -self.order[site] if late else self.order[site]
+
+    def _was_and_is(self, repair: Repair) -> tuple[bool, bool, bool]:
+        """Whether what a line makes is right as it stands; when it is repaired; and then the derivative by an array."""
+        site = repair.edit.site
+        with self.running():
+            seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], self.points[0]))[1]
+        is_right = self.pool.is_right
+        return is_right(site), is_right(site, seen), is_right(site, seen, self.cotangents)
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""
@@ -318,6 +343,8 @@ class Repairs:
             return edit.id, f"to `{old}` a term is missing: `{term}` times {constant}"
         if constant == "-1" or (edit.text == NUMBER and repair.numbers == tuple(-float(old) for _ in repair.numbers)):
             return "sign", f"`{old}` has the wrong sign"
+        if VALUE not in edit.text and edit.id == "derivative" and len(set(repair.numbers)) > 1:
+            return None
         if VALUE not in edit.text:
             return edit.id, f"`{old}` should be `{new.replace(NUMBER, constant)}`"
         alike = len({round(c, 9) for c, point in zip(repair.numbers, self.points, strict=True)
@@ -333,7 +360,10 @@ class Repairs:
         if max(c) - min(c) <= CLOSE * max(map(abs, c)):
             near = Fraction(c[0]).limit_denominator(1000)
             return decimal(near) if float(near) == c[0] else f"{c[0]:.10g}"
-        known = list(self._scalars(repair.edit.site))
+        site = repair.edit.site
+        if site not in self.scalars:
+            self.scalars[site] = list(self._scalars(site))
+        known = self.scalars[site]
         for k in (1.0, *SIMPLE[1:], -2.0, -0.5):
             for text, values in known:
                 if all(abs(a - k * b) <= CLOSE * abs(a) for a, b in zip(c, values, strict=True)):

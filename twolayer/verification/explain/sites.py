@@ -9,7 +9,7 @@ import ast
 import copy
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -25,19 +25,16 @@ LARGEST = 2000  # entries of an array that is kept
 
 
 class Site(NamedTuple):
-    """An expression: itself, the function that it stands in, and the syntax around it, outermost first.
+    """An expression: itself and its text, the function that it stands in, and the syntax around it, outermost first.
 
     whole: whether it is all that a statement assigns or returns, or one part of a tuple or dict of that.
     """
 
     node: ast.expr
+    text: str
     function: ast.AST
     around: tuple[ast.AST, ...]
     whole: bool
-
-    @property
-    def text(self) -> str:
-        return ast.unparse(self.node)
 
     @property
     def parent(self) -> ast.AST:
@@ -146,12 +143,14 @@ class Edited:
         finally:
             self.hook.seen = None
 
-    def under(self, site: int, text: str, number: float, right: Sequence[np.ndarray], call: Callable[[], Any]) -> Any:
+    def under(self, site: int, text: str, number: float, right: Any, call: Callable[[], Any]) -> Any:
         """What a call returns while a text stands in the place of an expression.
 
-        text: `__v__` is the value of the expression, `__c__` is `number`, and `__r__` are arrays of the reference.
+        text: `__v__` is the value of the expression, `__c__` is `number`, and `__r__` are arrays of the reference;
+          NumPy is at hand as `numpy`, for code that has no name for it.
         """
-        self.hook.site, self.hook.code, self.hook.names = site, compiled(text), {NUMBER: number, RIGHT: right}
+        names = {NUMBER: number, RIGHT: right, "numpy": np}
+        self.hook.site, self.hook.code, self.hook.names = site, compiled(text), names
         try:
             return call()
         finally:
@@ -197,7 +196,7 @@ class _Finder:
     def visit(self, node: ast.AST, around: tuple[ast.AST, ...] = (), function: ast.AST | None = None) -> None:
         if function is not None and _is_expression(node) and not _is_called(node, around[-1]):
             vars(node)["site"] = len(self.sites)
-            self.sites.append(Site(node, function, around, _is_whole(node, around)))
+            self.sites.append(Site(node, ast.unparse(node), function, around, _is_whole(node, around)))
         inner = node if isinstance(node, ast.FunctionDef) else function
         parts = node.body if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
         for part in parts:
@@ -227,7 +226,7 @@ def _is_called(node: ast.AST, parent: ast.AST) -> bool:
     """Whether a node is no value of its own: a function that is called, a module, the array that is assigned into."""
     if isinstance(parent, ast.Call) and node is parent.func:
         return True
-    if isinstance(node, ast.Name) and node.id in _MODULES:
+    if isinstance(node, ast.Name) and node.id in MODULES:
         return True
     return (
         isinstance(parent, (ast.Subscript, ast.Attribute))
@@ -247,7 +246,7 @@ _KINDS = (
     ast.Compare,
     ast.IfExp,
 )
-_MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
+MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
 _OPTIONS = {"keepdims", "dtype", "reverse", "interpret", "mode"}
 
 

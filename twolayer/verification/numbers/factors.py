@@ -75,7 +75,7 @@ def _ratio_of_balls(a: np.ndarray, b: np.ndarray) -> Fraction | None:
     if at is None or right[at].contains(0):
         return Fraction(1) if all(arb(v).contains(0) and arb(v).rad() < _NOTHING for v in a.tolist()) else None
     c = arb(a.tolist()[at]) / right[at]
-    if not c.is_finite() or c.contains(0):
+    if not c.is_finite() or c.contains(0) or not 0 < abs(float(c)) < math.inf:  # as a fraction that would not end
         return None
     scaled = array_of(b.shape, [Ball(c * v) for v in right])
     return constant(c) if (compare(a, scaled) == EQUAL).all() else None
