@@ -259,7 +259,7 @@ def _passed(
     cleared: tuple[str, ...] = ()
     m = explanation.each[0][2].m
     other_reduction = Fraction(m) if evidence.setting.reduction == "mean" else Fraction(1, m)
-    for step in ("dO2", "dO1"):
+    for step in ("dO2", "dO1") if not explanation.unknown else ():  # what no line explains has no factor to go by
         if step not in placement or (step == "dO2" and placement[step] == other_reduction):
             continue
         before = _shown("dZ2", explanation, inside) if step == "dO1" else {Fraction(1)}
