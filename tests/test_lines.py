@@ -229,6 +229,7 @@ WRITTEN = [
     (MSE, "dZ1", "derivative_of_other_layer", lambda s: s["dO1"] * sigmoid(s["Z2"]) * (1 - sigmoid(s["Z2"]))),
     (SOFT, "dO2", "target_missing", lambda s: np.exp(s["O2"]) / np.exp(s["O2"]).sum(1, keepdims=True)),
     (SOFT, "dO2", "onehot_of_all", lambda s: _minus_columns(s["O2"], s["y"].argmax(1))),
+    (SOFT, "dO2", "softmax_jacobian_sign", lambda s: _plus_off_the_diagonal(s["O2"], s["y"])),
     (BITS, "dO2", "one_term", lambda s: s["y"] * (sigmoid(s["O2"]) - 1)),
     (BITS, "dO2", "sum_of_targets", lambda s: sigmoid(s["O2"]) * s["y"].sum(1, keepdims=True) - s["y"]),
     (DEEP, "dZ1", "mask_missing", lambda s: s["dZ2"] @ s["W2"]),
@@ -242,6 +243,14 @@ def _minus_columns(scores, labels):
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     p[:, labels] -= 1
     return p
+
+
+def _plus_off_the_diagonal(scores, y):
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    jacobian = p[:, :, None] * p[:, None, :]
+    i = np.arange(p.shape[1])
+    jacobian[:, i, i] = p * (1 - p)
+    return np.einsum("nij,nj->ni", jacobian, -y / p)
 
 
 @pytest.mark.parametrize(("setting", "step", "cause", "written"), WRITTEN, ids=[f"{w[1]}-{w[2]}" for w in WRITTEN])

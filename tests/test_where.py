@@ -1,6 +1,13 @@
 """The line of an error: a line that is right given what came before it is not blamed."""
 
+import numpy as np
+import pytest
+
 from twolayer.verification import verify
+from twolayer.verification.evidence.calls import Call, named
+from twolayer.verification.problem import Setting
+from twolayer.verification.programs.load import Loaded
+from twolayer.verification.rounding.as_it_stands import check_program
 
 HEAD = """import numpy as np
 
@@ -78,3 +85,84 @@ def test_a_probability_that_is_right_is_not_blamed_for_a_missing_target(tmp_path
 """
     found = place(tmp_path, body, loss="binary_cross_entropy", output="identity")
     assert found == ("target_missing", None, "d2 = s")
+
+
+def test_a_factor_in_the_leaves_is_not_blamed_on_a_delta_that_is_right(tmp_path):
+    body = """    d2 = (s - y) / m * slope(s)
+    d1 = (d2 @ params.W2) * slope(h)
+    dW2, db2 = d2.T @ h, d2.sum(0)
+    dW1 = d1.T @ x{layer1}
+    db1 = d1.sum(0){layer1}
+    return {{"dW1": dW1, "db1": db1, "dW2": dW2{layer2}, "db2": db2{layer2}}}
+"""
+    first_layer = body.format(layer1=" / m", layer2="")
+    assert place(tmp_path, first_layer) == ("reduction", None, "dW1 = d1.T @ x / m")
+    last = 'return {"dW1": dW1, "db1": db1, "dW2": dW2 * 0.05, "db2": db2 * 0.05}'
+    assert place(tmp_path, body.format(layer1=" * 0.05", layer2=" * 0.05")) == ("scale", None, last)
+
+
+def test_the_last_value_of_a_loop_is_no_sum_over_its_examples(tmp_path):
+    body = """    dW1, db1, dW2, db2 = (np.zeros_like(p) for p in params)
+    for i in range(m):
+        e2 = (s[i] - y[i]) * slope(s[i])
+        e1 = (params.W2.T @ e2) * slope(h[i])
+        dW2 += np.outer(e2, h[i]) / m
+        db2 += e2 / m
+        dW1 += np.outer(e1, x[i]) / m
+        db1 = e1 / m
+    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+"""
+    assert place(tmp_path, body) == ("one_example", None, "db1 = e1 / m")
+
+
+DECAY = """import numpy as np
+
+
+def outputs(params, x):
+    h = np.tanh(x @ params.W1.T + params.b1)
+    return h, h @ params.W2.T + params.b2
+
+
+def loss(params, x, y):
+    return ((outputs(params, x)[1] - y) ** 2).sum() / len(x) / 2 + 0.05 * (params.W2**2).sum()
+
+
+def gradients(params, x, y):
+    h, o = outputs(params, x)
+    d2 = (o - y) / len(x)
+    d1 = (d2 @ params.W2) * (1 - h**2)
+    dW2 = d2.T @ h
+    dW2 += LAMBDA * params.W2
+    return (d1.T @ x, d1.sum(0)), (dW2, d2.sum(0))
+"""
+
+
+@pytest.mark.parametrize(
+    ("decay", "line", "said"),
+    [
+        ("0.2", "dW2 += 0.2 * params.W2", "the L2 term gives 0.2 W2; the derivative of that of the loss is 0.1 W2"),
+        ("0", "dW2 = d2.T @ h", "the L2 term of the loss is missing: its derivative is 0.1 W2"),
+    ],
+)
+def test_a_wrong_l2_term_is_held_against_that_of_the_own_loss(tmp_path, decay, line, said):
+    path = tmp_path / "homework.py"
+    path.write_text(DECAY.replace("LAMBDA", decay))
+    found = verify(str(path), output="identity", activation="tanh", precisions=(), counterexample=False)
+    (cause,) = found.causes
+    assert (cause.id, cause.leaf, found.line, cause.text) == ("phantom_l2", "dW2", line, said)
+
+
+@pytest.mark.parametrize("pairs", ["(a, b), (c, d)", "[a, c], [b, d]", "([b, d], [a, c])"])
+def test_leaves_in_pairs_are_told_by_their_axes(pairs):
+    a, b, c, d = (np.full(shape, i) for i, shape in enumerate([(3, 2), (3,), (2, 3), (2,)]))
+    found = named(eval(pairs, {"a": a, "b": b, "c": c, "d": d}))
+    assert [int(found[leaf].flat[0]) for leaf in ("dW1", "db1", "dW2", "db2")] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("cast", "verdict"), [("float32", "right"), ("float16", "wrong")])
+def test_code_that_casts_to_float32_is_held_to_that(tmp_path, cast, verdict):
+    path = tmp_path / "homework.py"
+    path.write_text(DECAY.replace("LAMBDA", "0.1").replace("(o - y)", f'(o - y).astype("{cast}")'))
+    setting = Setting("quadratic", "identity", "mean", "tanh")
+    (found,) = check_program(Loaded(str(path)).program("gradients"), setting, ("float64",), call=Call())
+    assert found.verdict == verdict

@@ -20,7 +20,7 @@ from twolayer.verification.evidence.cases import Case, Subject, gather, subject,
 from twolayer.verification.evidence.counterexample import smallest
 from twolayer.verification.evidence.elsewhere import LAYERS, Finding, at_sizes, at_ties, kinked, on_batch
 from twolayer.verification.evidence.guards import Guarded, without
-from twolayer.verification.evidence.own_loss import Standard, describe
+from twolayer.verification.evidence.own_loss import Standard, Terms, describe
 from twolayer.verification.explain import causes
 from twolayer.verification.explain.search import explanations, telling
 from twolayer.verification.numbers import balls
@@ -280,10 +280,12 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
     checks.say("explanations")
     literals = tuple(dict.fromkeys(simplest_rational(abs(n)) for n in found.program.literals()))
     explained = explanations(found.setting, cases, literals) if wrong else []
-    probe, scale = _watched(found, cases), Fraction(1)
+    probe, terms = _watched(found, cases), Terms(Fraction(1), {})
     if probe is not None and found.standard is not None:
-        scale = found.standard.terms(probe.sizes).constant
-    evidence = causes.Evidence(found.setting, cases, probe, leaves, scale, found.program.thresholds())
+        terms = found.standard.terms(probe.sizes)
+    evidence = causes.Evidence(
+        found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay
+    )
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)
     first = next((cause for cause in findings.causes if cause.line is not None), None)

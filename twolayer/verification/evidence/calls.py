@@ -154,6 +154,8 @@ def named(result: Any) -> dict[str, Any]:
     """
     if hasattr(result, "_asdict"):
         result = result._asdict()
+    elif _is_pair_of_pairs(result):
+        result = _leaves_of_pairs(result)
     elif isinstance(result, (tuple, list)) and len(result) == 2 and isinstance(result[1], Mapping):
         result = result[1]  # (loss, gradients), as the engines return
     elif isinstance(result, (tuple, list)) and len(result) == len(LEAVES):
@@ -177,6 +179,24 @@ def named(result: Any) -> dict[str, Any]:
         if value is not None:
             found[name] = value
     return {name: found[name] for name in STEPS if name in found}
+
+
+def _is_pair_of_pairs(result: Any) -> bool:
+    pairs = [result, *result] if isinstance(result, (tuple, list)) else []
+    return len(pairs) == 3 and all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs)
+
+
+def _leaves_of_pairs(pairs: Any) -> dict[str, Any]:
+    """((dW1, db1), (dW2, db2)), ([dW1, dW2], [db1, db2]) or ([db1, db2], [dW1, dW2]), told by their axes.
+
+    Raises:
+      Refused: all have as many axes.
+    """
+    for order in (LEAVES, ("dW1", "dW2", "db1", "db2"), ("db1", "db2", "dW1", "dW2")):
+        found = dict(zip(order, (array for pair in pairs for array in pair), strict=True))
+        if all((np.ndim(array) == 2) == (leaf[1] == "W") for leaf, array in found.items()):
+            return found
+    raise Refused("gradients returned two pairs, and it is not plain which are of weights and which of biases")
 
 
 class Shape(NamedTuple):

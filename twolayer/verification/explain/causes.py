@@ -5,8 +5,10 @@ An explanation is its wrong lines and each way of blaming its wrong factors on a
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from twolayer.verification.evidence.cases import Case, first_wrong
 from twolayer.verification.explain import unexplained, where
 from twolayer.verification.explain.search import CHAIN, Explanation
 from twolayer.verification.numbers import factors as numbers
+from twolayer.verification.numbers.balls import BITS, Ball, precision
 from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
@@ -23,7 +26,9 @@ class Evidence(NamedTuple):
     """What is known when causes are sought.
 
     cases: the derivation at all points. probe: one of them, with the user's locals.
-    leaves: each leaf's own verdict. scale: what the own loss is times the declared one behind it, and so all its steps.
+    leaves: each leaf's own verdict.
+    scale, decay: what the own loss is times the declared one behind it, and so all its steps; what is added to a leaf,
+      times its parameter, by the L2 terms of the own loss.
     thresholds: comparisons, clips and roundings of the code, with their lines.
     """
 
@@ -33,6 +38,7 @@ class Evidence(NamedTuple):
     leaves: Mapping[str, StepVerdict]
     scale: Fraction = Fraction(1)
     thresholds: Sequence[str] = ()
+    decay: Mapping[str, Fraction] = MappingProxyType({})
 
     @property
     def right_inside(self) -> frozenset[str]:
@@ -49,13 +55,21 @@ class Evidence(NamedTuple):
         """The user's variables that are one of these arrays, which are by the loss that can be declared."""
         if self.probe is None:
             return []
-        found = where.seen(self.probe.locals, arrays)
+        found = where.seen(self.probe.locals, self.by_own_loss(arrays))
         return [one._replace(factor=one.factor / self.scale) if one.step in STEPS else one for one in found]
+
+    def by_own_loss(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The arrays of the loss that can be declared with the L2 terms of the own loss, but for its constant."""
+        if self.probe is None or not self.decay:
+            return dict(arrays)
+        with precision(BITS):
+            parts = {f"d{n}": Ball(t / self.scale) * self.probe.right[n] for n, t in self.decay.items()}
+            return {name: array + parts[name] if name in parts else array for name, array in arrays.items()}
 
     @property
     def known(self) -> dict[str, np.ndarray]:
-        """The right arrays at the probe."""
-        return {} if self.probe is None else where.known(self.setting, self.probe.right)
+        """The right arrays at the probe, as the user's variables may show them."""
+        return {} if self.probe is None else self.by_own_loss(where.known(self.setting, self.probe.right))
 
     @property
     def returned(self) -> frozenset[str]:
@@ -185,8 +199,19 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
         if line is None:
             causes.append(_described(step, evidence, found))
         else:
-            causes.append(Cause(line.id, line.text.format(t=_number(literal)), step, right[step].code))
+            text = line.text.format(t=_number(literal))
+            if line.id == "phantom_l2" and literal is not None and step[1:] in evidence.decay:
+                text = _other_decay(step[1:], evidence.decay[step[1:]], literal * evidence.scale)
+            causes.append(Cause(line.id, text, step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
+
+
+def _other_decay(name: str, decay: Fraction, more: Fraction) -> str:
+    """What is wrong with the L2 term of a gradient whose loss has one."""
+    wanted = f"{_number(decay)} {name}"
+    if not decay + more:
+        return f"the L2 term of the loss is missing: its derivative is {wanted}"
+    return f"the L2 term gives {_number(decay + more)} {name}; the derivative of that of the loss is {wanted}"
 
 
 def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alternative]:
@@ -195,7 +220,8 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     if not constants:
         return [Alternative((), ())]
     right, inside, result = right_lines(evidence.setting), _inside(explanation, evidence), []
-    for placement in numbers.placements(constants[0][0]):
+    for smallest in numbers.placements(constants[0][0]):
+        placement, passed = _passed(smallest, explanation, evidence, inside)
         places = {
             step: _where(
                 step, c, placement.get("dO2", Fraction(1)) if step == "dO1" else Fraction(1), explanation, inside
@@ -206,7 +232,7 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
             causes, steps = [], []
             for step, at in zip(placement, chosen, strict=True):
                 for place in at:
-                    values = _same_placement(set(placement), step, constants)
+                    values = _same_placement(set(smallest), passed, step, constants)
                     if len(at) > 1:  # a part of the factor at each, as the derivation shows
                         values = [(local[place], sizes) for _, local, sizes in constants if place in local]
                     for factor in (found := numbers.factors(values)):
@@ -219,12 +245,50 @@ def _wrong_factors(explanation: Explanation, evidence: Evidence) -> list[Alterna
     return [one for borne_out, one in result if borne_out] or [one for _, one in result]
 
 
-def _same_placement(placed: set[str], step: str, constants: Sequence[tuple]) -> list[tuple[Fraction, object]]:
+def _passed(
+    placement: dict[str, Fraction],
+    explanation: Explanation,
+    evidence: Evidence,
+    inside: Mapping[str, frozenset[Fraction]],
+) -> tuple[dict[str, Fraction], tuple[str, ...]]:
+    """The placement, with a factor that a right variable is still without blamed on what comes after that.
+
+    Also the steps that are so cleared. A sum where the mean is declared, or the mean where the sum is, is one cause for
+    all leaves, and stays one.
+    """
+    cleared: tuple[str, ...] = ()
+    m = explanation.each[0][2].m
+    other_reduction = Fraction(m) if evidence.setting.reduction == "mean" else Fraction(1, m)
+    for step in ("dO2", "dO1") if not explanation.unknown else ():  # what no line explains has no factor to go by
+        if step not in placement or (step == "dO2" and placement[step] == other_reduction):
+            continue
+        before = _shown("dZ2", explanation, inside) if step == "dO1" else {Fraction(1)}
+        shown = _shown(f"dZ{step[2]}", explanation, inside)
+        if len(before) == 1 and before <= shown and not any(c * placement[step] in shown for c in before):
+            placement, cleared = numbers.after(placement, step, explanation.totals), (*cleared, step)
+    return placement, cleared
+
+
+def _shown(step: str, explanation: Explanation, inside: Mapping[str, frozenset[Fraction]]) -> frozenset[Fraction]:
+    """The factors with which a dZ is seen: that of the one returned, else those of the user's variables."""
+    if step not in explanation.local:
+        return inside.get(step, frozenset())
+    before = (explanation.local.get(name, Fraction(1)) for name in CHAIN[: CHAIN.index(step) + 1])
+    return frozenset({math.prod(before, start=Fraction(1))})
+
+
+def _same_placement(
+    placed: set[str], passed: Sequence[str], step: str, constants: Sequence[tuple]
+) -> list[tuple[Fraction, object]]:
     """The factor at a step at each size, blamed on the same steps as at the first."""
     values = []
     for totals, _, sizes in constants:
         match = next((p for p in numbers.placements(totals) if set(p) == placed), None)
-        if match is not None:
+        if match is None:
+            continue
+        for cleared in passed:
+            match = numbers.after(match, cleared, totals)
+        if step in match:
             values.append((match[step], sizes))
     return values
 
@@ -324,7 +388,7 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         found = None
         for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
             if found is None and step in arrays:
-                found = where.place(step, arrays, probe.locals, evidence.known)
+                found = where.place(step, evidence.by_own_loss(arrays), probe.locals, evidence.known, evidence.scale)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.numbers.balls import BITS, floats, precision
-from twolayer.verification.numbers.factors import ratio
+from twolayer.verification.numbers.factors import ratio, short
 from twolayer.verification.problem import STEPS, TRACE, Setting, slope, targets
 from twolayer.verification.programs import Local
 
@@ -63,7 +63,7 @@ def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[See
             for turned in _turned(own, value, wanted.shape):
                 if ratio((turned[0],), (wanted,)) is not None:
                     factor = _exact(turned[1], exact)
-                    if factor is not None:
+                    if factor is not None and (turned[0].size > 1 or short(factor)):  # any two numbers have a ratio
                         found.append(Seen(local.line, local.name, local.text, name, factor, order))
                         break
     return found
@@ -129,6 +129,7 @@ def place(
     wrong: Mapping[str, np.ndarray],
     locals_: Sequence[Local],
     right: Mapping[str, np.ndarray],
+    scale: Fraction = Fraction(1),
 ) -> Place | None:
     """The line that gives a step its wrong value.
 
@@ -137,6 +138,7 @@ def place(
       wrong: the arrays of the explanation, from which the derivation goes on after its error.
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
+      scale: with which factor the steps among these are right.
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
     variable that has it before it is used is the one that should have been another. A line of a helper that gives a
@@ -148,9 +150,13 @@ def place(
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
     good = seen(locals_, right)
+    still_right = {one.order for one in good if one.step == step and one.factor == scale}
+    own = [one for one in own if one.order not in still_right] or own
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
+    if any(one.factor == 1 for one in own):
+        own = [one for one in own if one.factor == 1 or not _is_set_anew(locals_[one.order], locals_)]
     if own:
         if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
@@ -160,6 +166,12 @@ def place(
         return Place(one.line, one.name, one.text, since)
     first = min(after, key=lambda one: one.order, default=None)
     return None if first is None else Place(first.line, "", first.text, _last_before(first.order, first.line, good))
+
+
+def _is_set_anew(local: Local, locals_: Sequence[Local]) -> bool:
+    """Whether a loop sets it each time: it is an array by chance then, as the last example's share of a sum."""
+    alike = [one for one in locals_ if one[:2] == local[:2] and one.value.shape == local.value.shape]
+    return len(alike) > 1
 
 
 def _since(one: Seen, locals_: Sequence[Local], known: Collection[tuple[int, str]], good: Sequence[Seen]) -> int | None:

@@ -17,6 +17,8 @@ CROSS_ENTROPY = (
         "-y/P is the derivative by the probabilities P; the softmax's Jacobian, from P to O2, is missing"),
     Row("softmax_jacobian_diagonal", "-y * (1 - softmax(O2))",
         "only the diagonal of the softmax's Jacobian is used; each P_j depends on every O2_k"),
+    Row("softmax_jacobian_sign", "-y * (1 - softmax(O2)) - (1 - y) * softmax(O2)",
+        "the softmax's Jacobian has the wrong sign off its diagonal: dp_i/do_j = -p_i p_j for i != j"),
     Row("softmax_jacobian_twice", "jacobian(softmax(O2), softmax(O2) - y)",
         "P - y contains the softmax's Jacobian already, and it is applied once more"),
     Row("softmax_jacobian_twice", "(softmax(O2) - y) * softmax(O2) * (1 - softmax(O2))",

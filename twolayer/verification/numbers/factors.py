@@ -7,7 +7,7 @@ A constant is a Fraction: the one that it is, or a long one near it where it is 
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -242,6 +242,15 @@ def placements(totals: dict[str, Fraction]) -> list[dict[str, Fraction]]:
             elif len(wrong) == len(best[0]) and wrong not in best:
                 best.append(wrong)
     return best
+
+
+def after(placement: dict[str, Fraction], step: str, totals: Collection[str]) -> dict[str, Fraction]:
+    """The totals that a placement explains, with its factor at a step, dO2 or dO1, blamed on what makes use of that."""
+    users = {leaf for leaf in totals if step in PATHS[leaf]}
+    if step == "dO2":
+        users = {"dO1" if "dO1" in PATHS[leaf] else leaf for leaf in users}
+    moved = {user: placement.get(user, Fraction(1)) * placement[step] for user in users}
+    return {at: c for at, c in (placement | moved).items() if at != step and not same(c, Fraction(1))}
 
 
 def same(a: Fraction, b: Fraction) -> bool:
