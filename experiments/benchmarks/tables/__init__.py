@@ -16,11 +16,11 @@ NOT_YET = "not measured yet"
 TABLES: dict[str, Callable[[], str]] = {}
 
 
-def table(*names: str, machine: bool = True, tables: dict[str, Callable[[], str]] = TABLES) -> Callable:
+def table(*names: str, machine: int = 1, tables: dict[str, Callable[[], str]] = TABLES) -> Callable:
     """Register a function of the results of these names; where one is not there, the table says so.
 
     Args:
-      machine: whether the machine that made the first result is told below.
+      machine: of how many results, from the first, the machine and the commit are told below.
     """
 
     def register(function: Callable) -> Callable[[], str]:

@@ -36,7 +36,7 @@ def tabular(result: dict) -> tuple:
     return ("", "ours", "scikit-learn", "a fit of ours", "the first", "a fit of theirs"), rows, said
 
 
-@table("endurance", machine=False)
+@table("endurance", machine=0)
 def endurance(result: dict) -> tuple:
     """What kills and damages cost."""
     flags, pairs = result["flags"], result["pairs"]
@@ -114,7 +114,7 @@ def _interval(share: dict) -> str:
     return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
 
-@table("benchmark_cpu", "endurance", machine=False)
+@table("benchmark_cpu", "endurance", machine=0)
 def results(speed: dict, kills: dict) -> tuple:
     """A few results of everything, for the README: published numbers beside ours, and the conditions of ours."""
     rows = [_published(*chosen) for chosen in HIGHLIGHTS]

@@ -69,7 +69,7 @@ def scaling_width(result: dict) -> tuple:
     return ("K", "microseconds a step", "GFLOP/s", "operations a byte, on paper"), rows
 
 
-@table("scaling", machine=False)
+@table("scaling", machine=0)
 def scaling_networks(result: dict) -> tuple:
     """Networks together: one row for each number of them, one column for each width."""
     found = _kind(result, "networks")
@@ -79,7 +79,7 @@ def scaling_networks(result: dict) -> tuple:
     return ("networks; microseconds a step and network", *(f"K = {width}" for width in widths)), rows
 
 
-@table("scaling", machine=False)
+@table("scaling", machine=0)
 def scaling_devices(result: dict) -> tuple:
     """One network on several devices."""
     found = _kind(result, "devices")
@@ -150,7 +150,7 @@ def _rate(case: dict, batch_size: int) -> float:
     return 2 * batch_size * case["live_inputs"] * case["hidden"] / found
 
 
-@table("against", "startup", machine=False)
+@table("against", "startup", machine=0)
 def limits_whole(against: dict, startup: dict) -> tuple:
     """The epochs of `against` beside the rates of its run, and the first command beside its own work on all cores."""
     rows = []

@@ -70,7 +70,7 @@ def verification(result: dict) -> tuple:
     return header, rows
 
 
-@table("verify_functions_checkers", "verify_functions")
+@table("verify_functions_checkers", "verify_functions", machine=2)
 def functions(others: dict, own: dict) -> tuple:
     """Any function, beside finite differences."""
     asked = [row for row in own["rows"] if row["form"] in others["forms"]]

@@ -11,9 +11,10 @@ EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
 def compare(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
     """EQUAL, DIFFERENT or UNKNOWN for each entry.
 
-    Equal: the difference is below 2^-200 of the number, or of the largest in the array where that is what cancels.
-    Different: the interval of the difference excludes 0 and is larger than that. A wide ball is unknown; but one that
-    is as wide as the rounding of a literal in it, and holds the right number, counts as equal.
+    Equal: the interval of the difference is below 2^-200 of the right number; or it contains 0 and is below 2^-200 of
+    the largest number in the array, whose cancellation may have left it so wide. Different: the interval excludes 0 and
+    is larger than 2^-200 of the number. All else is unknown; but once a rounded literal has been met, an interval that
+    contains 0 and is no wider than 10^-6 of the largest number counts as equal, and the verdict names the literal.
     """
     if np.shape(mine) != np.shape(right):
         return np.full(np.shape(right) or (1,), DIFFERENT)

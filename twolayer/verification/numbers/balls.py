@@ -21,7 +21,7 @@ from twolayer.verification.numbers.literals import reading
 
 BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
-AGREEMENT = 200  # bits: "equal" means a difference below 2^-200, relative to the size of the array
+AGREEMENT = 200  # bits: "equal" means a relative difference below 2^-200, as agreement.py has it
 
 
 class Undecided(Exception):

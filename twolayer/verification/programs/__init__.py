@@ -15,7 +15,7 @@ class RaisedInside(Refused):
 
 
 class NotJudged(Exception):
-    """An operation whose meaning over the reals is not known here, with its line: 'np.fft.fft at file.py:12'.
+    """An operation whose meaning over the reals is not known here, with its line: 'np.packbits at file.py:12'.
 
     operation: the name alone. line: 1-based, None where it is not known. raised: how many there have been, so that
       whoever runs code that catches all exceptions can tell.

@@ -1,8 +1,9 @@
 """The module that people's code gets for `numpy`: the same functions by the same names, over balls.
 
-A name is one of OURS (numpy_functions.py, linalg.py), of MOVES (NumPy's own function, which only moves entries about or
-combines them by operators, so that it is right on objects), of LOOKS (it asks about shapes, or sets how things print),
-a ufunc or a class. Any other runs on integers only, and is NotJudged on balls.
+A name is one of OURS (numpy_functions.py, linalg.py, fourier.py), of MOVES (NumPy's own function, which only moves
+entries about or combines them by operators, so that it is right on objects), of LOOKS (it asks about shapes, or sets
+how things print), a ufunc or a class. Any other runs on integers, or is made of those in Python (own_python.py), or is
+NotJudged.
 """
 
 import math
