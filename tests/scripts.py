@@ -35,7 +35,7 @@ class Forked:
 
     def __init__(self, script, arguments, environment, before):
         self._folder = tempfile.TemporaryDirectory()
-        self._files = [pathlib.Path(self._folder.name) / name for name in ("out", "err")]
+        self._files, self._texts = [pathlib.Path(self._folder.name) / name for name in ("out", "err")], None
         for file in self._files:
             file.touch()
         self._said = self._files[1].open()
@@ -73,7 +73,7 @@ class Forked:
         self._process.join(timeout)
         if self.returncode is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout)
-        if not self._said.closed:
+        if self._texts is None:
             self._said.close()
             with self._folder:
                 self._texts = [file.read_text() for file in self._files]
