@@ -39,8 +39,8 @@ def run(name, *arguments):
 
 
 def few_images():
-    """MNIST is its first images in this process: those not trained on, 20,000, would take nearly all the time."""
-    prepare, sizes = mnist_family.prepare, (10_000, 1_000, 1_000)
+    """Of MNIST 2,000 of the 20,000 images that are not trained on: looking at them takes most of the time of a test."""
+    prepare, sizes = mnist_family.prepare, (50_000, 1_000, 1_000)
     mnist_family.FORM = mnist_family.FORM._replace(sizes=sizes)
     mnist_family.prepare = lambda *place: tuple(
         part._replace(x=part.x[:size], y=part.y[:size]) for part, size in zip(prepare(*place), sizes, strict=True)
@@ -169,7 +169,7 @@ def test_simard_trains_each_kind_of_row_and_keeps_other_rows_of_the_file(data, t
     rows = rows_of(tmp_path / "rows.json")
     assert list(rows) == ["cross_entropy none", "quadratic elastic (output relu)"]
     assert rows["cross_entropy none"]["n"] == 2 and len(set(rows["cross_entropy none"]["values"])) == 2
-    assert rows["cross_entropy none"]["ours"] < 30 and rows["quadratic elastic (output relu)"]["ours"] < 45, "of 90"
+    assert rows["cross_entropy none"]["ours"] < 12 and rows["quadratic elastic (output relu)"]["ours"] < 25
     assert "--elastic=34" in rows["quadratic elastic (output relu)"]["network_command"]
     assert rows["cross_entropy none"]["published"] is None, "nothing is published about 16 hidden units"
     assert rows["cross_entropy none"]["scaled"] == {"hidden": 16, "length": 0.02, "seeds": 2}
@@ -248,7 +248,6 @@ def test_wider_networks_fit_more_and_random_labels_are_learnt_by_heart(data, tmp
     assert rows["K = 64"]["train_error"] == 0 < rows["K = 2"]["train_error"]
     assert rows["K = 64"]["ours"] < rows["K = 2"]["ours"]
 
-    # Of the time nearly all goes to the images that are not trained on: 20,000 in each epoch.
     run("zhang2017", "--examples=32", "--epochs=32", *data, "--hidden=256", f"--run_dir={tmp_path / 'labels'}")
     rows = rows_of(tmp_path / "labels" / "result.json")
     assert rows["cross_entropy, random labels"]["ours"] == 100
