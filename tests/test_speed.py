@@ -25,9 +25,10 @@ def test_a_checkout_beside_itself(tmp_path):
     flags = (f"--checkout={ROOT}", "--rounds=2", "--turn=0.05", "--cases=8x1,4x3", f"--json={path}")
     status, out, err = scripts.run("benchmarks.against", *flags)
     assert status == 0, err
-    one, many, command = json.loads(path.read_text())["rows"]
+    one, many, *commands = json.loads(path.read_text())["rows"]
     assert one["name"] == "an epoch, one network, K = 8" and many["networks"] == 3 and "experiments.train" in out
-    for row in (one, many, command, one["cpu"], command["cpu"]):
+    assert [row["name"] for row in commands] == list(against.COMMANDS)
+    for row in (one, many, *commands, one["cpu"], *(row["cpu"] for row in commands)):
         assert row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"] and row["here_s"]["min"] > 0
         assert 0.1 < row["ratio"]["median"] < 10
     assert one["same_program"] and many["same_program"] and "the same program" in out
@@ -47,7 +48,7 @@ def test_a_checkout_that_hangs_is_given_up(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="no answer in 3 s"):
         against._epochs(tmp_path, 8, 1)
     with pytest.raises(BadInput, match=r"experiments\.train .* did not end in 3 s"):
-        against._command(tmp_path)
+        against._command(tmp_path, "python -m experiments.train")
 
 
 def test_the_program_of_another_epoch_is_another():

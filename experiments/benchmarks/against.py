@@ -1,13 +1,14 @@
-"""Is this checkout slower than another? Both in turns in one run: epochs, and the README's first command as a whole.
+"""Is this checkout slower than another? Both in turns in one run: epochs, and whole commands.
 
   git clone . /tmp/before && git -C /tmp/before checkout cfb966b
   python -m experiments.benchmarks.against --checkout=/tmp/before --dataset=mnist --json=docs/results/against.json
 
 Epochs of one network and of many together run in a process of each checkout, in turns, each turn half a second; the
-ratio is the median of those within a round. `python -m experiments.train` is a process from its start to its exit.
+ratio is the median of those within a round. The README's first command, and the verification of a homework file in JAX,
+are processes from their start to their exit.
 Beside seconds there are those of the CPU, which others on the machine disturb less; and where both give the compiler
 the same program, to the letter, a ratio other than 1 is the machine's doing. The rates of the machine are measured in
-the same run: a large matrix product, and an array passed through. About three minutes on 2 cores.
+the same run: a large matrix product, and an array passed through. About five minutes on 2 cores.
 
 Expected: no ratio above 1.05 on a quiet machine.
 """
@@ -37,12 +38,20 @@ flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST arc
 flags.DEFINE_list("cases", ["32x1", "128x1", "800x1", "32x64", "128x64"], "HIDDENxNETWORKS of the epochs.")
 flags.DEFINE_integer("rounds", 10, "Turns of each.", lower_bound=1)
 flags.DEFINE_float("turn", 0.5, "Seconds of a turn at least.", lower_bound=0)
-flags.DEFINE_bool("command", True, "The README's first command too.")
+flags.DEFINE_bool("commands", True, "Whole commands too.")
 flags.DEFINE_string("json", "runs/against.json", "Where the numbers go.")
 
 CHILD = pathlib.Path(__file__).parent / "peers" / "checkout.py"
 HERE = pathlib.Path(__file__).parents[2]
 LIMIT = 300.0  # seconds that an answer of a checkout, or a command, may take
+COMMANDS = {
+    "python -m experiments.train": ("train", "--quiet", "--run_dir={run}"),
+    "python -m experiments.verify": (
+        "verify",
+        "--derivation=experiments/derivations/author_completed_quadratic.py",
+        "--loss=quadratic",
+    ),
+}
 RATES = {"size": 1024, "megabytes": 128, "precision": "float32"}
 
 
@@ -55,8 +64,8 @@ def main() -> int:
         rates = process.ask(call="experiments.benchmarks.device.steps:rates", arguments=RATES)["value"]
     rows: list[dict[str, Any]] = []
     result |= {"rates": rates, "rows": rows}
-    for case in [*cases, *(["command"] if FLAGS.command else [])]:
-        row = _command(there) if case == "command" else _epochs(there, *case)
+    for case in [*cases, *(COMMANDS if FLAGS.commands else ())]:
+        row = _command(there, case) if isinstance(case, str) else _epochs(there, *case)
         rows.append(row)
         write_json(path, result)
         print(text(row), flush=True)
@@ -85,18 +94,18 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
     return _row(f"an epoch, {each}, K = {hidden}", rounds) | own | {"cpu": _row("", cpu)}
 
 
-def _command(there: pathlib.Path) -> dict[str, Any]:
-    """`python -m experiments.train` of both checkouts in turns."""
+def _command(there: pathlib.Path, name: str) -> dict[str, Any]:
+    """A whole command of both checkouts in turns."""
     rounds, cpu = [], []
     for number in range(FLAGS.rounds):
         pair = {}
         for checkout in (HERE, there) if number % 2 else (there, HERE):
             with tempfile.TemporaryDirectory() as folder:
                 own = {"folder": checkout, "environment": _environment(checkout), "limit": LIMIT}
-                pair[checkout] = ran("train", "--quiet", f"--run_dir={folder}/run", **own)
+                pair[checkout] = ran(*(word.format(run=f"{folder}/run") for word in COMMANDS[name]), **own)
         rounds.append([pair[checkout].seconds for checkout in (HERE, there)])
         cpu.append([pair[checkout].cpu for checkout in (HERE, there)])
-    return _row("python -m experiments.train", rounds) | {"cpu": _row("", cpu)}
+    return _row(name, rounds) | {"cpu": _row("", cpu)}
 
 
 def _row(name: str, rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
