@@ -22,7 +22,7 @@ from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.precisions import PRECISIONS, PRNG
 from twolayer.result import Result, precision
-from twolayer.settings import Settings
+from twolayer.settings import FLAG_OF, Settings
 from twolayer.starts import Scheme
 from twolayer.training import Choices, Numbers
 
@@ -30,7 +30,7 @@ LONGEST_SEGMENT = 100  # epochs of one call of a program
 # What may differ between the networks of one program of a sweep.
 SWEPT_NUMBERS = ("seed", "order_seed", "learning_rate", "weight_decay", "momentum", "init_scale", "output_bias")
 # Settings that mathematics of one's own may stand for, and what own.py calls them.
-OWN = {"loss": "loss", "output": "output", "hidden_activation": "activation", "init": "init", "optimizer": "optimizer"}
+OWN = {name: kind for name in settings.NAMES if (kind := FLAG_OF.get(name, name)) in own.FORMS}
 STATUSES = {segments.RUNNING: "done", segments.DIVERGED: "diverged", segments.STOPPED_EARLY: "stopped early"}
 
 
@@ -139,20 +139,15 @@ def _settings(wanted: Mapping[str, Any]) -> Settings:
 
 def _verify_own(wanted: Settings, data: Dataset) -> None:
     """Raise ValueError unless each entry of one's own is right."""
+    from twolayer.verification.entries import NotRight, verify_entry  # which few need
+
     for name, kind in OWN.items():
         entry = getattr(wanted, name)
         if not isinstance(entry, str):
-            _verified(kind, entry, data.outputs, data.regression)
-
-
-@functools.lru_cache(maxsize=64)
-def _verified(kind: str, entry: Any, outputs: int, regression: bool) -> None:
-    from twolayer.verification.entries import NotRight, verify_entry  # which few need
-
-    try:
-        verify_entry(kind, entry, outputs=outputs, regression=regression)
-    except NotRight as error:
-        raise ValueError(f"{kind} of one's own is {error}") from error
+            try:
+                verify_entry(kind, entry, outputs=data.outputs, regression=data.regression)
+            except NotRight as error:
+                raise ValueError(f"{kind} of one's own {error}") from error
 
 
 def _data(

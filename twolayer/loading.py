@@ -17,14 +17,12 @@ from twolayer.datasets import mnist_family
 from twolayer.datasets.dataset import DataError, Standard
 from twolayer.datasets.prepared import digits
 from twolayer.names import MNIST_FAMILY
-from twolayer.settings import NAMES, Settings
+from twolayer.settings import FLAG_OF, NAMES, Settings
 
 if TYPE_CHECKING:  # it loads JAX
     from twolayer.result import Result
 
 PARAMS = ("W1", "b1", "W2", "b2")
-
-FLAG_OF = {"hidden_size": "hidden", "hidden_activation": "activation"}  # settings whose flags are called otherwise
 
 
 def load(run_dir: str | os.PathLike) -> "Result":

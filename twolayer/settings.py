@@ -61,6 +61,7 @@ class Settings:
 
 DEFAULT = Settings()
 NAMES = tuple(field.name for field in dataclasses.fields(Settings))
+FLAG_OF = {"hidden_size": "hidden", "hidden_activation": "activation"}  # settings whose flags are called otherwise
 
 
 def warmup(epochs: int, given: float | None = None) -> float:

@@ -9,9 +9,8 @@ from typing import Any
 
 from twolayer import datasets, own, settings
 from twolayer.command.cli import BadInput, bad_input
-from twolayer.loading import FLAG_OF
 from twolayer.names import OF_OWN_DATA, is_own_data
-from twolayer.settings import Settings
+from twolayer.settings import FLAG_OF, Settings
 
 
 @functools.cache  # a file is read once, so that all programs of a process have the same entry
@@ -51,27 +50,23 @@ def checked(flags: Mapping[str, Any], data: datasets.Dataset) -> dict[str, dict[
     for kind in own.FORMS:
         if own.is_own(flags.get(kind)):
             one = _loaded(kind, flags[kind])
-            verdict = _verdict(kind, one, data.outputs, data.regression)
+            verdict = _verdict(kind, one, data)
             found[kind] = {"reference": one.reference, "sha256": one.sha256, "verdict": verdict, "text": one.text}
     return found
 
 
-@functools.cache  # a sweep has many parts
-def _verdict(kind: str, one: own.Own, outputs: int, regression: bool) -> str:
+def _verdict(kind: str, one: own.Own, data: datasets.Dataset) -> str:
     """One line that says the entry is right.
 
     Raises:
-      BadInput: it is wrong, with an example, undecided, or it cannot be computed.
+      BadInput: it is not.
     """
     from twolayer.verification.entries import NotRight, verify_entry
 
     try:
-        said = verify_entry(kind, one.entry, outputs=outputs, regression=regression)
+        said = verify_entry(kind, one.entry, outputs=data.outputs, regression=data.regression)
     except NotRight as error:
-        raise BadInput(f"--{kind}={one.reference} is {error}; the run does not begin") from error
-    except Exception as error:  # it is anybody's code
-        reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"--{kind}={one.reference} cannot be computed ({type(error).__name__}: {reason})") from error
+        raise BadInput(f"--{kind}={one.reference} {error}; the run does not begin") from error
     return f"--{kind}={one.reference} is right: {said}"
 
 

@@ -4,6 +4,7 @@ Derivatives are verified over the program that would be trained. A start must ha
 the sign of a gradient.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -22,9 +23,10 @@ from twolayer.verification.verdict import Judgement
 
 
 class NotRight(Exception):
-    """A verdict with its reason: wrong, or undecided."""
+    """What is said of an entry: "is wrong: ...", "is undecided: ..." or "cannot be computed (...)"."""
 
 
+@functools.lru_cache(maxsize=64)  # a sweep has many parts
 def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> str:
     """Say in what an entry is right.
 
@@ -35,7 +37,7 @@ def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> st
       regression: whether targets are real.
 
     Raises:
-      NotRight: it is wrong, with an example, or undecided. Whatever else the entry itself raises passes through.
+      NotRight: it is wrong, with an example, undecided, or it raises itself.
     """
     try:
         if kind == "loss":
@@ -45,8 +47,13 @@ def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> st
         if kind == "optimizer":
             return _check_optimizer(entry, outputs)
         return _verify_activation(entry)
+    except NotRight:
+        raise
     except NotJudged as error:
-        raise NotRight(f"undecided: {error} is not known over the reals") from error
+        raise NotRight(f"is undecided: {error} is not known over the reals") from error
+    except Exception as error:  # it is anybody's code
+        reason = " ".join(str(error).split())[:300]
+        raise NotRight(f"cannot be computed ({type(error).__name__}: {reason})") from error
 
 
 def _verify_loss(entry: Any, outputs: int, regression: bool) -> str:
@@ -56,7 +63,7 @@ def _verify_loss(entry: Any, outputs: int, regression: bool) -> str:
     value, residual = jax.eval_shape(lambda O2, y: tuple(cost(O2, y)), jax.ShapeDtypeStruct((3, outputs), "float32"), y)
     if value.shape != (3,) or residual.shape != (3, outputs):
         raise NotRight(
-            f"wrong: for O2 {(3, outputs)} value must be {(3,)} and residual {(3, outputs)}, they are {value.shape} "
+            f"is wrong: for O2 {(3, outputs)} value must be {(3,)} and residual {(3, outputs)}, they are {value.shape} "
             f"and {residual.shape}"
         )
     shapes = {"O2": f"m {outputs}", "y": "m" if cost.labels else f"m {outputs}"}
@@ -85,7 +92,7 @@ def _must_be_right(what: str, found: Judgement) -> None:
     if found.verdict != "right":
         reasons = [str(one["reason"]) for one in found.outputs.values() if one["reason"]]
         example = [line for line in found.text.splitlines() if ": yours " in line]
-        raise NotRight(f"{found.verdict}: {what}: {' '.join((example or reasons)[:1]).strip()}")
+        raise NotRight(f"is {found.verdict}: {what}: {' '.join((example or reasons)[:1]).strip()}")
 
 
 def _check_init(entry: Scheme, outputs: int) -> str:
@@ -93,9 +100,9 @@ def _check_init(entry: Scheme, outputs: int) -> str:
     found = {"W1": entry.W1(7, 5), "W2": entry.W2(5, outputs), "bias": entry.bias}
     for name, variance in found.items():
         if not 0 <= float(variance) < np.inf:
-            raise NotRight(f"wrong: the variance of {name} is {variance}, it must be finite and not negative")
+            raise NotRight(f"is wrong: the variance of {name} is {variance}, it must be finite and not negative")
     if not np.isfinite(float(entry.output_bias(outputs))):
-        raise NotRight(f"wrong: output_bias({outputs}) is {entry.output_bias(outputs)}")
+        raise NotRight(f"is wrong: output_bias({outputs}) is {entry.output_bias(outputs)}")
     return "its variances are finite"
 
 
@@ -108,10 +115,10 @@ def _check_optimizer(entry: Direction, outputs: int) -> str:
     updates, _ = jax.jit(lambda gradients, params: rule.update(gradients, rule.init(params), params))(gradients, params)
     along = sum(float((g * u).sum()) for g, u in zip(gradients, updates, strict=True))
     if not np.isfinite(along):
-        raise NotRight("wrong: its first step is not finite")
+        raise NotRight("is wrong: its first step is not finite")
     if along < 0:
         raise NotRight(
-            "wrong: its first step goes against the gradient, so it has a learning rate in it; leave that out "
+            "is wrong: its first step goes against the gradient, so it has a learning rate in it; leave that out "
             "(optax.scale_by_adam() for optax.adam(rate)), --learning_rate is applied after it"
         )
     return "its first step goes along the gradient, before the learning rate"
