@@ -138,18 +138,32 @@ def gradients(params, x, y):
 
 
 @pytest.mark.parametrize(
-    ("decay", "line", "said"),
+    ("stated", "decay", "line", "said", "right"),
     [
-        ("0.2", "dW2 += 0.2 * params.W2", "the L2 term gives 0.2 W2; the derivative of that of the loss is 0.1 W2"),
-        ("0", "dW2 = d2.T @ h", "the L2 term of the loss is missing: its derivative is 0.1 W2"),
+        (
+            "0.05",
+            "0.2",
+            "dW2 += 0.2 * params.W2",
+            "the L2 term gives 0.2 W2; the derivative of that of the loss is 0.1 W2",
+            "0.1 * W2",
+        ),
+        ("0.05", "0", "dW2 = d2.T @ h", "the L2 term of the loss is missing: its derivative is 0.1 W2", "0.1 * W2"),
+        (
+            "0.05 / len(x)",
+            "0.1",
+            "dW2 += 0.1 * params.W2",
+            "the L2 term is m times that of the loss, whose derivative is 0.1/m W2",
+            "0.1/m * W2",
+        ),
     ],
 )
-def test_a_wrong_l2_term_is_held_against_that_of_the_own_loss(tmp_path, decay, line, said):
+def test_a_wrong_l2_term_is_held_against_that_of_the_own_loss(tmp_path, stated, decay, line, said, right):
     path = tmp_path / "homework.py"
-    path.write_text(DECAY.replace("LAMBDA", decay))
+    path.write_text(DECAY.replace("0.05", stated).replace("LAMBDA", decay))
     found = verify(str(path), output="identity", activation="tanh", precisions=(), counterexample=False)
     (cause,) = found.causes
     assert (cause.id, cause.leaf, found.line, cause.text) == ("phantom_l2", "dW2", line, said)
+    assert cause.correction.endswith(f" + {right}")
 
 
 @pytest.mark.parametrize("pairs", ["(a, b), (c, d)", "[a, c], [b, d]", "([b, d], [a, c])"])

@@ -54,8 +54,10 @@ def _head(verdict: Verdict, name: str, paint: Paint, place: Place) -> list[str]:
     said = _cap(_wrapped(f"{word}: {sentence}", ""), BUDGET["head"] - 1)
     said[0] = paint(verdict.verdict, said[0][: len(word)]) + said[0][len(word) :]
     seconds = f"; {verdict.seconds:.1f} s"
-    room = WIDTH - len(seconds)
-    return [*said, (name if len(name) <= room else f"{name[: room - 4]} ...") + seconds]
+    whole, room = _wrapped(name + seconds, ""), WIDTH - len(seconds)
+    if len(said) + len(whole) <= BUDGET["head"]:
+        return [*said, *whole]
+    return [*said, f"{name[: room - 4]} ..." + seconds]
 
 
 def _table(verdict: Verdict, paint: Paint, place: Place) -> list[str]:

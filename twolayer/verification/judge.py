@@ -280,11 +280,11 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
     checks.say("explanations")
     literals = tuple(dict.fromkeys(simplest_rational(abs(n)) for n in found.program.literals()))
     explained = explanations(found.setting, cases, literals) if wrong else []
-    probe, terms = _watched(found, cases), Terms(Fraction(1), {})
+    probe, terms, decays = _watched(found, cases), Terms(Fraction(1), {}), dict[str, str]()
     if probe is not None and found.standard is not None:
-        terms = found.standard.terms(probe.sizes)
+        terms, decays = found.standard.terms(probe.sizes), found.standard.decays()
     evidence = causes.Evidence(
-        found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay
+        found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay, decays
     )
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)

@@ -18,7 +18,7 @@ from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.calls import PARAMETERS, Call, Parameters
 from twolayer.verification.numbers.balls import BITS, Ball, arb, balls, floats, precision
 from twolayer.verification.numbers.differences import central
-from twolayer.verification.numbers.factors import Factor, factors, ratio, same, short
+from twolayer.verification.numbers.factors import factors, product, ratio, same, short
 from twolayer.verification.numbers.recorded import Recorded, gradient
 from twolayer.verification.problem import LEAVES, LOSSES, Setting, Sizes
 from twolayer.verification.programs import Program, Refused
@@ -156,39 +156,42 @@ class Standard:
         """The own loss in words."""
         if self.setting is None:
             return f"not {describe(self.declared)}, nor a multiple of it, nor another loss that can be declared"
-        setting, product = self._reduced(self.setting)
+        setting, constant = self._reduced(self.setting)
         words = {"2": "twice ", "1/2": "half "}
-        text = words.get(product, f"{product} times " if product else "") + describe(setting)
-        squares = [f"{t}/2 times the squares of {name}" for name, t in self._decays().items()]
-        return text + (f", plus {' and '.join(squares)}" if squares else "")
+        text = words.get(constant, f"{constant} times " if constant else "") + describe(setting)
+        squares: dict[str, list[str]] = {}
+        for name, coefficient in self.decays(half=True).items():
+            squares.setdefault(coefficient, []).append(name)
+        terms = [f"{c} times the squares of {' and '.join(names)}" for c, names in squares.items()]
+        return text + (f", plus {' and '.join(terms)}" if terms else "")
 
     def correction(self, step: str, code: str) -> str:
         """The right line of a step by this loss, from the one by the declared loss behind it."""
         if self.setting is None:
             return ""
-        setting, product = self._reduced(self.setting)
+        setting, constant = self._reduced(self.setting)
         name, _, value = code.partition(" = ")
         if step == "dO2" and code == problem.right_lines(self.setting)[step].code:
             value = problem.right_lines(setting)[step].code.partition(" = ")[2]
-            return f"{name} = {product.replace(' times ', ' * ')} * {value}" if product else f"{name} = {value}"
-        decay = self._decays().get(step[1:]) if step in LEAVES else None
+            return f"{name} = {constant} * {value}" if constant else f"{name} = {value}"
+        decay = self.decays().get(step[1:]) if step in LEAVES else None
         return f"{code} + {decay} * {step[1:]}" if decay else code
 
     def _reduced(self, setting: Setting) -> tuple[Setting, str]:
         """The loss that can be declared, by the other reduction where that is what the constant says; the constant."""
         values = [(terms.constant, sizes) for sizes, terms in self._terms.items() if terms][:2]
-        found: list[Factor] = factors(values) if any(c != 1 for c, _ in values) else []
-        product = " times ".join(factor.text for factor in found)
+        constant = product(factors(values)) if any(c != 1 for c, _ in values) else ""
         other = "sum" if setting.reduction == "mean" else "mean"
-        if product == ("m" if other == "sum" else "1/m"):
+        if constant == ("m" if other == "sum" else "1/m"):
             return setting._replace(reduction=other), ""
-        return setting, product
+        return setting, constant
 
-    def _decays(self) -> dict[str, str]:
-        """The parameters whose squares it has: name -> their constant, doubled."""
+    def decays(self, half: bool = False) -> dict[str, str]:
+        """The parameters whose squares it has: name -> the t of t/2 times the squares, or half of it."""
         known = [(terms.decay, sizes) for sizes, terms in self._terms.items() if terms][:2]
-        values = {name: [(decay[name], sizes) for decay, sizes in known] for name in known[0][0]}
-        return {name: " times ".join(f.text for f in factors(part)) for name, part in values.items()}
+        parts = Fraction(1, 2 if half else 1)
+        values = {name: [(parts * decay[name], sizes) for decay, sizes in known] for name in sorted(known[0][0])}
+        return {name: product(factors(part)) for name, part in values.items()}
 
 
 def describe(setting: Setting) -> str:

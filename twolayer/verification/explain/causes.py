@@ -28,7 +28,7 @@ class Evidence(NamedTuple):
     cases: the derivation at all points. probe: one of them, with the user's locals.
     leaves: each leaf's own verdict.
     scale, decay: what the own loss is times the declared one behind it, and so all its steps; what is added to a leaf,
-      times its parameter, by the L2 terms of the own loss.
+      times its parameter, by the L2 terms of the own loss; decays: that as a formula of the sizes.
     thresholds: comparisons, clips and roundings of the code, with their lines.
     """
 
@@ -39,6 +39,7 @@ class Evidence(NamedTuple):
     scale: Fraction = Fraction(1)
     thresholds: Sequence[str] = ()
     decay: Mapping[str, Fraction] = MappingProxyType({})
+    decays: Mapping[str, str] = MappingProxyType({})
 
     @property
     def right_inside(self) -> frozenset[str]:
@@ -201,16 +202,19 @@ def _wrong_lines(explanation: Explanation, evidence: Evidence, found: frozenset[
         else:
             text = line.text.format(t=_number(literal))
             if line.id == "phantom_l2" and literal is not None and step[1:] in evidence.decay:
-                text = _other_decay(step[1:], evidence.decay[step[1:]], literal * evidence.scale)
+                text = _other_decay(step[1:], evidence, literal * evidence.scale)
             causes.append(Cause(line.id, text, step, right[step].code))
     return Alternative(tuple(causes), tuple(steps))
 
 
-def _other_decay(name: str, decay: Fraction, more: Fraction) -> str:
+def _other_decay(name: str, evidence: Evidence, more: Fraction) -> str:
     """What is wrong with the L2 term of a gradient whose loss has one."""
-    wanted = f"{_number(decay)} {name}"
+    decay, wanted = evidence.decay[name], f"{evidence.decays[name]} {name}"
     if not decay + more:
         return f"the L2 term of the loss is missing: its derivative is {wanted}"
+    if evidence.probe is not None and evidence.decays[name] != _number(decay):  # it depends on the sizes
+        times = numbers.product(numbers.factors([((decay + more) / decay, evidence.probe.sizes)]))
+        return f"the L2 term is {times} times that of the loss, whose derivative is {wanted}"
     return f"the L2 term gives {_number(decay + more)} {name}; the derivative of that of the loss is {wanted}"
 
 

@@ -108,6 +108,15 @@ def convergents(c: flint.arb) -> Iterator[Fraction]:
         rest = 1 / (rest - whole)
 
 
+def product(found: Sequence[Factor]) -> str:
+    """Factors as one expression, such as 0.1/m; empty where there are none."""
+    above = "*".join(one.text for one in found if not one.text.startswith("1/"))
+    below = [one.text[2:] for one in found if one.text.startswith("1/")]
+    if not below:
+        return above
+    return f"{above or 1}/{below[0]}" if len(below) == 1 else f"{above or 1}/({'*'.join(below)})"
+
+
 def short(c: Fraction) -> bool:
     """Whether a constant is a fraction that somebody may have written."""
     return abs(c.numerator) <= SHORT and c.denominator <= SHORT
