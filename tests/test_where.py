@@ -115,6 +115,28 @@ def test_the_last_value_of_a_loop_is_no_sum_over_its_examples(tmp_path):
     assert place(tmp_path, body) == ("one_example", None, "db1 = e1 / m")
 
 
+BY_PROBABILITY = """    dA = -(y / s - (1 - y) / (1 - s))
+    dZ = dA * {slope} / m
+    dW2, db2 = dZ.T @ h, dZ.sum(axis=0)
+    dH = (dZ @ params.W2) * h * (1 - h)
+    return {{"dW1": dH.T @ x, "db1": dH.sum(axis=0), "dW2": dW2, "db2": db2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ("slope(1 / (1 + np.exp(-s)))", "derivative_of_output"),
+        ("s", "output_for_derivative"),
+        ("(1 - s)", "output_for_derivative"),
+        ("1", "derivative_missing"),
+    ],
+)
+def test_the_derivative_by_the_probabilities_is_right_and_the_line_after_it_is_wrong(tmp_path, written, cause):
+    found = place(tmp_path, BY_PROBABILITY.format(slope=written), loss="binary_cross_entropy", output="identity")
+    assert found == (cause, None, f"dZ = dA * {written} / m")
+
+
 DECAY = """import numpy as np
 
 

@@ -212,11 +212,13 @@ def between(
 
 
 def known(setting: Setting, right: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The right arrays that a derivation may show: those of the network, the probabilities and the slopes."""
+    """The right arrays that a derivation may show: the network's, probabilities with their cotangents, and slopes."""
     arrays = {name: right[name] for name in NAMED}
     with precision(BITS):
         if targets(setting) != "real":
-            arrays["P"] = right["dO2"] / right["w"] + right["y"]
+            P = arrays["P"] = right["dO2"] / right["w"] + right["y"]
+            onehot = targets(setting) == "onehot"
+            arrays["dP"] = -right["y"] * right["w"] / P if onehot else right["dO2"] / (P * (1 - P))
         for layer, name in (("1", setting.hidden), ("2", setting.output)):
             arrays[f"slope{layer}"] = slope(name, right[f"Z{layer}"], right[f"O{layer}"])
     return arrays

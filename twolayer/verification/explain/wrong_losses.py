@@ -10,6 +10,8 @@ from twolayer.verification.problem import Row
 AT_MAX = "(O2 == O2.max(axis=1, keepdims=True))"
 SHARE_OF_MAX = f"{AT_MAX} / {AT_MAX}.sum(axis=1, keepdims=True)"  # equal entries share it
 EXPS = "exp(O2 - O2.max(axis=1, keepdims=True))"
+BY_SIGMOID = "((1 - y) / sigmoid(-O2) - y / sigmoid(O2))"  # the derivative by s, without the cancellation of 1 - s
+SLOPE_AT_S = "sigmoid(sigmoid(O2)) * (1 - sigmoid(sigmoid(O2)))"
 
 CROSS_ENTROPY = (
     Row("target_missing", "softmax(O2)", "the target y is not subtracted from the softmax"),
@@ -99,8 +101,16 @@ BINARY_CROSS_ENTROPY = (
     Row("softmax_for_sigmoid", "softmax(O2) - y", "the softmax stands where the sigmoid belongs"),
     Row("derivative_twice", "(sigmoid(O2) - y) * sigmoid(O2) * (1 - sigmoid(O2))",
         "s - y contains the sigmoid's derivative already; s (1 - s) is multiplied to it once more"),
-    Row("derivative_missing", "(sigmoid(O2) - y) / (sigmoid(O2) * (1 - sigmoid(O2)))",
+    Row("derivative_missing", BY_SIGMOID,
         "this is the derivative by the sigmoid's output; the sigmoid's own derivative s (1 - s) is missing"),
+    Row("derivative_of_output", f"{BY_SIGMOID} * {SLOPE_AT_S}",
+        "the sigmoid's derivative is taken at its output s; at O2 it is s (1 - s)"),
+    Row("derivative_of_output", f"(sigmoid(O2) - y) * {SLOPE_AT_S}",
+        "s - y contains the sigmoid's derivative already; it is multiplied to it once more, and at s"),
+    Row("output_for_derivative", f"{BY_SIGMOID} * sigmoid(O2)",
+        "s stands where the sigmoid's derivative s (1 - s) belongs"),
+    Row("output_for_derivative", f"{BY_SIGMOID} * sigmoid(-O2)",
+        "1 - s stands where the sigmoid's derivative s (1 - s) belongs"),
     Row("one_term", "-y * (1 - sigmoid(O2))",
         "only the term y log s of the loss is differentiated; (1 - y) log(1 - s) is missing"),
     Row("one_term", "(1 - y) * sigmoid(O2)",
@@ -109,9 +119,9 @@ BINARY_CROSS_ENTROPY = (
         "only the term y log s of the loss is differentiated, and without the sigmoid's derivative s (1 - s)"),
     Row("term_sign", "-y * (1 - sigmoid(O2)) - (1 - y) * sigmoid(O2)",
         "the term (1 - y) log(1 - s) has the wrong sign: its derivative is + (1 - y) s"),
-    Row("term_sign", "(-y / sigmoid(O2) - (1 - y) / (1 - sigmoid(O2))) * sigmoid(O2) * (1 - sigmoid(O2))",
+    Row("term_sign", "(-y / sigmoid(O2) - (1 - y) / sigmoid(-O2)) * sigmoid(O2) * sigmoid(-O2)",
         "the term (1 - y) / (1 - s) has the wrong sign: the chain rule of log(1 - s) gives a second minus"),
-    Row("term_sign", "-y / sigmoid(O2) - (1 - y) / (1 - sigmoid(O2))",
+    Row("term_sign", "-y / sigmoid(O2) - (1 - y) / sigmoid(-O2)",
         "the term (1 - y) / (1 - s) has the wrong sign, and the sigmoid's derivative s (1 - s) is missing"),
     Row("terms_exchanged", "sigmoid(O2) - (1 - y)", "y and 1 - y are exchanged: the target is 1 - y"),
     Row("sum_of_targets", "sigmoid(O2) * y.sum(axis=1, keepdims=True) - y",
