@@ -479,6 +479,19 @@ def test_the_right_line_by_the_files_own_loss(homework, capsys):
     assert "its own loss, twice the mean of the quadratic loss" in out and "right  dO2 = 2 * (O2 - y) / m\n" in out
 
 
+def test_a_leaky_relu_has_the_slope_that_is_declared_or_stands_in_the_own_loss(homework, tmp_path):
+    leaky = ("jnp.maximum(Z1, 0)", "jnp.where(Z1 > 0, Z1, 0.2 * Z1)"), ("(Z1 > 0)", "jnp.where(Z1 > 0, 1, 0.2)")
+    path = homework(IN_NUMPY, *leaky)
+    declared = ("--loss=quadratic", "--activation=leaky_relu(0.2)", "--precisions=float64")
+    assert scripts.run("verify", f"--derivation={path}", *declared)[0] == 0
+    own = OWN.format(0.5).replace("jnp.maximum(x @ params.W1.T + params.b1, 0)", "leaky(x @ params.W1.T + params.b1)")
+    own += "\n\ndef leaky(Z):\n    return jnp.where(Z > 0, Z, 0.2 * Z)\n"
+    json_path = tmp_path / "v.json"
+    assert judging.run(Options(homework(IN_NUMPY + own, *leaky), precisions=(), json=str(json_path), quiet=True)) == 0
+    assert json.loads(json_path.read_text())["standard"].endswith("output relu, hidden leaky_relu(0.2)")
+    assert_refused(scripts.run("verify", f"--derivation={path}", "--output=leaky(0.2)"), "leaky_relu")
+
+
 def test_a_loss_of_other_arguments_is_a_helper(homework, capsys):
     path = homework(IN_NUMPY + "\n\ndef loss(O2, y):\n    return 0\n")
     assert judging.run(Options(path, "quadratic", precisions=("float64",), quiet=True)) == 0, capsys.readouterr()

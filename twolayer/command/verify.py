@@ -45,12 +45,26 @@ from typing import Any
 
 from absl import flags
 
-from twolayer.activations import ACTIVATIONS
+from twolayer.activations import ACTIVATIONS, find
 from twolayer.command import cli, judging
 from twolayer.formulas import FORMULAS, REDUCTIONS
 from twolayer.names import CONVENTIONS, DATASETS, is_own_data
 
 FLAGS = flags.FLAGS
+
+
+class _Activation(flags.ArgumentParser):
+    """A flag whose value is the name of an activation."""
+
+    def parse(self, argument: str) -> str:
+        """The name itself.
+
+        Raises:
+          ValueError: it is not known.
+        """
+        find("value", argument)
+        return argument
+
 
 PRECISIONS = list(judging.Options.precisions)
 LONGEST = 1e6  # seconds
@@ -63,8 +77,9 @@ flags.DEFINE_enum(
     "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2; own: the file's own loss "
     "[own, where the file defines one, else cross_entropy].",
 )
-flags.DEFINE_enum("output", "relu", list(ACTIVATIONS), "Activation of the output.")
-flags.DEFINE_enum("activation", "relu", list(ACTIVATIONS), "Activation of the hidden layer.")
+for _name, _layer in (("output", "output"), ("activation", "hidden layer")):
+    _words = f"<{'|'.join(ACTIVATIONS)}>, or leaky_relu(SLOPE): Activation of the {_layer}."
+    flags.DEFINE(_Activation(), _name, "relu", _words, serializer=flags.ArgumentSerializer())
 flags.DEFINE_enum("biases", "yes", ["yes", "none"], "Whether the declared network has biases.")
 flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a number from 0 or 1, as in log(p + 1e-8).")
 flags.DEFINE_enum("reduction", "mean", list(REDUCTIONS), "Over the examples of a batch.")

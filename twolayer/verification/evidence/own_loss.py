@@ -48,7 +48,7 @@ class Standard:
         self._terms: dict[Sizes, Terms | None] = {}
         self._by_jax = _jax_gradient(loss, call) if hasattr(loss, "trace") else None
         self._check()
-        self.setting = next((one for one in _candidates(declared) if self._is(one)), None)
+        self.setting = next((one for one in _candidates(declared, self._slopes()) if self._is(one)), None)
 
     def gradient(self, point: where.Point) -> dict[str, np.ndarray]:
         """Its gradient at a point: of JAX code by jax.grad, of all else through the record of its operations."""
@@ -60,6 +60,10 @@ class Standard:
             own = {name: balls(arguments[name], Recorded) for name in PARAMETERS}
             value = _one_number(self.call.run(self.loss, arguments | {"w": point.right["w"]} | own).result)
             return dict(zip(LEAVES, gradient(value, list(own.values())), strict=True))
+
+    def _slopes(self) -> list[float]:
+        """The numbers in its code that a leaky ReLU could have below zero."""
+        return sorted(t for t in set(self.loss.literals()) if 0 < t < 1)
 
     def _check(self) -> None:
         """Hold its gradient against its central difference, which shares nothing with it.
@@ -228,10 +232,11 @@ def _jax_gradient(loss: Program, call: Call) -> Program:
     return JaxProgram(gradients, loss.filename, loss.source)
 
 
-def _candidates(declared: Setting) -> list[Setting]:
-    """The losses that could be declared, those with the declared activations first."""
-    names = list(dict.fromkeys((declared.hidden, "relu", "sigmoid", "tanh", *ACTIVATIONS)))
-    outputs = list(dict.fromkeys((declared.output, "identity", "relu", "sigmoid", "tanh")))
+def _candidates(declared: Setting, slopes: Sequence[float]) -> list[Setting]:
+    """The losses that could be declared, those with the declared activations first; `slopes`: of leaky ReLUs."""
+    leaky = [f"leaky_relu({slope!r})" for slope in slopes]
+    names = list(dict.fromkeys((declared.hidden, "relu", "sigmoid", "tanh", *ACTIVATIONS, *leaky)))
+    outputs = list(dict.fromkeys((declared.output, "identity", "relu", "sigmoid", "tanh", *leaky)))
     others = (
         Setting(loss, output, declared.reduction, hidden, declared.biases)
         for hidden, output, loss in itertools.product(names, outputs, LOSSES)
