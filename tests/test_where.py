@@ -137,6 +137,112 @@ def test_the_derivative_by_the_probabilities_is_right_and_the_line_after_it_is_w
     assert found == (cause, None, f"dZ = dA * {written} / m")
 
 
+COLUMNS = """import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def gradients(W1, b1, W2, b2, X, Y):
+    X, Y = X.T, Y.T
+    m = X.shape[1]
+    Z1 = np.dot(W1, X) + b1.reshape(-1, 1)
+    A1 = np.tanh(Z1)
+    A2 = sigmoid(np.dot(W2, A1) + b2.reshape(-1, 1))
+    dZ2 = A2 - Y
+    dW2 = np.dot(dZ2, A1.T) / m
+    db2 = np.sum(dZ2, axis=1, keepdims=True) / m
+    dA1 = np.dot(W2.T, dZ2)
+    dZ1 = np.multiply(dA1, 1 - np.power(A1, 2))
+    return np.dot(dZ1, X.T) / m, np.sum(dZ1, axis=1, keepdims=True) / m, dW2, db2
+"""
+LOOP = """import numpy as np
+
+
+def f(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def slope(x):
+    return f(x) * (1 - f(x))
+
+
+def gradients(params, X, Y):
+    W1, b1, W2, b2 = params
+    sum_W1, sum_b1, sum_W2, sum_b2 = (np.zeros(p.shape) for p in params)
+    for i in range(len(X)):
+        z2 = W1.dot(X[i]) + b1
+        h2 = f(z2)
+        z3 = W2.dot(h2) + b2
+        delta3 = (f(z3) - Y[i]) * slope(z3)
+        delta2 = np.dot(W2.T, delta3) * slope(z2)
+        sum_W2 += np.outer(delta3, h2)
+        sum_W1 += np.outer(delta2, X[i])
+        sum_b2 += delta3
+        sum_b1 += delta2
+    n = len(X)
+    return sum_W1 / n, sum_b1 / n, sum_W2 / n, sum_b2 / n
+"""
+SCORES = """import numpy as np
+
+
+def gradients(params, x, y):
+    N, labels = x.shape[0], y.argmax(axis=1)
+    hidden = np.maximum(0, x.dot(params.W1.T) + params.b1)
+    scores = hidden.dot(params.W2.T) + params.b2
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    sums = np.exp(shifted).sum(axis=1, keepdims=True)
+    probs = np.exp(shifted) / sums
+    d = probs.copy()
+    d[np.arange(N), labels] -= 1
+    d /= N
+    dW2, db2 = d.T.dot(hidden), d.sum(axis=0)
+    dh = d.dot(params.W2)
+    dh[hidden == 0] = 0
+    return dh.T.dot(x), dh.sum(axis=0), dW2, db2
+"""
+STYLES = {
+    COLUMNS: {"loss": "binary_cross_entropy", "output": "identity", "activation": "tanh"},
+    LOOP: {"loss": "quadratic", "output": "sigmoid", "activation": "sigmoid"},
+    SCORES: {"loss": "cross_entropy", "output": "identity"},
+}
+WRONG = {  # text, what stands there instead, the cause and the line it is told at, if it is another
+    "probabilities are carried back": (COLUMNS, "np.dot(W2.T, dZ2)", "np.dot(W2.T, A2)", "output_for_cotangent"),
+    "another hidden activation": (COLUMNS, "np.tanh(Z1)", "sigmoid(Z1)", "other_activation"),
+    "the last share of a sum": (LOOP, "sum_W1 +=", "sum_W1 =", "one_example"),
+    "a sum of dO1": (LOOP, "sum_b1 += delta2", "sum_b1 += np.dot(W2.T, delta3)", "unmasked_cotangent"),
+    "a loop from 1": (LOOP, "range(len(X))", "range(1, len(X))", "one_example"),
+    "a mistyped slope": (LOOP, "(1 - f(x))", "(1 + f(x))", "derivative_sign"),
+    "the activation twice": (LOOP, "np.outer(delta3, h2)", "np.outer(delta3, f(h2))", "activation_twice"),
+    "y / m": (SCORES, "labels] -= 1", "labels] -= 1 / N", "target_scaled"),
+    "y is not divided": (SCORES, "d[np.arange(N), labels] -= 1\n    d /= N", "d /= N\n    d[np.arange(N), labels] -= 1",
+        "target_scaled", "d[np.arange(N), labels] -= 1"),
+    "probs, not d": (SCORES, "dh = d.dot", "dh = probs.dot", "output_for_cotangent"),
+    "another divisor": (SCORES, "d /= N", "d /= N * y.shape[1]", "classes"),
+    "half a shift": (SCORES, "np.exp(shifted).sum", "np.exp(scores).sum", "max_shift",
+        "probs = np.exp(shifted) / sums"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_mistake_is_named_at_the_line_where_it_is_made(tmp_path, name):
+    text, old, new, cause, *elsewhere = WRONG[name]
+    path = tmp_path / "homework.py"
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    found = verify(str(path), precisions=(), counterexample=False, **STYLES[text])
+    assert found.causes[0].id == cause
+    assert found.line == elsewhere[0] if elsewhere else new in found.line
+
+
+@pytest.mark.parametrize("text", STYLES)
+def test_as_they_stand_they_are_right(tmp_path, text):
+    path = tmp_path / "homework.py"
+    path.write_text(text)
+    assert verify(str(path), precisions=(), **STYLES[text]).verdict == "right"
+
+
 DECAY = """import numpy as np
 
 

@@ -284,8 +284,9 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
     if probe is not None and found.standard is not None:
         terms, decays = found.standard.terms(probe.sizes), found.standard.decays()
     evidence = causes.Evidence(
-        found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay, decays
-    )
+        found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay, decays,
+        found.program.source or "",
+    )  # fmt: skip
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)
     first = next((cause for cause in findings.causes if cause.line is not None), None)

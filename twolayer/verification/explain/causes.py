@@ -3,6 +3,8 @@
 An explanation is its wrong lines and each way of blaming its wrong factors on as few steps as possible.
 """
 
+import ast
+import collections
 import dataclasses
 import itertools
 import math
@@ -14,12 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from twolayer.verification.evidence.cases import Case, first_wrong
-from twolayer.verification.explain import unexplained, where
+from twolayer.verification.explain import unexplained, where, wrong_activations
 from twolayer.verification.explain.search import CHAIN, Explanation
 from twolayer.verification.numbers import factors as numbers
 from twolayer.verification.numbers.balls import BITS, Ball, precision
 from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
+
+MISTYPED = frozenset(id for id, _ in wrong_activations.EDITED.values())  # errors in the formula of a derivative
 
 
 class Evidence(NamedTuple):
@@ -29,7 +33,7 @@ class Evidence(NamedTuple):
     leaves: each leaf's own verdict.
     scale, decay: what the own loss is times the declared one behind it, and so all its steps; what is added to a leaf,
       times its parameter, by the L2 terms of the own loss; decays: that as a formula of the sizes.
-    thresholds: comparisons, clips and roundings of the code, with their lines.
+    thresholds: comparisons, clips and roundings of the code, with their lines. source: the text of its file.
     """
 
     setting: Setting
@@ -40,6 +44,7 @@ class Evidence(NamedTuple):
     thresholds: Sequence[str] = ()
     decay: Mapping[str, Fraction] = MappingProxyType({})
     decays: Mapping[str, str] = MappingProxyType({})
+    source: str = ""
 
     @property
     def right_inside(self) -> frozenset[str]:
@@ -388,25 +393,53 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         wrong = [leaf for leaf in LEAVES if evidence.leaves[leaf].verdict == "wrong"]
         found = where.between(probe.locals, evidence.known, wrong, probe.mine)
     else:
-        arrays = _arrays(alternative.explanation, evidence)
-        found = None
-        for step in _first_forward(arrays, probe) if cause.leaf == "forward" else (cause.leaf,):
-            if found is None and step in arrays:
-                found = where.place(step, evidence.by_own_loss(arrays), probe.locals, evidence.known, evidence.scale)
+        found = _placed(cause, _arrays(alternative.explanation, evidence), evidence, probe)
+        if found is not None and cause.id == "one_example":
+            found = _of_loop(found, evidence.source, probe)
     if found is None:
         return cause
     return dataclasses.replace(cause, line=found.line, variable=found.name or None, since=found.since)
 
 
-def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> tuple[str, ...]:
+def _placed(cause: Cause, arrays: Mapping[str, np.ndarray], evidence: Evidence, probe: Case) -> where.Place | None:
+    """Where the array of a cause is set, or what made it wrong: the probabilities, or a slope that is mistyped."""
+    own, known, steps = dict(evidence.by_own_loss(arrays)), evidence.known, [cause.leaf]
+    with precision(BITS):
+        if cause.leaf == "forward":
+            steps = _first_forward(arrays, probe)
+        elif cause.leaf == "dO2" and "P" in known and "dO2" in own:
+            own["P"] = arrays["dO2"] / probe.right["w"] + probe.right["y"]
+            steps = ["dO2"] if where.equal(own["P"], known["P"]) else ["P", "dO2"]
+        elif cause.id in MISTYPED and {cause.leaf, f"dO{cause.leaf[2]}"} <= own.keys():
+            own["slope"] = arrays[cause.leaf] / arrays[f"dO{cause.leaf[2]}"]
+            steps = ["slope", cause.leaf]
+    for step in (step for step in steps if step in own):
+        caller = cause.id == "other_activation"  # it is the caller's choice, and no fault of a helper
+        found = where.place(step, own, probe.locals, known, evidence.scale, probe.sizes.m, caller)
+        if found is not None and (found.name or step not in ("P", "slope")):
+            return found
+    return None
+
+
+def _of_loop(found: where.Place, source: str, probe: Case) -> where.Place:
+    """The loop around a line, where that line is run for all examples but one: the loop leaves it out."""
+    times = collections.Counter(local.name for local in probe.locals if local.line == found.line)
+    if probe.sizes.m - 1 not in times.values():
+        return found
+    loops = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.For)]
+    around = [node.lineno for node in loops if node.lineno < found.line <= (node.end_lineno or 0)]
+    return where.Place(max(around), "", source.splitlines()[max(around) - 1].strip()) if around else found
+
+
+def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> list[str]:
     """The arrays of a wrong forward pass that differ from the right ones, in their order."""
     from twolayer.verification.numbers.agreement import EQUAL, compare
 
-    return tuple(
+    return [
         name
         for name in ("Z1", "O1", "Z2", "O2")
         if name in arrays and (compare(arrays[name], probe.right[name]) != EQUAL).any()
-    )
+    ]
 
 
 def _steps(

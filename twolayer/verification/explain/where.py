@@ -130,6 +130,8 @@ def place(
     locals_: Sequence[Local],
     right: Mapping[str, np.ndarray],
     scale: Fraction = Fraction(1),
+    examples: int = 1,
+    caller: bool = False,
 ) -> Place | None:
     """The line that gives a step its wrong value.
 
@@ -139,6 +141,8 @@ def place(
       locals_: what the user's variables were.
       right: the right arrays, to see what is right before it.
       scale: with which factor the steps among these are right.
+      examples: their number, by which a mean may be divided later.
+      caller: whether what a helper returns is not to be blamed.
 
     Where the wrong value is what a right line before it gave, such as dZ1 = dO1 with the mask missing, the last
     variable that has it before it is used is the one that should have been another. A line of a helper that gives a
@@ -149,16 +153,17 @@ def place(
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
+    own = [one for one in own if not (caller and one.name == "return")] or own
     good = seen(locals_, right)
-    still_right = {one.order for one in good if one.step == step and one.factor == scale}
+    still_right = {one.order for one in good if one.step == step and one.factor in (scale, scale * examples)}
     own = [one for one in own if one.order not in still_right] or own
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
     if any(one.factor == 1 for one in own):
-        own = [one for one in own if one.factor == 1 or not _is_set_anew(locals_[one.order], locals_)]
+        own = _used_outside_of_its_loop(own, locals_)
     if own:
-        if any(_equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
+        if any(equal(wrong[step], array) for name, array in right.items() if name not in (step, *_after(step))):
             return Place(own[-1].line, own[-1].name, own[-1].text)
         known = {(one.line, one.name) for one in (*good, *own, *seen(locals_, wrong))}
         ranges = ((one, _since(one, locals_, known, good)) for one in own)
@@ -166,6 +171,17 @@ def place(
         return Place(one.line, one.name, one.text, since)
     first = min(after, key=lambda one: one.order, default=None)
     return None if first is None else Place(first.line, "", first.text, _last_before(first.order, first.line, good))
+
+
+def _used_outside_of_its_loop(own: Sequence[Seen], locals_: Sequence[Local]) -> list[Seen]:
+    """Without what a loop sets each time, unless its last value is what a line after the loop makes the array of."""
+    anew = {one for one in own if _is_set_anew(locals_[one.order], locals_)}
+    after = [one.text.split("=", 1)[-1] for one in own if one.factor == 1 and one not in anew]
+    read = {word for text in after for word in re.findall(r"\w+", text)}
+    last = {local.name: order for order, local in enumerate(locals_)}
+    return [
+        one for one in own if one.factor == 1 or one not in anew or (one.name in read and last[one.name] == one.order)
+    ]
 
 
 def _is_set_anew(local: Local, locals_: Sequence[Local]) -> bool:
@@ -193,10 +209,12 @@ def _after(step: str) -> tuple[str, ...]:
     return {
         "dO2": ("dZ2", "dW2", "db2", "dO1"), "dZ2": ("dW2", "db2", "dO1"), "dO1": ("dZ1", "dW1", "db1"),
         "dZ1": ("dW1", "db1"), "Z1": ("O1", "Z2"), "O1": ("Z2", "O2"), "Z2": ("O2", "dO2"), "O2": ("dO2", "dZ2"),
+        "P": ("dO2", "dZ2"),
     }.get(step, ())  # fmt: skip
 
 
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+def equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same up to a constant factor."""
     return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
 
 
