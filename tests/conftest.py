@@ -1,5 +1,6 @@
 """Strictness for every test: annotated shapes are checked, and nothing is broadcast or rounded in silence."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -95,6 +96,12 @@ def pytest_collection_modifyitems(config, items):
         repeated = [item for item in items if "float64" in item.fixturenames]
         items[:] = [item for item in items if item not in repeated]
         config.hook.pytest_deselected(items=repeated)
+
+
+def pytest_collection_finish():
+    """What was imported is searched for cycles no more: it is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure():

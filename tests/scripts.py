@@ -3,7 +3,6 @@
 import atexit
 import concurrent.futures
 import contextlib
-import gc
 import json
 import multiprocessing
 import os
@@ -25,9 +24,9 @@ OWN = ("JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES")  # precision and devices of the 
 FORKS = multiprocessing.get_context("forkserver")
 SERVER = ("_forkserver_address", "_forkserver_authkey")  # by which a process that was forked can ask for another
 LIBRARIES = ("jax", "optax", "sklearn.datasets", "pyarrow.parquet", "matplotlib.backends.backend_agg", "scipy.stats")
-LIBRARIES += ("orbax.checkpoint", "tensorflow_datasets")
+LIBRARIES += ("orbax.checkpoint", "tensorflow_datasets", "pytest")
 OURS = ("experiments.runtime.session", "experiments.runtime.outcome", "twolayer.command.judging")  # without their flags
-FORKS.set_forkserver_preload([*LIBRARIES, *OURS, "twolayer.verification.judge"])
+FORKS.set_forkserver_preload([*LIBRARIES, *OURS, "twolayer.verification.judge", "tests.frozen"])
 
 
 class Forked:
@@ -40,7 +39,7 @@ class Forked:
             file.touch()
         self._said = self._files[1].open()
         with _without(OWN):
-            forkserver.ensure_running()
+            forkserver._forkserver.ensure_running()
             server = {name: value for name, value in vars(forkserver._forkserver).items() if name in SERVER}
             given = (script, arguments, self._files, environment, before, server)
             self._process = FORKS.Process(target=_run_here, args=given)
@@ -135,7 +134,6 @@ def _run_here(script, arguments, files, environment, before, server):
         vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
         spawn.get_preparation_data = lambda name: {"name": name, "sys_path": sys.path}  # and not the script again
         subprocess.Popen = forked_if_ours(before)
-    gc.freeze()  # what was imported before is searched for cycles no more: a tenth of a short run
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY), number)
     sys.stdout, sys.stderr = (open(number, "w", buffering=number - 1 or -1, closefd=False) for number in (1, 2))
