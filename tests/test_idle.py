@@ -58,14 +58,13 @@ def test_every_optimizer_leaves_idle_columns_where_they_started(name, float64):
     choices = Choices(warmup_epochs=0, optimizer=name, batch_size=5, epochs=3, compute="float64", scale=1 / 255)
     numbers = Numbers(OPTIMIZERS[name].learning_rate)
     params = network.init(jax.random.key(1), 40, 8, 3, "alive", dtype=jnp.float64)
-    outcomes = []
+    outcomes, epoch = [], jax.jit(make_epoch(choices))
     for skip_idle in (False, True):
         train = place(*images(), skip_idle=skip_idle)
         assert train.x.shape[1] == (32 if skip_idle else 40)
         state = start(choices, params, numbers, 23)
         now, moments = state.params, state.moments
         for index in range(3):
-            epoch = jax.jit(make_epoch(choices))
             now, moments, *figures = epoch(now, moments, jnp.int32(index), jax.random.key(2), numbers, train)
         outcomes.append((now, figures))
     assert_close(outcomes[1][0], outcomes[0][0])
