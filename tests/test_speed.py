@@ -1,7 +1,9 @@
 """The pages about speed: two checkouts side by side, the first command taken apart, and the tables of both."""
 
+import contextlib
 import json
 import pathlib
+import types
 
 import pytest
 import scripts
@@ -22,7 +24,7 @@ RATES = {"flops_per_second", "bytes_per_second"}
 
 def test_a_checkout_beside_itself(tmp_path):
     path = tmp_path / "against.json"
-    flags = (f"--checkout={ROOT}", "--rounds=2", "--turn=0.05", "--cases=8x1,4x3", f"--json={path}")
+    flags = (f"--checkout={ROOT}", "--rounds=1", "--turn=0.05", "--cases=8x1,4x3", f"--json={path}")
     status, out, err = scripts.run("benchmarks.against", *flags)
     assert status == 0, err
     one, many, *commands = json.loads(path.read_text())["rows"]
@@ -33,6 +35,42 @@ def test_a_checkout_beside_itself(tmp_path):
         assert 0.1 < row["ratio"]["median"] < 10
     assert one["same_program"] and many["same_program"] and "the same program" in out
     assert (one["inputs"], one["examples"]) == (64, 1197) and json.loads(path.read_text())["rates"].keys() == RATES
+
+
+@pytest.fixture
+def three_rounds(monkeypatch):
+    """The checkouts in the order they are asked, of which each is twice as slow as what is asked before it."""
+    flags.FLAGS(["against", "--rounds=3", "--turn=0"])
+    asked = []
+
+    def ask(checkout):
+        asked.append(str(checkout))
+        return {"seconds": 2.0 ** len(asked), "cpu": 1.0}
+
+    class Process(contextlib.nullcontext):
+        def __init__(self, *arguments, variables, **options):
+            super().__init__(self)
+            self.checkout = variables["PYTHONPATH"]
+
+        def wait_until_ready(self):
+            return {"program": self.checkout, "inputs": 1, "examples": 2}
+
+        def ask(self, times):
+            return ask(self.checkout)
+
+    monkeypatch.setattr(against, "ran", lambda *words, folder, **options: types.SimpleNamespace(**ask(folder)))
+    monkeypatch.setattr(against, "Process", Process)
+    monkeypatch.setattr(against, "PAUSE", 0.0)
+    return asked
+
+
+@pytest.mark.parametrize("command", [True, False], ids=["a command", "an epoch"])
+def test_neither_checkout_is_always_the_first(three_rounds, command, tmp_path):
+    row = against._command(tmp_path, next(iter(against.COMMANDS))) if command else against._epochs(tmp_path, 8, 1)
+    there, here = str(tmp_path), str(ROOT)
+    assert three_rounds[-6:] == [there, here, here, there, there, here]
+    assert (row["ratio"]["min"], row["ratio"]["median"], row["ratio"]["max"]) == (0.5, 2.0, 2.0)
+    assert command or not row["same_program"], "they say other programs"
 
 
 def test_a_checkout_that_hangs_is_given_up(tmp_path, monkeypatch):
