@@ -12,10 +12,11 @@ import pytest
 from scripts import ROOT, run, start
 
 from experiments.runtime.interrupts import Interrupts
+from twolayer.command import cli
 
-# Two epochs of several seconds.
+# Two epochs of a few seconds.
 SLOW = (
-    *("--dataset=teacher", "--loss=quadratic", "--teacher_inputs=64", "--teacher_train=100000", "--teacher_valid=2000"),
+    *("--dataset=teacher", "--loss=quadratic", "--teacher_inputs=64", "--teacher_train=60000", "--teacher_valid=2000"),
     *("--hidden=2048", "--epochs=2", "--optimizer=sgd", "--nofigures", "--quiet", "--log_seconds=3600"),
 )
 
@@ -114,9 +115,14 @@ def slow(tmp_path_factory):
     return json.loads((run_dir / "run" / "summary.json").read_text())
 
 
+def impatient():
+    """So that an epoch outlasts the patience by far."""
+    cli.PATIENCE = 0.5
+
+
 def test_in_the_midst_of_a_long_epoch_a_run_is_saved_as_it_was_before_it(slow, tmp_path):
     run_dir = tmp_path / "run"
-    process = start("train", *SLOW, f"--run_dir={run_dir}")
+    process = start("train", *SLOW, f"--run_dir={run_dir}", before=impatient)
     deadline = time.monotonic() + 120
     while not (run_dir / "metrics.jsonl").exists() or not (run_dir / "metrics.jsonl").read_text():
         assert process.poll() is None and time.monotonic() < deadline

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from twolayer.command.cli import INTERRUPTED, PATIENCE, signals
+from twolayer.command import cli
+from twolayer.command.cli import INTERRUPTED, signals
 
 Result = TypeVar("Result")
 
@@ -36,10 +37,10 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def during(self, work: Callable[[], Result], patience: float = PATIENCE) -> Result | None:
+    def during(self, work: Callable[[], Result], patience: float | None = None) -> Result | None:
         """What `work` returns; None if a signal has come and it fails, or takes longer than `patience` seconds then.
 
-        It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
+        They are cli.PATIENCE if not given. It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
         """
         results: list[Result] = []
         errors: list[BaseException] = []
@@ -54,7 +55,7 @@ class Interrupts:
 
         threading.Thread(target=call, daemon=True).start()
         while not ended.wait(0.5):
-            if self.received and not ended.wait(patience):
+            if self.received and not ended.wait(cli.PATIENCE if patience is None else patience):
                 return None
         if results:
             return results[0]
