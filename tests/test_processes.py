@@ -19,7 +19,7 @@ from twolayer.command.cli import BadInput
 from twolayer.command.files import LOCK
 
 FLAGS = ("--hidden=16", "--epochs=4", "--nofigures", "--quiet")
-LONG = ("--hidden=16", "--epochs=200", "--nofigures", "--quiet", "--checkpoint_every=20")
+LONG = ("--hidden=16", "--epochs=100", "--nofigures", "--quiet", "--checkpoint_every=10")
 LOST = "error: another process of the job was lost; what was saved is intact: repeat the command on all to continue"
 SILENT = "error: JAX lost contact with another process of the job, or could not reach it"
 
@@ -30,13 +30,18 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def hasty():
+    """The waits of a job, so much shorter that a test can outwait them."""
+    processes.HEARTBEAT, processes.GRACE, processes.QUIET = 10, 2, 1
+
+
 def together(script, *arguments, apart=False):
     """Two running processes of one job; with `apart` the second is told another directory, which it leaves alone."""
     job = ("--num_processes=2", f"--coordinator_address=127.0.0.1:{free_port()}")
     both = []
     for number in range(2):
         own = [f"{text}-other" if apart and number and text.startswith("--run_dir") else text for text in arguments]
-        both.append(start(script, *own, *job, f"--process_id={number}"))
+        both.append(start(script, *own, *job, f"--process_id={number}", before=hasty))
     return both
 
 
@@ -131,7 +136,7 @@ def test_when_one_is_killed_the_other_ends_with_a_message_and_nothing_is_lost(vi
 
 def test_one_that_waits_for_the_others_says_so_and_hears_a_signal():
     job = (f"--coordinator_address=127.0.0.1:{free_port()}", "--num_processes=2", "--process_id=1")
-    process = start("train", *job)
+    process = start("train", *job, before=hasty)
     assert process.line("waiting") == "waiting for the other processes, at most 300 s\n"
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
@@ -142,13 +147,13 @@ def test_one_that_waits_for_the_others_says_so_and_hears_a_signal():
 
 def test_one_that_falls_silent_does_not_hold_up_the_other_for_ever(tmp_path):
     both = together("train", *LONG, "--epochs=1000000", f"--run_dir={tmp_path / 'run'}")
-    training(tmp_path / "run", both)
+    training(tmp_path / "run", both, epochs=5)
     silent = worker(both[1])
     os.kill(silent, signal.SIGSTOP)
     began = time.monotonic()
     try:
         _, said = both[0].communicate(timeout=60)
-        assert time.monotonic() - began < 60 and both[0].returncode == 75
+        assert 5 < time.monotonic() - began < 40 and both[0].returncode == 75
         assert any(line.startswith(SILENT) for line in said.splitlines()), said
     finally:
         os.kill(silent, signal.SIGKILL)
@@ -175,7 +180,9 @@ def test_what_the_first_is_refused_all_are_refused(tmp_path):
 
 def test_processes_that_were_given_different_flags_are_refused(tmp_path):
     job = ("--num_processes=2", f"--coordinator_address=127.0.0.1:{free_port()}", f"--run_dir={tmp_path / 'run'}")
-    both = [start("train", *FLAGS, *job, f"--process_id={n}", f"--learning_rate=0.0{n + 1}") for n in range(2)]
+    both = [
+        start("train", *FLAGS, *job, f"--process_id={n}", f"--learning_rate=0.0{n + 1}", before=hasty) for n in range(2)
+    ]
     said = "error: the processes of this job were given different flags; start all with the same"
     ended = finish(both)
     assert (1, said) in ended and all(status in (1, 75) for status, _ in ended)
