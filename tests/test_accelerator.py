@@ -153,7 +153,7 @@ def test_what_fails_is_a_row_and_the_rest_goes_on(carry_out):
 
 def test_the_budget_ends_it_and_what_was_measured_stays(carry_out):
     wanted = [stub("right", arguments={"value": 1}), stub("hangs", limit=600.0), stub("wrong")]
-    found, left = carry_out(wanted, seconds=15.0)
+    found, left = carry_out(wanted, seconds=10.0)
     assert found == {"right": ("measured", "")} and left == 2
 
 

@@ -79,13 +79,20 @@ class Chatters(Right):
 run = functools.partial(scripts.run, "benchmarks.speed")
 
 
+def short_turns():
+    """An epoch takes a millisecond here: fifty of them will do."""
+    rounds.TURN = 0.05
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """A small run as a user starts it: (what it prints, what it writes)."""
     path = tmp_path_factory.mktemp("benchmark") / "new" / "numbers.json"
     peers = "jax_loop,sklearn,limit" + ",torch_eager,torch_loader" * (importlib.util.find_spec("torch") is not None)
     sizes = ("--hidden=8", "--batch_size=400", "--rounds=2")
-    status, out, err = run(*sizes, f"--peers={peers}", f"--json={path}", XLA_FLAGS="")  # compiled as for users
+    status, out, err = run(
+        *sizes, f"--peers={peers}", f"--json={path}", before=short_turns, XLA_FLAGS=""
+    )  # compiled as for users
     assert status == 0, err
     return out, json.loads(path.read_text())
 

@@ -74,7 +74,7 @@ def test_a_run_that_fails_by_itself_is_no_kill(tmp_path):
 
 
 def test_two_processes_have_the_result_of_one_and_a_survivor_ends(tmp_path):
-    training = ("--hidden=8", "--epochs=100", "--checkpoint_every=10")
+    training = ("--hidden=8", "--epochs=60", "--checkpoint_every=5")
     assert pairs.together(training, tmp_path) == []
     found = pairs.lost(training, tmp_path / "lost", tmp_path / "two", 1, signal.SIGKILL)
     assert found.seconds < 60 and found.status == 75 and "repeat the command on all" in found.said

@@ -161,11 +161,11 @@ PLACES = {
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_file_that_does_not_end_is_ended(homework, tmp_path, loop):
     path = homework(IN_NUMPY, *LOOPS[loop])
-    arguments = (f"--derivation={path}", "--time_limit=8", f"--json={tmp_path / 'v.json'}")
+    arguments = (f"--derivation={path}", "--time_limit=4", f"--json={tmp_path / 'v.json'}")
     began = time.monotonic()
     outcome = verify(*arguments)
     assert time.monotonic() - began < 40
-    assert_refused(outcome, "homework.py", "8 s", "--time_limit")
+    assert_refused(outcome, "homework.py", "4 s", "--time_limit")
     assert any(place in outcome[2] for place in PLACES[loop]), outcome[2]
     assert not (tmp_path / "v.json").exists()
 
