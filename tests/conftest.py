@@ -74,7 +74,7 @@ hypothesis.settings.load_profile("repeatable")
 SLOW = (
     *("test_sweep_script", "test_papers", "test_processes", "test_train", "test_resume", "test_endurance"),
     *("test_benchmark", "test_verify_script", "test_devices", "test_faults", "test_launch", "test_interrupts"),
-    "test_people",
+    *("test_people", "test_own_page", "test_packaging"),
     *("test_accelerator", "test_own_data", "test_papers_nielsen", "test_papers_chizat", "test_papers_safran"),
     *("test_scaling", "test_output_relu", "test_verify_benchmark", "test_speed", "test_fit", "test_predict"),
 )

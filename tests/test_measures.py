@@ -29,7 +29,7 @@ def wider(params):
 def test_they_are_the_norms_and_the_top_eigenvalue_of_the_dense_hessian(loss, gradient, float64):
     params, (x, y, *_) = jax.tree.map(jnp.asarray, (start_of_training("float64"), examples(dtype="float64")[:2]))
     choices = Choices(loss=loss, gradient=gradient, measure=measures.MEASURES)
-    found = measures.make_measure(choices)(params, Examples(x, y))
+    found = jax.jit(measures.make_measure(choices))(params, Examples(x, y))
     aims = y if loss == "cross_entropy" else jax.nn.one_hot(y, 3, dtype=x.dtype)
     engine = autodiff(loss, "relu", "mean")
     gradients = engine(params, x, aims)[1]
@@ -37,7 +37,7 @@ def test_they_are_the_norms_and_the_top_eigenvalue_of_the_dense_hessian(loss, gr
         assert found[f"norm_{name}"] == pytest.approx(np.linalg.norm(getattr(params, name)))
         assert found[f"norm_d{name}"] == pytest.approx(np.linalg.norm(getattr(gradients, name)))
     flat, unravel = ravel_pytree(params)
-    hessian = jax.hessian(lambda v: engine(unravel(v), x, aims)[0])(flat)
+    hessian = jax.jit(jax.hessian(lambda v: engine(unravel(v), x, aims)[0]))(flat)
     assert found["sharpness"] == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-6)
 
 
