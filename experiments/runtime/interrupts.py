@@ -40,7 +40,8 @@ class Interrupts:
     def during(self, work: Callable[[], Result], patience: float | None = None) -> Result | None:
         """What `work` returns; None if a signal has come and it fails, or takes longer than `patience` seconds then.
 
-        They are cli.PATIENCE if not given. It runs in another thread, because Python hears signals in this one, and not while a program runs on a device.
+        They are cli.PATIENCE if not given. It runs in another thread, because Python hears signals in this one, and not
+        while a program runs on a device.
         """
         results: list[Result] = []
         errors: list[BaseException] = []
