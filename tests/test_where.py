@@ -202,7 +202,33 @@ def gradients(params, x, y):
     dh[hidden == 0] = 0
     return dh.T.dot(x), dh.sum(axis=0), dW2, db2
 """
+EXAMPLES = """import numpy as np
+
+
+def sig(t):
+    return 1 / (1 + np.exp(-t))
+
+
+def of_one(W1, b1, W2, b2, x, y):
+    out1 = sig(W1 @ x + b1)
+    out2 = sig(W2 @ out1 + b2)
+    error = out2 - y
+    d_net2 = error * out2 * (1 - out2)
+    d_out1 = W2.T @ d_net2
+    d_net1 = d_out1 * out1 * (1 - out1)
+    g_W1 = np.outer(d_net1, x)
+    return g_W1, d_net1, np.outer(d_net2, out1), d_net2
+
+
+def gradients(params, X, Y):
+    total = [np.zeros_like(p) for p in params]
+    for x, y in zip(X, Y):
+        for t, g in zip(total, of_one(*params, x, y)):
+            t += g
+    return [t / len(X) for t in total]
+"""
 STYLES = {
+    EXAMPLES: {"loss": "quadratic", "output": "sigmoid", "activation": "sigmoid"},
     COLUMNS: {"loss": "binary_cross_entropy", "output": "identity", "activation": "tanh"},
     LOOP: {"loss": "quadratic", "output": "sigmoid", "activation": "sigmoid"},
     SCORES: {"loss": "cross_entropy", "output": "identity"},
@@ -220,6 +246,10 @@ WRONG = {  # text, what stands there instead, the cause and the line it is told 
         "target_scaled", "d[np.arange(N), labels] -= 1"),
     "probs, not d": (SCORES, "dh = d.dot", "dh = probs.dot", "output_for_cotangent"),
     "another divisor": (SCORES, "d /= N", "d /= N * y.shape[1]", "classes"),
+    "a share of an example": (EXAMPLES, "np.outer(d_net1, x)", "np.outer(d_out1, x)", "unmasked_cotangent"),
+    "a sum that is subtracted": (EXAMPLES, "t += g", "t -= g", "sign"),
+    "a divisor at the end": (EXAMPLES, "t / len(X)", "t / (len(X) - 1)", "reduction"),
+    "O1 for x": (EXAMPLES, "np.outer(d_net1, x)", "np.outer(d_net1, out1)", "activation_for_input"),
     "half a shift": (SCORES, "np.exp(shifted).sum", "np.exp(scores).sum", "max_shift",
         "probs = np.exp(shifted) / sums"),
 }  # fmt: skip

@@ -26,6 +26,7 @@ Scope = dict[str, np.ndarray]
 
 LEAVES = ("dW1", "db1", "dW2", "db2")
 STEPS = ("dO2", "dZ2", "dW2", "db2", "dO1", "dZ1", "dW1", "db1")
+CHAIN = ("dO2", "dZ2", "dO1", "dZ1")  # of these, those that the error is carried along
 INPUTS = ("W1", "b1", "W2", "b2", "x", "y")
 TRACE = ("Z1", "O1", "Z2", "O2")
 

@@ -248,6 +248,20 @@ def shapes_of(arrays: Mapping[str, np.ndarray], sizes: Sizes) -> dict[str, Shape
     return found
 
 
+# What a weight gradient of another shape is the product of: id of the cause and what is to be said.
+OTHER_PRODUCTS = {
+    "dW1": {
+        "KK": ("activation_for_input", "O1 stands where the input x belongs"),
+        "Cd": ("cotangent_of_other_layer", "dZ2 stands where dZ1 belongs"),
+    },
+    "dW2": {
+        "Cd": ("input_for_activation", "the input x stands where O1 belongs"),
+        "CC": ("prediction_for_activation", "the prediction O2 stands where O1 belongs"),
+        "KK": ("cotangent_of_other_layer", "dZ1 stands where dZ2 belongs"),
+    },
+}
+
+
 def _shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> Shape:
     wanted = wanted_shapes(sizes)[name]
     if shape == wanted:
@@ -271,6 +285,10 @@ def _shape(name: str, shape: tuple[int, ...], sizes: Sizes) -> Shape:
         return Shape("same", fault=said)
     d, K, C, m = sizes
     letters = {"dW1": "(K, d)", "dW2": "(C, K)"}.get(name, "(m, K)" if name[2:] == "1" else "(m, C)")
+    for (first, second), (_, said) in OTHER_PRODUCTS.get(name, {}).items():
+        other = getattr(sizes, first), getattr(sizes, second)
+        if shape in (other, other[::-1]):
+            return Shape("same", fault=f"{name} has shape ({first}, {second}) where {name[1:]} is {letters}: {said}")
     known: dict[tuple[int, ...], str] = {(m, K): "O1", (m, C): "O2", (m, d): "x"}
     like = known.get(shape)
     advice = f": that is the shape of {like}, as of a derivative by {like}" if like else ""

@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.verification.evidence.calls import OTHER_PRODUCTS
 from twolayer.verification.evidence.cases import Case, first_wrong
 from twolayer.verification.explain import unexplained, where, wrong_activations
-from twolayer.verification.explain.search import CHAIN, Explanation
+from twolayer.verification.explain.search import Explanation
 from twolayer.verification.numbers import factors as numbers
 from twolayer.verification.numbers.balls import BITS, Ball, precision
-from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
+from twolayer.verification.problem import CHAIN, LEAVES, STEPS, Setting, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
 MISTYPED = frozenset(id for id, _ in wrong_activations.EDITED.values())  # errors in the formula of a derivative
@@ -373,6 +374,9 @@ def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
     shape = evidence.leaves[step].reason if step in LEAVES else None
     if shape and "summed over the units" in shape:
         return Cause("wrong_axis", shape, step, code)
+    for id, said in OTHER_PRODUCTS.get(step, {}).values():
+        if shape and shape.endswith(said):
+            return Cause(id, shape, step, code)
     if shape and "is transposed" in shape:
         return Cause("transpose", shape, step, code)
     return unexplained.describe(step, code, evidence.cases, found, evidence.thresholds)
@@ -391,7 +395,8 @@ def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Ca
         return cause
     if alternative.explanation is None or cause.id == "unknown":
         wrong = [leaf for leaf in LEAVES if evidence.leaves[leaf].verdict == "wrong"]
-        found = where.between(probe.locals, evidence.known, wrong, probe.mine)
+        mine = evidence.by_own_loss({leaf: probe.mine[leaf] for leaf in wrong if leaf in probe.mine})
+        found = where.between(probe.locals, evidence.known, mine)
     else:
         found = _placed(cause, _arrays(alternative.explanation, evidence), evidence, probe)
         if found is not None and cause.id == "one_example":

@@ -17,9 +17,19 @@ from twolayer.verification.explain.catalogue import wrong_lines
 from twolayer.verification.explain.forwards import Forward, wrong_forwards
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, arb, floats, precision
 from twolayer.verification.numbers.factors import placements, ratio, same, short
-from twolayer.verification.problem import INPUTS, LEAVES, STEPS, TRACE, UPSTREAM, Line, Setting, Sizes, right_lines
+from twolayer.verification.problem import (
+    CHAIN,
+    INPUTS,
+    LEAVES,
+    STEPS,
+    TRACE,
+    UPSTREAM,
+    Line,
+    Setting,
+    Sizes,
+    right_lines,
+)
 
-CHAIN = ("dO2", "dZ2", "dO1", "dZ1")
 AFTER = {"dO2": ("dZ2", "dW2", "db2"), "dZ2": ("dW2", "db2"), "dO1": ("dZ1", "dW1", "db1"), "dZ1": ("dW1", "db1")}
 MOST_WRONG_LINES = 3
 CANCELLED = 1e-14  # of the numbers that are summed

@@ -13,7 +13,7 @@ import numpy as np
 
 from twolayer.verification.numbers.balls import BITS, floats, precision
 from twolayer.verification.numbers.factors import ratio, short
-from twolayer.verification.problem import STEPS, TRACE, Setting, slope, targets
+from twolayer.verification.problem import CHAIN, LEAVES, STEPS, TRACE, Setting, slope, targets
 from twolayer.verification.programs import Local
 
 NAMED = (*TRACE, *STEPS)
@@ -66,6 +66,22 @@ def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[See
                     if factor is not None and (turned[0].size > 1 or short(factor)):  # any two numbers have a ratio
                         found.append(Seen(local.line, local.name, local.text, name, factor, order))
                         break
+    return found
+
+
+def _shares(locals_: Sequence[Local], step: str, array: np.ndarray) -> list[Seen]:
+    """What a loop sets for one example after the other, and what is an array when it is summed."""
+    groups: dict[tuple[int, str], list[tuple[int, Local]]] = {}
+    for order, local in enumerate(locals_):
+        if local.value.ndim == 2 and local.value.shape == np.shape(array):
+            groups.setdefault((local.line, local.name), []).append((order, local))
+    found = []
+    for (line, name), some in groups.items():
+        with precision(BITS):
+            total = np.sum([local.value for _, local in some], axis=0)
+        values = _floats(total) if len(some) > 1 else None
+        if values is not None and ratio((values,), (floats(array),)) is not None:
+            found.append(Seen(line, name, some[-1][1].text, step, Fraction(1), some[-1][0]))
     return found
 
 
@@ -155,8 +171,16 @@ def place(
     own = [one for one in own if one.order < bound] or own
     own = [one for one in own if not (caller and one.name == "return")] or own
     good = seen(locals_, right)
-    still_right = {one.order for one in good if one.step == step and one.factor in (scale, scale * examples)}
+    carried = {one.factor for one in good if one.step in _before(step)}
+    natural = {scale, scale * examples} & (carried or {scale, scale * examples})
+    still_right = {one.order for one in good if one.step == step and one.factor in natural}
+    if own and step in right and equal(wrong[step], right[step]) and all(one.order in still_right for one in own):
+        own = [one for one in good if one.step in LEAVES and one.factor not in natural][
+            :1
+        ] or own  # a factor comes later
     own = [one for one in own if one.order not in still_right] or own
+    if step[:2] == "dW" and not equal(wrong[step], right[step]):
+        own = _shares(locals_, step, wrong[step])[:1] or own
     elsewhere = [one for one in good if one.factor == 1 and one.step not in (step, *_after(step))]
     helpers = {one for one in own for g in elsewhere if g[:2] == one[:2] and g.order != one.order}
     own = [one for one in own if one not in helpers] or own
@@ -204,6 +228,11 @@ def _last_before(order: int, line: int, good: Sequence[Seen]) -> int | None:
     return max(((one.order, one.line) for one in good if one.order < order and one.line < line), default=(0, None))[1]
 
 
+def _before(step: str) -> tuple[str, ...]:
+    """The steps from which the error is carried to one."""
+    return CHAIN[: CHAIN.index(step)] if step in CHAIN else ()
+
+
 def _after(step: str) -> tuple[str, ...]:
     """The steps that use one directly."""
     return {
@@ -218,11 +247,9 @@ def equal(a: np.ndarray, b: np.ndarray) -> bool:
     return np.shape(a) == np.shape(b) and ratio((floats(a),), (floats(b),)) is not None
 
 
-def between(
-    locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Sequence[str], mine: Mapping
-) -> Place | None:
+def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Mapping[str, np.ndarray]) -> Place | None:
     """Where no explanation is known: the first variable that is a wrong leaf, and the last right line before it."""
-    bad = seen(locals_, {name: mine[name] for name in wrong if name in mine})
+    bad = seen(locals_, wrong)
     first = min(bad, key=lambda one: one.order, default=None)
     if first is None:
         return None
