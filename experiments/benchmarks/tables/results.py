@@ -78,9 +78,10 @@ def coverage(result: dict) -> tuple:
     return header, [(*names, *cells) for names, cells in rows.items()], said
 
 
-@table("output_relu_mnist", "output_relu")
-def output_relu(mnist: dict, digits: dict) -> tuple:
+@table("output_relu_mnist", "output_relu_mnist_quadratic", "output_relu", machine=2)
+def output_relu(mnist: dict, quadratic: dict, digits: dict) -> tuple:
     """The shares of networks that have lost a class for good, and that give one to no test image."""
+    mnist = mnist | {"cells": mnist["cells"] + quadratic["cells"]}  # of the same starts
     rows = [row for result, data in ((digits, "digits"), (mnist, "MNIST")) for row in _lost_rows(result, data)]
     header = ("K = 128", "networks", "dead before a step")
     losses = ("cross-entropy", "quadratic")
