@@ -79,16 +79,20 @@ SLOW = (
     *("test_scaling", "test_output_relu", "test_verify_benchmark", "test_speed", "test_fit", "test_predict"),
 )
 
+# The longest of the others, which come next for the same reason.
+LONG = ("test_verify", "test_sweeps", "test_custom_rules", "test_gradients", "test_training", "test_derivations")
+
 
 def pytest_configure(config):
-    """Workers take files in the order of SLOW, not by how many tests they have."""
+    """Workers take files in this order, not by how many tests they have."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(config, items):
     """Slow files first. With 64-bit types on everywhere, leave out the tests that switch them on themselves."""
-    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    place = {name: number for number, name in enumerate((*SLOW, *LONG))}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker("slow")
