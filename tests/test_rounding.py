@@ -10,9 +10,9 @@ from jax import lax
 from scipy import special
 
 from twolayer.verification.programs.interpreter import interpret
-from twolayer.verification.rounding.bounds import Rounding
+from twolayer.verification.rounding.bounded import DecidedByRounding
+from twolayer.verification.rounding.bounds import Rounding, exactly
 from twolayer.verification.rounding.doubt import Unsure
-from twolayer.verification.rounding.rounded import DecidedByRounding, exactly
 from twolayer.verification.rounding.units import TRUSTED, product_of, unit
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")

@@ -33,8 +33,9 @@ from twolayer.gradients import closed_form
 from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params
 from twolayer.verification.problem import INPUTS, Setting, Sizes
+from twolayer.verification.rounding.compared import Compared
 from twolayer.verification.rounding.program import instrument, report, resized
-from twolayer.verification.rounding.runs import Compared, Floats, Instrumented, running
+from twolayer.verification.rounding.runs import Floats, Instrumented, running
 from twolayer.verification.rounding.units import unit
 from twolayer.verification.verdict import Rounding
 

@@ -12,9 +12,9 @@ import numpy as np
 from jax.extend.core import Literal
 
 from twolayer.verification.numbers.balls import floats
-from twolayer.verification.programs.interpreter import is_float, line
+from twolayer.verification.programs.interpreter import bind, is_float, line
 from twolayer.verification.programs.jax_code import JaxProgram
-from twolayer.verification.programs.rules import _bind, plain
+from twolayer.verification.programs.rules import plain
 
 CLOSE = 1e-9  # relative
 MOST = 24  # arrays that are tried
@@ -68,7 +68,7 @@ def _run(closed: Any, own: Sequence[Any], k: int, z: Any = None) -> tuple[Any, A
         return atom.val if isinstance(atom, Literal) else known[atom]
 
     for i, eqn in enumerate(closed.jaxpr.eqns):
-        known.update(zip(eqn.outvars, _bind(eqn, [read(atom) for atom in eqn.invars]), strict=True))
+        known.update(zip(eqn.outvars, bind(eqn, [read(atom) for atom in eqn.invars]), strict=True))
         if i == k and z is None:
             return known[eqn.outvars[0]], None
         if i == k:

@@ -9,19 +9,10 @@ import numpy as np
 from twolayer.verification.numbers.balls import array_of, balls, raw
 from twolayer.verification.numbers.complexes import joined, parts
 from twolayer.verification.programs import fourier, linear
-from twolayer.verification.programs.interpreter import Call, Rule, Value
+from twolayer.verification.programs.interpreter import Call, Rules, Value
 
-RULES: dict[str, Rule] = {}
-
-
-def rule(name: str) -> Callable[[Rule], Rule]:
-    """Register a rule for a primitive."""
-
-    def register(function: Rule) -> Rule:
-        RULES[name] = function
-        return function
-
-    return register
+RULES = Rules()
+rule = RULES.rule
 
 
 def any_complex(a: np.ndarray) -> bool:
@@ -48,13 +39,9 @@ def flints(array: np.ndarray) -> np.ndarray:
 
 
 def _of_matrices(f: Callable[..., Any], *arrays: Value) -> list[np.ndarray]:
-    """Apply a function of matrices, which returns one or several arrays, along all leading axes."""
-    stacks = [numbers_of(a) for a in arrays]
-    lead = stacks[0].shape[:-2]
-    found = [f(*(a[at] for a in stacks)) for at in np.ndindex(lead)]
-    columns = zip(*(one if isinstance(one, tuple) else (one,) for one in found), strict=True)
-    stacked = [np.stack(column).reshape(*lead, *column[0].shape) for column in columns]
-    return [flints(a) if a.dtype == object else a for a in stacked]
+    """The arrays that a function of matrices returns, along all leading axes."""
+    found = linear.along(f, *map(numbers_of, arrays))
+    return [flints(a) if a.dtype == object else a for a in (found if isinstance(found, tuple) else (found,))]
 
 
 def _as_nan(f: Callable) -> Callable:

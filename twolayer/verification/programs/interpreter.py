@@ -22,6 +22,19 @@ Value = Any  # a value of a number system, or a plain array
 Rule = Callable[..., Any]
 
 
+class Rules(dict[str, Rule]):
+    """Rules by the name of their primitive."""
+
+    def rule(self, *names: str) -> Callable[[Rule], Rule]:
+        """Register a rule for these primitives."""
+
+        def register(function: Rule) -> Rule:
+            self.update(dict.fromkeys(names, function))
+            return function
+
+        return register
+
+
 class System:
     """How the operations of a jaxpr act on the values of a number system.
 
@@ -31,7 +44,7 @@ class System:
       complex: whether it has complex numbers.
     """
 
-    rules: Mapping[str, Rule] = {}
+    rules: Mapping[str, Rule] = Rules()
     complex = False
 
     # Arithmetic. The sign of an extreme is 1 for the largest and -1 for the smallest; `place` is where it stands.
@@ -79,8 +92,7 @@ class Call:
 
     def run(self, jaxpr: ClosedJaxpr | Jaxpr, arguments: Sequence, *, loop: bool = False) -> list:
         """Interpret a nested jaxpr. Operations inside of loops are not visited: they have no single value."""
-        inner, consts = (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, ())
-        return _run(inner, consts, arguments, self.system, None if loop else self._visit, self.path, self)
+        return _run(*opened(jaxpr), arguments, self.system, None if loop else self._visit, self.path, self)
 
     def where(self) -> str:
         """The operation, and the line in the user's file from which it, or the call around it, comes."""
@@ -130,27 +142,56 @@ def _run(
     path: Path,
     outer: Call | None,
 ) -> list:
-    known: dict = {}
-
-    def read(atom: Any) -> Value:
-        return _constant(atom.val, system, atom.aval) if isinstance(atom, Literal) else known[atom]
-
-    for var, const in zip(jaxpr.constvars, consts, strict=True):
-        known[var] = _constant(const, system, var.aval)
-    known.update(zip(jaxpr.invars, arguments, strict=True))
-    for number, eqn in enumerate(jaxpr.eqns):
+    def apply(number: int, eqn: Any, inputs: list) -> list:
         call = Call(eqn, system, visit, (*path, number), outer)
         system.enter(call)
         try:
-            outputs = _apply(call, [read(atom) for atom in eqn.invars])
+            outputs = _apply(call, inputs)
         except _NOT_FORESEEN as error:
             raise call.not_judged() from error
         outputs = list(outputs) if eqn.primitive.multiple_results else [outputs]
         outputs = [np.asarray(a) if isinstance(a, np.generic) else a for a in outputs]  # 0-d arrays turn into scalars
-        if visit is not None:
-            outputs = visit((*path, number), eqn, outputs)
+        return outputs if visit is None else visit((*path, number), eqn, outputs)
+
+    return walk(jaxpr, consts, arguments, apply, lambda value, aval: _constant(value, system, aval))
+
+
+def walk(
+    jaxpr: Jaxpr,
+    consts: Sequence,
+    arguments: Sequence,
+    apply: Callable[[int, Any, list], Sequence],
+    constant: Callable[[Any, Any], Any],
+) -> list:
+    """The outputs of a jaxpr, operation by operation.
+
+    Args:
+      apply: from the number of an operation, itself and its inputs to its outputs.
+      constant: what a constant or literal with its shape and type is.
+    """
+    known = {var: constant(value, var.aval) for var, value in zip(jaxpr.constvars, consts, strict=True)}
+    known.update(zip(jaxpr.invars, arguments, strict=True))
+
+    def read(atom: Any) -> Any:
+        return constant(atom.val, atom.aval) if isinstance(atom, Literal) else known[atom]
+
+    for number, eqn in enumerate(jaxpr.eqns):
+        outputs = apply(number, eqn, [read(atom) for atom in eqn.invars])
         known.update(zip(eqn.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def opened(nested: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence]:
+    """A jaxpr and its constants."""
+    return (nested.jaxpr, nested.consts) if isinstance(nested, ClosedJaxpr) else (nested, ())
+
+
+def bind(eqn: Any, inputs: Sequence) -> list:
+    """The outputs of an operation as JAX computes, or traces, it."""
+    bound = eqn.primitive.get_bind_params(eqn.params)
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)
+    outputs = eqn.primitive.bind(*functions, *inputs, **params)
+    return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
 def _apply(call: Call, inputs: list) -> Any:
@@ -216,8 +257,9 @@ def nested_call(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
     nested = [value for value in eqn.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)]
     if len(nested) != 1 or eqn.primitive.name.startswith(_NO_CALLS):
         return None
-    inner = nested[0].jaxpr if isinstance(nested[0], ClosedJaxpr) else nested[0]
-    return nested[0] if len(inner.invars) == len(eqn.invars) else None  # a kernel has its outputs among its inputs
+    return (
+        nested[0] if len(opened(nested[0])[0].invars) == len(eqn.invars) else None
+    )  # a kernel has its outputs among its inputs
 
 
 def where(eqn: Any) -> str:

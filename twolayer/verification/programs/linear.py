@@ -6,6 +6,7 @@ of the solution. Where eigenvalues are equal their vectors are no function of th
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import flint
@@ -20,6 +21,18 @@ EQUAL = 2.0**-40  # eigenvalues so near to each other, relative, are taken as eq
 
 class Singular(ArithmeticError):
     """A pivot is zero, as far as is known."""
+
+
+def along(f: Callable[..., Any], *stacks: np.ndarray) -> Any:
+    """A function of matrices, which returns one or several arrays, along the leading axes of stacks."""
+    lead = np.broadcast_shapes(*(a.shape[:-2] for a in stacks))
+    stacks = tuple(np.broadcast_to(a, lead + a.shape[-2:]) for a in stacks)
+    found = [f(*(a[at] for a in stacks)) for at in np.ndindex(lead)]
+    if not lead:
+        return found[0]
+    if isinstance(found[0], tuple):
+        return tuple(np.stack(part).reshape(lead + np.shape(part[0])) for part in zip(*found, strict=True))
+    return np.stack(found).reshape(lead + np.shape(found[0]))
 
 
 def unit(n: int) -> np.ndarray:

@@ -215,7 +215,7 @@ def _argument(value: Any) -> Any:
 
 
 def _jax_argument(value: Any) -> Any:
-    from twolayer.verification.programs.stand_ins.jax_module import in_jax
+    from twolayer.verification.programs.stand_ins.jax_balls import in_jax
 
     return in_jax(_argument(value))
 

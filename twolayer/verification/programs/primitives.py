@@ -14,7 +14,7 @@ import numpy as np
 
 from twolayer.verification.programs.interpreter import (
     Call,
-    Rule,
+    Rules,
     System,
     Value,
     is_complex,
@@ -23,17 +23,8 @@ from twolayer.verification.programs.interpreter import (
     plain,
 )
 
-RULES: dict[str, Rule] = {}
-
-
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule for these primitives."""
-
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return register
+RULES = Rules()
+rule = RULES.rule
 
 
 def move(system: System, f: Callable, *values: Value) -> Value:

@@ -29,7 +29,7 @@ from twolayer.verification.numbers.balls import (
 from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
-from twolayer.verification.programs.interpreter import Call, Rule, System, Value, is_float, plain
+from twolayer.verification.programs.interpreter import Call, Rule, Rules, System, Value, is_float, plain
 from twolayer.verification.programs.positions import RULES
 from twolayer.verification.programs.primitives import as_value, integers, move
 
@@ -37,6 +37,11 @@ from twolayer.verification.programs.primitives import as_value, integers, move
 def objects(values: Any) -> np.ndarray:
     """An object array also of a single number."""
     return values if isinstance(values, np.ndarray) else np.asarray(values, object)
+
+
+def _of_arrays(op: Callable) -> Callable:
+    """An operator of object arrays as a method."""
+    return lambda self, *arrays: objects(op(*arrays))
 
 
 def lifted(f: Callable, arguments: int = 1) -> Callable:
@@ -171,20 +176,8 @@ class Reals(System):
     def move(self, f: Callable, *values: np.ndarray) -> np.ndarray:
         return objects(f(*values))
 
-    def add(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return objects(a + b)
-
-    def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return objects(a - b)
-
-    def mul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return objects(a * b)
-
-    def neg(self, a: np.ndarray) -> np.ndarray:
-        return objects(-a)
-
-    def div(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return objects(a / b)
+    add, sub, mul = map(_of_arrays, (operator.add, operator.sub, operator.mul))
+    div, neg = _of_arrays(operator.truediv), _of_arrays(operator.neg)
 
     def power(self, a: np.ndarray, n: int) -> np.ndarray:
         return lifted(lambda a: whole_power(a, n))(a)
@@ -235,7 +228,8 @@ def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
 
 
 _LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
-REAL_RULES: dict[str, Rule] = RULES | decompositions.RULES
+REAL_RULES = Rules(RULES | decompositions.RULES)
+_rule = REAL_RULES.rule
 
 
 def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None = None) -> None:
@@ -287,14 +281,6 @@ _elementwise("ceil", lambda a: _exact(a.ceil()))
 _elementwise("is_finite", _is_finite, 1, bool)
 _elementwise("max", _larger, 2)
 _elementwise("min", _smaller, 2)
-
-
-def _rule(*names: str) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        REAL_RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return register
 
 
 @_rule("round")

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import Jaxpr
 
 from twolayer.verification.programs import Program
-from twolayer.verification.programs.interpreter import is_float
+from twolayer.verification.programs.interpreter import bind, is_float, opened, walk
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
@@ -44,25 +44,18 @@ def plain_program(program: Program) -> JaxProgram:
 
 def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list) -> list:
     """Evaluate a jaxpr with its calls and custom rules written out; `met` gets the rules with what they are given."""
-    known: dict = dict(zip(jaxpr.constvars, consts, strict=True)) | dict(zip(jaxpr.invars, arguments, strict=True))
 
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else known[atom]
-
-    for eqn in jaxpr.eqns:
-        inputs = [read(atom) for atom in eqn.invars]
+    def apply(number: int, eqn: Any, inputs: list) -> list:
         inner = _inner(eqn) if eqn.primitive.name in (*RULES, *CALLS) else None
         if eqn.params.get("name") == "expm" and len(inputs) == 1:
-            outputs = [_expm(inputs[0])]
-        elif inner is not None:
-            if eqn.primitive.name in RULES:
-                met.append((eqn, inputs))
-            closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
-            outputs = _inlined(closed.jaxpr, closed.consts, inputs, met)
-        else:
-            outputs = _bind(eqn, inputs)
-        known.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+            return [_expm(inputs[0])]
+        if inner is None:
+            return bind(eqn, inputs)
+        if eqn.primitive.name in RULES:
+            met.append((eqn, inputs))
+        return _inlined(*opened(inner), inputs, met)
+
+    return walk(jaxpr, consts, arguments, apply, lambda value, aval: value)
 
 
 def _expm(a: Any) -> Any:
@@ -75,13 +68,6 @@ def _expm(a: Any) -> Any:
     for _ in range(64):
         total = total @ total
     return total
-
-
-def _bind(eqn: Any, inputs: list) -> list:
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    outputs = eqn.primitive.bind(*functions, *inputs, **params)
-    return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
 def _inner(eqn: Any) -> Any:
@@ -116,8 +102,7 @@ def inside(program: JaxProgram, arguments: list) -> list[tuple[Rule, list]]:
 
 
 def _info(eqn: Any) -> Any:
-    inner = _inner(eqn)
-    return (inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner).debug_info
+    return opened(_inner(eqn))[0].debug_info
 
 
 def _source(eqn: Any) -> str:
@@ -130,7 +115,7 @@ def _rule(eqn: Any) -> Rule:
     known = tuple(str(one) for one in getattr(_info(eqn), "arg_names", None) or ())
     n, consts = len(eqn.invars), eqn.params.get("num_consts", 0)
     own = known[-(n - consts) :] if len(known) >= n - consts > 0 else tuple(str(i) for i in range(n - consts))
-    return Rule(name, ("",) * consts + own, lambda *inputs: _bind(eqn, list(inputs)))
+    return Rule(name, ("",) * consts + own, lambda *inputs: bind(eqn, list(inputs)))
 
 
 def pullback(program: Program, *, plain: bool) -> JaxProgram:

@@ -7,19 +7,23 @@ within the rounding, as at Z1 near 0, the point says nothing, and another is tak
 
 import dataclasses
 import re
+import types
 from collections.abc import Sequence
 from typing import Any
 
+import flint
 import numpy as np
 
 from twolayer.verification.evidence.calls import Call, named
 from twolayer.verification.evidence.points import Floats, points
-from twolayer.verification.numbers.balls import BITS, Undecided, arb, balls, precision
+from twolayer.verification.numbers.balls import BITS, Undecided, arb, each, precision
 from twolayer.verification.numbers.rounded import Rounded, rounding
 from twolayer.verification.problem import STEPS, Setting, Sizes
-from twolayer.verification.programs import NotJudged, Refused
+from twolayer.verification.programs import NotJudged, Refused, Run
 from twolayer.verification.programs.numpy_code import run_floats
-from twolayer.verification.verdict import Program, Rounding
+from twolayer.verification.rounding.bounded import Bounded
+from twolayer.verification.rounding.compared import Compared, wrong_steps
+from twolayer.verification.verdict import Program
 
 SIZES, TRIES = Sizes(5, 4, 3, 6), 6
 CASTS = re.compile(r"\b(float32|single)\b")  # code that rounds to float32 on its own is held to that
@@ -76,71 +80,38 @@ def _judged(program: Any, setting: Setting, name: str, call: Call, batch: tuple 
 def _floats(program: Any, call: Call, floats: Floats, name: str) -> dict[str, np.ndarray]:
     """What the code returns in floats."""
     function, scope = program.floats(), {key: np.asarray(array, name) for key, array in floats.items()}
-
-    class AsItStands:
-        """The real function, called as the program over balls is."""
-
-        def run(self, *arguments: Any, watch: bool = False) -> Any:
-            from twolayer.verification.programs import Run
-
-            return Run(run_floats(function, arguments, name))
-
-    weight = scope | {"w": np.asarray(1.0, name)}
-    found = named(call.run(AsItStands(), weight).result)
+    as_it_stands: Any = types.SimpleNamespace(run=lambda *given, **options: Run(run_floats(function, given, name)))
+    found = named(call.run(as_it_stands, scope | {"w": np.asarray(1.0, name)}).result)
     return {step: np.asarray(value, np.float64) for step, value in found.items()}
 
 
 def _enclosed(program: Any, call: Call, floats: Floats, name: str) -> dict[str, np.ndarray]:
     """The same in numbers that hold every run in floats."""
     with precision(BITS), rounding(name):
-        scope = {key: balls(np.asarray(array, name).astype(np.float64), Exactly) for key, array in floats.items()}
+        scope = {key: each(_exactly, np.asarray(array, name).astype(np.float64)) for key, array in floats.items()}
         scope |= {"w": np.asarray(1.0)}
         return {step: np.asarray(value, object) for step, value in named(call.run(program, scope).result).items()}
 
 
-class Exactly(Rounded):
+def _exactly(value: float) -> Rounded:
     """A number of the input: a float, and no literal."""
-
-    __slots__ = ()
-
-    def __new__(cls, value: float) -> Rounded:  # type: ignore[misc]
-        import flint
-
-        return Rounded(flint.arb(value))
+    return Rounded(flint.arb(value))
 
 
 def _compared(name: str, mine: dict[str, np.ndarray], enclosed: dict[str, np.ndarray]) -> Program:
-    steps, wrong, said = [], [], None
+    compared = []
     for step in (step for step in STEPS if step in mine and step in enclosed):
-        a, b = mine[step], enclosed[step]
-        if a.shape != b.shape:
-            continue
-        middle = np.array([float(arb(v).mid()) for v in b.ravel().tolist()]).reshape(b.shape)
-        room = np.array([float(arb(v).rad()) for v in b.ravel().tolist()]).reshape(b.shape)
-        room = room + np.abs(middle) * 2.0**-52  # of the middle, as a float64
-        with np.errstate(all="ignore"):
-            error = np.nan_to_num(np.abs(a - middle), nan=np.inf)
-            share, eta = (
-                np.where(error > 0, error / room, 0.0),
-                error / (UNIT[name] * np.abs(middle).max(initial=1e-300)),
+        a, flat = mine[step], [arb(v) for v in enclosed[step].ravel().tolist()]
+        if a.shape == enclosed[step].shape:
+            middle, room = (
+                np.reshape([float(part(v)) for v in flat], a.shape) for part in (flint.arb.mid, flint.arb.rad)
             )
-            relative = (room / np.abs(middle))[middle != 0]
-        steps.append(
-            Rounding(
-                step,
-                float(eta.max(initial=0)),
-                float(share.max(initial=0)),
-                float(np.median(relative)) if relative.size else 0.0,
-            )
-        )
-        if (error > room).any():
-            at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.where(error > room, error, -1))), a.shape))
-            wrong.append(step)
-            said = said or (
-                f"{step}[{', '.join(map(str, at))}] is {a[at]:.9g}, and {middle[at]:.9g} by its formula; rounding "
-                f"explains a difference of {room[at]:.2g}"
-            )
-    return Program(name, "wrong" if wrong else "right", tuple(steps), reason=said, wrong=tuple(wrong))
+            room = room + np.abs(middle) * 2.0**-52  # of the middle, as a float64
+            compared.append(Compared(step, a, Bounded(middle, room, np.abs(middle).max(initial=1e-300))))
+    wrong = wrong_steps(compared)
+    said = next((one.disagreement("by its formula") for one in compared if one.step in wrong), None)
+    roundings = tuple(one.rounding(UNIT[name]) for one in compared)
+    return Program(name, "wrong" if wrong else "right", roundings, reason=said, wrong=wrong)
 
 
 def _with_batch(found: Program, program: Any, call: Call, batch: tuple | None) -> Program:

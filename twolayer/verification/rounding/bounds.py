@@ -25,8 +25,16 @@ import numpy as np
 
 from twolayer.verification.programs.interpreter import Call, System, is_float, plain
 from twolayer.verification.rounding import doubt
-from twolayer.verification.rounding.rounded import SMOOTH, Numbers, Rounded, exactly, opaque, raised
-from twolayer.verification.rounding.units import NUMPY, TRUSTED, U64, Lengths, operand_rounding, product_of, unit
+from twolayer.verification.rounding.bounded import SMOOTH, U64, Bounded, Numbers, opaque, raised
+from twolayer.verification.rounding.units import NUMPY, TRUSTED, Lengths, operand_rounding, product_of, unit
+
+
+def exactly(array: Any) -> Bounded:
+    """An array that the program holds itself, such as an input. Subnormal numbers may be read as zero."""
+    dtype = np.asarray(array).dtype
+    numbers = np.asarray(array, np.float64)
+    lost = np.where(abs(numbers) < unit(dtype).tiny, abs(numbers), 0.0)
+    return Bounded(numbers, lost, abs(numbers))
 
 
 class Rounding(System):
@@ -63,7 +71,7 @@ class Rounding(System):
     def _eqn(self) -> Any:
         return self._now.eqn
 
-    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded:
+    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Bounded:
         """The result of an elementwise operation: D = `moved`, k roundings, underflow times `spread`."""
         u, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
@@ -71,18 +79,18 @@ class Rounding(System):
             bound = raised(moved * (1 + 2 * k * u) + own + tiny * spread)
         return self.checked(numbers, bound, abs(numbers) if size is None else size, largest)
 
-    def checked(self, numbers: Any, bound: Any, size: Any, largest: float) -> Rounded:
+    def checked(self, numbers: Any, bound: Any, size: Any, largest: float) -> Bounded:
         """Note an overflow. Where one is possible, or nothing is known, the bound is infinite."""
         beyond = ~(abs(numbers) <= largest)
         if self.overflow is None and beyond.any():
             self.overflow = self.here()
         with np.errstate(all="ignore"):
-            return Rounded(numbers, np.where(abs(numbers) + bound <= largest, bound, np.inf), size)
+            return Bounded(numbers, np.where(abs(numbers) + bound <= largest, bound, np.inf), size)
 
-    def constant(self, array: Numbers) -> Rounded:
+    def constant(self, array: Numbers) -> Bounded:
         return exactly(np.asarray(array, np.float64))
 
-    def literal(self, array: Numbers, dtype: Any) -> Rounded:
+    def literal(self, array: Numbers, dtype: Any) -> Bounded:
         return exactly(np.asarray(array).astype(dtype))
 
     def move(self, f: Callable[..., Numbers], *values: Any) -> Any:
@@ -105,26 +113,26 @@ class Rounding(System):
         ]
         return outputs if call.eqn.primitive.multiple_results else outputs[0]
 
-    def power(self, a: Rounded, n: int) -> Rounded:
+    def power(self, a: Bounded, n: int) -> Bounded:
         """a^n for an integer n."""
         one = self.constant(np.ones(()))
         if n < 0:
             return self.div(one, self.power(a, -n))
         return functools.reduce(self.mul, [a] * n) if n else self.add(self.mul(a, self.constant(np.zeros(()))), one)
 
-    def sub(self, a: Rounded, b: Rounded) -> Rounded:
+    def sub(self, a: Bounded, b: Bounded) -> Bounded:
         return self.add(a, self.neg(b))
 
-    def extreme(self, a: Rounded, axes: tuple[int, ...], sign: int) -> Rounded:
+    def extreme(self, a: Bounded, axes: tuple[int, ...], sign: int) -> Bounded:
         """The largest (sign 1) or smallest (-1): it moves no further than the entry that moves most."""
         numbers = a.numbers.max(axis=axes) if sign > 0 else a.numbers.min(axis=axes)
-        return Rounded(numbers, a.bound.max(axis=axes), a.size.max(axis=axes))
+        return Bounded(numbers, a.bound.max(axis=axes), a.size.max(axis=axes))
 
-    def place(self, a: Rounded, axis: int, sign: int) -> Any:
+    def place(self, a: Bounded, axis: int, sign: int) -> Any:
         """Where the largest or smallest is; unsure where rounding has a say."""
         return doubt.place(self._now, a, axis, sign)
 
-    def add(self, a: Rounded, b: Rounded) -> Rounded:
+    def add(self, a: Bounded, b: Bounded) -> Bounded:
         u = unit(self._eqn.outvars[0].aval.dtype).u
         with np.errstate(all="ignore"):
             # (x + c) + c' may run as x + (c + c'): each constant then brings a rounding of its own size.
@@ -132,7 +140,7 @@ class Rounding(System):
             moved = a.bound + b.bound + constants + self._started(a, b)
             return self.rounded(a.numbers + b.numbers, moved, 1, a.size + b.size)
 
-    def _started(self, a: Rounded, b: Rounded) -> Any:
+    def _started(self, a: Bounded, b: Bounded) -> Any:
         """A product and c may be added up as one sum that starts with c; c then goes through n roundings."""
         eqn = self._eqn
         if eqn.primitive.name not in ("add", "add_any", "sub"):
@@ -141,28 +149,28 @@ class Rounding(System):
         lengths = [self._lengths.of(atom) for atom in eqn.invars]
         return sum(product_of(n, u) * (abs(c.numbers) + c.bound) for n, c in zip(lengths, (b, a), strict=True) if n)
 
-    def neg(self, a: Rounded) -> Rounded:
-        return Rounded(-a.numbers, a.bound, a.size)
+    def neg(self, a: Bounded) -> Bounded:
+        return Bounded(-a.numbers, a.bound, a.size)
 
-    def mul(self, a: Rounded, b: Rounded) -> Rounded:
+    def mul(self, a: Bounded, b: Bounded) -> Bounded:
         with np.errstate(all="ignore"):
             moved = _times(abs(a.numbers), b.bound) + _times(a.bound, abs(b.numbers) + b.bound)
             return self.rounded(a.numbers * b.numbers, moved, 1, a.size * b.size)
 
-    def div(self, a: Rounded, b: Rounded) -> Rounded:
+    def div(self, a: Bounded, b: Bounded) -> Bounded:
         with np.errstate(all="ignore"):
             numbers, room = a.numbers / b.numbers, abs(b.numbers) - b.bound
             moved = np.where(room > 0, (a.bound + abs(numbers) * b.bound) / room, np.inf)
             spread = 1 + abs(a.numbers) + a.bound  # 1 / b alone may be lost
             return self.rounded(numbers, moved, TRUSTED["div"], a.size / abs(b.numbers), spread)
 
-    def exp(self, a: Rounded) -> Rounded:
+    def exp(self, a: Bounded) -> Bounded:
         # exp(a) exp(b) may run as exp(a + b): the rounding of the exponent counts as well.
         with np.errstate(all="ignore"):
             numbers, k = np.exp(a.numbers), TRUSTED["exp"] + np.where(np.isfinite(a.numbers), abs(a.numbers), 0.0)
             return self.rounded(numbers, _times(numbers, np.expm1(a.bound)), k)
 
-    def pow(self, a: Rounded, exponent: float) -> Rounded:
+    def pow(self, a: Bounded, exponent: float) -> Bounded:
         """`a` to a constant power. Its slope is steepest at one of the ends."""
 
         def slope(low: Numbers, high: Numbers) -> Numbers:
@@ -171,18 +179,18 @@ class Rounding(System):
 
         return self._smooth("pow", lambda a: a**exponent, slope, a)
 
-    def smooth(self, name: str, a: Rounded) -> Rounded:
+    def smooth(self, name: str, a: Bounded) -> Bounded:
         """A function of the table SMOOTH."""
         return self._smooth(name, *SMOOTH[name], a)
 
-    def _smooth(self, name: str, f: Callable, slope: Callable, a: Rounded) -> Rounded:
+    def _smooth(self, name: str, f: Callable, slope: Callable, a: Bounded) -> Bounded:
         with np.errstate(all="ignore"):
             steepest = slope(a.numbers - a.bound, a.numbers + a.bound)
             # 1 / (1 + exp(-a)) is lost once exp(-a) overflows: in float16 at 2^-16, its smallest number is 2^-24.
             spread = 1024 if name == "logistic" else 1
             return self.rounded(f(a.numbers), _times(a.bound, steepest), TRUSTED[name], spread=spread)
 
-    def sum(self, a: Rounded, axes: tuple[int, ...]) -> Rounded:
+    def sum(self, a: Bounded, axes: tuple[int, ...]) -> Bounded:
         n = int(np.prod([a.shape[axis] for axis in axes], dtype=int))
         u, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
@@ -191,7 +199,7 @@ class Rounding(System):
             own = (_powers(n, u) + _powers(n, U64))[adds] * (absolute + moved)
             return self.checked(a.numbers.sum(axis=axes), raised(moved + own + n * tiny, n), size, largest)
 
-    def matmul(self, a: Rounded, b: Rounded) -> Rounded:
+    def matmul(self, a: Bounded, b: Bounded) -> Bounded:
         n, (v, u, last) = a.shape[-1], self._product()
         _, tiny, largest = unit(self._eqn.outvars[0].aval.dtype)
         with np.errstate(all="ignore"):
@@ -227,17 +235,17 @@ def _powers(n: int, u: float) -> Numbers:
     return np.expm1(np.arange(n + 1) * np.log1p(u))
 
 
-def _present(a: Rounded) -> Numbers:
+def _present(a: Bounded) -> Numbers:
     return (a.numbers != 0) | (a.bound != 0)
 
 
-def _terms(a: Rounded, b: Rounded) -> Numbers:
+def _terms(a: Bounded, b: Bounded) -> Numbers:
     """How many terms of each entry of a product may not be zero, at most."""
     rows, columns = _present(a).sum(axis=-1), _present(b).sum(axis=-2)
     return np.minimum(rows[..., :, None], columns[..., None, :])
 
 
-def _constant(a: Rounded) -> bool:
+def _constant(a: Bounded) -> bool:
     """Whether it may be one number that stands in the program."""
     return bool(not np.any(a.bound) and np.size(a.numbers) > 0 and np.min(a.numbers) == np.max(a.numbers))
 

@@ -13,16 +13,16 @@ import numpy as np
 from twolayer.verification.programs import positions
 from twolayer.verification.programs.interpreter import Call, Rule, is_float, plain
 from twolayer.verification.programs.primitives import choose, integers, move
-from twolayer.verification.rounding.rounded import SMOOTH, DecidedByRounding, Numbers, Rounded, raised
+from twolayer.verification.rounding.bounded import SMOOTH, Bounded, DecidedByRounding, Numbers, raised
 from twolayer.verification.rounding.units import unit
 
 
 class _Arithmetic(Protocol):
     """What rules here need of `bounds.Rounding`, which imports this file."""
 
-    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Rounded: ...
-    def power(self, a: Rounded, n: int) -> Rounded: ...
-    def pow(self, a: Rounded, exponent: float) -> Rounded: ...
+    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Bounded: ...
+    def power(self, a: Bounded, n: int) -> Bounded: ...
+    def pow(self, a: Bounded, exponent: float) -> Bounded: ...
     def move(self, f: Callable[..., Numbers], *values: Any) -> Any: ...
 
 
@@ -81,7 +81,7 @@ def _parts(a: Any) -> tuple[Numbers, Numbers]:
     return (a.value, a.doubt) if isinstance(a, Unsure) else (np.asarray(a), np.zeros(np.shape(a), bool))
 
 
-def _close(a: Rounded, b: Rounded) -> Numbers:
+def _close(a: Bounded, b: Bounded) -> Numbers:
     """Where the program may see either order. Numbers without a bound are what the program holds."""
     room = a.bound + b.bound
     with np.errstate(invalid="ignore"):
@@ -91,7 +91,7 @@ def _close(a: Rounded, b: Rounded) -> Numbers:
 def _comparison(name: str, op: Callable) -> None:
     @_rule(name)
     def rule(call: Call, a: Any, b: Any) -> Any:
-        if isinstance(a, Rounded):
+        if isinstance(a, Bounded):
             same = call.eqn.invars[0] is call.eqn.invars[1]  # as in a != a, which asks for NaN
             return unsure(op(a.numbers, b.numbers), _close(a, b) & (not same))
         (a, doubt_a), (b, doubt_b) = _parts(a), _parts(b)
@@ -129,7 +129,7 @@ def _select(call: Call, which: Any, *cases: Any) -> Any:
     if any(isinstance(case, Unsure) for case in cases):
         cases = tuple(Unsure(*_parts(case)) for case in cases)
     chosen = choose(call.system, value, *cases)
-    if not isinstance(chosen, Rounded):
+    if not isinstance(chosen, Bounded):
         value, unsettled = _parts(chosen)
         differ = np.logical_or.reduce([_parts(case)[0] != value for case in cases])
         return unsure(value, unsettled | (doubt & differ))
@@ -144,7 +144,7 @@ def _select(call: Call, which: Any, *cases: Any) -> Any:
 RULES["select_n"] = _select
 
 
-def _pick(call: Call, sign: int, a: Rounded, b: Rounded) -> Rounded:
+def _pick(call: Call, sign: int, a: Bounded, b: Bounded) -> Bounded:
     """The larger (sign 1) or smaller (-1) of two numbers: it moves no further than the one that moves most."""
     chosen = choose(call.system, sign * b.numbers > sign * a.numbers, a, b)
     return chosen._replace(bound=np.where(_close(a, b), np.maximum(a.bound, b.bound), chosen.bound))
@@ -157,7 +157,7 @@ _rule("reduce_max")(lambda call, a: call.system.extreme(a, call.params["axes"], 
 _rule("reduce_min")(lambda call, a: call.system.extreme(a, call.params["axes"], -1))
 
 
-def place(call: Call, a: Rounded, axis: int, sign: int) -> Any:
+def place(call: Call, a: Bounded, axis: int, sign: int) -> Any:
     """The place of the largest or smallest: in doubt where another entry may be as large."""
     at = np.expand_dims((sign * a.numbers).argmax(axis=axis), axis)
     best = call.system.move(lambda part: np.take_along_axis(part, at, axis=axis), a)
@@ -173,8 +173,8 @@ _rule("argmin")(lambda call, a: place(call, a, call.params["axes"][0], -1))
 def _order_of_integers(axis: int, keys: tuple, values: tuple) -> list:
     order = np.lexsort(keys[::-1], axis=axis)
     return [
-        Rounded(*(np.take_along_axis(part, order, axis=axis) for part in value))
-        if isinstance(value, Rounded)
+        Bounded(*(np.take_along_axis(part, order, axis=axis) for part in value))
+        if isinstance(value, Bounded)
         else np.take_along_axis(value, order, axis=axis)
         for value in values
     ]
@@ -198,14 +198,14 @@ def _sort(call: Call, *values: Any) -> list:
         return [first, *along]
     if along:
         raise DecidedByRounding("an order")
-    return [Rounded(first.numbers, *(np.broadcast_to(a.max(axis=axis, keepdims=True), a.shape) for a in first[1:]))]
+    return [Bounded(first.numbers, *(np.broadcast_to(a.max(axis=axis, keepdims=True), a.shape) for a in first[1:]))]
 
 
 def _step_function(name: str, f: Callable) -> None:
     """A monotone step function takes the values between those at the two ends."""
 
     @_rule(name)
-    def rule(call: Call, a: Rounded) -> Rounded:
+    def rule(call: Call, a: Bounded) -> Bounded:
         with np.errstate(invalid="ignore"):
             stepped = f(a.numbers)
             up, down = f(a.numbers + a.bound) - stepped, stepped - f(a.numbers - a.bound)
@@ -224,7 +224,7 @@ _rule("abs")(lambda call, a: choose(call.system, a.numbers < 0, a, call.system.n
 
 @_rule("pow")
 def _pow(call: Call, a: Any, b: Any) -> Any:
-    if not (isinstance(a, Rounded) and isinstance(b, Rounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
+    if not (isinstance(a, Bounded) and isinstance(b, Bounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
         return call.system.unknown(call, a, b)
     exponent, system = float(b.numbers.flat[0]), cast(_Arithmetic, call.system)
     if exponent.is_integer() and abs(exponent) <= 64:
@@ -234,7 +234,7 @@ def _pow(call: Call, a: Any, b: Any) -> Any:
 
 
 @_rule("cumsum")
-def _cumsum(call: Call, a: Rounded) -> Rounded:
+def _cumsum(call: Call, a: Bounded) -> Bounded:
     axis, n = call.params["axis"], a.shape[call.params["axis"]]
     below = call.system.constant(np.tri(n) if call.params["reverse"] else np.tri(n).T)
     last = call.system.move(lambda a: np.moveaxis(a, axis, -1).reshape(1, -1, n), a)
@@ -247,7 +247,7 @@ def _convert(call: Call, a: Any) -> Any:
     target, source = call.out, call.eqn.invars[0].aval
     if not is_float(target):
         return _to_integers(a, target.dtype)
-    if isinstance(a, Rounded):
+    if isinstance(a, Bounded):
         new, old = unit(target.dtype), unit(source.dtype)
         narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
         return cast(_Arithmetic, call.system).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
@@ -255,11 +255,11 @@ def _convert(call: Call, a: Any) -> Any:
     if doubt.any() and value.dtype != bool:
         raise DecidedByRounding("a number")
     exact = value.astype(np.float64)
-    return Rounded(exact, abs(value.astype(target.dtype).astype(np.float64) - exact) + doubt, abs(exact))
+    return Bounded(exact, abs(value.astype(target.dtype).astype(np.float64) - exact) + doubt, abs(exact))
 
 
 def _to_integers(a: Any, dtype: Any) -> Any:
-    if not isinstance(a, Rounded):
+    if not isinstance(a, Bounded):
         value, doubt = _parts(a)
         return unsure(value.astype(dtype), doubt)
     if np.dtype(dtype).kind == "b":
@@ -269,7 +269,7 @@ def _to_integers(a: Any, dtype: Any) -> Any:
     return unsure(value, (low != value) | (high != value))
 
 
-def _reduce_precision(call: Call, a: Rounded) -> Rounded:
+def _reduce_precision(call: Call, a: Bounded) -> Bounded:
     u, tiny = 2.0 ** -(call.params["mantissa_bits"] + 1), 2.0 ** (2 - 2 ** (call.params["exponent_bits"] - 1))
     return a._replace(bound=raised(a.bound * (1 + u) + u * abs(a.numbers) + tiny))
 

@@ -23,9 +23,9 @@ from twolayer.verification.programs.interpreter import interpret, nested_call, w
 from twolayer.verification.programs.jax_code import JaxProgram, operations
 from twolayer.verification.programs.reals import Reals
 from twolayer.verification.rounding import ways
-from twolayer.verification.rounding.rounded import DecidedByRounding
+from twolayer.verification.rounding.bounded import DecidedByRounding
+from twolayer.verification.rounding.compared import Compared, wrong_steps
 from twolayer.verification.rounding.runs import (
-    Compared,
     Instrumented,
     Place,
     Steps,
@@ -224,7 +224,7 @@ def _judge(
     verdict, reason = next(filter(None, (_objection(run, program.precision) for run in runs)), ("right", None))
     if verdict == "right":
         reason = "; ".join([*casts(program), *signs(compared), *overflow(program, problem, setting)]) or None
-    wrong = tuple({one.step: None for one in compared if one.beyond.any()}) if verdict == "wrong" else ()
+    wrong = wrong_steps(compared) if verdict == "wrong" else ()
     finite = all(_finite(one) for run in runs[1:] for one in run.compared if one.step in program.traced.names)
     with running(program.precision) as dtype:
         steps = report(compared, unit(dtype).u)
@@ -244,18 +244,10 @@ def _objection(run: Steps, precision: str) -> tuple[str, str] | None:
             return "wrong" if exact else "undecided", f"{one.step} is not finite in {precision}{cause}"
     for one in run.compared:
         if one.beyond.any():
-            return "wrong", disagreement(one, "from the arrays before it")
+            return "wrong", one.disagreement("from the arrays before it")
     if any(np.isinf(one.right.bound).any() for one in run.compared):
         return "undecided", f"no bound: {run.system.unknown_at or run.system.overflow or 'a result may overflow'}"
     return None
-
-
-def disagreement(one: Compared, by: str) -> str:
-    """The worst entry beyond its bound: both numbers, and how far rounding reaches."""
-    at = np.unravel_index(np.where(one.beyond, one.error, -1).argmax(), one.error.shape)
-    entry = f"{one.step}[{', '.join(map(str, at))}]" if at else one.step
-    mine, right, room = (float(a[at]) for a in (one.mine, one.right.numbers, one.right.bound))
-    return f"{entry} is {mine:.9g}, and {right:.9g} {by}; rounding explains a difference of {room:.2g}"
 
 
 def report(compared: Sequence[Compared], u: float) -> tuple[Report, ...]:
@@ -266,22 +258,12 @@ def report(compared: Sequence[Compared], u: float) -> tuple[Report, ...]:
     """
     found: dict[str, Report] = {}
     for one in compared:
-        new, old = _rounding(one, max(u, float(jnp.finfo(one.mine.dtype).eps) / 2)), found.get(one.step)
+        new, old = one.rounding(max(u, float(jnp.finfo(one.mine.dtype).eps) / 2)), found.get(one.step)
         names = ("eta", "error_over_bound", "bound_over_entry")
         found[one.step] = new if old is None else Report(
             one.step, *(max(getattr(old, name), getattr(new, name)) for name in names)
         )  # fmt: skip
     return tuple(found[name] for name in ORDER if name in found)
-
-
-def _rounding(one: Compared, u: float) -> Report:
-    error, entry = one.error, abs(one.right.numbers)
-    with np.errstate(all="ignore"):
-        eta = np.where(error > 0, error / (u * one.right.size), 0.0)
-        share = np.where(error > 0, error / one.right.bound, 0.0)
-        relative = (one.right.bound / entry)[entry > 0]
-    median = float(np.median(relative)) if relative.size else 0.0
-    return Report(one.step, float(eta.max(initial=0)), float(share.max(initial=0)), median)
 
 
 # What is worth saying of a program whose rounding is right.

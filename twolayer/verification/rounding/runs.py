@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from twolayer.verification.evidence.calls import Call, named
 from twolayer.verification.evidence.points import Floats
 from twolayer.verification.problem import Sizes, shape
 from twolayer.verification.programs import Refused
-from twolayer.verification.programs.interpreter import Path, interpret, nested_call
+from twolayer.verification.programs.interpreter import Path, bind, interpret, nested_call, opened, walk
 from twolayer.verification.programs.jax_code import JaxProgram, make_tree
-from twolayer.verification.rounding.bounds import Rounding
-from twolayer.verification.rounding.rounded import DecidedByRounding, Rounded, exactly
+from twolayer.verification.rounding.bounded import Bounded, DecidedByRounding
+from twolayer.verification.rounding.bounds import Rounding, exactly
+from twolayer.verification.rounding.compared import Compared
 
 Place = tuple[Path, int]  # of an array: the operation, and the number of its output
 
@@ -96,52 +97,24 @@ def evaluate(closed: ClosedJaxpr, arguments: Sequence, places: Collection[Place]
 
 
 def _run(jaxpr: Jaxpr, consts: Sequence, arguments: Sequence, places: frozenset, out: dict, path: Path) -> list:
-    known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
-
-    def read(atom: Any) -> Any:
-        aval: Any = atom.aval
-        return np.asarray(atom.val, aval.dtype) if isinstance(atom, Literal) else known[atom]
-
-    for number, eqn in enumerate(jaxpr.eqns):
-        here, values = (*path, number), [read(atom) for atom in eqn.invars]
-        nested = nested_call(eqn)
-        if nested is not None:
-            inner, inner_consts = (nested.jaxpr, nested.consts) if isinstance(nested, ClosedJaxpr) else (nested, ())
-            outputs = _run(inner, inner_consts, values, places, out, here)
-        else:
-            bound = eqn.primitive.bind(*values, **eqn.params)
-            outputs = list(bound) if eqn.primitive.multiple_results else [bound]
+    def apply(number: int, eqn: Any, inputs: list) -> list:
+        here, nested = (*path, number), nested_call(eqn)
+        outputs = bind(eqn, inputs) if nested is None else _run(*opened(nested), inputs, places, out, here)
         for i in range(len(outputs)):
             if (here, i) in places:
                 outputs[i] = out[here, i] = jax.lax.optimization_barrier(outputs[i])
-        known.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+        return outputs
+
+    def constant(value: Any, aval: Any) -> Any:
+        return value if isinstance(value, jax.Array) else np.asarray(value, aval.dtype)
+
+    return walk(jaxpr, consts, arguments, apply, constant)
 
 
 def signature(jaxpr: ClosedJaxpr | Jaxpr) -> tuple:
     """The names of all operations, nested as they are: programs of one signature have the same places."""
-    inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    called = [(eqn.primitive.name, nested_call(eqn)) for eqn in inner.eqns]
+    called = [(eqn.primitive.name, nested_call(eqn)) for eqn in opened(jaxpr)[0].eqns]
     return tuple((name, None if nested is None else signature(nested)) for name, nested in called)
-
-
-class Compared(NamedTuple):
-    """One array of the program beside its value from the arrays before it."""
-
-    step: str
-    mine: np.ndarray
-    right: Rounded
-
-    @property
-    def error(self) -> np.ndarray:
-        """In float64; infinite where the program's number is not finite."""
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num(abs(self.mine.astype(np.float64) - self.right.numbers), nan=np.inf, posinf=np.inf)
-
-    @property
-    def beyond(self) -> np.ndarray:
-        """Where the error is larger than its bound."""
-        return ~(self.error <= self.right.bound)
 
 
 class Steps(NamedTuple):
@@ -200,7 +173,7 @@ class Instrumented:
 
 def follow(
     closed: ClosedJaxpr, system: Rounding, arguments: Sequence[np.ndarray], visit: Callable | None = None
-) -> list[Rounded]:
+) -> list[Bounded]:
     """The outputs with their bounds.
 
     Raises:

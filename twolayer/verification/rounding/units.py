@@ -14,8 +14,6 @@ from jax.typing import DTypeLike
 
 from twolayer.verification.programs.interpreter import nested_call
 
-U64 = 2.0**-53
-
 # Roundings that a function is trusted to need at most, in units of u: twice the largest error seen on a CPU in JAX
 # 0.10.2, over 44 million float32, all bfloat16 and float16, and 7,500 float64 arguments. Seen: exp 5.0, log 2.0,
 # logistic 2.4, tanh 6.9, expm1 6.6; log1p 3.5, but 232 in float64. For the second line 4 million, 4 million and 20,000

@@ -14,8 +14,8 @@ from jax.sharding import PartitionSpec as Spec
 from twolayer.verification.problem import LEAVES, Sizes, shape
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.jax_code import JaxProgram, NotTraceable
+from twolayer.verification.rounding.bounded import DecidedByRounding
 from twolayer.verification.rounding.bounds import Rounding
-from twolayer.verification.rounding.rounded import DecidedByRounding
 from twolayer.verification.rounding.runs import (
     QUICK,
     Floats,

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from twolayer.verification.programs import NotJudged
+
 Stack = Callable[[list], Any]  # makes an array of rows
 
 
@@ -28,16 +30,12 @@ def tree_leaves(tree: Any) -> list:
 
 
 def vmap(stack: Stack, function: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any) -> Callable:
-    """jax.vmap as a loop over examples.
-
-    Raises:
-      NotImplementedError: axes of parts of an argument are given.
-    """
+    """jax.vmap as a loop over examples."""
 
     def mapped(*args: Any) -> Any:
         axes = in_axes if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
         if any(not (isinstance(a, int) or a is None) for a in axes) or out_axes != 0:
-            raise NotImplementedError("jax.vmap with nested axes")
+            raise NotJudged("jax.vmap with nested axes")
         given = [(leaf, a) for arg, a in zip(args, axes, strict=True) if a is not None for leaf in tree_leaves(arg)]
         count = given[0][0].shape[given[0][1]]
 

@@ -13,54 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.programs.stand_ins import control
+from twolayer.verification.programs.stand_ins import control, jax_functions
 from twolayer.verification.programs.stand_ins.numpy_module import Module
 from twolayer.verification.programs.stand_ins.pallas_floats import PALLAS, Shape
 
 
-class FloatArray(np.ndarray):
-    """An array that is never changed: `x += 1` binds a new one, as in JAX."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError("JAX arrays are immutable; write x = x.at[index].set(value)")
-
-    @property
-    def at(self) -> "_At":
-        return _At(self)
-
-
-for _name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
-    _method = getattr(np.ndarray, f"__{_name}__")
-    setattr(FloatArray, f"__i{_name}__", lambda a, b, method=_method: method(a, b))
-
-
-class _At:
-    """x.at[index].set(value) and its kin: a changed copy."""
-
-    def __init__(self, values: np.ndarray, key: Any = None):
-        self.values, self.key = values, key
-
-    def __getitem__(self, key: Any) -> "_At":
-        return _At(self.values, key)
-
-    def _by(self, ufunc: np.ufunc, value: Any, **options: Any) -> FloatArray:
-        out = np.array(self.values)
-        ufunc.at(out, self.key, value)
-        return as_jax(out)
-
-    def set(self, value: Any, **options: Any) -> FloatArray:
-        out = np.array(self.values)
-        out[self.key] = value
-        return as_jax(out)
-
-    def get(self, **options: Any) -> Any:
-        return self.values[self.key]
-
-    add = functools.partialmethod(_by, np.add)
-    multiply = mul = functools.partialmethod(_by, np.multiply)
-    divide = functools.partialmethod(_by, np.divide)
-    max = functools.partialmethod(_by, np.maximum)
-    min = functools.partialmethod(_by, np.minimum)
+class FloatArray(jax_functions.Unchanging):
+    """An array of floats that is never changed."""
 
 
 def as_jax(value: Any) -> Any:
@@ -72,17 +31,8 @@ def as_jax(value: Any) -> Any:
     )  # fmt: skip
 
 
-_FOR_DEVICES = ("precision", "preferred_element_type", "mode", "unique_indices", "indices_are_sorted", "inplace")
-
-
 def _of(function: Callable) -> Callable:
-    def of_floats(*args: Any, **options: Any) -> Any:
-        for option in _FOR_DEVICES:
-            options.pop(option, None)
-        result = function(*args, **options)
-        return as_jax(result.copy() if isinstance(result, np.ndarray) and any(result is a for a in args) else result)
-
-    return of_floats
+    return jax_functions.as_in_jax(function, as_jax)
 
 
 _TYPES = {"float16": np.float64, "float32": np.float64, "bfloat16": np.float64, "ndarray": FloatArray}
@@ -95,16 +45,8 @@ def _numpy(name: str) -> Any:
     return _of(value) if callable(value) and not isinstance(value, type) else value
 
 
-def _stacked(rows: list) -> FloatArray:
-    return as_jax(np.stack(rows))
-
-
-def _softmax(x: Any, axis: int = -1, **options: Any) -> Any:
-    return np.exp(_log_softmax(x, axis))
-
-
-def _log_softmax(x: Any, axis: int = -1, **options: Any) -> Any:
-    return x - _logsumexp(x, axis, keepdims=True)
+def _softmax(x: Any, axis: int = -1) -> Any:
+    return np.exp(x - _logsumexp(x, axis, keepdims=True))
 
 
 def _logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False, **options: Any) -> Any:
@@ -113,57 +55,9 @@ def _logsumexp(x: Any, axis: Any = None, b: Any = None, keepdims: bool = False, 
     return total if keepdims else np.squeeze(total, axis)
 
 
-def _sigmoid(x: Any) -> Any:
-    return np.exp(-np.logaddexp(0.0, -np.asarray(x)))
-
-
-_erf = np.vectorize(math.erf, otypes=[float])
-
-
-def _gelu(x: Any, approximate: bool = True) -> Any:
-    inner = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)) if approximate else _erf(x / math.sqrt(2))
-    return x * (1 + inner) / 2
-
-
-def _one_hot(x: Any, num_classes: int, **options: Any) -> Any:
-    return (np.asarray(x)[..., None] == np.arange(num_classes)) * 1.0
-
-
-NN = {
-    "relu": lambda x: np.maximum(x, 0.0), "sigmoid": _sigmoid, "silu": lambda x: x * _sigmoid(x),
-    "swish": lambda x: x * _sigmoid(x), "softplus": lambda x: np.logaddexp(x, 0.0), "gelu": _gelu, "tanh": np.tanh,
-    "log_sigmoid": lambda x: -np.logaddexp(0.0, -x), "softmax": _softmax, "log_softmax": _log_softmax,
-    "logsumexp": _logsumexp, "one_hot": _one_hot, "relu6": lambda x: np.clip(x, 0.0, 6.0),
-    "leaky_relu": lambda x, negative_slope=0.01: np.where(x >= 0, x, negative_slope * x),
-    "elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(x)),
-}  # fmt: skip
-
-
-def _slice(x: Any, starts: Sequence[int], sizes: Sequence[int]) -> Any:
-    return x[tuple(slice(int(a), int(a) + n) for a, n in zip(starts, sizes, strict=True))]
-
-
-def _slice_in_dim(x: Any, start: int, size: int, axis: int = 0) -> Any:
-    return np.take(x, np.arange(size) + int(start), axis=axis)
-
-
-def _update_slice(x: Any, update: Any, starts: Sequence[int]) -> Any:
-    out = np.array(x)
-    out[tuple(slice(int(a), int(a) + n) for a, n in zip(starts, np.shape(update), strict=True))] = update
-    return out
-
-
-LAX = {
-    "scan": functools.partial(control.scan, _stacked), "fori_loop": control.fori_loop,
-    "while_loop": control.while_loop, "cond": control.cond, "switch": control.switch,
-    **{name: _numpy(name) for name in "exp log tanh sin cos sqrt abs sign square expm1 log1p".split()},
-    "stop_gradient": lambda x: x, "rsqrt": _of(lambda x: 1 / np.sqrt(x)), "select": _of(np.where),
-    "logistic": _of(_sigmoid), "erf": _of(_erf), "max": _of(np.maximum), "min": _of(np.minimum),
-    "dynamic_slice": _of(_slice), "dynamic_slice_in_dim": _of(_slice_in_dim),
-    "dynamic_update_slice": _of(_update_slice), "integer_pow": lambda x, n: x**n,
-    "clamp": _of(lambda low, x, high: np.clip(x, low, high)),
-    "cumsum": _of(lambda x, axis=0, reverse=False: np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse
-                  else np.cumsum(x, axis)),
+_SPECIAL = {
+    "expit": lambda x: np.exp(-np.logaddexp(0.0, -np.asarray(x))), "erf": np.vectorize(math.erf, otypes=[float]),
+    "softmax": _softmax, "logsumexp": _logsumexp,
 }  # fmt: skip
 
 
@@ -257,27 +151,26 @@ def _shaped(value: Any, outer: Sequence[Any]) -> Any:
     return control.tree_map(lambda leaf: as_jax(next(follow)), value)
 
 
-def _module(name: str, find: Callable | None = None, **known: Any) -> Module:
-    def missing(attribute: str) -> Any:
-        raise AttributeError(f"{name}.{attribute} is not known on floats")
-
-    return Module(name, find or missing, **known)
+def _missing(name: str) -> Any:
+    raise AttributeError(f"{name} is not known on floats")
 
 
-_TREE = {"tree_map": control.tree_map, "map": control.tree_map}
-_JNP = _module("jax.numpy", _numpy, linalg=_module("jax.numpy.linalg", lambda name: _of(getattr(np.linalg, name))))
-_ROOT = {
-    "numpy": _JNP, "lax": _module("jax.lax", **LAX), "nn": _module("jax.nn", **{n: _of(f) for n, f in NN.items()}),
-    "tree": _module("jax.tree", **_TREE), "tree_util": _module("jax.tree_util", **_TREE),
-    "scipy": _module("jax.scipy", special=_module("jax.scipy.special", logsumexp=_of(_logsumexp), erf=_of(_erf),
-                                                  expit=_of(_sigmoid))),
-    "jit": control.passed_through, "checkpoint": control.passed_through, "remat": control.passed_through,
-    "vmap": functools.partial(control.vmap, _stacked), "custom_vjp": ByVjp, "custom_jvp": ByJvp,
-    "custom_gradient": ByGradient, "Array": FloatArray, "ShapeDtypeStruct": Shape,
-    "experimental": _module("jax.experimental", pallas=PALLAS),
-    "config": types.SimpleNamespace(update=lambda *a: None),
-}  # fmt: skip
-JAX = _module("jax", **_ROOT)
+def _of_jax(functions: dict[str, Callable]) -> dict[str, Callable]:
+    return {name: _of(function) for name, function in functions.items()}
+
+
+_ROOT = jax_functions.names(
+    Module("jax.numpy", _numpy, linalg=Module("jax.numpy.linalg", lambda name: _of(getattr(np.linalg, name)))),
+    _of_jax(_SPECIAL),
+    _of_jax(jax_functions.nn(np, _SPECIAL)),
+    _of_jax(jax_functions.lax(np, _SPECIAL)),
+    lambda rows: as_jax(np.stack(rows)),
+    FloatArray,
+    _missing,
+)
+_ROOT |= {"custom_vjp": ByVjp, "custom_jvp": ByJvp, "custom_gradient": ByGradient, "ShapeDtypeStruct": Shape}
+_ROOT |= {"experimental": types.SimpleNamespace(pallas=PALLAS)}
+JAX = Module("jax", lambda name: _missing(f"jax.{name}"), **_ROOT)
 
 
 def stand_in(value: Any) -> Any:

@@ -21,17 +21,10 @@ def _each(core: Callable, *arrays: Any, square: bool = True) -> Any:
         raise LinAlgError(f"{stacks[0].ndim}-dimensional array given. Array must be at least two-dimensional")
     if square and stacks[0].shape[-1] != stacks[0].shape[-2]:
         raise LinAlgError("Last 2 dimensions of the array must be square")
-    shape = np.broadcast_shapes(*(a.shape[:-2] for a in stacks))
-    stacks = [np.broadcast_to(a, shape + a.shape[-2:]) for a in stacks]
     try:
-        found = [core(*(a[i] for a in stacks)) for i in np.ndindex(shape)]
+        return _seen(linear.along(core, *stacks))
     except linear.Singular:
         raise LinAlgError("Singular matrix") from None
-    if not shape:
-        return _seen(found[0])
-    if isinstance(found[0], tuple):
-        return tuple(_seen(np.reshape(np.stack(c), shape + np.shape(c[0]))) for c in zip(*found, strict=True))
-    return _seen(np.reshape(np.stack(found), shape + np.shape(found[0])))
 
 
 def _seen(value: Any) -> Any:

@@ -131,9 +131,9 @@ def stand_in(name: str, folder: pathlib.Path | None, load: Callable) -> Any:
     """The module of this dotted name, and ImportError as Python has it."""
     top = name.split(".")[0]
     if top in ("jax", "flax", "optax"):
-        from twolayer.verification.programs.stand_ins import jax_module
+        from twolayer.verification.programs.stand_ins import jax_balls
 
-        return jax_module.JAX[name] if name in jax_module.JAX else Nothing(name, False)
+        return jax_balls.JAX[name] if name in jax_balls.JAX else Nothing(name, False)
     if name in MODULES:
         return MODULES[name]
     if top == "numpy":

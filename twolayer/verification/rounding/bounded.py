@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from twolayer.verification.rounding.units import U64, unit
+U64 = 2.0**-53  # the unit roundoff of float64, in which bounds are computed
 
 if TYPE_CHECKING:
     Numbers = np.ndarray
@@ -13,7 +13,7 @@ else:
     Numbers = np.ndarray | np.generic  # NumPy turns arrays without axes into scalars, which do all that arrays do
 
 
-class Rounded(NamedTuple):
+class Bounded(NamedTuple):
     """Float64 arrays of one shape: numbers, a bound on the program's distance from them, and their size."""
 
     numbers: Numbers
@@ -27,14 +27,6 @@ class Rounded(NamedTuple):
     @property
     def ndim(self) -> int:
         return np.ndim(self.numbers)
-
-
-def exactly(array: Any) -> Rounded:
-    """An array that the program holds itself, such as an input. Subnormal numbers may be read as zero."""
-    dtype = np.asarray(array).dtype
-    numbers = np.asarray(array, np.float64)
-    lost = np.where(abs(numbers) < unit(dtype).tiny, abs(numbers), 0.0)
-    return Rounded(numbers, lost, abs(numbers))
 
 
 def _erf(a: Numbers) -> Numbers:
@@ -62,10 +54,10 @@ class DecidedByRounding(Exception):
     """A decision on which a rounding has a say, where only one outcome can be followed."""
 
 
-def opaque(numbers: Any) -> Rounded:
+def opaque(numbers: Any) -> Bounded:
     """Numbers of which nothing is known: the bound is infinite."""
     numbers = np.asarray(numbers, np.float64)
-    return Rounded(numbers, np.full(numbers.shape, np.inf), abs(numbers))
+    return Bounded(numbers, np.full(numbers.shape, np.inf), abs(numbers))
 
 
 def raised(bound: Numbers, n: int = 0) -> Numbers:
