@@ -138,7 +138,7 @@ def jaxpr_bind(primitive, change):
         multiple_results = False
 
         def __init__(self, own):
-            self.name, self._own = own.name, own
+            self.name, self._own, self.get_bind_params = own.name, own, own.get_bind_params
 
         def bind(self, *operands, **params):
             return self._own.bind(*map(change, operands), **params)

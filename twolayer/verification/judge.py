@@ -23,10 +23,9 @@ from twolayer.verification.evidence.guards import Guarded, without
 from twolayer.verification.evidence.own_loss import Standard, Terms, describe
 from twolayer.verification.explain import causes
 from twolayer.verification.explain.search import explanations, telling
-from twolayer.verification.numbers import balls
 from twolayer.verification.numbers.balls import BITS, Undecided, precision
 from twolayer.verification.numbers.differences import central
-from twolayer.verification.numbers.literals import simplest_rational
+from twolayer.verification.numbers.literals import rounded, simplest_rational
 from twolayer.verification.problem import LEAVES, LOSSES, STEPS, Setting, activation, right_lines
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
 from twolayer.verification.programs.load import Loaded, program_of
@@ -87,7 +86,7 @@ def verify(
         argument is not known.
     """
     started, say = time.perf_counter(), progress or (lambda text: None)
-    balls.rounded.clear()
+    rounded.clear()
     program, statement = _programs(gradients, own_loss)
     own = loss == "own" or (loss is None and statement is not None)
     _check(relu_at_zero, "relu_at_zero", AT_ZERO)
@@ -344,7 +343,7 @@ def summarise(
     return Formula(
         worst([*(leaf.verdict for leaf in leaves.values()), *(v for v in shown if v == "wrong")]),
         points=len(known), patterns=len(patterns), sizes=len({case.sizes for case in known}),
-        left_out=len(cases) - len(known), rounded=tuple(sorted(map(repr, balls.rounded))),
+        left_out=len(cases) - len(known), rounded=tuple(sorted(map(repr, rounded))),
     )  # fmt: skip
 
 
@@ -430,11 +429,11 @@ def _compiling(found: Subject, checks: _Checks) -> _Begun:
         return _Begun()
     from twolayer.verification.rounding.program import compiling
 
-    before, programs = set(balls.rounded), ()
+    before, programs = set(rounded), ()
     with contextlib.suppress(Exception):
         programs = compiling(found.program, found.setting, checks.precisions, found.call, checks.seed)
-    literals = balls.rounded - before
-    balls.rounded.difference_update(literals)  # they count once PROGRAM is judged
+    literals = rounded - before
+    rounded.difference_update(literals)  # they count once PROGRAM is judged
     return _Begun(programs, literals)
 
 
@@ -448,7 +447,7 @@ def _with_program(verdict: Verdict, found: Subject, checks: _Checks, begun: _Beg
         from twolayer.verification.rounding.program import check_program
     else:
         from twolayer.verification.rounding.as_it_stands import check_program
-    balls.rounded.update(begun.literals)
+    rounded.update(begun.literals)
     own: dict[str, Any] = {"programs": begun.programs} if begun.programs else {}
     programs = check_program(
         found.program, found.setting, checks.precisions, call=found.call, batch=checks.batch, seed=checks.seed, **own

@@ -10,7 +10,7 @@ from twolayer.verification.evidence.kinks import Kink, at_ties, settled
 from twolayer.verification.evidence.questions import At, Compared, Question, check_repeats, compared, judged
 from twolayer.verification.evidence.smallest import Example, code, smallest
 from twolayer.verification.explain.anywhere import Located, locate
-from twolayer.verification.numbers import balls as numbers
+from twolayer.verification.numbers import literals
 from twolayer.verification.numbers.balls import Undecided
 from twolayer.verification.reference import OraclesDisagree
 from twolayer.verification.verdict import Judgement, worst
@@ -26,7 +26,7 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
       seed: of the points.
     """
     started = time.perf_counter()
-    numbers.rounded.clear()
+    literals.rounded.clear()
     reference = question.reference
     branches = Branches(question.program, *([reference.program] if reference is not None else []))
     points = drawn(question.arguments, question.program, seed, question.most)
@@ -91,8 +91,8 @@ def _notes(branches: Branches, kinks: Sequence[Kink], disagreement: str | None) 
     for kink in list({kink.output: kink for kink in kinks}.values())[:2]:
         entry = f"{kink.output}{list(kink.entry) if kink.entry else ''}"
         notes.append(f"at a kink {entry} is {kink.mine:.4g}, of {kink.low:.4g} to {kink.high:.4g}: a subgradient")
-    if numbers.rounded:
-        notes.append(f"up to the rounding of {', '.join(sorted(map(repr, numbers.rounded))[:4])}")
+    if literals.rounded:
+        notes.append(f"up to the rounding of {', '.join(sorted(map(repr, literals.rounded))[:4])}")
     return (*notes, *([disagreement] if disagreement else []))
 
 

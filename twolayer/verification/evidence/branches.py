@@ -10,7 +10,7 @@ from typing import Any
 
 import flint
 
-from twolayer.verification.numbers import balls
+from twolayer.verification.numbers import comparisons
 from twolayer.verification.programs import Program
 
 Key = tuple[Any, ...]  # the line, and which comparison of it
@@ -44,12 +44,12 @@ class Branches:
     @contextlib.contextmanager
     def watching(self) -> Iterator[Seen]:
         """Note every comparison of numbers that runs inside."""
-        before, balls.observer = balls.observer, self._note
+        before, comparisons.observer = comparisons.observer, self._note
         self._now = Seen()
         try:
             yield self._now
         finally:
-            balls.observer = before
+            comparisons.observer = before
             for key, outcomes in self._now.outcomes.items():
                 self.outcomes.setdefault(key, set()).update(outcomes)
 
@@ -58,7 +58,7 @@ class Branches:
         difference = a - b
         if difference.is_zero():
             seen.tied = True
-        key = balls.place_of(self.filenames)
+        key = comparisons.place_of(self.filenames)
         if key is not None:
             seen.outcomes.setdefault(key, set()).add(outcome)
             margins = seen.margins.setdefault(key, [])

@@ -11,7 +11,8 @@ from twolayer.verification.evidence.calls import Call, Shape, named, shapes_of, 
 from twolayer.verification.evidence.own_loss import Standard
 from twolayer.verification.evidence.points import Point
 from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
-from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision, rounded
+from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, balls, precision
+from twolayer.verification.numbers.literals import rounded
 from twolayer.verification.problem import Setting, Sizes
 from twolayer.verification.programs import Local, NotJudged, Program, RaisedInside, Refused
 

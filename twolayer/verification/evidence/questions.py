@@ -8,7 +8,7 @@ import numpy as np
 from twolayer.verification.evidence.branches import Branches, Seen
 from twolayer.verification.evidence.cases import finite
 from twolayer.verification.evidence.shapes import Arguments
-from twolayer.verification.numbers import balls
+from twolayer.verification.numbers import balls, literals
 from twolayer.verification.numbers.agreement import DIFFERENT, UNKNOWN, compare
 from twolayer.verification.numbers.balls import BITS, MORE_BITS, Undecided, arb, precision
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
@@ -215,19 +215,19 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
     """An output that is not the same: wrong, unless the right one approximates, and as well as floats can show."""
     both = [one for one in found if name in one.mine and name in one.right]
     largest = max(_relative(one.mine[name], one.right[name]) for one in both)
-    rounds = balls.rounded and largest <= UNIT
-    if rounds or question.approximates or len(balls.rounded) >= ROUNDED:
+    rounds = literals.rounded and largest <= UNIT
+    if rounds or question.approximates or len(literals.rounded) >= ROUNDED:
         digits = f"{largest:.1g} relative" if largest else "the last bit of float64"
         said = f"to {digits}, as a program that approximates can be"
         if largest <= CLOSE:
             return {"verdict": "right", "reason": said}
     usual = [_relative(one.mine[name], one.right[name]) for one in both if one.at.kind == "ordinary"]
-    if len(balls.rounded) >= ROUNDED and max(usual, default=1.0) <= CLOSE:
+    if len(literals.rounded) >= ROUNDED and max(usual, default=1.0) <= CLOSE:
         if largest <= NEAR:
             return {"verdict": "right", "reason": f"to {largest:.1g} relative where it approximates, exact elsewhere"}
         said = "it is right at ordinary numbers, and a program that approximates says no more"
         return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
-    if largest <= NEAR and (rounds or question.approximates or len(balls.rounded) >= ROUNDED):
+    if largest <= NEAR and (rounds or question.approximates or len(literals.rounded) >= ROUNDED):
         said = f"to {largest:.1g} relative, as a program that approximates can be"
         return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
     if question.iterates:

@@ -3,7 +3,8 @@
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import AGREEMENT, arb, rounded
+from twolayer.verification.numbers.balls import AGREEMENT, arb
+from twolayer.verification.numbers.literals import rounded
 
 EQUAL, DIFFERENT, UNKNOWN = 0, 1, 2
 

@@ -7,34 +7,20 @@ again with more bits.
 """
 
 import contextlib
-import math
 import operator
-import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, Protocol, Self, TypeVar, cast, overload
+from typing import Any, Self
 
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.literals import reading
+from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision
+from twolayer.verification.numbers.functions import UNARY, integer, power, power_slopes
+from twolayer.verification.numbers.literals import literal
 
 BITS, MORE_BITS, DIFFERENCE_BITS = 256, (512, 2048), 1100
-rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 AGREEMENT = 200  # bits: "equal" means a relative difference below 2^-200, as agreement.py has it
-
-
-class Undecided(Exception):
-    """A question that the balls leave open, in a few words.
-
-    raised: how many there have been, so that whoever runs code that catches all exceptions can tell.
-    """
-
-    raised = 0
-
-    def __init__(self, *args: Any):
-        Undecided.raised += 1
-        super().__init__(*args)
 
 
 @contextlib.contextmanager
@@ -65,42 +51,7 @@ def arb(value: Any) -> flint.arb:
     raise TypeError(f"a {type(value).__name__} is no real number")
 
 
-def literal(number: float, dtype: str = "float64") -> flint.arb:
-    """What a float literal means: a fraction, or a ball where it is a rounded number."""
-    if not math.isfinite(number):
-        return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
-    fraction, radius = reading(number, dtype)
-    if radius:
-        rounded.add(number)
-    value = flint.arb(fraction.numerator) / fraction.denominator
-    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
-
-
-_at_midpoints = False
-
-
-@contextlib.contextmanager
-def literals_at_midpoints() -> Iterator[None]:
-    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
-    global _at_midpoints
-    before, _at_midpoints = _at_midpoints, True
-    try:
-        yield
-    finally:
-        _at_midpoints = before
-
-
 _ARRAYS = (np.ndarray, list, tuple)
-N = TypeVar("N", covariant=True)
-
-
-class Operator(Protocol[N]):
-    """An operation of one number with another, or with each entry of an array."""
-
-    @overload
-    def __call__(self, other: np.ndarray, /) -> np.ndarray: ...
-    @overload
-    def __call__(self, other: "Number", /) -> N: ...
 
 
 def _zero_d(a: "Ball") -> np.ndarray:
@@ -114,7 +65,7 @@ def one(value: Any) -> Any:
     return value.item() if isinstance(value, np.ndarray) else value
 
 
-def _operators(of_arrays: Callable, slopes: Callable, op: Callable) -> "tuple[Operator[Ball], Operator[Ball]]":
+def _operators(of_arrays: Callable, slopes: Callable, op: Callable) -> tuple[Any, Any]:
     """An operation with the number to its left, and with the number to its right."""
     new = object.__new__
 
@@ -137,7 +88,7 @@ def _operators(of_arrays: Callable, slopes: Callable, op: Callable) -> "tuple[Op
             return of_arrays(b, _zero_d(a)) if isinstance(b, np.ndarray) else NotImplemented
         return _attempt(result, of_arrays, one(b), a)
 
-    return cast("tuple[Operator[Ball], Operator[Ball]]", (forward, backward))  # once they are methods
+    return forward, backward
 
 
 def _attempt(result: Callable, op: Callable, a: Any, b: Any) -> Any:
@@ -149,77 +100,6 @@ def _attempt(result: Callable, op: Callable, a: Any, b: Any) -> Any:
     return op(COMPLEX(a), COMPLEX(b)) if isinstance(a, of_python) or isinstance(b, of_python) else NotImplemented
 
 
-def integer(v: flint.arb) -> int | None:
-    """The integer that a ball is; None if it is none."""
-    n = v.unique_fmpz() if v.is_integer() else None
-    return None if n is None else int(n)
-
-
-def whole_power(a: Any, n: int) -> Any:
-    """a to the power n by products where a may be 0: FLINT gives NaN for the square of a ball around 0."""
-    if n < 0:
-        return 1 / whole_power(a, -n)
-    if not n or not a.contains(0):
-        return a**n
-    half = whole_power(a, n // 2)
-    return half * half * a if n % 2 else half * half
-
-
-def power(a: flint.arb, b: flint.arb) -> flint.arb:
-    """a to the power b."""
-    n = integer(b)
-    if n is not None:
-        return whole_power(a, n)
-    return a.sqrt() if b * 2 == 1 else a**b
-
-
-def _power_slopes(a: flint.arb, b: flint.arb) -> tuple[flint.arb, flint.arb]:
-    return (
-        b * power(a, b - 1) if b != 0 else flint.arb(0),
-        power(a, b) * a.log() if a > 0 else flint.arb("nan"),
-    )
-
-
-# Functions of one number with their derivatives, by the name of NumPy's function, which calls the method of that name.
-_two, _pi = flint.arb(2), flint.arb.pi
-UNARY: dict[str, tuple[Callable, Callable]] = {
-    "exp": (lambda a: a.exp(), lambda a, v: v),
-    "exp2": (lambda a: (a * _two.log()).exp(), lambda a, v: v * _two.log()),
-    "expm1": (lambda a: a.expm1(), lambda a, v: v + 1),
-    "log": (lambda a: a.log(), lambda a, v: 1 / a),
-    "log2": (lambda a: a.log() / _two.log(), lambda a, v: 1 / (a * _two.log())),
-    "log10": (lambda a: a.log() / flint.arb(10).log(), lambda a, v: 1 / (a * flint.arb(10).log())),
-    "log1p": (lambda a: a.log1p(), lambda a, v: 1 / (1 + a)),
-    # A sum of squares that is 0 is a ball around it, and has a root.
-    "sqrt": (lambda a: a.nonnegative_part().sqrt() if a.contains(0) else a.sqrt(), lambda a, v: 1 / (2 * v)),
-    "rsqrt": (lambda a: flint.arb("inf") if a.is_zero() else a.rsqrt(), lambda a, v: -v / (2 * a)),
-    "cbrt": (lambda a: a.root(3) if a >= 0 else -(-a).root(3), lambda a, v: 1 / (3 * v * v)),
-    "square": (lambda a: a * a, lambda a, v: 2 * a),
-    "reciprocal": (lambda a: 1 / a, lambda a, v: -v * v),
-    "sin": (lambda a: a.sin(), lambda a, v: a.cos()),
-    "cos": (lambda a: a.cos(), lambda a, v: -a.sin()),
-    "tan": (lambda a: a.tan(), lambda a, v: 1 + v * v),
-    "arcsin": (lambda a: a.asin(), lambda a, v: 1 / (1 - a * a).sqrt()),
-    "arccos": (lambda a: a.acos(), lambda a, v: -1 / (1 - a * a).sqrt()),
-    "arctan": (lambda a: a.atan(), lambda a, v: 1 / (1 + a * a)),
-    "sinh": (lambda a: a.sinh(), lambda a, v: a.cosh()),
-    "cosh": (lambda a: a.cosh(), lambda a, v: a.sinh()),
-    "tanh": (lambda a: a.tanh(), lambda a, v: 1 - v * v),
-    "arcsinh": (lambda a: a.asinh(), lambda a, v: 1 / (1 + a * a).sqrt()),
-    "arccosh": (lambda a: a.acosh(), lambda a, v: 1 / (a * a - 1).sqrt()),
-    "arctanh": (lambda a: a.atanh(), lambda a, v: 1 / (1 - a * a)),
-    "erf": (lambda a: a.erf(), lambda a, v: 2 * (-a * a).exp() / _pi().sqrt()),
-    "erfc": (lambda a: a.erfc(), lambda a, v: -2 * (-a * a).exp() / _pi().sqrt()),
-    "expit": (lambda a: 1 / (1 + (-a).exp()), lambda a, v: v * (1 - v)),
-    "lgamma": (lambda a: a.lgamma(), lambda a, v: a.digamma()),
-    "gamma": (lambda a: a.gamma(), lambda a, v: v * a.digamma()),
-    "digamma": (lambda a: a.digamma(), lambda a, v: _two.zeta(a)),
-    "erfinv": (lambda a: a.erfinv(), lambda a, v: _pi().sqrt() / 2 * (v * v).exp()),
-    "i0": (lambda a: a.bessel_i(0), lambda a, v: a.bessel_i(1)),
-    "ei": (lambda a: a.ei(), lambda a, v: a.exp() / a),
-}
-
-
 def _function(name: str) -> "Callable[[Ball], Ball]":
     function, slope = UNARY[name]
 
@@ -228,10 +108,6 @@ def _function(name: str) -> "Callable[[Ball], Ball]":
         return type(a).made(v, (a,), lambda: (slope(a.v, v),))
 
     return method
-
-
-# Told every comparison of numbers: its outcome, and both numbers.
-observer: Callable[[bool, flint.arb, flint.arb], None] | None = None
 
 
 _truth: Callable[[bool], Any] = bool  # what a comparison gives
@@ -248,38 +124,19 @@ def truths(kind: Callable[[bool], Any]) -> Iterator[None]:
         _truth = before
 
 
-def _comparison(holds: Callable, fails: Callable, of_equals: bool) -> Operator[bool]:
-    """`fails` is the negation, which does not hold either of balls that overlap; `of_equals`: whether equal ones do."""
-
-    def outcome(u: flint.arb, v: flint.arb) -> bool:
-        if holds(u, v):
-            return True
-        if fails(u, v):
-            return False
-        if u is v or same_ball(u, v):  # one number, computed twice the same way
-            return of_equals
-        raise Undecided(
-            "a comparison with NaN" if u.is_nan() or v.is_nan() else "two numbers are too close to be told apart"
-        )
+def _comparison(name: str) -> Any:
+    decide, of_equals = decision(name, "two numbers are too close to be told apart"), DECISIONS[name][2]
 
     def compare(a: "Ball", b: Any) -> Any:
         if isinstance(b, _ARRAYS) and np.ndim(b):
-            return holds(_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
+            return DECISIONS[name][0](_zero_d(a), b) if isinstance(b, np.ndarray) else NotImplemented
         try:
             u, v = a.v, arb(b)
         except TypeError:
             return NotImplemented
-        found = outcome(u, v)
-        if observer is not None and u is not v:
-            observer(found, u, v)
-        return _truth(found)
+        return _truth(of_equals if u is v else decide(u, v))
 
-    return cast(Operator[bool], compare)
-
-
-def same_ball(u: flint.arb, v: flint.arb) -> bool:
-    """Whether two balls have the same midpoint and radius, as the same operations on the same numbers give."""
-    return u.is_finite() and v.is_finite() and u.mid() == v.mid() and u.rad() == v.rad()
+    return compare
 
 
 def _as_array(name: str) -> Callable:
@@ -306,9 +163,8 @@ class Ball:
     __sub__, __rsub__ = _operators(operator.sub, lambda a, b: (flint.arb(1), flint.arb(-1)), operator.sub)
     __mul__, __rmul__ = _operators(operator.mul, lambda a, b: (b, a), operator.mul)
     __truediv__, __rtruediv__ = _operators(operator.truediv, lambda a, b: (1 / b, -a / (b * b)), operator.truediv)
-    __pow__, __rpow__ = _operators(operator.pow, _power_slopes, power)
-    __gt__, __lt__ = _comparison(operator.gt, operator.le, False), _comparison(operator.lt, operator.ge, False)
-    __ge__, __le__ = _comparison(operator.ge, operator.lt, True), _comparison(operator.le, operator.gt, True)
+    __pow__, __rpow__ = _operators(operator.pow, power_slopes, power)
+    __gt__, __ge__, __lt__, __le__ = map(_comparison, ("gt", "ge", "lt", "le"))
 
     def __neg__(self) -> "Ball":
         return type(self).made(-self.v, (self,), lambda: (flint.arb(-1),))
@@ -434,9 +290,8 @@ class Ball:
 
 for _name in set(UNARY) - set(vars(Ball)):
     setattr(Ball, _name, _function(_name))
-for _name, _holds, _fails in (("__eq__", operator.eq, operator.ne), ("__ne__", operator.ne, operator.eq)):
-    setattr(Ball, _name, _comparison(_holds, _fails, _name == "__eq__"))
-Number = Ball | flint.arb | int | float | complex | Fraction | np.number | np.bool_  # what a ball is computed with
+for _name in ("eq", "ne"):
+    setattr(Ball, f"__{_name}__", _comparison(_name))
 COMPLEX: Callable = Ball  # complex numbers (complexes.py), for a ball that meets one of Python's
 
 
@@ -450,33 +305,6 @@ def whole(value: Any) -> int:
     if n is None:
         raise TypeError(f"{value!r} is no integer")
     return n
-
-
-Place = tuple[int, Any]  # a line, and which of its operations
-_place_now: Callable[[], Place | None] | None = None
-
-
-@contextlib.contextmanager
-def at_place(place: Callable[[], Place | None]) -> Iterator[None]:
-    """Inside, `place()` says which of the user's lines runs: the code itself ran before, when it was traced."""
-    global _place_now
-    before, _place_now = _place_now, place
-    try:
-        yield
-    finally:
-        _place_now = before
-
-
-def place_of(filenames: Collection[str | None]) -> Place | None:
-    """The place that runs now in one of these files, in the innermost of its functions."""
-    if _place_now is not None:
-        return _place_now()
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_filename in filenames:
-            return frame.f_lineno, (frame.f_code.co_filename, frame.f_lasti)
-        frame = frame.f_back
-    return None
 
 
 def array_of(shape: tuple[int, ...], numbers: list) -> np.ndarray:

@@ -5,12 +5,13 @@ The branch cuts are NumPy's: the square root and the logarithm are cut along the
 
 import cmath
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from twolayer.verification.numbers import balls as numbers
-from twolayer.verification.numbers.balls import Ball, Operator, Undecided, array_of, same_ball
+from twolayer.verification.numbers.balls import Ball, Undecided, array_of
+from twolayer.verification.numbers.comparisons import same_ball
 
 
 def _complex(value: Any) -> "Complex | None":
@@ -45,7 +46,7 @@ def _power(a: "Complex", b: "Complex") -> "Complex":
     return (a.log() * b).exp()
 
 
-def _operators(operation: "Callable[[Complex, Complex], Complex]") -> "tuple[Operator[Complex], Operator[Complex]]":
+def _operators(operation: "Callable[[Complex, Complex], Complex]") -> tuple[Any, Any]:
     def forward(a: "Complex", b: Any) -> Any:
         other = _complex(b)
         return NotImplemented if other is None else operation(a, other)
@@ -54,7 +55,7 @@ def _operators(operation: "Callable[[Complex, Complex], Complex]") -> "tuple[Ope
         other = _complex(b)
         return NotImplemented if other is None else operation(other, a)
 
-    return cast("tuple[Operator[Complex], Operator[Complex]]", (forward, backward))
+    return forward, backward
 
 
 class Complex(Ball):

@@ -10,7 +10,8 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import DIFFERENCE_BITS, Ball, arb, balls, literals_at_midpoints, one, precision
+from twolayer.verification.numbers.balls import DIFFERENCE_BITS, Ball, arb, balls, one, precision
+from twolayer.verification.numbers.literals import literals_at_midpoints
 
 STEP = 300  # h = 2^-300
 REMAINDER = 400  # the third derivative is trusted to be below 2^200, so that the remainder is below 2^-400

@@ -10,11 +10,14 @@ Beyond 2^53 all floats are integers, and each means itself: 1e16, not the smalle
 the reciprocal of such a number, as 2.0**-60, mean that of a smaller one.
 """
 
+import contextlib
 import functools
 import math
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
+import flint
 import numpy as np
 
 ROUNDED_TWICE = 4  # units in the last place
@@ -57,6 +60,34 @@ def reading(number: float, dtype: str = "float64") -> tuple[Fraction, Fraction]:
     written = Fraction(repr(number))
     last = Fraction(10) ** (math.floor(math.log10(abs(number))) - len(digits) + 1)
     return written, 2 * last
+
+
+rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
+
+
+def literal(number: float, dtype: str = "float64") -> flint.arb:
+    """What a float literal means: a fraction, or a ball where it is a rounded number."""
+    if not math.isfinite(number):
+        return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
+    fraction, radius = reading(number, dtype)
+    if radius:
+        rounded.add(number)
+    value = flint.arb(fraction.numerator) / fraction.denominator
+    return value if not radius or _at_midpoints else flint.arb(value, float(radius))
+
+
+_at_midpoints = False
+
+
+@contextlib.contextmanager
+def literals_at_midpoints() -> Iterator[None]:
+    """Long literals are single numbers inside: a difference of close numbers must not be all radius."""
+    global _at_midpoints
+    before, _at_midpoints = _at_midpoints, True
+    try:
+        yield
+    finally:
+        _at_midpoints = before
 
 
 def _length(fraction: Fraction) -> int:

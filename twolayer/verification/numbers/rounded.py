@@ -9,12 +9,12 @@ by at most (n - 1) u (1 + n u) times the sum of their absolute values; exp, tanh
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, Operator, arb
+from twolayer.verification.numbers.balls import Ball, arb
 
 ELEMENTARY = 8  # unit roundoffs, that is 4 units in the last place
 CONSTANT = 4  # of a constant that was computed on the way
@@ -49,7 +49,7 @@ def _size(v: flint.arb) -> flint.arb:
     return flint.arb(v.abs_upper())
 
 
-def _operator(sign: int, turned: bool) -> "Operator[Rounded]":
+def _operator(sign: int, turned: bool) -> Any:
     def operate(a: "Rounded", b: Any) -> Any:
         if isinstance(b, (np.ndarray, list, tuple)) and np.ndim(b):
             return NotImplemented
@@ -58,7 +58,7 @@ def _operator(sign: int, turned: bool) -> "Operator[Rounded]":
         except TypeError:
             return NotImplemented
 
-    return cast("Operator[Rounded]", operate)
+    return operate
 
 
 class Rounded(Ball):

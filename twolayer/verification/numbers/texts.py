@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.numbers.balls import UNARY, Ball, arb, balls
+from twolayer.verification.numbers.balls import Ball, arb, balls
+from twolayer.verification.numbers.functions import UNARY
 
 
 class Names(dict):

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from twolayer.verification.numbers.balls import Ball, at_place, balls, raw
+from twolayer.verification.numbers.balls import Ball, balls, raw
+from twolayer.verification.numbers.comparisons import at_place
 from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.decompositions import numbers_of

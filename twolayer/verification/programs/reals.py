@@ -15,17 +15,10 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from twolayer.verification.numbers import balls
-from twolayer.verification.numbers.balls import (
-    UNARY,
-    Undecided,
-    array_of,
-    integer,
-    literal,
-    power,
-    same_ball,
-    whole_power,
-)
+from twolayer.verification.numbers.balls import array_of
+from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision
+from twolayer.verification.numbers.functions import UNARY, integer, power, whole_power
+from twolayer.verification.numbers.literals import literal
 from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs import decompositions
 from twolayer.verification.programs.decompositions import any_complex
@@ -55,35 +48,17 @@ def lifted(f: Callable, arguments: int = 1) -> Callable:
     return of
 
 
-# Each comparison with its negation (of balls that overlap both are false), and whether it holds of equal numbers.
-_DECISIONS = {"eq": (operator.eq, operator.ne, True), "ne": (operator.ne, operator.eq, False)}
-_DECISIONS |= {"gt": (operator.gt, operator.le, False), "le": (operator.le, operator.gt, True)}
-_DECISIONS |= {"lt": (operator.lt, operator.ge, False), "ge": (operator.ge, operator.lt, True)}
-
-
 def _decide(name: str) -> Callable[[Any, Any], bool]:
-    holds, fails, of_equals = _DECISIONS[name]
+    decide = decision(name, "two numbers are too close")
 
-    def decide(a: flint.arb, b: flint.arb) -> bool:
-        found = outcome(a, b)
-        if balls.observer is not None and a is not b and type(a) is type(b) is flint.arb:  # x != x asks for NaN
-            balls.observer(found, a, b)
-        return found
+    def of_numbers(a: Any, b: Any) -> bool:
+        if not isinstance(a, flint.acb) and not isinstance(b, flint.acb):
+            return decide(a, b)
+        a, b = flint.acb(a), flint.acb(b)
+        both = equals(a.real, b.real) and equals(a.imag, b.imag)
+        return both if name == "eq" else not both
 
-    def outcome(a: Any, b: Any) -> bool:
-        if isinstance(a, flint.acb) or isinstance(b, flint.acb):
-            a, b = flint.acb(a), flint.acb(b)
-            both = equals(a.real, b.real) and equals(a.imag, b.imag)
-            return both if name == "eq" else not both
-        if holds(a, b):
-            return True
-        if fails(a, b):
-            return False
-        if (a is b and not a.is_nan()) or same_ball(a, b):  # one number, computed twice the same way
-            return of_equals
-        raise Undecided("a comparison with NaN" if a.is_nan() or b.is_nan() else "two numbers are too close")
-
-    return decide
+    return of_numbers
 
 
 above, below, at_least, equals = _decide("gt"), _decide("lt"), _decide("ge"), _decide("eq")
@@ -255,7 +230,7 @@ _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asin
 _NAMES |= {"arctanh": "atanh", "expit": "logistic", "erfinv": "erf_inv"}
 for _name, (_function, _) in UNARY.items():
     _elementwise(_NAMES.get(_name, _name), _of_complex(_name, _function))
-for _name in _DECISIONS:
+for _name in DECISIONS:
     _elementwise(_name, _decide(_name), 2, bool)
     _elementwise(f"{_name}_to", _decide(_name), 2, bool)
 _elementwise("log", _of_complex("log", _log))

@@ -7,7 +7,8 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.balls import Ball, arb, integer
+from twolayer.verification.numbers.balls import Ball, arb
+from twolayer.verification.numbers.functions import integer
 from twolayer.verification.numbers.special import incomplete_gamma
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import linalg
