@@ -84,6 +84,11 @@ def wrap(value: Any) -> Any:
     return type(value)(map(wrap, value)) if type(value) in (list, tuple) else value
 
 
+def reals(value: Any) -> Any:
+    """Numbers of any kind as people's code shall see balls: an Array, or a ball."""
+    return wrap(lift(value))
+
+
 def all_numbers(array: np.ndarray) -> bool:
     """Whether an object array holds numbers only; people also keep strings, lists and functions in them."""
     kinds = set(map(type, array.ravel().tolist()))

@@ -16,7 +16,7 @@ from twolayer.verification.programs.stand_ins import jax_functions
 from twolayer.verification.programs.stand_ins.arrays import Array, apply, ball, exactly, plain, wrap
 from twolayer.verification.programs.stand_ins.numpy_functions import array
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
-from twolayer.verification.programs.stand_ins.scipy_module import SPECIAL
+from twolayer.verification.programs.stand_ins.scipy_special import SPECIAL
 
 
 class JaxArray(jax_functions.Unchanging, Array):
