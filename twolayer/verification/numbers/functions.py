@@ -32,10 +32,7 @@ def power(a: flint.arb, b: flint.arb) -> flint.arb:
 
 def power_slopes(a: flint.arb, b: flint.arb) -> tuple[flint.arb, flint.arb]:
     """The derivatives of a to the power b by both."""
-    return (
-        b * power(a, b - 1) if b != 0 else flint.arb(0),
-        power(a, b) * a.log() if a > 0 else flint.arb("nan"),
-    )
+    return (b * power(a, b - 1) if b != 0 else flint.arb(0), power(a, b) * a.log() if a > 0 else flint.arb("nan"))
 
 
 # Functions of one number with their derivatives, by the name of NumPy's function, which calls the method of that name.

@@ -31,13 +31,7 @@ UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
 def check_program(
-    program: Any,
-    setting: Setting,
-    precisions: Sequence[str],
-    *,
-    call: Call,
-    batch: tuple | None = None,
-    seed: int = 0,
+    program: Any, setting: Setting, precisions: Sequence[str], *, call: Call, batch: tuple | None = None, seed: int = 0
 ) -> tuple[Program, ...]:
     """Judge the rounding of NumPy code in each precision that NumPy has.
 

@@ -25,15 +25,7 @@ from twolayer.verification.programs.reals import Reals
 from twolayer.verification.rounding import ways
 from twolayer.verification.rounding.bounded import DecidedByRounding
 from twolayer.verification.rounding.compared import Compared, wrong_steps
-from twolayer.verification.rounding.runs import (
-    Instrumented,
-    Place,
-    Steps,
-    Traced,
-    running,
-    signature,
-    trace,
-)
+from twolayer.verification.rounding.runs import Instrumented, Place, Steps, Traced, running, signature, trace
 from twolayer.verification.rounding.units import unit
 from twolayer.verification.verdict import Program
 from twolayer.verification.verdict import Rounding as Report
@@ -115,11 +107,7 @@ def _problems(setting: Setting, sizes: Sizes, seed: int) -> list[Floats]:
 
 
 def instrument(
-    gradients: Any,
-    setting: Setting,
-    precision: str,
-    call: Call | None = None,
-    seed: int = 0,
+    gradients: Any, setting: Setting, precision: str, call: Call | None = None, seed: int = 0
 ) -> Instrumented:
     """A derivation, compiled so that it hands out every step that can be found in it; at smaller sizes if it is long.
 
