@@ -12,8 +12,8 @@ import numpy as np
 from jax.extend.core import Literal
 
 from twolayer.verification.numbers.balls import floats
-from twolayer.verification.programs.interpreter import bind, is_float, line
 from twolayer.verification.programs.jax_code import JaxProgram
+from twolayer.verification.programs.jaxprs import bind, is_float, line
 from twolayer.verification.programs.rules import plain
 
 CLOSE = 1e-9  # relative

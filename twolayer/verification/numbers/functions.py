@@ -73,3 +73,4 @@ UNARY: dict[str, tuple[Callable, Callable]] = {
     "i0": (lambda a: a.bessel_i(0), lambda a, v: a.bessel_i(1)),
     "ei": (lambda a: a.ei(), lambda a, v: a.exp() / a),
 }
+SHORT_NAMES = {f"a{name}": f"arc{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}  # of math and JAX

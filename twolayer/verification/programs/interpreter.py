@@ -4,18 +4,17 @@ Floats are values of the system. Integers and booleans are plain NumPy arrays: t
 """
 
 import functools
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.jaxprs import is_complex, is_float, line, name_of, nested_call, opened, walk
 
-_PACKAGE = str(pathlib.Path(__file__).parents[2]) + "/"
 Path = tuple[int, ...]
 Visit = Callable[[Path, Any, list], list]
 Value = Any  # a value of a number system, or a plain array
@@ -97,12 +96,12 @@ class Call:
     def where(self) -> str:
         """The operation, and the line in the user's file from which it, or the call around it, comes."""
         place = self._place()
-        return f"{_name(self.eqn)} at {place}" if place else _name(self.eqn)
+        return f"{name_of(self.eqn)} at {place}" if place else name_of(self.eqn)
 
     def not_judged(self) -> NotJudged:
         """What to raise where the operation has no meaning here."""
         place = self._place()
-        return NotJudged(_name(self.eqn), place or "", self.line)
+        return NotJudged(name_of(self.eqn), place or "", self.line)
 
     @functools.cached_property
     def line(self) -> int | None:
@@ -156,44 +155,6 @@ def _run(
     return walk(jaxpr, consts, arguments, apply, lambda value, aval: _constant(value, system, aval))
 
 
-def walk(
-    jaxpr: Jaxpr,
-    consts: Sequence,
-    arguments: Sequence,
-    apply: Callable[[int, Any, list], Sequence],
-    constant: Callable[[Any, Any], Any],
-) -> list:
-    """The outputs of a jaxpr, operation by operation.
-
-    Args:
-      apply: from the number of an operation, itself and its inputs to its outputs.
-      constant: what a constant or literal with its shape and type is.
-    """
-    known = {var: constant(value, var.aval) for var, value in zip(jaxpr.constvars, consts, strict=True)}
-    known.update(zip(jaxpr.invars, arguments, strict=True))
-
-    def read(atom: Any) -> Any:
-        return constant(atom.val, atom.aval) if isinstance(atom, Literal) else known[atom]
-
-    for number, eqn in enumerate(jaxpr.eqns):
-        outputs = apply(number, eqn, [read(atom) for atom in eqn.invars])
-        known.update(zip(eqn.outvars, outputs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
-
-
-def opened(nested: ClosedJaxpr | Jaxpr) -> tuple[Jaxpr, Sequence]:
-    """A jaxpr and its constants."""
-    return (nested.jaxpr, nested.consts) if isinstance(nested, ClosedJaxpr) else (nested, ())
-
-
-def bind(eqn: Any, inputs: Sequence) -> list:
-    """The outputs of an operation as JAX computes, or traces, it."""
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)
-    outputs = eqn.primitive.bind(*functions, *inputs, **params)
-    return list(outputs) if eqn.primitive.multiple_results else [outputs]
-
-
 def _apply(call: Call, inputs: list) -> Any:
     name = call.eqn.primitive.name
     if not call.system.complex and any(is_complex(v.aval) for v in call.eqn.outvars):
@@ -222,16 +183,6 @@ def plain(value: Value) -> bool:
     return (isinstance(value, np.ndarray | np.generic) and value.dtype != object) or isinstance(value, jax.Array)
 
 
-def is_float(aval: Any) -> bool:
-    """Whether a variable holds floats or complex numbers, which are values of the system."""
-    return jnp.issubdtype(aval.dtype, jnp.inexact)
-
-
-def is_complex(aval: Any) -> bool:
-    """Whether a variable holds complex numbers."""
-    return jnp.issubdtype(aval.dtype, jnp.complexfloating)
-
-
 def _is_key(array: Any) -> bool:
     return jnp.issubdtype(getattr(array, "dtype", type(array)), jax.dtypes.prng_key)
 
@@ -247,34 +198,3 @@ def _constant(array: Any, system: System, aval: Any) -> Value:
 
 # What a rule may raise of an operation in a form that it was not written for.
 _NOT_FORESEEN = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, ImportError)
-
-# No calls: loops, and operations whose jaxpr says how two entries combine.
-_NO_CALLS = ("scan", "while", "cond", "reduce", "scatter", "select_and", "pallas")
-
-
-def nested_call(eqn: Any) -> ClosedJaxpr | Jaxpr | None:
-    """The jaxpr that an operation calls with its own inputs, if it is a call: jit, custom_jvp_call, checkpoint, ..."""
-    nested = [value for value in eqn.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)]
-    if len(nested) != 1 or eqn.primitive.name.startswith(_NO_CALLS):
-        return None
-    return (
-        nested[0] if len(opened(nested[0])[0].invars) == len(eqn.invars) else None
-    )  # a kernel has its outputs among its inputs
-
-
-def where(eqn: Any) -> str:
-    """The operation and its line in the user's file, if it has one of its own: "sqrt at homework.py:12"."""
-    return _name(eqn) if line(eqn) is None else f"{_name(eqn)} at {line(eqn)}"
-
-
-def line(eqn: Any) -> str | None:
-    """The innermost line outside of libraries: "homework.py:12"."""
-    traceback = eqn.source_info.traceback
-    for frame in traceback.frames if traceback else ():
-        if not ("site-packages" in frame.file_name or frame.file_name.startswith(("<frozen", _PACKAGE))):
-            return f"{frame.file_name.rsplit('/', 1)[-1]}:{frame.line_num}"
-    return None
-
-
-def _name(eqn: Any) -> str:
-    return eqn.params.get("name", eqn.primitive.name) if eqn.primitive.name == "jit" else eqn.primitive.name

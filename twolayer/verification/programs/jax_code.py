@@ -11,20 +11,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr
 
 from twolayer.verification.numbers.balls import Ball, balls, raw
 from twolayer.verification.numbers.comparisons import at_place
 from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.decompositions import numbers_of
-from twolayer.verification.programs.interpreter import interpret, is_float, where
+from twolayer.verification.programs.interpreter import interpret
+from twolayer.verification.programs.jaxprs import is_float, literals, thresholds, written_out
+from twolayer.verification.programs.local_variables import watching
 from twolayer.verification.programs.reals import Reals
 from twolayer.verification.programs.source import Source
-from twolayer.verification.programs.watch import watching
-from twolayer.verification.programs.watching import Outer, Setting, TraceWatch
+from twolayer.verification.programs.traced_variables import Outer, Setting, TraceWatch
 
-MOST_LITERALS = 12  # of one array
 LONG = 5_000  # operations; a loop that is written out while its locals are watched may take so many
 
 
@@ -124,7 +124,7 @@ class JaxProgram:
 
     def _watched(self, arguments: tuple) -> Traced:
         """With jit switched off, so that functions under it are seen inside; loops are then written out, if short."""
-        if _written_out(self.trace(*arguments).jaxpr) <= LONG:
+        if written_out(self.trace(*arguments).jaxpr) <= LONG:
             with contextlib.suppress(Refused, NotTraceable), jax.disable_jit():  # some code runs only under jit
                 return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
         return self._trace(arguments, TraceWatch(Source(self.filename or "", self.source or "")))
@@ -206,54 +206,6 @@ def raised(function: Callable, error: BaseException, filename: str | None = None
         return f"{_name(function)} raised {said[:300]}"
     line = linecache.getline(filename, frames[-1].lineno or 0).strip()
     return f"{filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}: {f'`{line}` ' if line else ''}raised {said[:300]}"
-
-
-def literals(jaxpr: ClosedJaxpr | Jaxpr) -> list[float]:
-    """The float literals and small constant arrays of a program, those of nested calls included."""
-    constants = jaxpr.consts if isinstance(jaxpr, ClosedJaxpr) else ()
-    written = [np.asarray(a) for a in constants if np.size(a) <= MOST_LITERALS]
-    atoms = [atom for eqn in operations(jaxpr) for atom in eqn.invars]
-    atoms += (jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr).outvars
-    written += [np.asarray(atom.val) for atom in atoms if isinstance(atom, Literal)]
-    floats = [a.astype(np.float64).ravel().tolist() for a in written if jnp.issubdtype(a.dtype, jnp.floating)]
-    numbers = dict.fromkeys(number for one in floats for number in one)
-    return [number for number in numbers if np.isfinite(number) and number not in (0, 1, -1)]
-
-
-THRESHOLDS = ("gt", "ge", "lt", "le", "max", "min", "clamp")
-ROUNDINGS = ("round", "floor", "ceil")
-
-
-def thresholds(jaxpr: ClosedJaxpr | Jaxpr) -> list[str]:
-    """The comparisons with a number other than 0, clips and roundings of a program, with their lines."""
-    found = []
-    for eqn in operations(jaxpr):
-        scalars = [a.val for a in eqn.invars if isinstance(a, Literal) and is_float(a.aval) and np.ndim(a.val) == 0]
-        real = map(float, filter(np.isrealobj, scalars))
-        compared = any(np.isfinite(number) and number != 0 for number in real)  # a softmax has -inf
-        clips = eqn.primitive.name == "clamp" or eqn.params.get("name") in ("clip", "round")
-        if clips or eqn.primitive.name in ROUNDINGS or (eqn.primitive.name in THRESHOLDS and compared):
-            found.append(where(eqn))
-    return found
-
-
-def _written_out(jaxpr: ClosedJaxpr | Jaxpr) -> int:
-    """How many operations there are when each loop is written out."""
-    count = 0
-    for eqn in jaxpr.eqns:
-        nested = [v for v in jax.tree.leaves(list(eqn.params.values())) if isinstance(v, ClosedJaxpr | Jaxpr)]
-        count += 1 + eqn.params.get("length", 1) * sum(map(_written_out, nested))
-    return count
-
-
-def operations(jaxpr: ClosedJaxpr | Jaxpr) -> Any:
-    """Every operation, those of nested calls and loops included."""
-    for eqn in jaxpr.eqns:
-        yield eqn
-        for value in eqn.params.values():
-            for nested in value if isinstance(value, tuple | list) else (value,):
-                if isinstance(nested, ClosedJaxpr | Jaxpr):
-                    yield from operations(nested)
 
 
 def _filename(function: Callable) -> str | None:

@@ -19,11 +19,12 @@ from twolayer.verification.numbers.rounded import Rounded
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.copies import Copies
 from twolayer.verification.programs.execution import execute, explained, not_known, quiet
+from twolayer.verification.programs.local_variables import Watch, watching
 from twolayer.verification.programs.source import Source, read
 from twolayer.verification.programs.stand_ins import modules
-from twolayer.verification.programs.stand_ins.arrays import NUMBER, Array, as_balls, ball, wrap
+from twolayer.verification.programs.stand_ins.arrays import Array, as_balls, wrap
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, OLD_NAMES, Module
-from twolayer.verification.programs.watch import Watch, watching
+from twolayer.verification.programs.stand_ins.one_number import NUMBER, ball
 
 LOAD_BITS = max(DIFFERENCE_BITS, *MORE_BITS) + 64  # constants of the top level serve whatever is computed later
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.programs.interpreter import Call, System, Value, is_float, plain
+from twolayer.verification.programs.interpreter import Call, System, Value, plain
+from twolayer.verification.programs.jaxprs import is_float
 from twolayer.verification.programs.primitives import RULES, as_value, move, rule
 
 __all__ = ["RULES", "follow"]

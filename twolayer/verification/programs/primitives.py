@@ -12,16 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from twolayer.verification.programs.interpreter import (
-    Call,
-    Rules,
-    System,
-    Value,
-    is_complex,
-    is_float,
-    on_integers,
-    plain,
-)
+from twolayer.verification.programs.interpreter import Call, Rules, System, Value, on_integers, plain
+from twolayer.verification.programs.jaxprs import is_complex, is_float
 
 RULES = Rules()
 rule = RULES.rule
@@ -158,9 +150,10 @@ def _moves(name: str, build: Callable[[Call], Callable]) -> None:
     RULES[name] = lambda call, *values: move(call.system, build(call), *values)
 
 
-def _slices(call: Call) -> tuple[slice, ...]:
+def _slice(call: Call) -> Callable:
     p = call.params
-    return tuple(map(slice, p["start_indices"], p["limit_indices"], p["strides"] or [1] * len(p["start_indices"])))
+    strides = p["strides"] or [1] * len(p["start_indices"])
+    return operator.itemgetter(tuple(map(slice, p["start_indices"], p["limit_indices"], strides)))
 
 
 def _broadcast(call: Call) -> Callable:
@@ -181,7 +174,7 @@ for _name in ("squeeze", "expand_dims"):
     _moves(_name, lambda call: lambda a: np.reshape(a, call.out.shape))
 _moves("broadcast_in_dim", _broadcast)
 _moves("rev", lambda call: lambda a: np.flip(a, call.params["dimensions"]))
-_moves("slice", lambda call: operator.itemgetter(_slices(call)))
+_moves("slice", _slice)
 _moves("tile", lambda call: lambda a: np.tile(a, call.params["reps"]))
 _moves("concatenate", lambda call: lambda *parts: np.concatenate(parts, axis=call.params["dimension"]))
 _moves("stack", lambda call: lambda *parts: np.stack(parts, axis=call.params["axis"]))

@@ -1,7 +1,6 @@
 """JAX's primitives on real numbers: object arrays of FLINT's balls, at the precision that is set around them.
 
-Comparisons are decided by the balls. Where they cannot, Undecided is raised, and whoever asked starts again with more
-bits. A conversion to a smaller float type changes nothing here: it is a rounding, and rounding is judged apart.
+A conversion to a smaller float type changes nothing here: it is a rounding, and rounding is judged apart.
 """
 
 import contextvars
@@ -16,90 +15,20 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from twolayer.verification.numbers.balls import array_of
-from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision
-from twolayer.verification.numbers.functions import UNARY, integer, power, whole_power
+from twolayer.verification.numbers.functions import integer, whole_power
 from twolayer.verification.numbers.literals import literal
-from twolayer.verification.numbers.special import by_first, incomplete_gamma
-from twolayer.verification.programs import decompositions
+from twolayer.verification.programs import decompositions, elementwise
 from twolayer.verification.programs.decompositions import any_complex
-from twolayer.verification.programs.interpreter import Call, Rule, Rules, System, Value, is_float, plain
+from twolayer.verification.programs.elementwise import LARGER, SMALLER, ZERO, above, at_least, below, lifted, objects
+from twolayer.verification.programs.interpreter import Call, Rule, Rules, System, Value, plain
+from twolayer.verification.programs.jaxprs import is_float
 from twolayer.verification.programs.positions import RULES
-from twolayer.verification.programs.primitives import as_value, integers, move
-
-
-def objects(values: Any) -> np.ndarray:
-    """An object array also of a single number."""
-    return values if isinstance(values, np.ndarray) else np.asarray(values, object)
+from twolayer.verification.programs.primitives import integers, move
 
 
 def _of_arrays(op: Callable) -> Callable:
     """An operator of object arrays as a method."""
     return lambda self, *arrays: objects(op(*arrays))
-
-
-def lifted(f: Callable, arguments: int = 1) -> Callable:
-    """A function of single balls as one of object arrays."""
-    ufunc = np.frompyfunc(f, arguments, 1)
-
-    def of(*arrays: Any) -> np.ndarray:
-        with np.errstate(all="ignore"):  # what FLINT leaves in the flags of the processor
-            return objects(ufunc(*arrays))
-
-    return of
-
-
-def _decide(name: str) -> Callable[[Any, Any], bool]:
-    decide = decision(name, "two numbers are too close")
-
-    def of_numbers(a: Any, b: Any) -> bool:
-        if not isinstance(a, flint.acb) and not isinstance(b, flint.acb):
-            return decide(a, b)
-        a, b = flint.acb(a), flint.acb(b)
-        both = equals(a.real, b.real) and equals(a.imag, b.imag)
-        return both if name == "eq" else not both
-
-    return of_numbers
-
-
-above, below, at_least, equals = _decide("gt"), _decide("lt"), _decide("ge"), _decide("eq")
-_ZERO, _ONE, _HALF = flint.arb(0), flint.arb(1), flint.arb(1) / 2
-
-
-def _exact(n: flint.arb) -> flint.arb:
-    if not n.is_exact() and n.is_finite():
-        raise Undecided("a number is too close to an integer to be rounded")
-    return n
-
-
-def _sign(a: flint.arb) -> flint.arb:
-    return _ONE if above(a, _ZERO) else -_ONE if below(a, _ZERO) else _ZERO
-
-
-def _round(a: flint.arb, to_even: bool) -> flint.arb:
-    up = _exact((a + _HALF).floor())
-    if equals(a + _HALF, up) and ((integer(up) or 0) % 2 if to_even else below(a, _ZERO)):
-        return up - 1
-    return up
-
-
-def _truncated(a: flint.arb) -> flint.arb:
-    return _exact(a.floor() if at_least(a, _ZERO) else a.ceil())
-
-
-def _is_finite(a: flint.arb) -> bool:
-    if a.is_nan():
-        raise Undecided("whether NaN is finite")
-    return a.is_finite()
-
-
-def _log(a: flint.arb) -> flint.arb:
-    return flint.arb("-inf") if a.is_zero() else a.log()
-
-
-def _power(a: Any, b: Any) -> Any:
-    if isinstance(a, flint.acb) or isinstance(b, flint.acb):
-        return flint.acb(a) ** b
-    return power(a, b)
 
 
 class Reals(System):
@@ -158,7 +87,7 @@ class Reals(System):
         return lifted(lambda a: whole_power(a, n))(a)
 
     def sum(self, a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-        return objects(np.add.reduce(a, axis=axes, initial=_ZERO))
+        return objects(np.add.reduce(a, axis=axes, initial=ZERO))
 
     def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         shape = (*a.shape[:-1], b.shape[-1])
@@ -173,12 +102,12 @@ class Reals(System):
 
     def integers(self, a: np.ndarray, dtype: Any) -> np.ndarray:
         if np.dtype(dtype) == bool:
-            return lifted(lambda a: not equals(a, _ZERO))(a).astype(bool)
-        return lifted(lambda a: integer(_truncated(a)))(a).astype(dtype)
+            return lifted(lambda a: not elementwise.equals(a, ZERO))(a).astype(bool)
+        return lifted(lambda a: integer(elementwise.truncated(a)))(a).astype(dtype)
 
     def extreme(self, a: np.ndarray, axes: tuple[int, ...], sign: int) -> np.ndarray:
         for axis in sorted(axes, reverse=True):
-            a = objects((_LARGER if sign > 0 else _SMALLER).reduce(a, axis=axis))
+            a = objects((LARGER if sign > 0 else SMALLER).reduce(a, axis=axis))
         return a
 
     def place(self, a: np.ndarray, axis: int, sign: int) -> np.ndarray:
@@ -194,79 +123,19 @@ class Reals(System):
         return np.asarray(np.apply_along_axis(first, axis, a)).astype(int)
 
 
-def _larger(a: flint.arb, b: flint.arb) -> flint.arb:
-    return a if a.is_nan() else b if b.is_nan() or not at_least(a, b) else a
-
-
-def _smaller(a: flint.arb, b: flint.arb) -> flint.arb:
-    return a if a.is_nan() else b if b.is_nan() or at_least(a, b) else a
-
-
-_LARGER, _SMALLER = np.frompyfunc(_larger, 2, 1), np.frompyfunc(_smaller, 2, 1)
-REAL_RULES = Rules(RULES | decompositions.RULES)
+REAL_RULES = Rules(RULES | decompositions.RULES | elementwise.RULES)
 _rule = REAL_RULES.rule
-
-
-def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None = None) -> None:
-    """A rule that applies a function of single balls, entry by entry; NumPy's function on integers."""
-    ufunc = lifted(f, arguments)
-
-    def apply(call: Call, *inputs: Value) -> Value:
-        if all(map(plain, inputs)):
-            return integers(call, *inputs)
-        values = ufunc(*(as_value(call.system, a) for a in inputs))
-        return values.astype(result) if result else values
-
-    REAL_RULES[name] = apply
-
-
-def _of_complex(name: str, function: Callable) -> Callable:
-    """The function, of complex numbers by FLINT's own of that name where the one for balls asks for a sign."""
-    own = {"sqrt": flint.acb.sqrt, "log": flint.acb.log, "rsqrt": flint.acb.rsqrt}.get(name, function)
-    return lambda a: own(a) if isinstance(a, flint.acb) else function(a)
-
-
-_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh"}
-_NAMES |= {"arctanh": "atanh", "expit": "logistic", "erfinv": "erf_inv"}
-for _name, (_function, _) in UNARY.items():
-    _elementwise(_NAMES.get(_name, _name), _of_complex(_name, _function))
-for _name in DECISIONS:
-    _elementwise(_name, _decide(_name), 2, bool)
-    _elementwise(f"{_name}_to", _decide(_name), 2, bool)
-_elementwise("log", _of_complex("log", _log))
-_elementwise("polygamma", lambda n, a: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(a), 2)
-_elementwise("zeta", lambda a, b: a.zeta(b), 2)
-_elementwise("bessel_i0e", lambda a: a.bessel_i(0) * (-abs(a)).exp())
-_elementwise("bessel_i1e", lambda a: a.bessel_i(1) * (-abs(a)).exp())
-_elementwise("igamma", incomplete_gamma(flint.arb.gamma_lower), 2)
-_elementwise("igammac", incomplete_gamma(flint.arb.gamma_upper), 2)
-_elementwise("igamma_grad_a", by_first(incomplete_gamma(flint.arb.gamma_lower)), 2)
-_elementwise("regularized_incomplete_beta", lambda a, b, c: c.beta_lower(a, b, 1), 3)
-_elementwise("pow", _power, 2)
-_elementwise("atan2", flint.arb.atan2, 2)
-_elementwise("rem", lambda a, b: a - b * _truncated(a / b), 2)
-_elementwise("abs", lambda a: abs(a) if isinstance(a, flint.acb) else a if at_least(a, _ZERO) else -a)
-_elementwise("sign", lambda a: a / abs(a) if isinstance(a, flint.acb) else _sign(a))
-_elementwise("complex", flint.acb, 2)
-_elementwise("real", lambda a: a.real if isinstance(a, flint.acb) else a)
-_elementwise("imag", lambda a: a.imag if isinstance(a, flint.acb) else _ZERO)
-_elementwise("conj", lambda a: a.conjugate() if isinstance(a, flint.acb) else flint.acb(a))
-_elementwise("floor", lambda a: _exact(a.floor()))
-_elementwise("ceil", lambda a: _exact(a.ceil()))
-_elementwise("is_finite", _is_finite, 1, bool)
-_elementwise("max", _larger, 2)
-_elementwise("min", _smaller, 2)
 
 
 @_rule("round")
 def _round_rule(call: Call, a: Value) -> Value:
     to_even = int(call.params["rounding_method"]) == 1
-    return integers(call, a) if plain(a) else lifted(lambda a: _round(a, to_even))(a)
+    return integers(call, a) if plain(a) else lifted(lambda a: elementwise.rounded(a, to_even))(a)
 
 
 @_rule("clamp")
 def _clamp(call: Call, low: Value, a: Value, high: Value) -> Value:
-    return integers(call, low, a, high) if plain(a) else objects(_SMALLER(objects(_LARGER(a, low)), high))
+    return integers(call, low, a, high) if plain(a) else objects(SMALLER(objects(LARGER(a, low)), high))
 
 
 # Loops that go on until numbers are near enough.
@@ -322,6 +191,11 @@ def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
     return ClosedJaxpr(closed.jaxpr.replace(eqns=eqns), closed.consts)
 
 
+@_rule("jit:signbit")
+def _signbit(call: Call, a: Value) -> Value:
+    return np.signbit(a) if plain(a) else lifted(lambda a: below(a, ZERO))(a).astype(bool)
+
+
 @_rule("reduce_precision", "convert_element_type")
 def _rounds(call: Call, a: Value) -> Value:
     """A conversion; one to a smaller float type is said."""
@@ -330,11 +204,6 @@ def _rounds(call: Call, a: Value) -> Value:
         if new < _mantissa(call.eqn.invars[0].aval.dtype):
             call.system.said[f"{call.where()} rounds; its rounding is not part of the formula"] = None
     return RULES[call.eqn.primitive.name](call, a)
-
-
-@_rule("jit:signbit")
-def _signbit(call: Call, a: Value) -> Value:
-    return np.signbit(a) if plain(a) else lifted(lambda a: below(a, _ZERO))(a).astype(bool)
 
 
 def _mantissa(dtype: Any) -> int:
@@ -373,8 +242,8 @@ def _logaddexp(a: flint.arb, b: flint.arb) -> flint.arb:
 
 _accumulation("cumsum", np.frompyfunc(operator.add, 2, 1))
 _accumulation("cumprod", np.frompyfunc(operator.mul, 2, 1))
-_accumulation("cummax", _LARGER)
-_accumulation("cummin", _SMALLER)
+_accumulation("cummax", LARGER)
+_accumulation("cummin", SMALLER)
 _accumulation("cumlogsumexp", np.frompyfunc(_logaddexp, 2, 1))
 
 

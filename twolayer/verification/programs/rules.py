@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr
 
 from twolayer.verification.programs import Program
-from twolayer.verification.programs.interpreter import bind, is_float, opened, walk
-from twolayer.verification.programs.jax_code import JaxProgram, operations
+from twolayer.verification.programs.jax_code import JaxProgram
+from twolayer.verification.programs.jaxprs import bind, is_float, opened, operations, walk
 
 RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
 CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "remat2")
@@ -118,17 +118,45 @@ def _rule(eqn: Any) -> Rule:
     return Rule(name, ("",) * consts + own, lambda *inputs: bind(eqn, list(inputs)))
 
 
+class _OfReal:
+    """The real outputs of a function of nested arguments, as one of their real arrays, `values`."""
+
+    def __init__(self, function: Callable, arguments: Any):
+        self.function = function
+        self.leaves, self.structure = jax.tree.flatten(arguments)
+        self.real = [i for i, leaf in enumerate(self.leaves) if _is_real(leaf)]
+        self.values = [self.leaves[i] for i in self.real]
+
+    def result(self, own: list) -> Any:
+        """What the function returns."""
+        given = dict(enumerate(self.leaves)) | dict(zip(self.real, own, strict=True))
+        return self.function(*jax.tree.unflatten(self.structure, given.values()))
+
+    def __call__(self, own: list) -> list:
+        return [jnp.asarray(a) for a in jax.tree.leaves(self.result(own)) if _is_real(a)]
+
+    def pulled(self, own: list, outer: list) -> list:
+        """The cotangents of the real arrays."""
+        return jax.vjp(self, own)[1]([jnp.asarray(a) for a in outer])[0]
+
+    def along(self, function: Callable, directions: Any) -> Any:
+        """The derivative of a function of the real arrays along directions in the structure of the arguments."""
+        ways = jax.tree.leaves(directions)
+        return jax.jvp(function, (self.values,), ([ways[i] for i in self.real],))[1]
+
+    def nested(self, found: list) -> Any:
+        """Arrays in the structure of the arguments, None for what is not real."""
+        by_place = dict(zip(self.real, found, strict=True))
+        return jax.tree.unflatten(self.structure, [by_place.get(i) for i in range(len(self.leaves))])
+
+
 def pullback(program: Program, *, plain: bool) -> JaxProgram:
     """(arguments, cotangents of the real outputs) -> cotangents of all arguments, None for those of integers."""
     function = plain_program(program).function if plain else program.function
 
     def pull(arguments: list, outer: list) -> Any:
-        leaves, structure, real = _split(arguments)
-        _, vjp = jax.vjp(_of_real(function, leaves, structure, real), [leaves[i] for i in real])
-        found: list = [None] * len(leaves)
-        for i, leaf in zip(real, vjp([jnp.asarray(a) for a in outer])[0], strict=True):
-            found[i] = leaf
-        return jax.tree.unflatten(structure, found)
+        of = _OfReal(function, arguments)
+        return of.nested(of.pulled(of.values, outer))
 
     return JaxProgram(pull, program.filename, program.source)
 
@@ -138,16 +166,8 @@ def second(program: Program) -> JaxProgram:
     function = plain_program(program).function
 
     def product(arguments: list, directions: list, outer: list) -> Any:
-        leaves, structure, real = _split(arguments)
-        ways, of = jax.tree.leaves(directions), _of_real(function, leaves, structure, real)
-
-        def slopes(own: list) -> list:
-            return jax.vjp(of, own)[1]([jnp.asarray(a) for a in outer])[0]
-
-        moved = jax.jvp(slopes, ([leaves[i] for i in real],), ([ways[i] for i in real],))[1]
-        return jax.tree.unflatten(
-            structure, [None if i not in real else moved[real.index(i)] for i in range(len(leaves))]
-        )
+        of = _OfReal(function, arguments)
+        return of.nested(of.along(lambda own: of.pulled(own, outer), directions))
 
     return JaxProgram(product, program.filename, program.source)
 
@@ -160,10 +180,8 @@ def slope(program: Program) -> JaxProgram:
     function = plain_program(program).function
 
     def along(arguments: list, directions: list, outer: list) -> Any:
-        leaves, structure, real = _split(arguments)
-        ways = jax.tree.leaves(directions)
-        of = _of_real(function, leaves, structure, real)
-        moved = jax.jvp(of, ([leaves[i] for i in real],), ([ways[i] for i in real],))[1]
+        of = _OfReal(function, arguments)
+        moved = of.along(of, directions)
         return sum((jnp.asarray(g) * t).sum() for g, t in zip(outer, moved, strict=True))
 
     return JaxProgram(along, program.filename, program.source)
@@ -173,41 +191,10 @@ def forward_value(program: Program) -> JaxProgram:
     """The value that the forward rule returns, which need not be that of the plain program."""
 
     def value(*arguments: Any) -> Any:
-        leaves, structure, real = _split(arguments)
-        kept: list = []
-
-        def of(own: list) -> list:
-            result = program.function(*_filled(leaves, structure, real, own))
-            outputs, out = jax.tree.flatten(result)
-            kept[:] = [out]
-            return outputs
-
-        outputs = jax.vjp(of, [leaves[i] for i in real])[0] if real else of([])
-        return jax.tree.unflatten(kept[0], outputs)
+        of = _OfReal(program.function, arguments)
+        return jax.vjp(of.result, of.values)[0] if of.real else of.result([])
 
     return JaxProgram(value, program.filename, program.source)
-
-
-def _split(arguments: Any) -> tuple[list, Any, list[int]]:
-    leaves, structure = jax.tree.flatten(arguments)
-    return leaves, structure, [i for i, leaf in enumerate(leaves) if _is_real(leaf)]
-
-
-def _filled(leaves: list, structure: Any, real: list[int], own: list) -> Any:
-    given = list(leaves)
-    for i, leaf in zip(real, own, strict=True):
-        given[i] = leaf
-    return jax.tree.unflatten(structure, given)
-
-
-def _of_real(function: Callable, leaves: list, structure: Any, real: list[int]) -> Callable:
-    """The real outputs of a function as one of its real arguments."""
-
-    def of(own: list) -> list:
-        outputs = jax.tree.leaves(function(*_filled(leaves, structure, real, own)))
-        return [jnp.asarray(a) for a in outputs if _is_real(a)]
-
-    return of
 
 
 def _is_real(leaf: Any) -> bool:

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from twolayer.verification.programs.interpreter import Call, System, is_float, plain
+from twolayer.verification.programs.interpreter import Call, System, plain
+from twolayer.verification.programs.jaxprs import is_float
 from twolayer.verification.rounding import doubt
 from twolayer.verification.rounding.bounded import SMOOTH, U64, Bounded, Numbers, opaque, raised
 from twolayer.verification.rounding.units import NUMPY, TRUSTED, Lengths, operand_rounding, product_of, unit

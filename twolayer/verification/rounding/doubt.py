@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 
 from twolayer.verification.programs import positions
-from twolayer.verification.programs.interpreter import Call, Rule, is_float, plain
+from twolayer.verification.programs.interpreter import Call, Rule, plain
+from twolayer.verification.programs.jaxprs import is_float
 from twolayer.verification.programs.primitives import choose, integers, move
 from twolayer.verification.rounding.bounded import SMOOTH, Bounded, DecidedByRounding, Numbers, raised
 from twolayer.verification.rounding.units import unit

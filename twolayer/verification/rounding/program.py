@@ -19,8 +19,9 @@ from twolayer.verification.evidence.calls import Call
 from twolayer.verification.evidence.points import INPUTS, Floats, Point, forward, ordinary, points
 from twolayer.verification.numbers.balls import BITS, precision, raw
 from twolayer.verification.problem import Setting, Sizes
-from twolayer.verification.programs.interpreter import interpret, nested_call, where
-from twolayer.verification.programs.jax_code import JaxProgram, operations
+from twolayer.verification.programs.interpreter import interpret
+from twolayer.verification.programs.jax_code import JaxProgram
+from twolayer.verification.programs.jaxprs import nested_call, operations, where
 from twolayer.verification.programs.reals import Reals
 from twolayer.verification.rounding import ways
 from twolayer.verification.rounding.bounded import DecidedByRounding

@@ -19,8 +19,9 @@ from twolayer.verification.evidence.calls import Call, named
 from twolayer.verification.evidence.points import Floats
 from twolayer.verification.problem import Sizes, shape
 from twolayer.verification.programs import Refused
-from twolayer.verification.programs.interpreter import Path, bind, interpret, nested_call, opened, walk
+from twolayer.verification.programs.interpreter import Path, interpret
 from twolayer.verification.programs.jax_code import JaxProgram, make_tree
+from twolayer.verification.programs.jaxprs import bind, nested_call, opened, walk
 from twolayer.verification.rounding.bounded import Bounded, DecidedByRounding
 from twolayer.verification.rounding.bounds import Rounding, exactly
 from twolayer.verification.rounding.compared import Compared

@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend.core import Literal
 from jax.typing import DTypeLike
 
-from twolayer.verification.programs.interpreter import nested_call
+from twolayer.verification.programs.jaxprs import nested_call
 
 # Roundings that a function is trusted to need at most, in units of u: twice the largest error seen on a CPU in JAX
 # 0.10.2, over 44 million float32, all bfloat16 and float16, and 7,500 float64 arguments. Seen: exp 5.0, log 2.0,

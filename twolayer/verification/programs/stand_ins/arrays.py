@@ -4,8 +4,6 @@ Integers and booleans stay what they are. An operation that NumPy would answer w
 meaning is not known here raises NotJudged. So no number of the user's ever becomes a float.
 """
 
-import contextvars
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,20 +12,13 @@ import numpy as np
 
 from twolayer.verification.numbers import recorded
 from twolayer.verification.numbers.balls import Ball, array_of
-from twolayer.verification.numbers.complexes import Complex, angle, parts
+from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import NotJudged
+from twolayer.verification.programs.stand_ins.one_number import COMPILED, NUMBER, OF_TRUTH, OURS, ball
 
-NUMBER: contextvars.ContextVar[type[Ball]] = contextvars.ContextVar("NUMBER", default=Ball)  # what constants become
 _true_dtype = np.ndarray.dtype.__get__
 FLOAT, COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 LARGEST = 1_000_000  # entries; a data set stays in floats, and becomes balls where it is computed with
-
-
-def ball(value: Any) -> Ball:
-    """A number of any kind as a ball; a ball stays the object it is."""
-    if isinstance(value, (complex, np.complexfloating)):
-        return Complex(value)
-    return value if isinstance(value, Ball) else NUMBER.get()(value)
 
 
 def as_balls(array: np.ndarray) -> np.ndarray:
@@ -106,59 +97,6 @@ def truth(value: Any) -> np.ndarray:
     return np.not_equal(lift(value), np.asarray(ball(0), object)) if is_real(value) else np.asarray(value, bool)
 
 
-def _integer_part(round_down: Callable[[Ball], Ball]) -> Callable[[Ball], Ball]:
-    """Rounding to an integer that leaves integers, and their objects, as they are."""
-    return lambda v: v if v.v.is_integer() else round_down(v)
-
-
-def _sign(a: Ball) -> Ball:
-    """Of NaN it is NaN."""
-    return a.sign() if a.v.is_finite() else ball(0) / 0
-
-
-def _logaddexp(a: Ball, b: Ball) -> Ball:
-    return a + (b - a).exp().log1p() if a >= b else b + (a - b).exp().log1p()
-
-
-def pi() -> Ball:
-    """The ratio of a circle's circumference to its diameter, to today's precision."""
-    return NUMBER.get()(flint.arb.pi())
-
-
-def _rounded(v: Ball) -> Ball:
-    """To the nearest integer, of two the even one, as NumPy does."""
-    return ball(round(v))
-
-
-# NumPy's ufuncs that have no loop over objects of the meaning they have over floats, for one entry.
-OURS: dict[str, Callable] = {
-    "sign": _sign,
-    "floor": _integer_part(lambda v: v.floor()),
-    "ceil": _integer_part(lambda v: -(-v).floor()),
-    "trunc": _integer_part(lambda v: v.floor() if v >= 0 else -(-v).floor()),
-    "rint": _integer_part(_rounded),
-    "fabs": lambda v: abs(v),
-    "isnan": lambda v: v.v.is_nan(),
-    "isinf": lambda v: not v.v.is_finite() and not v.v.is_nan(),
-    "isfinite": lambda v: v.v.is_finite(),
-    "signbit": lambda v: v < 0,
-    "logaddexp": _logaddexp,
-    "logaddexp2": lambda a, b: _logaddexp(a * ball(2).log(), b * ball(2).log()) / ball(2).log(),
-    "heaviside": lambda a, b: ball(0) if a < 0 else ball(1) if a > 0 else b,
-    "hypot": lambda a, b: (a * a + b * b).sqrt(),
-    "arctan2": angle,
-    "copysign": lambda a, b: abs(a) if b >= 0 else -abs(a),
-    "deg2rad": lambda v: v * pi() / 180,
-    "rad2deg": lambda v: v * 180 / pi(),
-    "float_power": lambda a, b: a**b,
-    "fmod": lambda a, b: a - b * OURS["trunc"](a / b),
-    "floor_divide": lambda a, b: (a / b).floor(),
-    "remainder": lambda a, b: a - b * (a / b).floor(),
-    "square": lambda v: v * v,
-}
-OURS |= {"radians": OURS["deg2rad"], "degrees": OURS["rad2deg"]}
-OF_TRUTH = {"isnan", "isinf", "isfinite", "signbit"}
-_COMPILED = {name: np.frompyfunc(f, len(inspect.signature(f).parameters), 1) for name, f in OURS.items()}
 COMPARES = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_not", "logical_xor"}
 NATIVE = set(
@@ -221,7 +159,7 @@ def _over_balls(ufunc: np.ufunc, method: str, values: list, out: Any, into: Any,
     if isinstance(options.get("where"), np.ndarray):
         options = options | {"where": np.asarray(options["where"])}
     start = recorded.clock() if recorded.active() else 0
-    result = getattr(_COMPILED.get(name, ufunc), method)(*values, **options, **({} if into is None else {"out": into}))
+    result = getattr(COMPILED.get(name, ufunc), method)(*values, **options, **({} if into is None else {"out": into}))
     if recorded.active() and name not in COMPARES:
         if name in ("maximum", "minimum", "fmax", "fmin") and method == "__call__" and into is None:
             result = recorded.chosen(result, values)

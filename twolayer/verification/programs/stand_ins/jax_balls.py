@@ -13,9 +13,10 @@ import numpy as np
 
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import jax_functions
-from twolayer.verification.programs.stand_ins.arrays import Array, apply, ball, exactly, plain, wrap
+from twolayer.verification.programs.stand_ins.arrays import Array, apply, exactly, plain, wrap
 from twolayer.verification.programs.stand_ins.numpy_functions import array
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
+from twolayer.verification.programs.stand_ins.one_number import ball
 from twolayer.verification.programs.stand_ins.scipy_special import SPECIAL
 
 

@@ -17,12 +17,14 @@ import numpy as np
 
 from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.numbers.complexes import CMATH, Complex
+from twolayer.verification.numbers.functions import SHORT_NAMES
 from twolayer.verification.programs import Refused
 from twolayer.verification.programs.stand_ins import scipy_module
-from twolayer.verification.programs.stand_ins.arrays import OURS as UFUNCS
-from twolayer.verification.programs.stand_ins.arrays import ball, pi, plain
+from twolayer.verification.programs.stand_ins.arrays import plain
 from twolayer.verification.programs.stand_ins.nothing import Nothing
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Float, Module
+from twolayer.verification.programs.stand_ins.one_number import OURS as UFUNCS
+from twolayer.verification.programs.stand_ins.one_number import ball, pi
 from twolayer.verification.programs.stand_ins.randomness import PythonRandom
 
 numbers.Real.register(Ball)  # isinstance(value, numbers.Number)
@@ -36,17 +38,9 @@ def _one(value: Any) -> Ball:
 
 def _of_math(name: str) -> Callable:
     """A function of math over balls, which raises where math does."""
-    method = {
-        "asin": "arcsin",
-        "acos": "arccos",
-        "atan": "arctan",
-        "asinh": "arcsinh",
-        "acosh": "arccosh",
-        "atanh": "arctanh",
-    }
 
     def function(value: Any) -> Any:
-        result = UFUNCS[name](_one(value)) if name in UFUNCS else getattr(_one(value), method.get(name, name))()
+        result = UFUNCS[name](_one(value)) if name in UFUNCS else getattr(_one(value), SHORT_NAMES.get(name, name))()
         if isinstance(result, Ball) and not result.v.is_finite() and _one(value).v.is_finite():
             raise ValueError("math domain error")
         return result
@@ -62,12 +56,8 @@ def _sum(values: Any) -> Any:
     return sum(values, start=ball(0))
 
 
-MATH = Module(
-    "math",
-    lambda name: (
-        pi() if name == "pi" else ball(1).exp() if name == "e" else 2 * pi() if name == "tau" else getattr(math, name)
-    ),
-)
+_CONSTANTS = {"pi": pi, "e": lambda: ball(1).exp(), "tau": lambda: 2 * pi()}  # to today's precision
+MATH = Module("math", lambda name: _CONSTANTS[name]() if name in _CONSTANTS else getattr(math, name))
 _OF_MATH = (
     "exp exp2 expm1 log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
     " gamma lgamma fabs isnan isinf isfinite degrees radians"

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.programs import NotJudged
-from twolayer.verification.programs.stand_ins import fourier, linalg
+from twolayer.verification.programs.stand_ins import numpy_fft, numpy_linalg
 from twolayer.verification.programs.stand_ins.arrays import (
     FLOAT,
     Array,
     apply,
-    ball,
     cast,
     is_real,
     lift,
@@ -23,6 +22,7 @@ from twolayer.verification.programs.stand_ins.arrays import (
     truth,
     wrap,
 )
+from twolayer.verification.programs.stand_ins.one_number import ball
 
 
 def array(values: Any = (), dtype: Any = None, copy: bool | None = True, ndmin: int = 0, **options: Any) -> Array:
@@ -283,5 +283,5 @@ OURS |= {"alltrue": OURS["all"], "sometrue": OURS["any"], "cumproduct": OURS["cu
 OURS |= dict.fromkeys("asanyarray asfarray require asarray_chkfinite".split(), asarray)
 OURS |= dict.fromkeys(("ascontiguousarray", "asfortranarray"), lambda a, dtype=None: np.atleast_1d(asarray(a, dtype)))
 OURS |= dict.fromkeys("save savez savez_compressed savetxt".split(), lambda *args, **options: None)
-OURS |= {f"linalg.{name}": f for name, f in linalg.FUNCTIONS.items()}
-OURS |= {f"fft.{name}": f for name, f in fourier.FUNCTIONS.items()}
+OURS |= {f"linalg.{name}": f for name, f in numpy_linalg.FUNCTIONS.items()}
+OURS |= {f"fft.{name}": f for name, f in numpy_fft.FUNCTIONS.items()}

@@ -1,6 +1,6 @@
 """The module that people's code gets for `numpy`: the same functions by the same names, over balls.
 
-A name is one of OURS (numpy_functions.py, linalg.py, fourier.py), of MOVES (NumPy's own function, which only moves
+A name is one of OURS (numpy_functions.py, numpy_linalg.py, numpy_fft.py), of MOVES (NumPy's own function, which moves
 entries about or combines them by operators, so that it is right on objects), of LOOKS (it asks about shapes, or sets
 how things print), a ufunc or a class. Any other runs on integers, or is made of those in Python (own_python.py), or is
 NotJudged.
@@ -16,19 +16,9 @@ import numpy as np
 
 from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.programs import NotJudged
-from twolayer.verification.programs.stand_ins.arrays import (
-    Array,
-    apply,
-    ball,
-    cast,
-    is_real,
-    lift,
-    pi,
-    plain,
-    real_dtype,
-    wrap,
-)
+from twolayer.verification.programs.stand_ins.arrays import Array, apply, cast, is_real, lift, plain, real_dtype, wrap
 from twolayer.verification.programs.stand_ins.numpy_functions import OURS
+from twolayer.verification.programs.stand_ins.one_number import ball, pi
 from twolayer.verification.programs.stand_ins.own_python import written_in_python
 from twolayer.verification.programs.stand_ins.randomness import NumpyRandom
 
@@ -58,17 +48,8 @@ class Ufunc:
         return apply(self.ufunc, "__call__", inputs, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("reduce", "accumulate", "reduceat"):
-
-            def method(a: Any, *rest: Any, **options: Any) -> Any:
-                names = (
-                    ("axis", "dtype", "out", "keepdims") if name != "reduceat" else ("indices", "axis", "dtype", "out")
-                )
-                options |= dict(zip(names, rest, strict=False))
-                more = (options.pop("indices"),) if name == "reduceat" else ()
-                return apply(self.ufunc, name, (a, *more), **options)
-
-            return method
+        if name in ("reduce", "accumulate", "reduceat"):  # NumPy gives the other arguments their names
+            return lambda a, *rest, **options: getattr(self.ufunc, name)(wrap(plain(a)), *rest, **options)
         if name in ("outer", "at"):
             return lambda *inputs, **options: apply(self.ufunc, name, inputs, **options)
         return getattr(self.ufunc, name)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy
 
 from twolayer.verification.programs import NotJudged
-from twolayer.verification.programs.stand_ins import linalg
-from twolayer.verification.programs.stand_ins.arrays import ball, lift, reals, wrap
+from twolayer.verification.programs.stand_ins import numpy_linalg as linalg
+from twolayer.verification.programs.stand_ins.arrays import lift, reals, wrap
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
+from twolayer.verification.programs.stand_ins.one_number import ball
 from twolayer.verification.programs.stand_ins.scipy_special import SPECIAL
 
 np = NUMPY  # NumPy as people's code has it

@@ -11,8 +11,9 @@ from twolayer.verification.numbers.balls import Ball, arb
 from twolayer.verification.numbers.functions import integer
 from twolayer.verification.numbers.special import incomplete_gamma
 from twolayer.verification.programs import NotJudged
-from twolayer.verification.programs.stand_ins.arrays import ball, is_real, lift, plain, reals, wrap
+from twolayer.verification.programs.stand_ins.arrays import is_real, lift, plain, reals, wrap
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY
+from twolayer.verification.programs.stand_ins.one_number import ball
 
 np = NUMPY  # NumPy as people's code has it
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from jax.core import Tracer
 
+from twolayer.verification.programs.local_variables import Watch
 from twolayer.verification.programs.source import Source
-from twolayer.verification.programs.watch import Watch
 
 
 class Outer(NamedTuple):

@@ -11,7 +11,8 @@ from numpy.linalg import LinAlgError
 from numpy.linalg import _linalg as results
 
 from twolayer.verification.programs import linear
-from twolayer.verification.programs.stand_ins.arrays import Array, apply, ball, lift, plain
+from twolayer.verification.programs.stand_ins.arrays import Array, apply, lift, plain
+from twolayer.verification.programs.stand_ins.one_number import ball
 
 
 def _each(core: Callable, *arrays: Any, square: bool = True) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from twolayer.verification.programs import fourier
-from twolayer.verification.programs.stand_ins.arrays import Array, ball, lift
+from twolayer.verification.programs.stand_ins.arrays import Array, lift
+from twolayer.verification.programs.stand_ins.one_number import ball
 
 INVERSE = {"fft": False, "ifft": True, "rfft": False, "irfft": True}
 
