@@ -6,7 +6,6 @@ rules) is not judged here; the jaxpr is for that.
 
 import functools
 import types
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import jax_functions
 from twolayer.verification.programs.stand_ins.arrays import Array, apply, exactly, plain, wrap
+from twolayer.verification.programs.stand_ins.nothing import refused
 from twolayer.verification.programs.stand_ins.numpy_functions import array
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
 from twolayer.verification.programs.stand_ins.one_number import ball
@@ -33,16 +33,6 @@ def in_jax(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.asarray(value).view(JaxArray)
     return type(value)(map(in_jax, value)) if type(value) in (list, tuple) else value
-
-
-def _find_jnp(name: str) -> Any:
-    """What `jnp.name` is: NumPy's stand-in of that name."""
-    value = getattr(NUMPY, name)
-    return _jax(value) if callable(value) and not isinstance(value, type) else value
-
-
-def _jax(function: Callable) -> Callable:
-    return jax_functions.as_in_jax(function, in_jax)
 
 
 class _Random:
@@ -84,30 +74,8 @@ class _Random:
         raise NotJudged(f"jax.random.{name}")
 
 
-def _not_here(name: str) -> Any:
-    """What raises NotJudged once it is called."""
-
-    def use(*args: Any, **options: Any) -> Any:
-        raise NotJudged(name)
-
-    return use
-
-
-def _of_jax(functions: dict[str, Callable]) -> dict[str, Callable]:
-    return {name: _jax(function) for name, function in functions.items()}
-
-
-_LINALG = Module("jax.numpy.linalg", lambda name: _jax(getattr(NUMPY.linalg, name)))
-_ROOT = jax_functions.names(
-    Module("jax.numpy", _find_jnp, ndarray=JaxArray, linalg=_LINALG),
-    _of_jax(SPECIAL),
-    _of_jax(jax_functions.nn(NUMPY, SPECIAL)),
-    _of_jax(jax_functions.lax(NUMPY, SPECIAL)),
-    lambda rows: in_jax(array(rows)),
-    JaxArray,
-    _not_here,
-)
+_ROOT = jax_functions.names(NUMPY, SPECIAL, in_jax, lambda rows: in_jax(array(rows)), JaxArray, refused)
 _ROOT |= {"random": _Random()}
-JAX = {"jax": Module("jax", lambda name: _not_here(f"jax.{name}"), **_ROOT), "jax.numpy.linalg": _LINALG}
-JAX |= {"jax.scipy.special": _ROOT["scipy"].special}
+JAX = {"jax": Module("jax", lambda name: refused(f"jax.{name}"), **_ROOT)}
+JAX |= {"jax.numpy.linalg": _ROOT["numpy"].linalg, "jax.scipy.special": _ROOT["scipy"].special}
 JAX |= {f"jax.{name}": module for name, module in _ROOT.items() if not isinstance(module, types.FunctionType)}

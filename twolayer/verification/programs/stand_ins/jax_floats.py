@@ -31,20 +31,6 @@ def as_jax(value: Any) -> Any:
     )  # fmt: skip
 
 
-def _of(function: Callable) -> Callable:
-    return jax_functions.as_in_jax(function, as_jax)
-
-
-_TYPES = {"float16": np.float64, "float32": np.float64, "bfloat16": np.float64, "ndarray": FloatArray}
-
-
-def _numpy(name: str) -> Any:
-    if name in _TYPES:
-        return _TYPES[name]
-    value = getattr(np, name)
-    return _of(value) if callable(value) and not isinstance(value, type) else value
-
-
 def _softmax(x: Any, axis: int = -1) -> Any:
     return np.exp(x - _logsumexp(x, axis, keepdims=True))
 
@@ -155,19 +141,8 @@ def _missing(name: str) -> Any:
     raise AttributeError(f"{name} is not known on floats")
 
 
-def _of_jax(functions: dict[str, Callable]) -> dict[str, Callable]:
-    return {name: _of(function) for name, function in functions.items()}
-
-
-_ROOT = jax_functions.names(
-    Module("jax.numpy", _numpy, linalg=Module("jax.numpy.linalg", lambda name: _of(getattr(np.linalg, name)))),
-    _of_jax(_SPECIAL),
-    _of_jax(jax_functions.nn(np, _SPECIAL)),
-    _of_jax(jax_functions.lax(np, _SPECIAL)),
-    lambda rows: as_jax(np.stack(rows)),
-    FloatArray,
-    _missing,
-)
+_TYPES = dict.fromkeys(("float16", "float32", "bfloat16"), np.float64)
+_ROOT = jax_functions.names(np, _SPECIAL, as_jax, lambda rows: as_jax(np.stack(rows)), FloatArray, _missing, **_TYPES)
 _ROOT |= {"custom_vjp": ByVjp, "custom_jvp": ByJvp, "custom_gradient": ByGradient, "ShapeDtypeStruct": Shape}
 _ROOT |= {"experimental": types.SimpleNamespace(pallas=PALLAS)}
 JAX = Module("jax", lambda name: _missing(f"jax.{name}"), **_ROOT)

@@ -69,8 +69,10 @@ class _At:
 _FOR_DEVICES = ("precision", "preferred_element_type", "mode", "unique_indices", "indices_are_sorted", "inplace")
 
 
-def as_in_jax(function: Callable, unchanging: Callable[[Any], Any]) -> Callable:
+def _as_in_jax(function: Any, unchanging: Callable[[Any], Any]) -> Any:
     """A function of NumPy's as one of JAX: options that only speed it up are dropped, and its results never change."""
+    if not callable(function) or isinstance(function, type):
+        return function
 
     def of_jax(*args: Any, **options: Any) -> Any:
         for option in _FOR_DEVICES:
@@ -83,7 +85,7 @@ def as_in_jax(function: Callable, unchanging: Callable[[Any], Any]) -> Callable:
     return of_jax
 
 
-def nn(np: Any, special: dict[str, Callable]) -> dict[str, Callable]:
+def _nn(np: Any, special: dict[str, Callable]) -> dict[str, Callable]:
     """jax.nn.
 
     Args:
@@ -118,8 +120,8 @@ def nn(np: Any, special: dict[str, Callable]) -> dict[str, Callable]:
 _SHARED = "exp log tanh sin cos sqrt abs add sign square expm1 log1p dot transpose".split()
 
 
-def lax(np: Any, special: dict[str, Callable]) -> dict[str, Callable]:
-    """jax.lax without its control flow; see `nn`."""
+def _lax(np: Any, special: dict[str, Callable]) -> dict[str, Callable]:
+    """jax.lax without its control flow; see `_nn`."""
 
     def sliced(x: Any, starts: Sequence[int], sizes: Sequence[int]) -> Any:
         return x[_region(x, starts, sizes)]
@@ -151,36 +153,46 @@ def _region(x: Any, starts: Sequence[int], sizes: Sequence[int]) -> tuple[slice,
 
 
 def names(
-    jnp: Module,
+    np: Any,
     special: dict[str, Callable],
-    nn: dict[str, Callable],
-    lax: dict[str, Callable],
+    unchanging: Callable[[Any], Any],
     stack: control.Stack,
     array: type,
     missing: Callable[[str], Any],
+    **types_: Any,
 ) -> dict[str, Any]:
     """What `jax` has, by name.
 
     Args:
-      jnp, special, nn, lax: jax.numpy, jax.scipy.special, jax.nn, and jax.lax without its control flow.
+      np: NumPy, or what stands in for it.
+      special: the functions of jax.scipy.special.
+      unchanging: from a value to the same with arrays that are never changed.
       stack: makes an array of rows.
       array: the class of arrays.
       missing: what a dotted name is that is not here.
+      types_: what else jax.numpy has.
     """
 
-    def module(name: str, known: dict) -> Module:
-        return Module(name, lambda attribute: missing(f"{name}.{attribute}"), **known)
+    def of(value: Any) -> Any:
+        return _as_in_jax(value, unchanging)
 
+    def module(name: str, known: dict, as_they_are: dict | None = None) -> Module:
+        functions = {attribute: of(value) for attribute, value in known.items()} | (as_they_are or {})
+        return Module(name, lambda attribute: missing(f"{name}.{attribute}"), **functions)
+
+    linalg = Module("jax.numpy.linalg", lambda name: of(getattr(np.linalg, name)))
     vmap = functools.partial(control.vmap, stack)
     flow = {name: getattr(control, name) for name in ("fori_loop", "while_loop", "cond", "switch")}
     flow |= {"scan": functools.partial(control.scan, stack), "map": lambda f, xs: vmap(f)(xs)}
+    flow |= {"stop_gradient": lambda x: x}
     tree = {"tree_map": control.tree_map, "map": control.tree_map}
     tree |= {"leaves": control.tree_leaves, "tree_leaves": control.tree_leaves}
     return dict.fromkeys(("jit", "checkpoint", "remat", "named_call"), control.passed_through) | {
-        "numpy": jnp, "scipy": types.SimpleNamespace(special=module("jax.scipy.special", special)),
-        "nn": module("jax.nn", nn | {"initializers": Nothing("jax.nn.initializers", False)}),
-        "lax": module("jax.lax", lax | flow | {"stop_gradient": lambda x: x}), "vmap": vmap,
-        "tree_util": module("jax.tree_util", tree), "tree": module("jax.tree", tree), "tree_map": control.tree_map,
+        "numpy": Module("jax.numpy", lambda name: of(getattr(np, name)), ndarray=array, linalg=linalg, **types_),
+        "scipy": types.SimpleNamespace(special=module("jax.scipy.special", special)),
+        "nn": module("jax.nn", _nn(np, special), {"initializers": Nothing("jax.nn.initializers", False)}),
+        "lax": module("jax.lax", _lax(np, special), flow), "vmap": vmap, "tree_map": control.tree_map,
+        "tree_util": module("jax.tree_util", {}, tree), "tree": module("jax.tree", {}, tree),
         "Array": array, "config": Nothing("jax.config", True), "debug": Nothing("jax.debug", True),
         "typing": Nothing("jax.typing", True), "named_scope": lambda name: Nothing("jax", True),
         "ad_checkpoint": types.SimpleNamespace(checkpoint_name=lambda x, name: x), "default_backend": lambda: "cpu",

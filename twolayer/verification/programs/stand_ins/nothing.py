@@ -3,7 +3,7 @@
 import importlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from twolayer.verification.programs import NotJudged
@@ -17,6 +17,15 @@ def _caller() -> types.FrameType:
     ):
         frame = frame.f_back
     return frame
+
+
+def refused(name: str) -> Callable:
+    """What raises NotJudged once it is called."""
+
+    def use(*arguments: Any, **options: Any) -> NoReturn:
+        raise NotJudged(name)
+
+    return use
 
 
 class Nothing:

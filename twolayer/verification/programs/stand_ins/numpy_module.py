@@ -17,6 +17,7 @@ import numpy as np
 from twolayer.verification.numbers.balls import Ball
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins.arrays import Array, apply, cast, is_real, lift, plain, real_dtype, wrap
+from twolayer.verification.programs.stand_ins.nothing import refused
 from twolayer.verification.programs.stand_ins.numpy_functions import OURS
 from twolayer.verification.programs.stand_ins.one_number import ball, pi
 from twolayer.verification.programs.stand_ins.own_python import written_in_python
@@ -130,10 +131,6 @@ _OLD = {
 OLD_NAMES = {name: value for name, value in _OLD.items() if name not in np.__dict__}  # that NumPy 2 has no more
 
 
-def _not_judged(name: str) -> None:
-    raise NotJudged(name)
-
-
 def call(name: str, native: Callable | None, args: tuple, kwargs: dict) -> Any:
     """NumPy's function of this name ("exp", "linalg.norm"), over balls."""
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue}
@@ -219,7 +216,7 @@ def find(name: str) -> Any:
     if name in OURS:
         return OURS[name]
     if name in REFUSED:
-        return lambda *args, **options: _not_judged(f"np.{name}")
+        return refused(f"np.{name}")
     native = OLD_NAMES[name] if name in OLD_NAMES else getattr(np, name)
     if isinstance(native, np.ufunc):
         return Ufunc(native)

@@ -9,6 +9,7 @@ import numpy
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.stand_ins import numpy_linalg as linalg
 from twolayer.verification.programs.stand_ins.arrays import lift, reals, wrap
+from twolayer.verification.programs.stand_ins.nothing import refused
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY, Module
 from twolayer.verification.programs.stand_ins.one_number import ball
 from twolayer.verification.programs.stand_ins.scipy_special import SPECIAL
@@ -185,14 +186,7 @@ _NORMAL = {
 
 def _module(name: str, known: dict) -> Module:
     """A module of SciPy; other names are not judged once they are called."""
-
-    def not_judged(attribute: str) -> Callable:
-        def use(*arguments: Any, **options: Any) -> Any:
-            raise NotJudged(f"{name}.{attribute}")
-
-        return use
-
-    return Module(name, not_judged, **known)
+    return Module(name, lambda attribute: refused(f"{name}.{attribute}"), **known)
 
 
 _SIGNAL = {"convolve2d": _convolve, "convolve": _convolve, "fftconvolve": _convolve, "correlate2d": _correlate}
