@@ -30,7 +30,10 @@ def render(verdict: Verdict, name: str, *, source: str | None = None, place: Pla
       place: a line of it as people count it.
       colour: whether to use the terminal's colours.
     """
-    paint = _painter(colour)
+
+    def paint(word: str, text: str) -> str:
+        return f"\x1b[{COLOURS[word]}m{text}\x1b[0m" if colour else text
+
     parts = {
         "head": _head(verdict, name, paint, place),
         "table": _table(verdict, paint, place) if wording.interesting_steps(verdict) else [],
@@ -160,7 +163,3 @@ def _flowed(items: list[str]) -> list[str]:
 
 def _cap(part: list[str], height: int) -> list[str]:
     return part if len(part) <= height else [*part[: height - 1], MORE]
-
-
-def _painter(colour: bool) -> Paint:
-    return lambda verdict, text: f"\x1b[{COLOURS[verdict]}m{text}\x1b[0m" if colour else text

@@ -137,11 +137,7 @@ _STOOD_IN = ("numpy", "math", "cmath", "scipy", "jax")
 
 
 def _public(module: str) -> str:
-    parts = [p for p in module.split(".") if not p.startswith("_")]
-    return (
-        "jax.numpy"
-        if module.startswith("jax._src.numpy")
-        else "jax.nn"
-        if module.startswith("jax._src.nn")
-        else ".".join(parts)
-    )
+    """The module in which people find what a library keeps in this one."""
+    found = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    whole = ("jax.numpy", "jax.nn") if module.startswith("jax._src") else ()
+    return next((name for name in whole if found.startswith(name)), found)

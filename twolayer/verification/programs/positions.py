@@ -11,7 +11,7 @@ import numpy as np
 
 from twolayer.verification.programs.interpreter import Call, System, Value, plain
 from twolayer.verification.programs.jaxprs import is_float
-from twolayer.verification.programs.primitives import RULES, as_value, move, rule
+from twolayer.verification.programs.primitives import RULES, as_value, move, product, rule
 
 __all__ = ["RULES", "follow"]
 
@@ -166,12 +166,7 @@ def _sum(call: Call, beside: Value) -> Value:
 
 
 def _product(call: Call, beside: Value) -> Value:
-    if plain(beside):
-        return beside.prod(axis=-1, dtype=beside.dtype)
-    first, *others = (move(call.system, lambda a, i=i: a[..., i], beside) for i in range(beside.shape[-1]))
-    for other in others:
-        first = call.system.mul(first, other)
-    return first
+    return beside.prod(axis=-1, dtype=beside.dtype) if plain(beside) else product(call.system, beside, beside.ndim - 1)
 
 
 def _extreme(sign: int) -> Callable:

@@ -109,12 +109,14 @@ def _reduce_prod(call: Call, a: Value) -> Value:
     if plain(a):
         return on_integers(call, a)
     for axis in sorted(map(int, call.params["axes"]), reverse=True):
-        n = call.eqn.invars[0].aval.shape[axis]
-        parts = [move(call.system, lambda a, i=i, axis=axis: np.take(a, i, axis=axis), a) for i in range(n)]
-        a = parts[0]
-        for part in parts[1:]:
-            a = call.system.mul(a, part)
+        a = product(call.system, a, axis)
     return a
+
+
+def product(system: System, a: Value, axis: int) -> Value:
+    """The product along an axis, one factor after the other."""
+    parts = [move(system, lambda a, i=i: np.take(a, i, axis=axis), a) for i in range(a.shape[axis])]
+    return functools.reduce(system.mul, parts)
 
 
 @rule("reduce")
@@ -260,13 +262,13 @@ def _while(call: Call, *inputs: Value) -> list:
 
     while (on := goes_on()).any():
         after = call.run(p["body_jaxpr"], [*body_consts, *carry], loop=True)
-        carry = [_where_on(call, on, *pair) for pair in zip(carry, after, strict=True)] if on.ndim else after
+        pairs = zip(carry, after, strict=True)
+        # Under vmap each example has a loop of its own, and those that have ended stay as they are.
+        carry = [
+            choose(call.system, on.reshape(on.shape + (1,) * (len(a.shape) - on.ndim)), a, b) if on.ndim else b
+            for a, b in pairs
+        ]
     return carry
-
-
-def _where_on(call: Call, on: np.ndarray, before: Value, after: Value) -> Value:
-    """Under vmap each example has a loop of its own, and those that have ended stay as they are."""
-    return choose(call.system, on.reshape(on.shape + (1,) * (len(before.shape) - on.ndim)), before, after)
 
 
 @rule("cond")
