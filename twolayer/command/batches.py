@@ -11,14 +11,8 @@ from twolayer.command.cli import BadInput, bad_input
 from twolayer.losses import OF_LABELS
 from twolayer.names import is_own_data
 
-FORMS = {
-    "W1": ("(K, d)", {2}),
-    "b1": ("(K,)", {1}),
-    "W2": ("(C, K)", {2}),
-    "b2": ("(C,)", {1}),
-    "x": ("(m, d)", {2}),
-    "y": ("(m,) or (m, C)", {1, 2}),
-}
+FORMS = {"W1": ("(K, d)", {2}), "b1": ("(K,)", {1}), "W2": ("(C, K)", {2}), "b2": ("(C,)", {1})}
+FORMS |= {"x": ("(m, d)", {2}), "y": ("(m,) or (m, C)", {1, 2})}
 PARAMS, BATCH = ("W1", "b1", "W2", "b2"), ("x", "y")
 
 

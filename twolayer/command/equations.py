@@ -8,16 +8,8 @@ from twolayer.verification.problem import LOSSES
 SUMS = {"mean": r"\frac{1}{m} \sum_{i=1}^{m} ", "sum": r"\sum_{i=1}^{m} "}
 OUTER = r"Z_2 = O_1 W_2^\top + \mathbf{1}\, b_2^\top, \qquad "
 INNER = r"Z_1 = x W_1^\top + \mathbf{1}\, b_1^\top, \qquad "
-SHAPES = {
-    "dO2": "(m, C)",
-    "dZ2": "(m, C)",
-    "dW2": "(C, K)",
-    "db2": "(C,)",
-    "dO1": "(m, K)",
-    "dZ1": "(m, K)",
-    "dW1": "(K, d)",
-    "db1": "(K,)",
-}
+SHAPES = {"dO2": "(m, C)", "dZ2": "(m, C)", "dW2": "(C, K)", "db2": "(C,)"}
+SHAPES |= {"dO1": "(m, K)", "dZ1": "(m, K)", "dW1": "(K, d)", "db1": "(K,)"}
 
 
 def network(output: str, hidden: str = "relu") -> list[str]:

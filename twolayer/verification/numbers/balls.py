@@ -174,9 +174,6 @@ class Ball:
             return self
         return -self if self.v <= 0 else type(self).made(abs(self.v), (self,), lambda: (flint.arb(0, 1),))
 
-    def __pos__(self) -> "Ball":
-        return self
-
     def __bool__(self) -> bool:
         return bool(self != 0)
 
@@ -224,31 +221,13 @@ class Ball:
     def __repr__(self) -> str:
         return repr(float(self.v))
 
-    def conjugate(self) -> "Ball":
+    def _itself(self, *arguments: Any, **options: Any) -> "Ball":
         return self
 
-    @property
-    def real(self) -> "Ball":
-        return self
-
-    @property
-    def T(self) -> "Ball":
-        return self
-
+    # As NumPy's scalars have them.
+    __pos__ = __copy__ = __deepcopy__ = copy = conjugate = item = tolist = sum = mean = max = min = squeeze = _itself
+    real = T = property(_itself)
     shape, ndim, size, dtype = (), 0, 1, np.dtype(object)
-
-    def item(self, *index: Any) -> "Ball":
-        return self
-
-    tolist = item
-
-    def copy(self) -> "Ball":
-        return self
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: Any) -> "Ball":
-        return self
 
     __iter__ = None
 
@@ -260,11 +239,6 @@ class Ball:
     def astype(self, dtype: Any, **options: Any) -> Any:
         kind = np.dtype(dtype)
         return kind.type(int(self) if kind.kind in "iu" else bool(self)) if kind.kind in "iub" else self
-
-    def sum(self, *axes: Any, **options: Any) -> "Ball":
-        return self
-
-    mean = max = min = squeeze = sum
 
     def floor(self) -> "Ball":
         n = self.v.floor()
@@ -278,7 +252,7 @@ class Ball:
     def is_integer(self) -> bool:
         return self.v.is_integer()
 
-    # As NumPy's scalars have them, and the functions of UNARY that are called by name.
+    # What is asked of an array of it, and the functions of UNARY that are called by name.
     reshape, ravel, flatten, transpose, repeat, swapaxes = map(
         _as_array, "reshape ravel flatten transpose repeat swapaxes".split()
     )

@@ -152,31 +152,14 @@ class Complex(Ball):
     def cos(self) -> "Complex":
         return Complex(self.re.cos() * self.im.cosh(), -(self.re.sin() * self.im.sinh()))
 
-    def tan(self) -> "Complex":
-        return self.sin() / self.cos()
 
-    def tanh(self) -> "Complex":
-        return self.sinh() / self.cosh()
-
-    def square(self) -> "Complex":
-        return self * self
-
-    def reciprocal(self) -> "Complex":
-        return 1 / self
-
-    def expit(self) -> "Complex":
-        return 1 / (1 + (-self).exp())
-
-    def expm1(self) -> "Complex":
-        return self.exp() - 1
-
-    def log1p(self) -> "Complex":
-        return (self + 1).log()
-
-    def sign(self) -> "Complex":
-        return self / abs(self)
-
-
+_MADE: dict[str, Callable[[Complex], Complex]] = {
+    "tan": lambda z: z.sin() / z.cos(), "tanh": lambda z: z.sinh() / z.cosh(), "square": lambda z: z * z,
+    "reciprocal": lambda z: 1 / z, "expit": lambda z: 1 / (1 + (-z).exp()), "expm1": lambda z: z.exp() - 1,
+    "log1p": lambda z: (z + 1).log(), "sign": lambda z: z / abs(z),
+}  # fmt: skip
+for _name, _function in _MADE.items():
+    setattr(Complex, _name, _function)
 numbers.COMPLEX = Complex
 
 

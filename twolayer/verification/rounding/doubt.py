@@ -6,7 +6,7 @@ Whatever wants a plain answer for an entry in doubt (the length of a loop, an in
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,6 @@ from twolayer.verification.programs.jaxprs import is_float
 from twolayer.verification.programs.primitives import choose, integers, move
 from twolayer.verification.rounding.bounded import SMOOTH, Bounded, DecidedByRounding, Numbers, raised
 from twolayer.verification.rounding.units import unit
-
-
-class _Arithmetic(Protocol):
-    """What rules here need of `bounds.Rounding`, which imports this file."""
-
-    def rounded(self, numbers: Any, moved: Any, k: Any, size: Any = None, spread: Any = 1.0) -> Bounded: ...
-    def power(self, a: Bounded, n: int) -> Bounded: ...
-    def pow(self, a: Bounded, exponent: float) -> Bounded: ...
-    def move(self, f: Callable[..., Numbers], *values: Any) -> Any: ...
-
 
 # Operations that hand on a doubt as it is. A loop or branch asks for a plain answer where it needs one.
 _HAND_ON = "transpose reshape squeeze expand_dims broadcast_in_dim rev slice copy stop_gradient name scan while".split()
@@ -223,14 +213,18 @@ _rule("is_finite")(lambda call, a: np.isfinite(a.numbers))
 _rule("abs")(lambda call, a: choose(call.system, a.numbers < 0, a, call.system.neg(a)))
 
 
+def _arithmetic(call: Call) -> Any:
+    """The system as bounds.Rounding, which imports this file."""
+    return call.system
+
+
 @_rule("pow")
 def _pow(call: Call, a: Any, b: Any) -> Any:
     if not (isinstance(a, Bounded) and isinstance(b, Bounded)) or b.bound.any() or len(np.unique(b.numbers)) != 1:
         return call.system.unknown(call, a, b)
-    exponent, system = float(b.numbers.flat[0]), cast(_Arithmetic, call.system)
+    exponent, system = float(b.numbers.flat[0]), _arithmetic(call)
     if exponent.is_integer() and abs(exponent) <= 64:
-        raised_ = system.power(a, int(exponent))
-        return system.move(lambda part: np.broadcast_to(part, call.out.shape), raised_)
+        return system.move(lambda part: np.broadcast_to(part, call.out.shape), system.power(a, int(exponent)))
     return system.pow(a, exponent)
 
 
@@ -251,7 +245,7 @@ def _convert(call: Call, a: Any) -> Any:
     if isinstance(a, Bounded):
         new, old = unit(target.dtype), unit(source.dtype)
         narrower = new.u > old.u or new.tiny > old.tiny or new.largest < old.largest
-        return cast(_Arithmetic, call.system).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
+        return _arithmetic(call).rounded(a.numbers, a.bound, 1, a.size) if narrower else a
     value, doubt = _parts(a)
     if doubt.any() and value.dtype != bool:
         raise DecidedByRounding("a number")

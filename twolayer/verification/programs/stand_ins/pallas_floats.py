@@ -92,11 +92,8 @@ def _block(array: np.ndarray, starts: Sequence[int], sizes: Sequence[int], _: An
 
 
 PALLAS = types.SimpleNamespace(
-    pallas_call=pallas_call,
-    BlockSpec=BlockSpec,
-    program_id=lambda axis: _PROGRAM.get()[0][axis],
-    num_programs=lambda axis: _PROGRAM.get()[1][axis],
+    pallas_call=pallas_call, BlockSpec=BlockSpec, cdiv=lambda a, b: -(-a // b),
+    program_id=lambda axis: _PROGRAM.get()[0][axis], num_programs=lambda axis: _PROGRAM.get()[1][axis],
     when=lambda condition: lambda function: function() if condition else None,
-    cdiv=lambda a, b: -(-a // b),
     ds=lambda start, size: slice(int(start), int(start) + size),
-)
+)  # fmt: skip
