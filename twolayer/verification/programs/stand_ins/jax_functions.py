@@ -77,7 +77,7 @@ def _as_in_jax(function: Any, unchanging: Callable[[Any], Any]) -> Any:
     def of_jax(*args: Any, **options: Any) -> Any:
         for option in _FOR_DEVICES:
             options.pop(option, None)
-        result = function(*args, **options)
+        result: Any = function(*args, **options)
         copied = isinstance(result, np.ndarray) and any(result is a for a in args)
         return unchanging(result.copy() if copied else result)
 
