@@ -26,7 +26,7 @@ def added(m):
     a = m.jnp.asarray(x)
     b = a
     b += 1
-    return a, b.at[0].set(2.0).at[1, 1].add(3.0)
+    return a, b.at[0].set(2.0).at[1, 1].add(3.0), m.jnp.roll(b, 1, axis=0)
 
 
 def nested(m):

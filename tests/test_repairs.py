@@ -1,6 +1,8 @@
 """What is wrong with a line: edits of the user's own code that put everything right, and lines that no edit mends."""
 
 import flint
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -207,3 +209,124 @@ def fit_hvp(W, x, y, V):
 def test_the_first_derivatives_in_a_second_one_are_not_blamed():
     found = verify_hvp(fit, fit_hvp, {"W": "d k", "x": "m d", "y": "m k"}, argnums=0)
     assert found.line == "dz -= back * h * moved" and [why.id for why in found.causes] == ["factor"], found.text
+
+
+def mean_entropy(W, b, x, y):
+    z = x @ W + b
+    z = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return -z[np.arange(len(y)), y].mean()
+
+
+def without_the_mean(W, b, x, y):
+    p = np.exp(x @ W + b)
+    p /= p.sum(axis=1, keepdims=True)
+    p[np.arange(len(y)), y] -= 1
+    return {"W": x.T @ p, "b": p.sum(axis=0)}
+
+
+def padded(x, w):
+    wide = np.concatenate([np.zeros(2), x])
+    return wide[: len(x)] * w[0] + wide[1:-1] * w[1] + x * w[2]
+
+
+def padded_from_the_start(x, w, g):
+    dwide = np.zeros(len(x) + 2)
+    for i in range(3):
+        dwide[i : i + len(x)] += g * w[i]
+    dx = dwide[: len(x)]
+    return {"x": dx}
+
+
+def over_space(x):
+    return x - (x**2).mean(axis=(1, 2), keepdims=True)
+
+
+def over_all(x, g):
+    mean = g.mean(axis=(0, 1, 2), keepdims=True)
+    return g - 2 * x * mean
+
+
+def rotated(a, b, t):
+    return np.sin(t) * a - np.cos(t) * b
+
+
+def rotated_with_others(a, b, t, g):
+    c, s = np.cos(t), np.sin(t)
+    return {"t": g * (a * s + b * c)}
+
+
+def chain(x):
+    h = [x]
+    for _ in range(2):
+        h.append(np.tanh(h[-1]))
+    return h[-1]
+
+
+def chain_of_values_before(x, g):
+    before = [x, np.tanh(x)]
+    for z in before[::-1]:
+        slope = 1 - z**2
+        g = g * slope
+    return {"x": g}
+
+
+def ordered(x, y):
+    return (x[None, :] * (y[:, None] <= y[None, :])).sum(axis=1)
+
+
+def ordered_the_other_way(x, y, g):
+    later = y[:, None] >= y[None, :]
+    return {"x": later.T @ g}
+
+
+def silu(z):
+    return z / (1 + np.exp(-z))
+
+
+def silu_of_sigmoid(z, g):
+    s = 1 / (1 + np.exp(-z))
+    return g * s * (1 - s)
+
+
+def filtered(a, u):
+    def step(h, ut):
+        h = jnp.tanh(a) * h + ut
+        return h, h
+
+    return jax.lax.scan(step, jnp.zeros(a.shape), u)[1]
+
+
+def filtered_without_decay(a, u, g):
+    decay = jnp.tanh(a)
+
+    def step(dh, gt):
+        dh = dh + gt
+        return dh, dh
+
+    du = jax.lax.scan(step, 0 * decay, g, reverse=True)[1]
+    return {"u": du}
+
+
+@pytest.mark.parametrize(
+    ("f", "backward", "shapes", "line", "cause"),
+    [
+        (padded, padded_from_the_start, {"x": "n>=3", "w": "3"}, "dx = dwide[: len(x)]", "part"),
+        (over_space, over_all, {"x": "2 h w"}, "mean = g.mean(axis=(0, 1, 2), keepdims=True)", "other_factor"),
+        (rotated, rotated_with_others, dict.fromkeys("abt", "n"), 'return {"t": g * (a * s + b * c)}', "other_factor"),
+        (chain, chain_of_values_before, {"x": "n"}, "slope = 1 - z**2", "other_factor"),
+        (ordered, ordered_the_other_way, {"x": "n", "y": "n"}, "later = y[:, None] >= y[None, :]", "mask"),
+        (silu, silu_of_sigmoid, {"z": "n"}, "return g * s * (1 - s)", "derivative"),
+        (filtered, filtered_without_decay, {"a": "d", "u": "3 d"}, "return dh, dh", "other_factor"),
+    ],
+)
+def test_the_line_that_made_what_is_wrong_is_named(f, backward, shapes, line, cause):
+    found = verify_vjp(f, backward, shapes)
+    assert found.verdict == "wrong" and found.line == line, found.text
+    assert cause in [why.id for why in found.causes], found.text
+
+
+def test_a_factor_that_a_missing_statement_had_is_named_at_the_one_before():
+    shapes = {"W": "d c", "b": "c", "x": "m d", "y": "m"}
+    found = verify_gradient(mean_entropy, without_the_mean, shapes, domains={"y": "labels:c"})
+    assert found.line == "p[np.arange(len(y)), y] -= 1", found.text
+    assert [why.id for why in found.causes] == ["factor"], found.text

@@ -111,11 +111,12 @@ def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], righ
     """The edits of the user's code that put everything right, at the line that is wrong; or the line alone."""
     first = telling[0]
     many = [case for case in (*telling, *others) if min(case.at.sizes.values(), default=2) > 1]  # at 1 much cancels
+    many.sort(key=_extent)
     same = [case for case in many if case is not first and case.at.sizes == first.at.sizes]
     other = [case for case in many if case.at.sizes != first.at.sizes]
     other.sort(key=lambda case: sum(n == first.at.sizes[letter] for letter, n in case.at.sizes.items()))
     jax = hasattr(question.program, "trace")  # it compiles every operation anew for other shapes
-    cases = [first, *same[:1], *other[: 1 if jax else 2]]
+    cases = [first, *same[:2], *other[: 1 if jax else 2]]
     rest = [case for case in many if not any(case is one for one in cases)]
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
@@ -129,6 +130,12 @@ def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], righ
         return Located()
     line = question.program.source.split("\n")[number - 1].strip()
     return Located(tuple(Reason(id, text, line) for id, text in causes), line, number)
+
+
+def _extent(case: Any) -> float:
+    """How far the numbers of a point are from 1: there floats are far from balls."""
+    largest = max((float(np.abs(floats(v)).max(initial=0.0)) for v in case.at.values.values()), default=0.0)
+    return abs(np.log(largest or 1.0))
 
 
 def _arrays(question: Any, case: Any) -> list[tuple[str, np.ndarray]]:

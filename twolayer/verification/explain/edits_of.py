@@ -6,6 +6,8 @@ same function, so that it can be said in the user's words.
 """
 
 import ast
+import contextlib
+import copy
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
-from twolayer.verification.explain.sites import MODULES, RIGHT, VALUE, Site
+from twolayer.verification.explain.sites import HANDED, MODULES, RIGHT, VALUE, Site, compiled, root
 from twolayer.verification.programs.source import number_of
 
 LONGEST = 48  # characters of an expression that is put in elsewhere
 FACTORS = 5  # the stage at which a factor is added; before it something is put in another place
+BARE = ("range", "len", "reversed", "float", "int", "list", "tuple", "enumerate", "print")
+REDUCED = ("sum", "mean", "max", "min", "var", "std", "prod", "softmax", "log_softmax", "logsumexp", "cumsum", "argmax")
 TRIPLES = 8  # arrays of one shape of which products of three are tried
 
 
@@ -88,6 +92,7 @@ class Pool:
                 self.expressions.setdefault(id(sites[i].function), []).append(Known(sites[i].text, values[-1]))
         self.whole = {i: self._around(i) for i in range(len(sites))}
         self._known: dict[int, list[Known]] = {}
+        self._entries: dict[int, list[Known]] = {}
 
     def _around(self, site: int) -> int | None:
         """The whole expression of a statement, or of a part of its tuple, that a site stands in."""
@@ -97,6 +102,10 @@ class Pool:
     def known(self, site: int) -> list[Known]:
         """The variables at hand where a site stands, and the expressions of its function that are none of them."""
         whole = self.whole[site]
+        if whole is None:  # of the statement after it that sets something, or the last one
+            others = [i for i, one in enumerate(self.sites) if one.function is self.sites[site].function
+                      and -1 - i in self.runs[0]]  # fmt: skip
+            whole = next((i for i in others if i > site), others[-1] if others else None)
         key = -1 - site if whole is None else whole
         if key not in self._known:
             at_hand = {} if whole is None else self.runs[0][-1 - whole]
@@ -110,6 +119,38 @@ class Pool:
             self._known[key] = found
         return self._known[key]
 
+    def entries(self, site: int) -> list[Known]:
+        """Parts of the arrays at hand by the indices that the function has elsewhere, as y[t] where x[t] stands."""
+        if site not in self._entries:
+            arrays = {one.text: one.value for one in self.known(site)}
+            inside = [node for node in ast.walk(self.sites[site].function) if isinstance(node, ast.Subscript)]
+            indices = dict.fromkeys(ast.unparse(n.slice) for n in inside if not isinstance(n.slice, ast.Constant))
+            texts = [
+                f"{name}[{i}]" for name in arrays for i in indices if name.isidentifier() and np.ndim(arrays[name])
+            ]
+            found = self._entries[site] = []
+            for text in texts:
+                with contextlib.suppress(Exception):  # an index of another array
+                    found.append(Known(text, eval(compiled(text), {"np": np}, arrays)))
+        return [one for one in self._entries[site] if np.size(one.value)]
+
+    def wider(self, site: int, own: Known) -> list[str]:
+        """Factors besides arrays of the shape of a value: of an axis less, of more entries, parts of arrays."""
+        around = self.whole[site]
+        whole = None if around is None else self.at(around)
+        shape = own.shape if whole is None else whole.shape
+        arrays = [one for one in self.known(site) if one.kind == "f" and one.is_plain and one.shape]
+        found = [one.text for one in self.entries(site) if one.kind == "f" and one.shape in (own.shape, ())]
+        found += [one.text for one in arrays if own.shape and one.shape == shape != own.shape]
+        less = [one.text for one in arrays if len(one.shape) + 1 == len(own.shape)]
+        return [*found, *(f"{text}{index}" for text in less for index in ("[..., None]", "[:, None]"))]
+
+    def called(self, site: int) -> list[str]:
+        """The functions of one argument that the function around a site calls."""
+        inside = (node for node in ast.walk(self.sites[site].function) if isinstance(node, ast.Call))
+        texts = (ast.unparse(node.func) for node in inside if len(node.args) == 1 and not node.keywords)
+        return [text for text in dict.fromkeys(texts) if re.fullmatch(r"[A-Za-z_][\w.]*", text) and text not in BARE]
+
     def is_right(self, site: int, run: Mapping[int, Any] | None = None, right: Numbers | None = None) -> bool:
         """Whether what the statement around a site makes is a right array of the computation, or of those given."""
         whole = self.whole[site]
@@ -119,6 +160,25 @@ class Pool:
         augmented = isinstance(self.sites[whole].statement, ast.AugAssign)
         values = [run[-1 - whole][""]] if augmented else run[whole]
         return all(v is not None and (right or self.right).all(v) for v in values)
+
+    def suspects(self, whole: Sequence[int]) -> list[int]:
+        """The expressions of statements that make something else than a right array of right ones; what made those."""
+        found, names, runs = [], set(), self.runs[0]
+        parts = {i: [j for j in runs if j >= 0 and self.sites[i].node in (self.sites[j].node, *self.sites[j].around)]
+                 for i in whole}  # fmt: skip
+        for i in whole:
+            used = [j for j in parts[i] if isinstance(self.sites[j].node, (ast.Name, ast.Attribute, ast.Subscript))]
+            used = [j for j in used if np.ndim(v := runs[j][0]) and np.asarray(v).dtype.kind == "f"]
+            rows = zip(runs[i], *(runs[j] for j in used), strict=False)
+            rows = (row for row in rows if all(v is not None for v in row))
+            wrong = next((row for row in rows if not self.right.all(row[0])), None)
+            if used and wrong and all(map(self.right.all, wrong[1:])):
+                found.append(i)
+                names |= {(self.sites[i].function, root(self.sites[j].node)) for j in used}
+        for i in (i for i in whole if i not in found):
+            targets = getattr(self.sites[i].statement, "targets", [])
+            found += [i] if names & {(self.sites[i].function, root(one)) for one in targets} else []
+        return [j for i in found for j in parts[i]]
 
     def scalars(self, site: int) -> Iterator[tuple[str, tuple[float, ...]]]:
         """The numbers among them at every point."""
@@ -157,9 +217,15 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
     whole = [i for i in ran if sites[i].whole]
     rest = [i for i in ran if not sites[i].whole]
-    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_factors, FACTORS, whole),
-              (_terms, 6, whole), (_factors, 7, rest), (_pairs, 8, whole), (_pairs, 9, rest), (_terms, 10, rest),
-              (_removed, 10, rest))  # fmt: skip
+    first = [i for i in pool.suspects(whole) if i in ran]
+    near, far = [[i for i in some if i in first] for some in (whole, rest)]
+    others, rest_of_others = [[i for i in some if i not in first] for some in (whole, rest)]
+    handed = [i for i in ran if hasattr(sites[i].statement, HANDED)]  # a statement is missing before them
+    ran = [i for i in ran if i not in handed]
+    stages = ((_scaled, 2, ran), (_exchanged, 3, ran), (_parts, 4, ran), (_scaled, 4, handed),
+              (_exchanged, 4, handed), (_factors, FACTORS, near), (_terms, 6, near),
+              (_factors, 7, far), (_factors, FACTORS, others), (_terms, 6, others), (_factors, 7, rest_of_others),
+              (_pairs, 8, whole), (_pairs, 9, rest), (_terms, 10, rest), (_removed, 10, rest))  # fmt: skip
     for stage, number, own in stages:
         yield from _stage(stage, number, sites, pool, own)
     for number, text in ((11, "__v__ + __c__ * {}"), (12, "__c__ * {}")):
@@ -216,11 +282,16 @@ def _counts(site: Site) -> bool:
 
 def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """Another number: one more or less, one of the reference, of the code, or a simple one."""
-    if own.kind == "b":
+    if isinstance(site.node, ast.Constant) and own.kind == "b":
+        yield Edit(i, "not __v__", "other_factor")
+    elif own.kind == "b":
         yield Edit(i, "__v__ == False", "derivative", "the mask `{old}` is the wrong way round")
         yield from _compared(i, site)
     yield from _repeated(i, site, pool)
+    yield from _windows(i, site, own, pool)
     if own.shape or own.kind not in "if":
+        return
+    if _axis(site.parent) is site.node and not isinstance(site.parent, ast.keyword):
         return
     if _counts(site):
         id = "other_factor" if isinstance(site.parent, ast.keyword) else "off_by_one"
@@ -245,16 +316,51 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         yield Edit(i, ast.unparse(site.node.operand), "off_by_one" if own.kind == "i" else "sign")
 
 
-# Comparisons that are taken for one another, and what they differ in.
-COMPARED = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+COMPARED = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)  # comparisons that are taken for one another
 
 
 def _compared(i: int, site: Site) -> Iterator[Edit]:
-    """A comparison that takes equality the other way."""
+    """A comparison that takes equality the other way, or is the other way round."""
     node = site.node
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARED:
-        other = ast.Compare(node.left, [COMPARED[type(node.ops[0])]()], node.comparators)
-        yield Edit(i, ast.unparse(other), "mask")
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], COMPARED):
+        for other in COMPARED:
+            yield Edit(i, ast.unparse(ast.Compare(node.left, [other()], node.comparators)), "mask")
+
+
+def _windows(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
+    """The same number of entries of an array from another place on."""
+    if not isinstance(site.node, ast.Subscript):
+        return
+    base = pool.at(getattr(site.node.value, "site", -1))
+    if base is not None and own.shape and len(base.shape) == len(own.shape):
+        more = [n - k for n, k in zip(base.shape, own.shape, strict=True)]
+        for start in range(max(more) + 1) if 0 < max(more) <= 4 else ():
+            index = ", ".join(f"{start}:{start} + __v__.shape[{k}]" if m else ":" for k, m in enumerate(more))
+            yield Edit(i, f"{ast.unparse(site.node.value)}[{index}]", "part", "`{old}` should begin " + f"at {start}")
+
+
+def _axis(node: ast.AST) -> ast.expr | None:
+    """The axis, or several, along which a call works, as it is written."""
+    if not isinstance(node, ast.Call):
+        return None
+    if ast.unparse(node.func).split(".")[-1] in REDUCED and node.args and number_of(node.args[-1]) is not None:
+        return node.args[-1]
+    return next((one.value for one in node.keywords if one.arg == "axis"), None)
+
+
+def _axes(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
+    """Other axes that a call works along."""
+    given, call = _axis(site.node), site.node
+    if not isinstance(call, ast.Call) or given is None:
+        return
+    array = call.args[0] if call.args and call.args[0] is not given else getattr(call.func, "value", call)
+    of = pool.at(getattr(array, "site", -1))
+    written = [number_of(part) for part in getattr(given, "elts", [given])]
+    ndim = len(of.shape) if of is not None and None not in written else 0
+    for count in {len(written) - 1, len(written), len(written) + 1} - {0}:
+        for axes in itertools.combinations(range(ndim), count):
+            if {int(n or 0) % ndim for n in written} != {*axes}:
+                yield Edit(i, _with(call, {given: str(axes if count > 1 else axes[0])}), "other_factor")
 
 
 def _kind_of_number(site: Site, pool: Pool) -> str:
@@ -288,7 +394,10 @@ def _repeated(i: int, site: Site, pool: Pool) -> Iterator[Edit]:
 def _scaled(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A constant factor, whatever it is."""
     if own.kind == "f" and not isinstance(site.node, ast.Constant):
-        yield Edit(i, "__c__ * __v__", "factor", solves=True)
+        divides = isinstance(getattr(site.parent, "op", None), ast.Div) and site.node is not getattr(
+            site.parent, "left", 0
+        )
+        yield Edit(i, "__v__ / __c__" if divides else "__c__ * __v__", "factor", solves=True)
     if own.kind == "f" and own.shape and isinstance(site.node, ast.BinOp) and isinstance(site.node.op, ast.Pow):
         power = number_of(site.node.right)
         for other in (power - 1, power + 1) if power else ():
@@ -311,7 +420,7 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """Another array of the same shape, the same one transposed or turned around, another function."""
     node, ndim = site.node, len(own.shape)
     if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
-        for other in pool.known(i):
+        for other in (*pool.known(i), *pool.entries(i)):
             if other.shape == own.shape and other.kind == own.kind and other.key != own.key:
                 yield Edit(i, other.text, _kind_of_exchange(site, other))
             elif (
@@ -321,11 +430,14 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
                 and other.kind == own.kind
             ):
                 yield Edit(i, f"{bracketed(other.text)}.T", "transposed")
+        if own.kind == "f":
+            yield from (Edit(i, f"{called}(__v__)", "other_factor") for called in pool.called(i))
     if isinstance(node, ast.Subscript):
         base = ast.unparse(node.value)
         id = "other_factor" if "::" in site.text else "part"
         yield from (Edit(i, text, id) for text in (base, f"{base}[:, None]"))
         yield Edit(i, f"{base}[{ast.unparse(node.slice)}.argsort()]", "permuted")
+    yield from _axes(i, site, pool)
     if own.kind == "c":
         yield Edit(i, "__v__.conj()", "other_factor", "the complex conjugate of `{old}` belongs there")
     if own.kind in "fb" and ndim:
@@ -344,6 +456,7 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             inner = ast.unparse(node.args[0] if node.args else node.func.value)
             yield Edit(i, f"{pool.module}.trace({inner})", "mask", "the diagonal of `{old}` alone counts: `{new}`")
     if ndim == 2 and own.shape[0] == own.shape[1] and own.kind == "f":
+        yield Edit(i, "(__v__ + __v__.T) / 2", "transposed")
         said = "one triangle of `{old}` alone counts: `{new}`"
         yield from (Edit(i, f"{pool.module}.{name}(__v__)", "mask", said) for name in ("tril", "triu"))
 
@@ -363,22 +476,28 @@ def _kind_of_exchange(site: Site, other: Known) -> str:
 
 
 def _renamed(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
-    """Another index or array in all places of an expression where one stands: t - 1 or 2 t for t, 1 - a for a."""
-    names = [node.id for node in ast.walk(site.node) if isinstance(node, ast.Name)]
+    """Another variable in all places of one: t - 1 or 2 t for t, 1 - a or a.T for a; two in the place of each other."""
+    names: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(site.node):
+        if isinstance(node, ast.Name) and node.id not in MODULES:
+            names.setdefault(node.id, []).append(node)
     indices = isinstance(site.node, ast.Subscript)
-    for name in dict.fromkeys(n for n in names if names.count(n) > 1 and n not in MODULES):
+    for name, places in names.items():
         value = next((one for one in pool.known(i) if one.text == name), None)
-        if value is None or value.kind not in "if" or (indices and value.kind == "f"):
+        if len(places) < 2 or value is None or value.kind not in "if" or (indices and value.kind == "f"):
             continue
         if value.kind == "i" and indices:
             steps = [one.text for one in pool.known(i) if one.kind == "i" and not one.shape and one.is_plain]
             texts = [f"{name} - 1", f"{name} + 1", *(f"{name} * {step}" for step in steps if step != name)]
         else:
             alike = (one.text for one in pool.known(i) if one.shape == value.shape and one.kind == value.kind)
-            texts = [f"1 - {name}", *(text for text in alike if text != name)]
+            texts = [f"1 - {name}", f"{name}.T", *(text for text in alike if text != name)]
         for text in texts:
-            changed = re.sub(rf"(?<![\w.]){name}\b", f"({text})", site.text)
-            yield Edit(i, ast.unparse(ast.parse(changed, mode="eval")), "off_by_one" if indices else "other_factor")
+            yield Edit(
+                i, _with(site.node, dict.fromkeys(places, f"({text})")), "off_by_one" if indices else "other_factor"
+            )
+    for a, b in itertools.combinations(names, 2) if isinstance(site.node, (ast.BinOp, ast.Call)) else ():
+        yield Edit(i, _with(site.node, dict.fromkeys(names[a], b) | dict.fromkeys(names[b], a)), "other_factor")
 
 
 def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -387,8 +506,12 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         if part is not site.node and isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
             yield Edit(i, ast.unparse(part), "other_factor")
     if isinstance(site.node, ast.BinOp) and type(site.node.op) in OPERATORS:
-        swapped = ast.BinOp(site.node.left, OPERATORS[type(site.node.op)](), site.node.right)
-        yield Edit(i, ast.unparse(swapped), "other_factor")
+        left, right = site.node.left, site.node.right
+        yield Edit(i, ast.unparse(ast.BinOp(left, OPERATORS[type(site.node.op)](), right)), "other_factor")
+        for call, factor in ((left, right), (right, left)):  # outside of a linear function, and it belongs inside
+            if isinstance(site.node.op, ast.Mult) and isinstance(call, ast.Call) and len(call.args) == 1:
+                inner = f"{bracketed(ast.unparse(factor))} * {bracketed(ast.unparse(call.args[0]))}"
+                yield Edit(i, _with(call, {call.args[0]: inner}), "other_factor")
     yield from _renamed(i, site, own, pool)
     if own.kind == "f":
         yield Edit(i, "__v__**2", "other_factor")
@@ -399,20 +522,34 @@ def _slopes(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """Another derivative of the array that an expression is made of, or of one beside it."""
     inside = {node.id for node in ast.walk(site.node) if isinstance(node, ast.Name)}
     names = [one for one in pool.known(i) if one.text.isidentifier() and one.kind == "f" and one.shape == own.shape]
+    if isinstance(site.node, (ast.Name, ast.Subscript, ast.Attribute)):
+        yield from (Edit(i, text.replace("{}", "__v__"), "derivative") for text in (*SLOPES, *MASKS))
+    rest = _product_without(site.node)
+    for a, s in itertools.product(names, repeat=2):
+        if s.text in rest and a.text != s.text:
+            text = f"{s.text} * (1 + {a.text} * (1 - {s.text}))"
+            yield Edit(i, f"{rest[s.text]} * {text}" if rest[s.text] else text, "derivative")
     for one in names if not isinstance(site.node, ast.Constant) else ():
         if one.text in inside:
             called = (f"{pool.module}.{text.format(one.text)}" for text in CALLED)
             yield from (Edit(i, f"__c__ * {text}", "derivative", solves=True) for text in called if text != site.text)
-    for a, s in itertools.permutations(names, 2) if isinstance(site.node, ast.BinOp) and own.shape else ():
-        if s.text in inside or a.text in inside:
-            yield Edit(i, f"{s.text} * (1 + {a.text} * (1 - {s.text}))", "derivative")  # of x times its sigmoid
+
+
+def _product_without(node: ast.AST) -> dict[str, str]:
+    """For each variable that stands in some factors of a product: the product of the others, "" for none."""
+    factors: list[ast.AST] = [node] if isinstance(node, ast.BinOp) else []
+    while factors and isinstance(first := factors[0], ast.BinOp) and isinstance(first.op, ast.Mult):
+        factors[:1] = [first.left, first.right]
+    texts = {bracketed(ast.unparse(one)): {n.id for n in ast.walk(one) if isinstance(n, ast.Name)} for one in factors}
+    names = sorted({name for some in texts.values() for name in some})
+    return {name: " * ".join(text for text, some in texts.items() if name not in some) for name in names}
 
 
 def _accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """What is there already is kept; rows that occur twice count twice; rows in another order."""
-    if own.kind not in "fi":
-        return
     statement = site.statement
+    if own.kind not in "fi" or hasattr(statement, HANDED):
+        return
     target = _target(statement)
     if isinstance(statement, ast.Assign) and target:
         yield Edit(i, f"{target} + __v__", "path_missing", f"`{target} =` overwrites what is there; `+=` adds to it")
@@ -442,13 +579,15 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     """A factor, a divisor or a derivative that is missing."""
     if not own.shape and site.whole:
         for one in pool.known(i):
-            if one.is_plain and one.shape and set(np.ravel(one.value).tolist()) == {0, 1}:
+            if one.is_plain and one.shape and one.kind in "fib" and {*np.ravel(one.value).tolist()} <= {0, 1}:
                 yield Edit(i, f"__v__ * (2 * {one.text} - 1)", "sign", "the sign depends on {new}")
             sums = [f"{one.text}.sum(axis={axis})" for axis in range(len(one.shape))] if one.text.isidentifier() else []
             yield from (Edit(i, f"__v__ * {text}", "other_factor") for text in sums)
     if own.kind != "f" or isinstance(site.node, ast.Constant):
         return
     plain = [one for one in pool.known(i) if one.kind in ("fbi" if one.shape else "fb") and _fits_into(one, own)]
+    said = "a factor is missing: `{old}` should be `{new}`"
+    yield from (Edit(i, f"__v__ * {text}", "other_factor", said) for text in pool.wider(i, own))
     called = [*(f"{pool.module}.{text}" for text in CALLED), f"1 / (1 + {pool.module}.exp(-{{}}))"]
     sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
             for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
@@ -487,6 +626,7 @@ def _terms(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     near = [one for one in known if _fits_into(one, own)]
     names = [one for one in near if one.is_plain]
     texts = ["1", *(one.text for one in near if one.key != own.key)]
+    texts += [one.text for one in pool.entries(i) if one.kind == "f" and one.shape == own.shape]
     if not site.whole:
         yield from (_term(i, text) for text in texts)
         return
@@ -532,6 +672,11 @@ def _fits_into(one: Known, own: Known) -> bool:
         return np.broadcast_shapes(one.shape, own.shape) == own.shape or not own.shape
     except ValueError:
         return False
+
+
+def _with(node: ast.AST, texts: Mapping[ast.AST, str]) -> str:
+    """An expression with other texts in the place of some of its parts."""
+    return ast.unparse(copy.deepcopy(node, {id(part): ast.Name(text) for part, text in texts.items()}))
 
 
 def bracketed(text: str) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from twolayer.verification.explain.blame import Numbers
 from twolayer.verification.explain.edits_of import FACTORS, Edit, Pool, bracketed, edits
-from twolayer.verification.explain.sites import NUMBER, RIGHT, VALUE, Edited, Site
+from twolayer.verification.explain.sites import HANDED, NUMBER, RIGHT, SETS, VALUE, Edited, Site, root
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.numbers.factors import CLOSE, decimal
 from twolayer.verification.programs import Refused
@@ -36,6 +36,7 @@ SIMPLE = (1.0, -1.0, 2.0, 0.5)
 LAST = 7  # the last stage that is looked at where all that can be mended is right as it stands
 STEPS = 8  # of the secants
 SIGNS = (ast.Add, ast.Sub)  # what a wrong sign is mistaken for
+MEANT = "d|g|out|res|ret|total"  # how names of what is to be returned begin
 DIGITS = 8  # and characters of a factor that somebody forgot
 NOISE = 1e-7  # the most that the user's floats may differ from his balls
 
@@ -77,15 +78,17 @@ class Repairs:
     """
 
     def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers, cotangents: Numbers):
-        program, self.cases, self.right, self.cotangents = question.program, cases, right, cotangents
+        program, self.right, self.cotangents = question.program, right, cotangents
         self.started = time.process_time()
         jax = hasattr(program, "trace")
         for self.jax in (False, True) if jax else (False,):  # by NumPy, and by JAX itself where that knows too little
             try:
                 self.edited = Edited(program, floats=jax and not self.jax)
-                self.points = [self._point(question, case) for case in cases]
-                if max(point.tolerance for point in self.points) > NOISE:
+                points = [(self._point(question, case), case) for case in cases]
+                usable = [one for one in points if one[0].tolerance <= NOISE]
+                if not usable:
                     raise Refused("its floats are too far from its balls")
+                self.points, self.cases = [list(some) for some in zip(*usable, strict=True)]
                 break
             except Refused:
                 if self.jax == jax:
@@ -166,34 +169,43 @@ class Repairs:
         reference: from a case to the arrays of the right reverse pass there, with the lines that they belong to.
         """
         found: list[Repair] = []
-        told = False  # whether no factor or term is found, or of a line that is wrong, or makes the derivative then
+        likely, told = False, math.inf  # whether a line is wrong, and the stage at which that is sure
         self.pool.reference = functools.cache(lambda: self._arrays(reference))
         with self.running():
             self.base, last = self.points[0].call(), 0
             for edit in edits(self.edited.sites, self.pool, self.acts):
-                if (
-                    (told and edit.stage > last)
-                    or (found and edit.stage > max(last, LAST))
-                    or time.process_time() - self.started > SECONDS
-                ):
+                if ((likely or told < math.inf) and edit.stage > max(last, LAST)) or self._is_late():
                     break
-                last = edit.stage
+                if edit.stage > told:
+                    continue
+                last = max(last, edit.stage)
                 numbers = self._solved(edit) if edit.solves else self._tried(edit)
                 if (
                     numbers is not None
+                    and self._matters(edit, numbers[0])
                     and self._holds(edit, numbers)
                     and self._words(Repair(edit, numbers)) is not None
                 ):
                     found.append(Repair(edit, numbers))
-                    was, _, another = self._was_and_is(found[-1])
-                    told = told or another or not was or edit.stage < FACTORS
-        return found
+                    was, now, another = self._was_and_is(found[-1])
+                    if edit.id != "path_missing" or self._by_size(numbers):
+                        likely = likely or now or not was
+                        told = edit.stage if another or not was or edit.stage < FACTORS else told
+        return [one for one in found if one.edit.stage <= told]
+
+    def _is_late(self) -> bool:
+        return time.process_time() - self.started > SECONDS
 
     def _arrays(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[tuple[str, np.ndarray]]:
         for point, case in zip(self.points, self.cases, strict=True):
             point.arrays[:] = [array for _, array in reference(case)]
         alike = len({len(point.arrays) for point in self.points}) == 1
         return reference(self.cases[0]) if alike else []
+
+    def _matters(self, edit: Edit, c: float) -> bool:
+        """Whether not any other constant does as well."""
+        first = self.points[0]
+        return not edit.solves or not self._fits(first, self.under(edit, 1.7 * c + 0.3, first))
 
     def _holds(self, edit: Edit, numbers: Sequence[float]) -> bool:
         """Whether an edit is right at the other points too; a constant that depends on sizes is not asked there."""
@@ -271,8 +283,8 @@ class Repairs:
         said = [(self._rank(one), one, words) for one in found if (words := self._words(one)) is not None]
         if not said:
             return None
-        line = self.edited.sites[min(said, key=lambda one: one[0])[1].edit.site].node.lineno
-        here = [(one, words) for _, one, words in said if self.edited.sites[one.edit.site].node.lineno == line]
+        line = self._line(min(said, key=lambda one: one[0])[1])
+        here = [(one, words) for _, one, words in said if self._line(one) == line]
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
         here.sort(key=lambda one: max(one[0].numbers) - min(one[0].numbers) > CLOSE)  # one constant before several
         causes: dict[str, str] = {}
@@ -280,6 +292,29 @@ class Repairs:
             if id:
                 causes.setdefault(id, text + self._of_rule(self.edited.sites[one.edit.site]))
         return line, list(causes.items())
+
+    def _line(self, repair: Repair) -> int:
+        """The line of an edit; of one of a variable that is returned, the line that made it."""
+        site = self.edited.sites[repair.edit.site]
+        moved = self._is_handed(repair) and VALUE in repair.edit.text and not hasattr(site.statement, HANDED)
+        return _made_at(site) if moved else site.node.lineno
+
+    def _is_handed(self, repair: Repair) -> bool:
+        """Whether an edit is of a variable that is only handed on, and that is not the derivative by another array."""
+        site = self.edited.sites[repair.edit.site]
+        if hasattr(site.statement, HANDED):
+            return True
+        if not (isinstance(site.statement, ast.Return) and site.whole and isinstance(site.node, ast.Name)):
+            return False
+        made = any(not isinstance(part, (ast.Name, ast.Constant)) for part in returned_parts(site))
+        uses = (n for n in ast.walk(site.function) if isinstance(n, ast.Name) and n.id == site.text)
+        used = sum(isinstance(n.ctx, ast.Load) and n.lineno > _made_at(site) for n in uses)
+        if (made and repair.edit.stage >= FACTORS) or used > 1:
+            return False
+        name = site.node.id.lower()
+        own = any(output[1:].rsplit(".")[-1].lower() in name for output in self.wrong)
+        meant = re.match(MEANT, name) is not None
+        return own or (meant and not self.pool.is_right(repair.edit.site, right=self.cotangents))
 
     def _of_rule(self, site: Site) -> str:
         """Which part of a custom rule an expression belongs to; "" of no rule."""
@@ -299,33 +334,40 @@ class Repairs:
         """The line that is wrong as it stands and right when it is repaired before others, then the first one.
 
         A factor of many digits is the rounding of a literal somewhere else; a term of another size at each point has
-        its reason somewhere else too; a sign is wrong where something is added or
-        subtracted. A return of names hands on what was made before. Of other lines that hand right numbers on, it is
-        the last that should have changed them; and a mean may be taken late.
+        its reason somewhere else too; where no numbers tell, a sign is wrong where something is added or subtracted. A
+        return of names hands on what was made before. A term that may be added after a loop is not missing inside. Of
+        other lines that hand right numbers on, it is the last that should have changed them; a mean may be taken late.
         """
         site = repair.edit.site
         was, now, _ = self._was_and_is(repair)
         one = self.edited.sites[site]
-        returned = one.statement.value if isinstance(one.statement, ast.Return) else None
-        handed = returned is not None and one.whole and isinstance(one.node, ast.Name)
-        if any(not isinstance(part, ast.Name) for part in getattr(returned, "elts", ())):  # something is made there
-            handed = handed and repair.edit.stage < FACTORS and not (was and now)
-        late = was or (repair.edit.id == "factor" and len(set(repair.numbers)) > 1)
-        c = repair.numbers[0]
-        odd = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
-        odd = odd or (repair.edit.id == "path_missing" and max(repair.numbers) - min(repair.numbers) > CLOSE)
+        late = was or (repair.edit.id == "factor" and self._by_size(repair.numbers) and len(set(repair.numbers)) > 1)
         signed = repair.numbers[0] == -1 and any(
             isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent)
         )
-        return handed, odd, was, not (was or now), not signed, -self.order[site] if late else self.order[site]
+        inside = repair.edit.id == "path_missing" and len(self.pool.runs[0][site]) > 1
+        order = -self.order[site] if late else self.order[site]
+        return self._is_handed(repair), self._is_odd(repair), was, not (was or now), not (signed or now), inside, order
+
+    def _is_odd(self, repair: Repair) -> bool:
+        """Whether a factor has many digits, or a term another size at each point: then its reason is somewhere else."""
+        c = repair.numbers[0]
+        many = VALUE in repair.edit.text and len(set(repair.numbers)) == 1 and len(f"{c:.12g}") > DIGITS
+        return many or (repair.edit.id == "path_missing" and not self._by_size(repair.numbers))
 
     def _was_and_is(self, repair: Repair) -> tuple[bool, bool, bool]:
         """Whether what a line makes is right as it stands; when it is repaired; and then the derivative by an array."""
         site = repair.edit.site
+        one = self.edited.sites[site].statement
         with self.running():
             seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], self.points[0]))[1]
         is_right = self.pool.is_right
-        return is_right(site), is_right(site, seen), is_right(site, seen, self.cotangents)
+        alias = isinstance(one, ast.Assign) and isinstance(one.value, ast.Name) and not hasattr(one, HANDED)
+        another = is_right(site, seen, self.cotangents)
+        made = another and not is_right(site, right=self.cotangents)  # it was right as something else
+        values = self.pool.runs[0].get(site, ()), seen.get(site, ())
+        made = made or any(np.shape(a) != np.shape(b) for a, b in zip(*values, strict=False))
+        return is_right(site) and not (alias or made), is_right(site, seen) or alias, another
 
     def _words(self, repair: Repair) -> tuple[str, str] | None:
         """An id and a sentence; None for a constant that is another at each point and not known."""
@@ -343,14 +385,17 @@ class Repairs:
             return edit.id, f"to `{old}` a term is missing: `{term}` times {constant}"
         if constant == "-1" or (edit.text == NUMBER and repair.numbers == tuple(-float(old) for _ in repair.numbers)):
             return "sign", f"`{old}` has the wrong sign"
-        if VALUE not in edit.text and edit.id == "derivative" and len(set(repair.numbers)) > 1:
+        if VALUE not in edit.text and not self._by_size(repair.numbers):
             return None
         if VALUE not in edit.text:
             return edit.id, f"`{old}` should be `{new.replace(NUMBER, constant)}`"
-        alike = len({round(c, 9) for c, point in zip(repair.numbers, self.points, strict=True)
-                     if point.sizes == self.points[0].sizes}) == 1  # fmt: skip
-        id = edit.id if alike else "other_factor"
-        return id, f"`{old}` should be times {constant}"
+        id = edit.id if self._by_size(repair.numbers) else "other_factor"
+        return id, f"`{old}` should be {'divided by' if '/' in edit.text else 'times'} {constant}"
+
+    def _by_size(self, numbers: Sequence[float]) -> bool:
+        """Whether a constant is the same at points of one size."""
+        first = self.points[0].sizes
+        return len({round(c, 9) for c, p in zip(numbers, self.points, strict=True) if p.sizes == first}) == 1
 
     def _constant_in_words(self, repair: Repair) -> str | None:
         """A constant, or what it is at all points: sizes and numbers of the code."""
@@ -364,7 +409,8 @@ class Repairs:
         if site not in self.scalars:
             self.scalars[site] = list(self._scalars(site))
         known = self.scalars[site]
-        for k in (1.0, *SIMPLE[1:], -2.0, -0.5):
+        simple = (1.0, *SIMPLE[1:], -2.0, -0.5)
+        for k in dict.fromkeys((*simple, *(n * s for n in self.pool.numbers if n for s in simple[::2]))):
             for text, values in known:
                 if all(abs(a - k * b) <= CLOSE * abs(a) for a, b in zip(c, values, strict=True)):
                     return text if k == 1 else f"{k:g} * {text}"
@@ -388,6 +434,20 @@ POWERS: dict[str, Callable[[float], float]] = {
     "{}": lambda v: v, "1/{}": lambda v: 1 / v, "sqrt({})": lambda v: abs(v) ** 0.5,
     "1/sqrt({})": lambda v: abs(v) ** -0.5, "{}**2": lambda v: v * v, "1/{}**2": lambda v: 1 / (v * v),
 }  # fmt: skip
+
+
+def returned_parts(site: Site) -> list[ast.expr]:
+    """The parts of the tuple or dict that is returned around an expression."""
+    value = site.statement.value if isinstance(site.statement, ast.Return) else None
+    return value.values if isinstance(value, ast.Dict) else getattr(value, "elts", [])
+
+
+def _made_at(site: Site) -> int:
+    """The line of the last statement before an expression that sets the variable that it is."""
+    before = [node for node in ast.walk(site.function) if isinstance(node, SETS) and node.lineno < site.node.lineno]
+    targets = [(one, node.lineno) for node in before for one in getattr(node, "targets", [getattr(node, "target", 0)])]
+    lines = [line for one, line in targets for part in getattr(one, "elts", [one]) if root(part) == site.text]
+    return max(lines, default=site.node.lineno)
 
 
 def _copied(value: Any) -> Any:

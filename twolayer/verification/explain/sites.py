@@ -20,6 +20,8 @@ from twolayer.verification.programs.source import Source
 from twolayer.verification.programs.stand_ins import jax_floats
 
 HOOK, VALUE, NUMBER, RIGHT = "__at__", "__v__", "__c__", "__r__"
+HANDED = "__handed__"  # the attribute of a statement that hands on what others made in place
+SETS = (ast.Assign, ast.AugAssign, ast.AnnAssign)
 RUNS = 64  # runs of one expression whose values are kept
 LARGEST = 2000  # entries of an array that is kept
 
@@ -65,13 +67,13 @@ class Hook:
     def __call__(self, site: int, value: Any) -> Any:
         if site == self.site:
             frame = self._frame()
-            value = eval(self.code, frame.f_globals, {**frame.f_locals, **self.names, VALUE: value})
+            value = eval(self.code, frame.f_globals, {**self._at_hand(frame), **self.names, VALUE: value})
         if self.seen is not None and len(runs := self.seen.setdefault(site, [])) < RUNS:
             runs.append(_kept(value))
             if site in self.whole:
                 frame = self._frame()
                 made = eval(compiled(self.whole[site]), frame.f_globals, {**frame.f_locals, VALUE: value})
-                self.seen[-1 - site] = {name: _kept(v) for name, v in frame.f_locals.items()} | {"": _kept(made)}
+                self.seen[-1 - site] = {n: _kept(v) for n, v in self._at_hand(frame).items()} | {"": _kept(made)}
         return value
 
     def _frame(self) -> types.FrameType:
@@ -80,6 +82,17 @@ class Hook:
         while frame.f_code.co_filename != self.filename:
             frame = frame.f_back
         return frame
+
+    def _at_hand(self, frame: Any) -> dict[str, Any]:
+        """The variables of a frame, and of the functions that its own stands in."""
+        inner = [frame]
+        while ".<locals>." in inner[-1].f_code.co_qualname and (outer := inner[-1].f_back) is not None:
+            while outer is not None and outer.f_code.co_filename != self.filename:
+                outer = outer.f_back
+            if outer is None or not inner[-1].f_code.co_qualname.startswith(f"{outer.f_code.co_qualname}.<locals>."):
+                break
+            inner.append(outer)
+        return {name: value for one in reversed(inner) for name, value in one.f_locals.items()}
 
 
 def _kept(value: Any) -> Any:
@@ -122,6 +135,8 @@ class Edited:
             self.space = outside | self.space
         finder = _Finder()
         for statement in statements:
+            for function in [node for node in ast.walk(statement) if isinstance(node, ast.FunctionDef)]:
+                function.body = _with_handed(function.body, {one.arg for one in function.args.args})
             finder.visit(statement)
         self.sites = finder.sites
         self.hook = Hook({i: _made(site) for i, site in enumerate(self.sites) if site.whole}, source.filename)
@@ -187,6 +202,41 @@ def _made(site: Site) -> str:
     return VALUE
 
 
+def _with_handed(body: list[ast.stmt], bound: set[str]) -> list[ast.stmt]:
+    """Statements, with an `x = x` before the first use of what others made in place, so that it can be edited there.
+
+    It has the line of the last statement that made it. bound: the names that are known to be set before.
+    """
+    found: list[ast.stmt] = []
+    made: dict[str, int] = {}
+    for statement in body:
+        for part in ("body", "orelse") if not isinstance(statement, ast.FunctionDef) else ():
+            if isinstance(inner := getattr(statement, part, None), list):
+                setattr(statement, part, _with_handed(inner, set(bound)))
+        sets = [node for node in ast.walk(statement) if isinstance(node, SETS) and not hasattr(node, HANDED)]
+        targets = [(one, node) for node in sets for one in getattr(node, "targets", [getattr(node, "target", None)])]
+        in_place = [one for one in targets if isinstance(one[0], ast.Subscript) or isinstance(one[1], ast.AugAssign)]
+        stored = {id(part) for one, _ in in_place for part in ast.walk(one)}
+        used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and id(n) not in stored}
+        for name in sorted(used & made.keys()):
+            same = ast.Assign([ast.Name(name, ast.Store())], ast.Name(name, ast.Load()), lineno=made.pop(name))
+            same.value.lineno, vars(same)[HANDED] = same.lineno, True
+            found.append(same)
+        anew = {root(part) for one, node in targets if node is statement for part in getattr(one, "elts", [one])}
+        bound |= anew
+        made = {name: line for name, line in made.items() if name not in anew}
+        made |= {root(one): node.lineno for one, node in in_place if root(one) in bound}
+        found.append(statement)
+    return found
+
+
+def root(node: ast.AST | None) -> str:
+    """The variable that is set, all of it or a part; "" of a tuple."""
+    while isinstance(node, (ast.Subscript, ast.Attribute)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 class _Finder:
     """Numbers the expressions inside functions: each such node gets its number as the attribute `site`."""
 
@@ -194,7 +244,7 @@ class _Finder:
         self.sites: list[Site] = []
 
     def visit(self, node: ast.AST, around: tuple[ast.AST, ...] = (), function: ast.AST | None = None) -> None:
-        if function is not None and _is_expression(node) and not _is_called(node, around[-1]):
+        if function is not None and _is_expression(node, around[-1]) and not _is_called(node, around[-1]):
             vars(node)["site"] = len(self.sites)
             self.sites.append(Site(node, ast.unparse(node), function, around, _is_whole(node, around)))
         inner = node if isinstance(node, ast.FunctionDef) else function
@@ -216,9 +266,9 @@ class _Through(ast.NodeTransformer):
         return ast.copy_location(call, node)
 
 
-def _is_expression(node: ast.AST) -> TypeGuard[ast.expr]:
+def _is_expression(node: ast.AST, parent: ast.AST) -> TypeGuard[ast.expr]:
     if isinstance(node, ast.Constant):
-        return type(node.value) in (int, float)
+        return type(node.value) in (int, float) or (type(node.value) is bool and isinstance(parent, ast.keyword))
     return isinstance(node, _KINDS) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
 
 
@@ -247,7 +297,7 @@ _KINDS = (
     ast.IfExp,
 )
 MODULES = {"np", "numpy", "jnp", "jax", "lax", "math", "pl"}
-_OPTIONS = {"keepdims", "dtype", "reverse", "interpret", "mode"}
+_OPTIONS = {"keepdims", "dtype", "interpret", "mode"}
 
 
 def _is_whole(node: ast.AST, around: tuple[ast.AST, ...]) -> bool:
