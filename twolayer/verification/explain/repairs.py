@@ -312,7 +312,8 @@ class Repairs:
         if (made and repair.edit.stage >= FACTORS) or used > 1:
             return False
         name = site.node.id.lower()
-        own = any(output[1:].rsplit(".")[-1].lower() in name for output in self.wrong)
+        wanted = [output[1:].rsplit(".")[-1].lower() for output in self.wrong]
+        own = any(one in name or name.removeprefix("d") in one for one in wanted)
         meant = re.match(MEANT, name) is not None
         return own or (meant and not self.pool.is_right(repair.edit.site, right=self.cotangents))
 
@@ -342,12 +343,11 @@ class Repairs:
         was, now, _ = self._was_and_is(repair)
         one = self.edited.sites[site]
         late = was or (repair.edit.id == "factor" and self._by_size(repair.numbers) and len(set(repair.numbers)) > 1)
-        signed = repair.numbers[0] == -1 and any(
-            isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent)
-        )
+        sums = any(isinstance(getattr(n, "op", None), SIGNS) for n in (one.node, one.parent))
+        unlikely = repair.numbers[0] == -1 and not (sums or now)
         inside = repair.edit.id == "path_missing" and len(self.pool.runs[0][site]) > 1
         order = -self.order[site] if late else self.order[site]
-        return self._is_handed(repair), self._is_odd(repair), was, not (was or now), not (signed or now), inside, order
+        return self._is_handed(repair), self._is_odd(repair), was, not (was or now), unlikely, inside, order
 
     def _is_odd(self, repair: Repair) -> bool:
         """Whether a factor has many digits, or a term another size at each point: then its reason is somewhere else."""
