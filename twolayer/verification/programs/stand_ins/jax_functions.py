@@ -77,8 +77,9 @@ def _as_in_jax(function: Any, unchanging: Callable[[Any], Any]) -> Any:
     def of_jax(*args: Any, **options: Any) -> Any:
         for option in _FOR_DEVICES:
             options.pop(option, None)
-        result: Any = function(*args, **options)
-        copied = isinstance(result, np.ndarray) and any(result is a for a in args)
+        given = [a.view(np.ndarray) if isinstance(a, Unchanging) and a.dtype != object else a for a in args]
+        result: Any = function(*given, **options)  # some of NumPy's write into arrays of the class that they are given
+        copied = isinstance(result, np.ndarray) and any(result is a for a in (*args, *given))
         return unchanging(result.copy() if copied else result)
 
     of_jax.__name__ = getattr(function, "__name__", "function")
