@@ -203,9 +203,9 @@ class Repairs:
         return reference(self.cases[0]) if alike else []
 
     def _matters(self, edit: Edit, c: float) -> bool:
-        """Whether not any other constant does as well."""
+        """Whether not any other constant does as well in the place of what is there; a factor of a bound need not."""
         first = self.points[0]
-        return not edit.solves or not self._fits(first, self.under(edit, 1.7 * c + 0.3, first))
+        return not edit.solves or VALUE in edit.text or not self._fits(first, self.under(edit, 1.7 * c + 0.3, first))
 
     def _holds(self, edit: Edit, numbers: Sequence[float]) -> bool:
         """Whether an edit is right at the other points too; a constant that depends on sizes is not asked there."""
