@@ -135,7 +135,7 @@ class Repairs:
         for case in cases:
             with contextlib.suppress(Refused):
                 found.append(self._point(question, case))
-        return [point for point in found if point.tolerance <= NOISE]
+        return [point for point in found if point.tolerance <= 100 * EXACT]
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
