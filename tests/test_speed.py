@@ -210,6 +210,8 @@ def test_every_row_on_a_cpu_stands_beside_its_limit(tmp_path, monkeypatch):
     assert speed.limits_whole().splitlines()[2:] == [
         "| an epoch | 0.500 s | 0.100 s: its products at the best rate | 20 % |",
         "| python -m experiments.train | 3.00 s | 2.00 s: the same work, spread over all cores | 67 % |",
+        "",
+        "The best rate in the run of the epochs is 1 GFLOP/s.",
     ]
     (tmp_path / "against.json").write_text(json.dumps({"rows": [row]}))
     assert "| an epoch | 0.500 s | not measured yet | not measured yet |" in speed.limits_whole()

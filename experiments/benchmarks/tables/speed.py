@@ -164,4 +164,6 @@ def limits_whole(against: dict, startup: dict) -> tuple:
     measured, least = min(startup["seconds"]), min(startup["cpu_seconds"]) / startup["platform"]["cpus"]
     limit = f"{least:.2f} s: the same work, spread over all cores"
     rows.append(("python -m experiments.train", f"{measured:.2f} s", limit, percent(least / measured)))
-    return ("", "least measured", "limit", "reached"), rows
+    rate = against.get("rates", {}).get("flops_per_second")
+    said = f"The best rate in the run of the epochs is {rate / 1e9:.0f} GFLOP/s." if rate else ""
+    return ("", "least measured", "limit", "reached"), rows, said
