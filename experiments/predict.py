@@ -5,8 +5,9 @@
   python -m experiments.predict --run_dir=RUN --input=FILE.png                a drawing, grey and scaled to the images
 
 RUN is a finished run of experiments.train, or a folder kept/00012 of a sweep with --keep. Numbers are in the units of
-the training data (digits: 0 to 16, MNIST: 0 to 255); a CSV may have a header. A picture is taken as light on dark, like
-those of the training data; --invert where it is dark on light.
+the training data (digits: 0 to 16, MNIST: 0 to 255). The columns of a table, FILE.csv or FILE.parquet, are taken by the
+names that they had in training, text included, and others are ignored; without a header they are in its order. A
+picture is taken as light on dark, like those of the training data; --invert where it is dark on light.
 
 A row has the number of the example, the class and the probability of each class: the softmax of the outputs for the
 cross-entropy, their sigmoids for --loss=binary_cross_entropy. The quadratic loss gives no probabilities; its columns
@@ -29,7 +30,8 @@ from twolayer.atomic import atomic
 from twolayer.command import cli
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.command.files import writable
-from twolayer.datasets.dataset import DataError
+from twolayer.datasets.columns import read_examples
+from twolayer.datasets.dataset import Column, DataError
 
 if TYPE_CHECKING:  # it loads JAX
     from twolayer.result import Result
@@ -37,7 +39,7 @@ if TYPE_CHECKING:  # it loads JAX
 FLAGS = flags.FLAGS
 DARK = 0.5  # mean of a picture that is light on dark, at most
 flags.DEFINE_string("run_dir", None, "The finished run.")
-flags.DEFINE_string("input", None, "FILE.csv, FILE.npz or FILE.png with the examples.")
+flags.DEFINE_string("input", None, "FILE.csv, FILE.parquet, FILE.npz or FILE.png with the examples.")
 flags.DEFINE_string("out", None, "FILE.csv or FILE.npz to write [the terminal].")
 flags.DEFINE_bool("invert", False, "The picture is dark on light.")
 
@@ -52,9 +54,10 @@ def main() -> int:
         raise BadInput(f"--out={FLAGS.out}: name a .csv or a .npz")
     path = pathlib.Path(FLAGS.run_dir)
     runs.load_params(path)  # is it all there?
-    x = read(pathlib.Path(FLAGS.input), form_of(runs.read_manifest(path)), invert=FLAGS.invert)
+    form = form_of(runs.read_manifest(path))
+    x = read(pathlib.Path(FLAGS.input), form, invert=FLAGS.invert)
     with bad_input(DataError):
-        header, columns = _columns(loading.load(path), x)
+        header, columns = _columns(loading.load(path), x, form.targets)
     if out is None:
         _write(sys.stdout, header, columns)
         return cli.DONE
@@ -75,6 +78,8 @@ class Form(NamedTuple):
     scale: float  # the network sees x * scale
     image_shape: tuple[int, int] | None
     regression: bool
+    columns: tuple[Column, ...] = ()  # of the table that it was trained on, if it was one
+    targets: tuple[str, ...] = ()
 
 
 def form_of(manifest: Mapping) -> Form:
@@ -89,30 +94,46 @@ def form_of(manifest: Mapping) -> Form:
             "this run was trained by an earlier version, which did not keep the form of its data; train again"
         )
     shape = data["image_shape"]
-    return Form(data["inputs"], data["scale"], shape and tuple(shape), data["regression"])
+    columns = tuple(Column(one["name"], tuple(one["categories"]), one["truth"]) for one in data.get("columns", ()))
+    known = data["inputs"], data["scale"], shape and tuple(shape), data["regression"]
+    return Form(*known, columns, tuple(data.get("targets", ())))
 
 
 def read(path: pathlib.Path, form: Form, *, invert: bool = False) -> Num[np.ndarray, "n d"]:
-    """The examples in a .csv, .npz or .png, in the units of the training data.
+    """The examples in a .csv, .parquet, .npz or .png, in the units of the training data.
 
     Raises:
       BadInput: the file cannot be read, or holds something else.
     """
     kind = path.suffix.lower()
-    if kind not in (".csv", ".npz", ".png"):
-        raise BadInput(f"--input={path}: name a .csv, a .npz or a .png")
+    if kind not in (".csv", ".parquet", ".npz", ".png"):
+        raise BadInput(f"--input={path}: name a .csv, a .npz or a .png, or a .parquet")
+    if kind == ".parquet" and not form.columns:
+        raise BadInput(f"--input={path}: this run keeps no names of columns; give a .csv without names, or a .npz")
     if invert and kind != ".png":
         raise BadInput(f"--invert has no effect on --input={path}; it is for pictures")
+    readers = {".png": lambda: _png(path, form, invert), ".npz": lambda: _npz(path)}
+    of_table = (lambda: _by_name(path, form.columns)) if form.columns else (lambda: _csv(path, form.inputs))
     try:
-        x = _png(path, form, invert) if kind == ".png" else _npz(path) if kind == ".npz" else _csv(path, form.inputs)
+        x = readers.get(kind, of_table)()
     except OSError as error:
         raise BadInput(f"--input={path}: {error.strerror or error}") from error
-    if x.ndim != 2 or x.shape[1] != form.inputs or not len(x):
+    if x.ndim and not len(x):
+        raise BadInput(f"--input={path} has no rows")
+    if x.ndim != 2 or x.shape[1] != form.inputs:
         raise BadInput(f"--input={path} has the shape {x.shape}; the network takes (examples, {form.inputs})")
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0, 0])
         raise BadInput(f"--input={path} has a value that is not finite in example {row}, counted from 0")
     return x
+
+
+def _by_name(path: pathlib.Path, columns: tuple[Column, ...]) -> Float[np.ndarray, "n d"]:
+    with bad_input(DataError):
+        found = read_examples(path, columns)
+    if found.ignored:
+        print(f"not among the inputs, and ignored: {', '.join(found.ignored)}", file=sys.stderr)
+    return found.x
 
 
 def _csv(path: pathlib.Path, inputs: int) -> Float[np.ndarray, "n d"]:
@@ -175,15 +196,18 @@ def _png(path: pathlib.Path, form: Form, invert: bool) -> Float[np.ndarray, "1 d
     return (grey / form.scale).reshape(1, -1).astype(np.float32)
 
 
-def _columns(result: "Result", x: Num[np.ndarray, "n d"]) -> tuple[list[str], list[np.ndarray]]:
-    """Names of the columns, and the columns."""
+def _columns(
+    result: "Result", x: Num[np.ndarray, "n d"], targets: tuple[str, ...]
+) -> tuple[list[str], list[np.ndarray]]:
+    """Names of the columns, and the columns; those of a regression are called by its targets, where they are known."""
     import jax
 
     from twolayer import losses
 
     number, O2 = np.arange(len(x)), result.outputs(x).astype(np.float64)
     if result.labels is None:
-        return ["example", *(f"output_{j}" for j in range(O2.shape[1]))], [number, *O2.T]
+        named = len(targets) == O2.shape[1] and "example" not in targets
+        return ["example", *(targets if named else (f"output_{j}" for j in range(O2.shape[1])))], [number, *O2.T]
     prefix, values, cost = "output", O2, losses.find("loss", result.settings.loss)
     if cost.labels:  # a cross-entropy
         squash = jax.nn.sigmoid if cost.name == "binary_cross_entropy" else jax.nn.softmax

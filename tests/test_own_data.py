@@ -58,6 +58,18 @@ def test_a_table_has_categories_by_name(kind, tmp_path):
     assert weights.regression and weights.outputs == 2
 
 
+def test_a_typo_among_numbers_is_named(tmp_path):
+    rows = [f"{i / 7},{i / 9},{'ab'[i % 2]},{i % 3}" for i in range(60)]
+    rows[16] = "1,hello,a,0"
+    data = load(write(tmp_path / "a.csv", "\n".join(["a,b,c,y", *rows])), target="y")
+    assert "categories: b (60 values), c (2 values)" in data.said
+    assert "most cells of b are numbers, and row 17 has 'hello'" in data.said
+    assert not any("cells of c" in line or "cells of a" in line for line in data.said)
+    assert [(one.name, len(one.categories)) for one in data.columns] == [("a", 0), ("b", 60), ("c", 2)]
+    of_y = load(write(tmp_path / "b.csv", "a,y\n" + "\n".join(["1,2"] * 50 + ["2,x"] * 9)), target="y")
+    assert "most cells of y are numbers, and row 51 has 'x'" in of_y.said
+
+
 def test_standardising_is_fitted_on_the_training_part_and_undone():
     y = 1000 + 50 * X[:, 0]
     data = from_arrays("mine", Raw({"train": (7 + 3 * X, y)}), Options(standardize=True))
@@ -137,6 +149,9 @@ REFUSED = {
     "no rows": (table("a,y\n"), "has a header and no rows"),
     "a missing number": (table("a,y\n1,2\n,3\n"), "missing value in row 2, column 'a'"),
     "a missing name": (table("a,y\nu,2\nv,3\n,3\n"), "missing value in row 3, column 'a'"),
+    "a typo in a long column": (
+        table("a,y\n" + "\n".join(["u,0", *(f"{i},1" for i in range(200))])), "201 different names; most cells of a are"
+    ),
     "a ragged line": (table("a,y\n1,2\n3\n"), "no readable CSV with a header"),
     "a column twice": (table("a,a,y\n1,2,3\n"), "a column name twice"),
     "dates": (table("a,y\n2020-01-01,1\n2020-01-02,2\n"), "neither numbers nor names"),

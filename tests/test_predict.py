@@ -63,7 +63,8 @@ WRONG = {
     "x.csv": (b"1,2\n3\n", "line 2 has 1 cells; the network takes 2 inputs"),
     "y.csv": (b"a,b\n1,2\n3,four\n", "line 3 has 'four', which is no number"),
     "z.csv": (b"1,nan\n", "not finite in example 0"),
-    "empty.csv": (b"", r"shape \(0, "),
+    "empty.csv": (b"", "empty.csv has no rows"),
+    "x.parquet": (b"", "keeps no names of columns"),
     "x.npz": (b"not a zip", "damaged or no .npz"),
     "x.png": (b"not a picture", "was not trained on images"),
     "x.txt": (b"1 2", "name a .csv, a .npz or a .png"),
@@ -86,6 +87,83 @@ def test_arrays_of_images_are_rows_and_several_arrays_need_a_name(tmp_path):
     np.savez(tmp_path / "two.npz", a=np.zeros((3, 2)), b=np.zeros(3))
     with pytest.raises(BadInput, match="has the arrays a, b; call the examples x"):
         inputs.read(tmp_path / "two.npz", FORM)
+
+
+ROWS = [(i % 7, ("red", "blue", "3")[i % 3], "true" if i % 5 else "false", round(i * 0.37 % 5, 2)) for i in range(60)]
+TABLE = ["a,b,c,d,y", *(f"{a},{b},{c},{d},{a - 2 * d + (b == 'red')}" for a, b, c, d in ROWS)]
+
+
+@pytest.fixture(scope="module")
+def tabular(tmp_path_factory):
+    """A run on a table with a column of text and one of truths, and the rows it predicts for its own file."""
+    path = tmp_path_factory.mktemp("tabular")
+    (path / "t.csv").write_text("\n".join(TABLE) + "\n")
+    regression = ("--loss=quadratic", "--output=identity", "--standardize", "--hidden=16", "--epochs=20")
+    where = (f"--dataset={path / 't.csv'}", "--target=y", f"--run_dir={path / 'run'}")
+    status, out, err = scripts.run("train", *where, *regression, "--nofigures", "--quiet")
+    assert status == 0, err
+    assert "categories: b (3 values)" in out
+    return path / "run", told(path / "run", path / "t.csv", says="ignored: y")
+
+
+def told(run, file, says=""):
+    status, out, err = predict(f"--run_dir={run}", f"--input={file}")
+    assert status == 0 and says in err, err
+    return list(csv.reader(out.splitlines()))
+
+
+def test_columns_are_taken_by_name(tabular, tmp_path):
+    run, expected = tabular
+    assert expected[0] == ["example", "y"] and len(expected) == 61
+    (tmp_path / "x.csv").write_text("\n".join(TABLE))
+    whole = datasets.load(str(tmp_path / "x.csv"), target="y", options=datasets.Options(valid_share=0, test_share=0))
+    form = inputs.form_of(json.loads((run / "manifest.json").read_text()))
+    np.testing.assert_array_equal(inputs.read(tmp_path / "x.csv", form), whole.train.x)
+    for header, order in {"d,c,b,a": "dcba", "c,b,z,d,a": "cbada", "": "abcd"}.items():
+        lines = [",".join(str(row["abcd".index(column)]) for column in order) for row in ROWS]
+        (tmp_path / "x.csv").write_text("\n".join([header, *lines]))
+        assert told(run, tmp_path / "x.csv", says="ignored: z" if "z" in header else "") == expected, header
+
+
+def test_a_parquet_file_is_predicted_as_the_same_csv(tabular, tmp_path):
+    from pyarrow import csv as arrow
+    from pyarrow import parquet
+
+    (tmp_path / "x.csv").write_text("\n".join(TABLE))
+    parquet.write_table(arrow.read_csv(tmp_path / "x.csv"), tmp_path / "x.parquet")
+    assert told(tabular[0], tmp_path / "x.parquet", says="ignored: y") == tabular[1]
+
+
+NO_ROWS = {
+    "p,q,r,s\n1,red,true,2\n": "has no column 'a'; the network takes a, b, c, d",
+    "a,b,c\n1,red,true\n": "has no column 'd'",
+    "a,b,c,d\n1,red,true,2\n1,green,true,2\n": "row 2, column 'b', has 'green', which training had not; it had 3, blue",
+    "a,b,c,d\n1,,true,2\n": "row 1, column 'b', has no value",
+    "a,b,c,d\n1,red,true,two\n": "row 1, column 'd', has 'two', which is no number",
+    "a,b,c,d\n1,red,true,true\n": "row 1, column 'd', has 'true', which is no number",
+    "a,b,c,d\n1,red,true,nan\n": "row 1, column 'd', has nan, which is not finite",
+    "a,b,c,d\n1,red,true\n": "line 2 has 3 cells; the header 4",
+    "1,red,true\n": "line 1 has 3 cells; the network takes 4: a, b, c, d",
+    "1,green,true,2\n": "row 1, column 'b', has 'green'",
+    "a,b,c,d,a\n1,red,true,2,1\n": "has the column 'a' twice",
+    "a,b,c,d\n": "x.csv has no rows",
+    "": "x.csv has no rows",
+}
+
+
+@pytest.mark.parametrize("text", NO_ROWS)
+def test_a_table_that_does_not_fit_is_refused_in_one_line(text, tabular, tmp_path):
+    (tmp_path / "x.csv").write_text(text)
+    form = inputs.form_of(json.loads((tabular[0] / "manifest.json").read_text()))
+    with pytest.raises(BadInput) as refused:
+        inputs.read(tmp_path / "x.csv", form)
+    assert NO_ROWS[text] in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_run_without_columns_takes_them_in_their_order(tmp_path):
+    known = {"inputs": 2, "scale": 1.0, "image_shape": None, "regression": True}
+    (tmp_path / "x.csv").write_text("p,q\n1,2\n")
+    assert inputs.read(tmp_path / "x.csv", inputs.form_of({"data": known})).tolist() == [[1, 2]]
 
 
 def test_what_is_missing_is_said_in_one_line(run, tmp_path):

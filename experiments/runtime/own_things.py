@@ -98,9 +98,10 @@ def data_arguments(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def facts_of(data: datasets.Dataset) -> dict[str, Any]:
-    """What a manifest keeps of the data, so that the run can be used: names of classes, standardisation, scale."""
-    names = ("name", "inputs", "outputs", "scale", "image_shape", "regression", "classes", "said")
+    """What a manifest keeps of the data, so that the run can be used: classes, columns, standardisation, scale."""
+    names = ("name", "inputs", "outputs", "scale", "image_shape", "regression", "classes", "said", "targets")
     facts = {name: getattr(data, name) for name in names}
+    facts["columns"] = [column._asdict() for column in data.columns]
     return facts | {"standard": data.standard and data.standard._asdict()}
 
 

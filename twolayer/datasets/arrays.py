@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twolayer.datasets.dataset import DataError, Dataset, Form, Split, Standard, assemble
+from twolayer.datasets.dataset import Column, DataError, Dataset, Form, Split, Standard, assemble
 
 TASKS = ("classes", "regression")
 MOST_CLASSES = 100  # whole numbers with more values than this are targets of a regression, unless classes are asked for
@@ -41,10 +41,21 @@ class Options:
 
 
 class Raw(NamedTuple):
-    """What a file holds: x and y of each part that it has ("train" always), and what its columns are called."""
+    """What a file holds.
+
+    Attributes:
+      parts: x and y of each part that it has, "train" always.
+      columns: what each input is called.
+      table: the columns of a table that became the inputs.
+      targets: the names of its targets.
+      said: what was understood of it, a line each.
+    """
 
     parts: dict[str, tuple[np.ndarray, np.ndarray]]
     columns: Sequence[str] = ()
+    table: tuple[Column, ...] = ()
+    targets: tuple[str, ...] = ()
+    said: Sequence[str] = ()
 
 
 def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
@@ -58,7 +69,7 @@ def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
     Raises:
       DataError: examples that cannot be used, in one line.
     """
-    said: list[str] = []
+    said = list(raw.said)
     parts = {part: _checked(f"{name}: {part}", x, y, raw.columns) for part, (x, y) in raw.parts.items()}
     x = parts["train"][0]
     shape, image = x.shape[1:], x.shape[1:3] if x.ndim >= 3 and x.shape[3:] in ((), (1,)) else None
@@ -88,6 +99,7 @@ def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
         0, f"{sizes[0]:,} training, {sizes[1]:,} validation and {sizes[2]:,} test examples of {form.inputs} inputs"
     )
     kept = {"classes": classes, "standard": standard if options.standardize else None, "said": tuple(said)}
+    kept |= {"columns": raw.table, "targets": raw.targets}
     return dataclasses.replace(assemble(name, form, *done), **kept)
 
 

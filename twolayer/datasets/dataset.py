@@ -60,6 +60,14 @@ class Standard(NamedTuple):
         return np.ascontiguousarray(x if keep_bytes else self.inputs(x)), y
 
 
+class Column(NamedTuple):
+    """A column of inputs of a table: its name, the names in it, each an input, or () of numbers; of true and false."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+    truth: bool = False
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """A checked data set.
@@ -71,6 +79,7 @@ class Dataset:
     classes: what the labels are called, where they have names.
     standard: how inputs and targets were standardised, if they were.
     said: what was understood of somebody's own data, a line each.
+    columns, targets: the columns of inputs and the names of the targets, where the data came from a table.
     """
 
     name: str
@@ -84,6 +93,8 @@ class Dataset:
     classes: tuple[str, ...] = ()
     standard: Standard | None = None
     said: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    targets: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from twolayer.datasets.arrays import Options, Raw, from_arrays
+from twolayer.datasets.columns import column_of, inputs_of, is_number, odd_one, said_of
 from twolayer.datasets.dataset import DataError, Dataset
 from twolayer.names import MNIST_FAMILY
 
 KINDS = "FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME or tfds:NAME"
 SKLEARN = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
-MOST_CATEGORIES = 100  # of one column of names
 PARTS = ("train", "valid", "test")
 DEFAULT = Options()
 
@@ -73,7 +73,7 @@ def _csv(path: Path, target: str | None) -> Raw:
         table = csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
     except (ArrowInvalid, OSError) as error:
         raise DataError(f"{path} is no readable CSV with a header ({_one_line(error)})") from error
-    if all(_is_number(name) for name in table.column_names):
+    if all(is_number(name) for name in table.column_names):
         raise DataError(
             f"{path} begins with numbers ({table.column_names[0]}, ...); a first line must name the columns"
         )
@@ -108,22 +108,14 @@ def _of_table(path: Path, table, target: str | None) -> Raw:
     targets = [_column(path, table, name) for name in wanted]
     if len(targets) > 1 and any(column.dtype.kind not in "iufb" for column in targets):
         raise DataError(f"{path}: several targets must all be numbers")
-    inputs, names = [], []
-    for name in there:
-        if name in wanted:
-            continue
-        column = _column(path, table, name)
-        if column.dtype.kind in "iufb":
-            inputs.append(column.astype(np.float64))
-            names.append(name)
-            continue
-        categories = np.unique(column)
-        if len(categories) > MOST_CATEGORIES:
-            raise DataError(f"{path}: column {name!r} has {len(categories)} different names; leave it out")
-        inputs += [(column == category).astype(np.float64) for category in categories]
-        names += [f"{name}={category}" for category in categories]
+    columns = {name: _column(path, table, name) for name in there if name not in wanted}
+    kinds = tuple(column_of(path, name, values) for name, values in columns.items())
+    inputs = [array for kind in kinds for array in inputs_of(kind, columns[kind.name])]
+    names = [name for kind in kinds for name in ([f"{kind.name}={one}" for one in kind.categories] or [kind.name])]
+    odd = [odd_one(name, values) for name, values in (*columns.items(), *zip(wanted, targets, strict=True))]
+    said = [*said_of(kinds), *(line for line in odd if line)]
     y = targets[0] if len(targets) == 1 else np.stack(targets, axis=1)
-    return Raw({"train": (np.stack(inputs, axis=1), y)}, names)
+    return Raw({"train": (np.stack(inputs, axis=1), y)}, names, kinds, tuple(wanted), said)
 
 
 def _column(path: Path, table, name: str) -> np.ndarray:
@@ -190,14 +182,6 @@ def _records(name: str, rows: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
 def _flat(value: object) -> np.ndarray:
     """One example: an image as it is, features in the order of their names."""
     return np.array([value[name] for name in sorted(value)]).ravel() if isinstance(value, dict) else np.asarray(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _one_line(error: Exception) -> str:
