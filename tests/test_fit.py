@@ -10,6 +10,7 @@ import pytest
 import scripts
 
 import twolayer
+from twolayer import own
 from twolayer.activations import Activation
 from twolayer.datasets import DataError, Options
 from twolayer.datasets import load as load_data
@@ -55,6 +56,14 @@ def flat(O2, y):
 
 def unknown(O2, y):
     return jnp.nextafter(O2, y).sum(axis=1), O2 - y
+
+
+def alone(O2, y):
+    return ((O2 - y) ** 2).sum(axis=1) / 2
+
+
+def leaves(O2, y):
+    raise SystemExit(0)
 """
 
 
@@ -98,6 +107,8 @@ def test_fit_is_the_script_bit_for_bit_and_load_is_the_same_network(tmp_path):
         ("--activation=mine.py:half", ":half is wrong: the derivative: dZ["),
         ("--loss=mine.py:unknown", ":unknown is undecided: nextafter at mine.py"),
         ("--loss=mine.py:flat", "value must be (3,) and residual (3, 10), they are () and (3, 10)"),
+        ("--loss=mine.py:alone", "alone gives an array of shape (3,); wanted is (value (m,), residual (m, C))"),
+        ("--loss=mine.py:leaves", "cannot be computed (SystemExit: 0)"),
         ("--optimizer=mine.py:adam", "it has a learning rate in it"),
         ("--init=mine.py:none", "defines no none"),
         ("--output=mine.py:huber", "is function; wanted is a twolayer.activations.Activation"),
@@ -110,6 +121,22 @@ def test_what_is_wrong_does_not_begin(flag, message, tmp_path):
     done = script("train", flag.replace("=mine", f"={tmp_path}/mine"), f"--run_dir={tmp_path / 'run'}")
     assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["train", "sweep"])
+def test_a_file_that_exits_is_said_in_one_line(name, tmp_path):
+    (tmp_path / "mine.py").write_text("raise SystemExit(0)")
+    sweep = ["--sweep=seed=0:2"] * (name == "sweep")
+    done = script(name, f"--loss={tmp_path / 'mine.py'}:huber", f"--run_dir={tmp_path / 'run'}", *sweep)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "mine.py cannot be run (SystemExit: 0)" in done.stderr
+    with pytest.raises(ValueError, match=r"cannot be run \(SystemExit: 0\)"):
+        twolayer.fit(X, Y, loss=f"{tmp_path / 'mine.py'}:huber", **FEW)
+
+
+def test_an_interrupt_in_a_file_stays_one():
+    with pytest.raises(KeyboardInterrupt):
+        own.from_text("loss", "mine.py:huber", "raise KeyboardInterrupt")
 
 
 def test_a_sweep_takes_both_as_choices(tmp_path):

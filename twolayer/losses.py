@@ -115,8 +115,18 @@ class Function:
     labels: bool = False
 
     def __call__(self, O2: Float[Array, "m C"], y: Shaped[Array, "m *C"]) -> Loss:
-        """Value and residual of a batch."""
-        return Loss(*self.compute(O2, y))
+        """Value and residual of a batch.
+
+        Raises:
+          TypeError: the function returns no such pair.
+        """
+        pair = self.compute(O2, y)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            shape = getattr(pair, "shape", None)
+            given = f"an array of shape {shape}" if shape is not None else f"a {type(pair).__name__}"
+            given = f"{len(pair)} values" if isinstance(pair, tuple | list) else given
+            raise TypeError(f"{self.name} gives {given}; wanted is (value (m,), residual (m, C))")
+        return Loss(*pair)
 
 
 @functools.cache

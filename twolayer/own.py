@@ -108,7 +108,7 @@ def from_text(kind: str, reference: str, text: str) -> Own:
     names = {"__name__": Path(file).stem, "__file__": file}
     try:
         exec(compile(text, file, "exec"), names)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # anybody's code may exit
         line = next((f":{error.lineno}" for _ in [0] if isinstance(error, SyntaxError)), "")
         raise ValueError(f"{kind}={reference}: {file}{line} cannot be run ({type(error).__name__}: {error})") from error
     if name not in names:

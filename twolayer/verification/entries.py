@@ -51,7 +51,7 @@ def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> st
         raise
     except NotJudged as error:
         raise NotRight(f"is undecided: {error} is not known over the reals") from error
-    except Exception as error:  # it is anybody's code
+    except (Exception, SystemExit) as error:  # it is anybody's code
         reason = " ".join(str(error).split())[:300]
         raise NotRight(f"cannot be computed ({type(error).__name__}: {reason})") from error
 
