@@ -74,15 +74,21 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import axes, own_things, processes, runs, stack_jobs, stack_session
-    from twolayer import updates
+    from experiments.runtime import axes, jobs, own_things, processes, runs, stack_jobs, stack_session
+    from twolayer import names, updates
 
     own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
     rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
+    values = training_flags.values()
+    if names.is_own_data(FLAGS.dataset) and jobs.load(values).regression:
+        raise cli.BadInput(
+            f"--dataset={FLAGS.dataset} has real targets, and no classes to lose; take a target of classes, or add"
+            " --task=classes where they are whole numbers"
+        )
     swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
-    values = training_flags.values() | {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
+    values |= {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
     values |= {"order_seed": SHARED_ORDER if FLAGS.share else None}
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     run = processes.one_run(values, lambda: runs.find_run(*own))

@@ -79,3 +79,11 @@ def test_a_small_study_counts_all_its_networks_and_is_continued(tmp_path):
 def test_bad_flags_are_refused_in_one_line(argument, words, tmp_path):
     scripts.assert_refused(scripts.run("output_relu", argument, f"--run_dir={tmp_path / 'run'}"), *words)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("losses", ["cross_entropy,quadratic", "quadratic"])
+def test_real_targets_have_no_classes_to_lose(losses, tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n" + "\n".join(f"{i},{i / 7}" for i in range(40)))
+    where = (f"--dataset={tmp_path / 't.csv'}", "--target=y", f"--run_dir={tmp_path / 'run'}", f"--losses={losses}")
+    scripts.assert_refused(scripts.run("output_relu", *where, *SMALL[:2]), "t.csv", "no classes to lose")
+    assert not (tmp_path / "run").exists()
