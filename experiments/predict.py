@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # it loads JAX
     from twolayer.result import Result
 
 FLAGS = flags.FLAGS
+RESERVED = {"example", "file", "allow_pickle"}  # targets that would be taken for the number or for np.savez's own
 DARK = 0.5  # mean of a picture that is light on dark, at most
 flags.DEFINE_string("run_dir", None, "The finished run.")
 flags.DEFINE_string("input", None, "FILE.csv, FILE.parquet, FILE.npz or FILE.png with the examples.")
@@ -132,7 +133,10 @@ def _by_name(path: pathlib.Path, columns: tuple[Column, ...]) -> Float[np.ndarra
     with bad_input(DataError):
         found = read_examples(path, columns)
     if found.ignored:
-        print(f"not among the inputs, and ignored: {', '.join(found.ignored)}", file=sys.stderr)
+        print(
+            f"not among the inputs, and ignored: {', '.join(name or 'one without a name' for name in found.ignored)}",
+            file=sys.stderr,
+        )
     return found.x
 
 
@@ -206,7 +210,7 @@ def _columns(
 
     number, O2 = np.arange(len(x)), result.outputs(x).astype(np.float64)
     if result.labels is None:
-        named = len(targets) == O2.shape[1] and "example" not in targets
+        named = len(targets) == O2.shape[1] and not RESERVED & set(targets)
         return ["example", *(targets if named else (f"output_{j}" for j in range(O2.shape[1])))], [number, *O2.T]
     prefix, values, cost = "output", O2, losses.find("loss", result.settings.loss)
     if cost.labels:  # a cross-entropy

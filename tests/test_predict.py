@@ -3,6 +3,8 @@
 import csv
 import functools
 import json
+import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from experiments import predict as inputs
 from twolayer import datasets
 from twolayer.command.cli import BadInput
+from twolayer.datasets.dataset import Column
 
 predict = functools.partial(scripts.run, "predict")
 
@@ -158,6 +161,16 @@ def test_a_table_that_does_not_fit_is_refused_in_one_line(text, tabular, tmp_pat
     with pytest.raises(BadInput) as refused:
         inputs.read(tmp_path / "x.csv", form)
     assert NO_ROWS[text] in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_target_by_a_name_that_is_taken_is_an_output_and_an_index_without_name_is_ignored(tmp_path, capsys):
+    result: Any = types.SimpleNamespace(labels=None, outputs=lambda x: np.zeros((len(x), 1)))
+    header = {name: inputs._columns(result, np.zeros((2, 1)), (name,))[0][1] for name in ("file", "y")}
+    assert header == {"file": "output_0", "y": "y"}
+    (tmp_path / "x.csv").write_text(",a\n0,1\n1,2\n")
+    form = inputs.Form(1, 1.0, None, True, (Column("a"),))
+    assert inputs.read(tmp_path / "x.csv", form).tolist() == [[1], [2]]
+    assert capsys.readouterr().err.endswith("ignored: one without a name\n")
 
 
 def test_a_run_without_columns_takes_them_in_their_order(tmp_path):
