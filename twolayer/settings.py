@@ -1,12 +1,28 @@
 """What a training run is, besides its data: one default for the scripts, for `fit` and for Choices. Imports no JAX."""
 
 import dataclasses
-from typing import Any
+import numbers
+import sys
+import typing
+from typing import Annotated, Any, NamedTuple
+
+INT32 = 2**31 - 1  # the most that a counter of a program holds; of a seed JAX takes the lower 32 bits
+
+_MOST = sys.float_info.max
+
+
+class Bounds(NamedTuple):
+    """The least and the most that a number may be; None has no such end."""
+
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """A network and how it is trained. Where a name may stand, an entry of one's own may stand too.
+
+    A number outside its bounds, or of another type, is a ValueError.
 
     Attributes:
       hidden_size: K.
@@ -33,30 +49,78 @@ class Settings:
       order_seed: decides the order alone, if it is not None.
     """
 
-    hidden_size: int = 128
+    hidden_size: Annotated[int, Bounds(1)] = 128
     output: Any = "relu"
     hidden_activation: Any = "relu"
     init: Any = "alive"
-    init_scale: float = 1.0
-    output_bias: float | None = None
+    init_scale: Annotated[float, Bounds(0)] = 1.0
+    output_bias: Annotated[float | None, Bounds()] = None
     loss: Any = "cross_entropy"
     reduction: str = "mean"
     gradient: str = "closed_form"
     precision: str = "float32"
     optimizer: Any = "adamw"
-    learning_rate: float | None = None
-    momentum: float = 0.9
-    weight_decay: float | None = None
+    learning_rate: Annotated[float | None, Bounds(0)] = None
+    momentum: Annotated[float, Bounds(0, 1)] = 0.9
+    weight_decay: Annotated[float | None, Bounds(0)] = None
     schedule: str = "cosine"
-    warmup_epochs: float | None = None
-    step_every: int = 10
-    step_factor: float = 0.1
-    averaging: float = 0.0
-    batch_size: int = 128
-    epochs: int = 30
-    early_stopping: int = 0
-    seed: int = 0
-    order_seed: int | None = None
+    warmup_epochs: Annotated[float | None, Bounds(0)] = None
+    step_every: Annotated[int, Bounds(1)] = 10
+    step_factor: Annotated[float, Bounds(0, 1)] = 0.1
+    averaging: Annotated[float, Bounds(0, 0.999999)] = 0.0
+    batch_size: Annotated[int, Bounds(1)] = 128
+    epochs: Annotated[int, Bounds(1, INT32)] = 30
+    early_stopping: Annotated[int, Bounds(0, INT32)] = 0
+    seed: Annotated[int, Bounds(0, INT32)] = 0
+    order_seed: Annotated[int | None, Bounds(0, INT32)] = None
+
+    def __post_init__(self) -> None:
+        for name, hint in _HINTS.items():
+            if hint is str and not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name}={_short(getattr(self, name))} cannot be used; give a name")
+        for name in BOUNDS:
+            object.__setattr__(self, name, number(name, getattr(self, name)))  # frozen
+
+
+_HINTS = typing.get_type_hints(Settings, include_extras=True)
+BOUNDS: dict[str, Bounds] = {
+    name: hint.__metadata__[0] for name, hint in _HINTS.items() if hasattr(hint, "__metadata__")
+}
+
+
+def number(name: str, value: Any, called: str | None = None) -> float | None:
+    """The value of a setting as a plain number.
+
+    Args:
+      name: of the setting.
+      value: what was given for it, as a number of Python, NumPy or JAX.
+      called: what the error calls it, if not by its name.
+
+    Raises:
+      ValueError: it is no number, or outside the bounds of the setting.
+    """
+    kinds = typing.get_args(_HINTS[name].__origin__) or (_HINTS[name].__origin__,)
+    whole, least, most = int in kinds, BOUNDS[name].least, BOUNDS[name].most
+    lowest, highest = (-_MOST if least is None else least), (_MOST if most is None else most)
+    plain = _plain(value, numbers.Integral if whole else numbers.Real)
+    if plain is not None and lowest <= plain <= highest:  # NaN and infinity are not
+        return int(plain) if whole else float(plain)
+    if value is None and type(None) in kinds:
+        return None
+    between = f" from {least} to {most}" if most is not None else f" of at least {least}" if least is not None else ""
+    allowed = f"a {'whole' if whole else 'finite'} number{between}{', or None' * (type(None) in kinds)}"
+    raise ValueError(f"{called or name}={_short(value)} cannot be used; give {allowed}")
+
+
+def _plain(value: Any, kind: type) -> Any:
+    """The number of this kind in an array of no axes, or as it is; None if there is none."""
+    plain = value.item() if getattr(value, "ndim", None) == 0 else value
+    return plain if isinstance(plain, kind) and not isinstance(plain, bool) else None
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 DEFAULT = Settings()

@@ -11,7 +11,7 @@ from twolayer.formulas import FORMULAS, REDUCTIONS
 from twolayer.names import DATASETS, GRADIENTS, NORMS, is_own_data
 from twolayer.own import is_own
 from twolayer.precisions import PRECISIONS
-from twolayer.settings import DEFAULT
+from twolayer.settings import BOUNDS, DEFAULT
 from twolayer.starts import SCHEMES
 from twolayer.updates import OPTIMIZERS, SCHEDULES
 
@@ -68,6 +68,11 @@ def _define(name: str, default: str, table: Iterable[str], text: str, own: tuple
     flags.DEFINE(parser, name, default, words, serializer=flags.ArgumentSerializer())
 
 
+def bounds(name: str) -> dict[str, Any]:
+    """The bounds of a setting as absl's flags take them."""
+    return {"lower_bound": BOUNDS[name].least, "upper_bound": BOUNDS[name].most}
+
+
 # Data
 _define("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.", OWN_DATA)
 flags.DEFINE_string("target", None, "One's own table: the column to predict, or several of a regression, a,b.")
@@ -107,11 +112,11 @@ flags.DEFINE_float("shear", 0.0, "Pixels from one row to the next: at most.", lo
 flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bound=0)
 
 # Network
-flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", lower_bound=1)
+flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", **bounds("hidden_size"))
 _define("output", DEFAULT.output, ACTIVATIONS, "Activation of the output: relu is the author's equation.")
 _define("activation", DEFAULT.hidden_activation, ACTIVATIONS, "Activation of the hidden layer.")
 _define("init", DEFAULT.init, SCHEMES, "Initialisation; alive starts every output of a ReLU layer above zero.")
-flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", lower_bound=0)
+flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", **bounds("init_scale"))
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
 flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
 
@@ -124,33 +129,36 @@ flags.DEFINE_enum("precision", DEFAULT.precision, PRECISIONS, "bfloat16 computes
 
 # Optimisation
 _define("optimizer", DEFAULT.optimizer, OPTIMIZERS, "Optimiser.")
-flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", lower_bound=0)
+flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", **bounds("learning_rate"))
+flags.DEFINE_float("momentum", DEFAULT.momentum, "Momentum, or beta_1 of Adam's family and Lion.", **bounds("momentum"))
 flags.DEFINE_float(
-    "momentum", DEFAULT.momentum, "Momentum, or beta_1 of Adam's family and Lion.", lower_bound=0, upper_bound=1
-)
-flags.DEFINE_float(
-    "weight_decay", None, "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].", lower_bound=0
+    "weight_decay",
+    None,
+    "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].",
+    **bounds("weight_decay"),
 )
 flags.DEFINE_enum("schedule", DEFAULT.schedule, SCHEDULES, "Shape of the learning rate.")
-flags.DEFINE_float("warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", lower_bound=0)
-flags.DEFINE_integer("step_every", DEFAULT.step_every, "step, inverse_sqrt: epochs between drops.", lower_bound=1)
 flags.DEFINE_float(
-    "step_factor", DEFAULT.step_factor, "step schedule: what a drop multiplies by.", lower_bound=0, upper_bound=1
+    "warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", **bounds("warmup_epochs")
+)
+flags.DEFINE_integer(
+    "step_every", DEFAULT.step_every, "step, inverse_sqrt: epochs between drops.", **bounds("step_every")
+)
+flags.DEFINE_float(
+    "step_factor", DEFAULT.step_factor, "step schedule: what a drop multiplies by.", **bounds("step_factor")
 )
 _AVERAGING = "Decay of a moving average of the parameters, like 0.999; the average is validated and saved [none]."
-flags.DEFINE_float("averaging", DEFAULT.averaging, _AVERAGING, lower_bound=0, upper_bound=0.999999)
-flags.DEFINE_integer("batch_size", DEFAULT.batch_size, "Examples a step.", lower_bound=1)
-flags.DEFINE_integer("epochs", DEFAULT.epochs, "Passes over the training set.", lower_bound=1, upper_bound=2**31 - 1)
+flags.DEFINE_float("averaging", DEFAULT.averaging, _AVERAGING, **bounds("averaging"))
+flags.DEFINE_integer("batch_size", DEFAULT.batch_size, "Examples a step.", **bounds("batch_size"))
+flags.DEFINE_integer("epochs", DEFAULT.epochs, "Passes over the training set.", **bounds("epochs"))
 flags.DEFINE_integer(
     "early_stopping",
     DEFAULT.early_stopping,
     "Epochs without a lower validation loss to stop after [never].",
-    0,
-    2**31 - 1,
+    **bounds("early_stopping"),
 )
-SEEDS: dict[str, Any] = {"lower_bound": 0, "upper_bound": 2**31 - 1}  # JAX takes the lower 32 bits of a seed
-flags.DEFINE_integer("seed", DEFAULT.seed, "Decides the initial parameters and the data order.", **SEEDS)
-flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **SEEDS)
+flags.DEFINE_integer("seed", DEFAULT.seed, "Decides the initial parameters and the data order.", **bounds("seed"))
+flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **bounds("order_seed"))
 
 # Run
 MEASURES = ["norms", "sharpness"]
