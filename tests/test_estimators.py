@@ -36,6 +36,13 @@ def test_wine_in_a_pipeline_with_names():
     assert (fitted.classes_[p.argmax(axis=1)] == model.predict(x)).all()
 
 
+@pytest.mark.parametrize("wrong", [{"learning_rate": -1}, {"random_state": -1}, {"random_state": "a"}])
+def test_a_wrong_parameter_is_named_when_it_is_fitted(wrong):
+    name = next(iter(wrong))
+    with pytest.raises(ValueError, match=f"^{name}=.* cannot be used; give "):
+        TwoLayerClassifier(**wrong).fit(np.eye(4), [0, 1, 0, 1])
+
+
 def test_early_stopping_keeps_some_examples_out():
     x, y = load_wine(return_X_y=True)
     model = TwoLayerClassifier(16, epochs=100, early_stopping=3, standardize=True, learning_rate=0.05).fit(x, y)

@@ -1,5 +1,7 @@
 """Training from Python: the same bits as the script, sweeps that are their single runs, and results one can use."""
 
+import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -10,10 +12,11 @@ import pytest
 import scripts
 
 import twolayer
-from twolayer import own
+from twolayer import own, settings
 from twolayer.activations import Activation
 from twolayer.datasets import DataError, Options
 from twolayer.datasets import load as load_data
+from twolayer.settings import FLAG_OF
 
 DRAW = np.random.default_rng(5)
 X = DRAW.normal(size=(90, 5)).astype(np.float32)
@@ -196,6 +199,7 @@ def test_progress_and_early_stopping():
     assert seen[-1][0] == len(result.metrics["valid_loss"]) and seen[-1][1]["valid_loss"] > 0
 
 
+MIXED = np.array(["a", 1] * 45, object)
 REFUSED = {
     "no loss": (
         lambda: twolayer.fit(X, Y, loss=3),
@@ -210,15 +214,118 @@ REFUSED = {
     "an empty axis": (lambda: twolayer.sweep(X, Y, axes={"seed": []}), ValueError, "has no values"),
     "both": (lambda: twolayer.sweep(X, Y, axes={"seed": [0]}, seed=1), ValueError, "beside axes"),
     "no run": (lambda: twolayer.load("/nowhere"), DataError, "is not a finished run"),
+    "no path": (lambda: twolayer.load(None), TypeError, "run_dir is NoneType; give the directory of a finished run"),
+    "a flag": (lambda: twolayer.fit(X, Y, activation="relu"), TypeError, "'activation' is called hidden_activation"),
+    "no options": (lambda: twolayer.fit(X, Y, options=3), TypeError, "options is int; give Options(...) or a mapping"),
+    "no option": (lambda: twolayer.fit(X, Y, options={"share": 1}), TypeError, "'share' is no option; there are task"),
+    "a wrong option": (lambda: twolayer.fit(X, Y, options={"split_seed": -1}), DataError, "split_seed=-1 cannot be"),
+    "a wrong flag": (lambda: twolayer.fit(X, Y, options={"standardize": 3}), DataError, "standardize=3 cannot be"),
+    "no part": (lambda: twolayer.fit(X, Y, valid=X), DataError, "valid is ndarray; give a pair of arrays, (x, y)"),
+    "progress": (lambda: twolayer.fit(X, Y, progress=3), TypeError, "progress is int; give a function"),
+    "mixed classes": (lambda: twolayer.fit(X, MIXED), DataError, "train y holds 1 and 'a'; give numbers alone"),
+    "a mixed list": (lambda: twolayer.fit(X, MIXED.tolist()), DataError, "train y holds 1 and 'a'; give numbers alone"),
+    "a class missing": (lambda: twolayer.fit(X, [None, "a"] * 45), DataError, "train y holds None; leave out"),
+    "complex inputs": (lambda: twolayer.fit(X + 1j, Y), DataError, "train x holds complex numbers; give real ones"),
+    "complex targets": (lambda: twolayer.fit(X, X + 1j), DataError, "train y holds complex numbers; give real ones"),
+    "ragged": (lambda: twolayer.fit([[1], [1, 2]], [0, 1]), DataError, "train x is no array: its rows differ"),
+    "one-hot": (lambda: twolayer.fit(X, np.eye(3)[Y]), ValueError, "add loss='quadratic', or give classes as whole"),
+    "one-hot as classes": (
+        lambda: twolayer.fit(X, np.eye(3)[Y], options={"task": "classes"}),
+        DataError,
+        "y has shape (90, 3); give classes as whole numbers or names (n,), y.argmax(axis=1) of one-hot rows",
+    ),
+    "no axes": (lambda: twolayer.sweep(X, Y, axes=[1]), TypeError, "axes is list; give a mapping"),
+    "an axis of one": (lambda: twolayer.sweep(X, Y, axes={"seed": 3}), TypeError, "axes['seed'] is int; give a list"),
+    "a text": (lambda: twolayer.sweep(X, Y, axes={"loss": "quadratic"}), TypeError, "axes['loss'] is str; give a list"),
+    "a swept setting": (lambda: twolayer.sweep(X, Y, axes={"seed": [0, -1]}), ValueError, "seed=-1 cannot be used"),
 }
+OUTSIDE = {
+    **{"hidden_size": [0, [12]], "epochs": [0, None, 2**31], "seed": [-1, 1.5, 2**40], "order_seed": [-1]},
+    **{"learning_rate": [-1, np.nan, np.inf, [0.1], "a", 1j, np.array([0.1])], "momentum": [-7, 1.1]},
+    **{"averaging": [-7, 1], "weight_decay": [-7], "init_scale": [-7], "early_stopping": [-7, True], "step_every": [0]},
+    **{"step_factor": [2], "warmup_epochs": [-1], "batch_size": [0, 8.0], "output_bias": [np.inf]},
+}
+for name, value in [*((name, value) for name, some in OUTSIDE.items() for value in some), ("schedule", 3)]:
+    call = functools.partial(twolayer.fit, X, Y, **{**FEW, name: value})
+    REFUSED[f"{name}={value!r}"] = call, ValueError, f"{name}={value!r} cannot be used; give a "
+
+
+@functools.cache
+def classifier():
+    return twolayer.fit(X, Y, **FEW)
+
+
+@functools.cache
+def regressor():
+    return twolayer.fit(X, X[:, :2], loss="quadratic", output="identity", **FEW)
+
+
+REFUSED |= {
+    "predict no examples": (lambda: classifier().predict(X[:0]), ValueError, "at least one example, got shape (0, 5)"),
+    "predict a text": (lambda: classifier().predict("a"), DataError, "x holds what is no number"),
+    "predict a number": (lambda: classifier().predict(3), ValueError, "x must be (examples, inputs)"),
+    "predict complex": (lambda: classifier().predict(X + 1j), DataError, "x holds complex numbers"),
+    "score a few": (lambda: classifier().score(X, Y[:3]), ValueError, "x has 90 examples and y has shape (3,)"),
+    "score one-hot": (lambda: classifier().score(X, np.eye(3)[Y]), ValueError, "for each example is shape (90,)"),
+    "score a class": (lambda: classifier().score(X, Y + 1), ValueError, "y has the class 3, and this network knows 0,"),
+    "score names": (lambda: classifier().score(X, Y.astype(str)), ValueError, "y has the class '0', and this network"),
+    "score one target": (lambda: regressor().score(X, X[:, 0]), ValueError, "y has shape (90,)"),
+    "score other targets": (
+        lambda: regressor().score(X, X[:3]),
+        ValueError,
+        "y has shape (3, 5); a row of targets for",
+    ),
+    "score NaN": (lambda: regressor().score(X, X[:, :2] * np.nan), ValueError, "y must be finite numbers"),
+}
+
+
+def said(case):
+    """The error of a case."""
+    try:
+        REFUSED[case][0]()
+    except Exception as error:
+        return type(error), str(error)
+
+
+@functools.cache
+def all_said():
+    """What users see: the modes of the session would refuse wrong types before the package does."""
+    return dict(zip(REFUSED, scripts.mapped(said, REFUSED), strict=True))
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_used_is_said_in_one_line(case):
-    call, kind, words = REFUSED[case]
-    with pytest.raises(kind) as error:
-        call()
-    assert words in str(error.value) and "\n" not in str(error.value)
+    _, kind, words = REFUSED[case]
+    found = all_said()[case]
+    assert found and issubclass(found[0], kind) and words in found[1] and "\n" not in found[1], found
+
+
+def test_settings_and_flags_have_the_same_bounds():
+    assert set(OUTSIDE) == set(settings.BOUNDS)
+    for name, (least, most) in settings.BOUNDS.items():
+        flag = FLAG_OF.get(name, name)
+        for end, beyond in ((least, -1), (most, 1)):
+            if end is not None:
+                assert getattr(dataclasses.replace(settings.DEFAULT, **{name: end}), name) == end
+                done = script("train", f"--{flag}={end + beyond}")
+                assert done.returncode == 1 and f"flag --{flag}={end + beyond}" in done.stderr, done.stderr
+
+
+def plain(given):
+    return settings.Settings(**given)
+
+
+def test_numbers_of_other_libraries_are_taken():
+    given = {"hidden_size": np.int64(8), "learning_rate": np.float32(0.5), "momentum": np.array(0.5)}
+    [found] = scripts.mapped(plain, [given])
+    assert found == settings.Settings(hidden_size=8, learning_rate=0.5, momentum=0.5)
+    assert type(found.hidden_size) is int and type(found.learning_rate) is float
+
+
+def test_numbers_in_an_array_of_objects_are_numbers():
+    y = np.array((300 + X[:, 0]).tolist(), object)
+    assert twolayer.fit(X, y, loss="quadratic", output="identity", **FEW).labels is None
+    assert twolayer.fit(X, Y.astype(object), **FEW).labels.dtype.kind == "i"
 
 
 def twice(O2, y):

@@ -11,7 +11,7 @@ from sklearn.utils import validation
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from twolayer import fitting
+from twolayer import fitting, settings
 from twolayer.datasets.arrays import Options
 from twolayer.settings import DEFAULT
 
@@ -64,6 +64,7 @@ class _Estimator(BaseEstimator):
         standardize, state = wanted.pop("standardize"), wanted.pop("random_state")
         if state is None or isinstance(state, np.random.RandomState):
             state = int((np.random.mtrand._rand if state is None else state).randint(2**31))
+        settings.number("seed", state, "random_state")
         share = HELD_OUT if self.early_stopping else 0.0
         options = Options(task=task, standardize=standardize, valid_share=share, test_share=0.0, split_seed=state)
         self.result_ = fitting.fit(x, y, options=options, seed=state, **wanted)

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from twolayer import losses, network, own, segments, settings, sweeps, training, updates
-from twolayer.datasets.arrays import Options, Raw, from_arrays
+from twolayer.datasets import given
+from twolayer.datasets.arrays import ONE_HOT, Options, Raw, from_arrays
 from twolayer.datasets.dataset import Dataset
 from twolayer.distortions import Distortion
 from twolayer.network import Params
@@ -49,7 +50,8 @@ def choices_of(wanted: Settings, data: Dataset, distortion: Distortion | None = 
     if cost.name == "binary_cross_entropy" and wanted.output != "identity":
         raise ValueError("loss='binary_cross_entropy' has the sigmoid of the output inside it; add output='identity'")
     if data.regression and cost.labels:
-        raise ValueError(f"{data.name} has real targets, {cost.name} needs classes; add loss='quadratic'")
+        several = f", or {ONE_HOT}" if data.outputs > 1 else ""
+        raise ValueError(f"{data.name} has real targets, {cost.name} needs classes; add loss='quadratic'{several}")
     shared = {field.name for field in dataclasses.fields(Choices)} & set(settings.NAMES)
     own = {name: getattr(wanted, name) for name in shared}
     own["warmup_epochs"] = settings.warmup(wanted.epochs, wanted.warmup_epochs)
@@ -102,7 +104,7 @@ def fit(
     *,
     valid: tuple | None = None,
     test: tuple | None = None,
-    options: Options | None = None,
+    options: Options | Mapping[str, Any] | None = None,
     progress: Callable[[int, Mapping[str, float]], None] | None = None,
     **wanted: Any,
 ) -> Result:
@@ -113,7 +115,7 @@ def fit(
       y: whole numbers or names of classes, or real targets (n,) or (n, C).
       valid, test: (x, y) of their own; else they are drawn from x and y, as `options` says. A test part is kept out of
         training and otherwise unused here.
-      options: task, standardize, valid_share, test_share, split_seed.
+      options: task, standardize, valid_share, test_share, split_seed, as Options or a mapping.
       progress: called with the epochs done and the last metrics, at least every 100 epochs.
       wanted: fields of `Settings`, whose defaults are the script's: hidden_size=128, loss="cross_entropy", epochs=30,
         learning_rate, seed, ... In place of a name, FILE.py:NAME or an object that own.py describes may stand.
@@ -123,6 +125,8 @@ def fit(
         DataError is one.
       TypeError: a setting is not known.
     """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is {type(progress).__name__}; give a function of epochs and metrics")
     chosen = _settings(wanted)
     data, labels = _data(x, y, valid, test, options)
     _verify_own(chosen, data)
@@ -132,6 +136,9 @@ def fit(
 def _settings(wanted: Mapping[str, Any]) -> Settings:
     unknown = [name for name in wanted if name not in settings.NAMES]
     if unknown:
+        here = {flag: name for name, flag in FLAG_OF.items()}.get(unknown[0])
+        if here:
+            raise TypeError(f"{unknown[0]!r} is called {here} here")
         raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")
     entries = {name: own.entry_of(OWN[name], value) for name, value in wanted.items() if name in OWN}
     return Settings(**{**wanted, **entries})
@@ -151,13 +158,29 @@ def _verify_own(wanted: Settings, data: Dataset) -> None:
 
 
 def _data(
-    x: Array | np.ndarray, y: Array | np.ndarray, valid: tuple | None, test: tuple | None, options: Options | None
+    x: Array | np.ndarray,
+    y: Array | np.ndarray,
+    valid: tuple | None,
+    test: tuple | None,
+    options: Options | Mapping[str, Any] | None,
 ) -> tuple[Dataset, np.ndarray | None]:
     """The data set, and the classes as they were given."""
-    given = {"train": (x, y), "valid": valid, "test": test}
-    parts = {name: (np.asarray(part[0]), np.asarray(part[1])) for name, part in given.items() if part}
-    data = from_arrays("the data", Raw(parts), options or Options())
+    pairs = {"train": (x, y), "valid": valid, "test": test}
+    parts = {name: given.pair(f"the data: {name}", pair) for name, pair in pairs.items() if pair is not None}
+    data = from_arrays("the data", Raw(parts), _options(options))
     return data, np.unique(parts["train"][1]) if data.classes else None
+
+
+def _options(wanted: Options | Mapping[str, Any] | None) -> Options:
+    if wanted is None or isinstance(wanted, Options):
+        return wanted or Options()
+    if not isinstance(wanted, Mapping):
+        raise TypeError(f"options is {type(wanted).__name__}; give Options(...) or a mapping of its fields")
+    names = [field.name for field in dataclasses.fields(Options)]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise TypeError(f"options: {unknown[0]!r} is no option; there are {', '.join(names)}")
+    return Options(**wanted)
 
 
 def _fit(wanted: Settings, data: Dataset, labels: np.ndarray | None, progress: Callable | None) -> Result:
@@ -278,7 +301,7 @@ def sweep(
     axes: Mapping[str, Sequence],
     valid: tuple | None = None,
     test: tuple | None = None,
-    options: Options | None = None,
+    options: Options | Mapping[str, Any] | None = None,
     share: bool = True,
     **wanted: Any,
 ) -> Sweep:
@@ -295,6 +318,13 @@ def sweep(
       ValueError: the examples or the settings cannot be used, or an axis is empty.
       TypeError: a setting is not known.
     """
+    if not isinstance(axes, Mapping):
+        raise TypeError(
+            f"axes is {type(axes).__name__}; give a mapping of settings to their values, {{'seed': range(3)}}"
+        )
+    for name, values in axes.items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
+            raise TypeError(f"axes[{name!r}] is {type(values).__name__}; give a list of values, [{values!r}] of one")
     empty = [name for name, values in axes.items() if not len(values)]
     if empty or not axes:
         raise ValueError(

@@ -32,7 +32,10 @@ def load(run_dir: str | os.PathLike) -> "Result":
 
     Raises:
       DataError: the run is not finished, or a file is missing or damaged, in one line.
+      TypeError: run_dir is no path.
     """
+    if not isinstance(run_dir, str | os.PathLike):
+        raise TypeError(f"run_dir is {type(run_dir).__name__}; give the directory of a finished run")
     from twolayer.network import Params
     from twolayer.result import Result
 
@@ -50,7 +53,7 @@ def load(run_dir: str | os.PathLike) -> "Result":
     regression = about.get("regression", flags["dataset"] == "teacher")
     labels = None if regression else labels_of(about.get("classes") or range(len(params["b2"])))
     standard = Standard(**{name: tuple(a) for name, a in about["standard"].items()}) if about.get("standard") else None
-    settings, said = _settings(flags, manifest.get("own") or {}), tuple(about.get("said", ()))
+    settings, said = _settings(path, flags, manifest.get("own") or {}), tuple(about.get("said", ()))
     return Result(Params(**params), metrics, settings, status, labels, about["scale"], standard, said)
 
 
@@ -96,12 +99,15 @@ def labels_of(classes: Any) -> np.ndarray:
     return numbers if (numbers.astype(str) == names).all() else names  # "007" is a name
 
 
-def _settings(flags: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> Settings:
+def _settings(path: Path, flags: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> Settings:
     found = {name: flags[FLAG_OF.get(name, name)] for name in NAMES if FLAG_OF.get(name, name) in flags}
     for kind, one in texts.items():
         name = {flag: name for name, flag in FLAG_OF.items()}.get(kind, kind)
         found[name] = own.from_text(kind, one["reference"], one["text"]).entry
-    return Settings(**found)
+    try:
+        return Settings(**found)
+    except ValueError as error:
+        raise DataError(f"{path / 'manifest.json'} is damaged: {error}") from error
 
 
 def _known(dataset: str) -> dict[str, Any]:

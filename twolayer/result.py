@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Num, Shaped
 
 from twolayer import evaluation
+from twolayer.datasets import given
 from twolayer.datasets.dataset import Standard
 from twolayer.network import Params
 from twolayer.precisions import PRECISIONS
@@ -62,16 +63,18 @@ class Result:
           precision_of: the arithmetic; None is that of the training, "float64" rounds less.
 
         Raises:
-          ValueError: x does not fit the network, or holds a NaN.
+          ValueError: x does not fit the network, has no examples, or holds a NaN.
         """
-        x = np.asarray(x)
+        x = given.inputs("x", x)
+        if x.ndim == 0 or 0 in x.shape:
+            raise ValueError(f"x must be (examples, inputs) with at least one example, got shape {x.shape}")
         x = x.reshape(len(x), -1)
+        if x.shape[1] != self.params.W1.shape[1]:
+            raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
         if self.standard is not None:
             x = self.standard.inputs(x)
         elif x.dtype != np.uint8:
             x = x.astype(np.float32)
-        if x.shape[1] != self.params.W1.shape[1]:
-            raise ValueError(f"this network has {self.params.W1.shape[1]} inputs, x has {x.shape[1]}")
         if x.dtype != np.uint8 and not np.isfinite(x).all():
             raise ValueError("x holds a value that is not finite")
         with precision(precision_of or self.settings.precision) as (dtype, _):
@@ -108,11 +111,29 @@ class Result:
         return exps / exps.sum(axis=1, keepdims=True)
 
     def score(self, x: Num[Array | np.ndarray, "m ..."], y: Shaped[Array | np.ndarray, "m ..."]) -> float:
-        """The accuracy on raw examples; of a regression R^2, the mean over its targets."""
-        y, found = np.asarray(y), self.predict(x)
+        """The accuracy on raw examples; of a regression R^2, the mean over its targets.
+
+        Raises:
+          ValueError: as `outputs`, or y has another shape than `predict` gives, a class that the network does not know,
+            or is not finite.
+        """
+        y, found = given.targets("y", y), self.predict(x)
+        if y.ndim == 0 or len(y) != len(found) or y.size != found.size:
+            wanted = "class" if self.labels is not None else "row of targets"
+            hint = "" if y.ndim < 2 else f"; a {wanted} for each example is shape {found.shape}"
+            raise ValueError(f"x has {len(found)} examples and y has shape {y.shape}{hint}")
+        y = y.reshape(found.shape)
         if self.labels is not None:
-            return float((found == y.reshape(len(y))).mean())
-        y = y.reshape(found.shape).astype(np.float64)
+            known = self.labels.tolist()
+            unknown = sorted(map(repr, set(y.tolist()) - set(known)))
+            if unknown:
+                raise ValueError(
+                    f"y has the class {unknown[0]}, and this network knows {', '.join(map(repr, known[:8]))}"
+                )
+            return float((found == y).mean())
+        if y.dtype.kind not in "biuf" or not np.isfinite(y).all():
+            raise ValueError("y must be finite numbers, the targets of a regression")
+        y = y.astype(np.float64)
         rest, whole = ((y - found) ** 2).sum(axis=0), ((y - y.mean(axis=0)) ** 2).sum(axis=0)
         return float(np.mean(1 - rest / np.where(whole == 0, 1, whole)))
 

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twolayer.datasets import given
 from twolayer.datasets.dataset import Column, DataError, Dataset, Form, Split, Standard, assemble
 
 TASKS = ("classes", "regression")
 MOST_CLASSES = 100  # whole numbers with more values than this are targets of a regression, unless classes are asked for
+ONE_HOT = "give classes as whole numbers or names (n,), y.argmax(axis=1) of one-hot rows"
 SHOWN = 8  # names in a message
 
 
@@ -33,9 +35,13 @@ class Options:
     def __post_init__(self) -> None:
         if self.task not in (None, *TASKS):
             raise DataError(f"task={self.task!r} is not known; choose one of: {', '.join(TASKS)}")
+        if not isinstance(self.standardize, bool | np.bool_):
+            raise DataError(f"standardize={self.standardize!r} cannot be used; give True or False")
+        if not isinstance(self.split_seed, int | np.integer) or self.split_seed < 0:
+            raise DataError(f"split_seed={self.split_seed!r} cannot be used; give a whole number of at least 0")
         for name in ("valid_share", "test_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DataError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+            if not isinstance(getattr(self, name), int | float | np.number) or not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} must be at least 0 and below 1, got {getattr(self, name)!r}")
         if self.valid_share + self.test_share >= 1:
             raise DataError("valid_share and test_share leave nothing to train on; together they must be below 1")
 
@@ -104,22 +110,19 @@ def from_arrays(name: str, raw: Raw, options: Options = Options()) -> Dataset:
 
 
 def _checked(where: str, x: np.ndarray, y: np.ndarray, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = given.inputs(f"{where} x", x), given.targets(f"{where} y", y)
     if x.ndim < 2 or 0 in x.shape:
         raise DataError(f"{where} x must be (examples, inputs), got shape {x.shape}")
     if len(x) != len(y) if y.ndim else True:
         raise DataError(f"{where} has {len(x)} examples in x and {len(y) if y.ndim else 'one number'} in y")
     if x.dtype != np.uint8:
-        try:
-            x = x.astype(np.float32)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{where} x holds what is no number ({error})") from error
+        x = x.astype(np.float32)
     bad = ~np.isfinite(x.reshape(len(x), -1)) if x.dtype == np.float32 else np.zeros((1, 1), bool)
     if bad.any():
         row, column = map(int, np.argwhere(bad)[0])
         called = f"column {columns[column]!r}" if columns else f"input {column}"
         raise DataError(f"{where} has a missing or infinite value in row {row + 1}, {called}; fill it or leave it out")
-    if y.dtype.kind in "fc" and not np.isfinite(y).all():
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
         row = int(np.argwhere(~np.isfinite(y))[0, 0])
         raise DataError(f"{where} has a missing or infinite target in row {row + 1}; leave this example out")
     return x, y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
@@ -133,7 +136,8 @@ def _classes(name: str, ys: Sequence[np.ndarray], task: str | None, said: list[s
         raise DataError(f"{name}: a regression needs numbers as targets, and y has names like {y.flat[0]!r}")
     whole = y.ndim == 1 and (not numbers or bool((np.asarray(y, np.float64) == np.round(y.astype(np.float64))).all()))
     if task == "classes" and not whole:
-        raise DataError(f"{name}: classes are asked for, and y has {_fraction(y)}; use task=regression")
+        instead = ONE_HOT if y.ndim > 1 else "use task=regression"
+        raise DataError(f"{name}: classes are asked for, and y has {_fraction(y)}; {instead}")
     values = np.unique(y) if whole else np.array([])
     found = whole and (not numbers or (len(values) <= MOST_CLASSES and 2 * len(values) <= len(y)))
     if task == "regression" or not (found or task == "classes"):
