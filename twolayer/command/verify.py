@@ -53,8 +53,8 @@ from twolayer.names import CONVENTIONS, DATASETS, is_own_data
 FLAGS = flags.FLAGS
 
 
-class _Activation(flags.ArgumentParser):
-    """A flag whose value is the name of an activation."""
+class _Activation(flags.EnumParser):
+    """The name of an activation, or a leaky ReLU with a slope."""
 
     def parse(self, argument: str) -> str:
         """The name itself.
@@ -79,7 +79,7 @@ flags.DEFINE_enum(
 )
 for _name, _layer in (("output", "output"), ("activation", "hidden layer")):
     _words = f"<{'|'.join(ACTIVATIONS)}>, or leaky_relu(SLOPE): Activation of the {_layer}."
-    flags.DEFINE(_Activation(), _name, "relu", _words, serializer=flags.ArgumentSerializer())
+    flags.DEFINE(_Activation(list(ACTIVATIONS)), _name, "relu", _words, serializer=flags.ArgumentSerializer())
 flags.DEFINE_enum("biases", "yes", ["yes", "none"], "Whether the declared network has biases.")
 flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a number from 0 or 1, as in log(p + 1e-8).")
 flags.DEFINE_enum("reduction", "mean", list(REDUCTIONS), "Over the examples of a batch.")
