@@ -23,7 +23,7 @@ from twolayer.distortions import Distortion
 from twolayer.network import Params
 from twolayer.precisions import PRECISIONS, PRNG
 from twolayer.result import Result, precision
-from twolayer.settings import FLAG_OF, Settings
+from twolayer.settings import FLAG_OF, SETTING_OF, Settings
 from twolayer.starts import Scheme
 from twolayer.training import Choices, Numbers
 
@@ -136,7 +136,7 @@ def fit(
 def _settings(wanted: Mapping[str, Any]) -> Settings:
     unknown = [name for name in wanted if name not in settings.NAMES]
     if unknown:
-        here = {flag: name for name, flag in FLAG_OF.items()}.get(unknown[0])
+        here = SETTING_OF.get(unknown[0])
         if here:
             raise TypeError(f"{unknown[0]!r} is called {here} here")
         raise TypeError(f"{unknown[0]!r} is no setting; there are {', '.join(settings.NAMES)}")

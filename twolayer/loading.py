@@ -17,7 +17,7 @@ from twolayer.datasets import mnist_family
 from twolayer.datasets.dataset import DataError, Standard
 from twolayer.datasets.prepared import digits
 from twolayer.names import MNIST_FAMILY
-from twolayer.settings import FLAG_OF, NAMES, Settings
+from twolayer.settings import FLAG_OF, NAMES, SETTING_OF, Settings
 
 if TYPE_CHECKING:  # it loads JAX
     from twolayer.result import Result
@@ -102,8 +102,7 @@ def labels_of(classes: Any) -> np.ndarray:
 def _settings(path: Path, flags: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> Settings:
     found = {name: flags[FLAG_OF.get(name, name)] for name in NAMES if FLAG_OF.get(name, name) in flags}
     for kind, one in texts.items():
-        name = {flag: name for name, flag in FLAG_OF.items()}.get(kind, kind)
-        found[name] = own.from_text(kind, one["reference"], one["text"]).entry
+        found[SETTING_OF.get(kind, kind)] = own.from_text(kind, one["reference"], one["text"]).entry
     try:
         return Settings(**found)
     except ValueError as error:

@@ -126,6 +126,7 @@ def _short(value: Any) -> str:
 DEFAULT = Settings()
 NAMES = tuple(field.name for field in dataclasses.fields(Settings))
 FLAG_OF = {"hidden_size": "hidden", "hidden_activation": "activation"}  # settings whose flags are called otherwise
+SETTING_OF = {flag: name for name, flag in FLAG_OF.items()}
 
 
 def warmup(epochs: int, given: float | None = None) -> float:

@@ -413,7 +413,7 @@ def _placed(cause: Cause, arrays: Mapping[str, np.ndarray], evidence: Evidence, 
         if cause.leaf == "forward":
             steps = _first_forward(arrays, probe)
         elif cause.leaf == "dO2" and "P" in known and "dO2" in own:
-            own["P"] = arrays["dO2"] / probe.right["w"] + probe.right["y"]
+            own["P"] = where.probabilities(arrays["dO2"], probe.right)
             steps = ["dO2"] if where.equal(own["P"], known["P"]) else ["P", "dO2"]
         elif cause.id in MISTYPED and {cause.leaf, f"dO{cause.leaf[2]}"} <= own.keys():
             own["slope"] = arrays[cause.leaf] / arrays[f"dO{cause.leaf[2]}"]

@@ -171,8 +171,9 @@ def place(
     own = [one for one in own if one.order < bound] or own
     own = [one for one in own if not (caller and one.name == "return")] or own
     good = seen(locals_, right)
-    carried = {one.factor for one in good if one.step in _before(step)}
-    natural = {scale, scale * examples} & (carried or {scale, scale * examples})
+    natural = {scale, scale * examples}
+    if carried := {one.factor for one in good if one.step in _before(step)}:
+        natural &= carried
     still_right = {one.order for one in good if one.step == step and one.factor in natural}
     if own and step in right and equal(wrong[step], right[step]) and all(one.order in still_right for one in own):
         own = [one for one in good if one.step in LEAVES and one.factor not in natural][
@@ -256,12 +257,17 @@ def between(locals_: Sequence[Local], right: Mapping[str, np.ndarray], wrong: Ma
     return Place(first.line, first.name, first.text, _last_before(first.order, first.line, seen(locals_, right)))
 
 
+def probabilities(dO2: np.ndarray, right: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What the targets are subtracted from in dO2, which is by a loss of labels or bits."""
+    return dO2 / right["w"] + right["y"]
+
+
 def known(setting: Setting, right: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The right arrays that a derivation may show: the network's, probabilities with their cotangents, and slopes."""
     arrays = {name: right[name] for name in NAMED}
     with precision(BITS):
         if targets(setting) != "real":
-            P = arrays["P"] = right["dO2"] / right["w"] + right["y"]
+            P = arrays["P"] = probabilities(right["dO2"], right)
             onehot = targets(setting) == "onehot"
             arrays["dP"] = -right["y"] * right["w"] / P if onehot else right["dO2"] / (P * (1 - P))
         for layer, name in (("1", setting.hidden), ("2", setting.output)):
