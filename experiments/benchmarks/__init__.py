@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
+from absl import flags
+
 from twolayer.command.cli import BadInput
 from twolayer.command.provenance import now, provenance
 
@@ -21,6 +23,28 @@ MARKS = {True: "yes", False: "no", None: "-"}
 def facts(*packages: str) -> dict[str, Any]:
     """Where the numbers of a measurement come from: provenance, the versions of these packages too, date and load."""
     return provenance(packages) | {"date": now(), "load_average": os.getloadavg()}
+
+
+def timed(call: Callable, *arguments: Any) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - began
+
+
+def integers(flag: str, like: str) -> list[int]:
+    """The positive integers that a flag lists.
+
+    Args:
+      like: an example of what to give.
+
+    Raises:
+      BadInput: it lists none, or something else.
+    """
+    texts: list[str] = flags.FLAGS[flag].value
+    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+        raise BadInput(f"--{flag}={','.join(texts)}: give positive integers, like {like}")
+    return [int(text) for text in texts]
 
 
 class Ran(NamedTuple):

@@ -27,7 +27,7 @@ from absl import flags
 from experiments.benchmarks import facts
 from experiments.benchmarks.device.checks import FULL, LETTERS, ROOT, SMALL, Case, cases
 from experiments.benchmarks.peers import BENCH
-from experiments.benchmarks.peers.worker import Failed, Process
+from experiments.benchmarks.peers.worker import Failed, Process, environment
 from twolayer.command import cli
 from twolayer.command.files import Lock, read_json, writable, write_json
 
@@ -193,18 +193,13 @@ class Workers:
 
 
 def _start(library: str, flags: str = "") -> Process:
-    variables = {name: value for name, value in os.environ.items() if name not in _DROPPED} | _ADDED
+    own = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # two libraries share the memory of one device
     if library == "torch":
-        variables["JAX_PLATFORMS"] = "cpu"  # it draws the problem only
+        own["JAX_PLATFORMS"] = "cpu"  # it draws the problem only
     if flags:
-        variables["XLA_FLAGS"] = f"{variables.get('XLA_FLAGS', '')} {flags}".strip()
+        own["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     install = BENCH if library == "torch" else "pip install -e . 'jax[cuda12]'"
-    return Process((), START, install=install, variables=variables)
-
-
-# Compiling counts, so nothing may come from a cache; and two libraries share the memory of one device.
-_DROPPED = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
-_ADDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+    return Process((), START, install=install, variables=environment(**own))
 
 
 def _ask(process: Process, case: Case, limit: float) -> dict[str, Any]:

@@ -14,13 +14,14 @@ Expected: no ratio above 1.05 on a quiet machine.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -53,6 +54,7 @@ COMMANDS = {
     ),
 }
 RATES = {"size": 1024, "megabytes": 128, "precision": "float32"}
+Times = tuple[float, float]  # seconds, and those of the CPU
 
 
 def main() -> int:
@@ -80,36 +82,37 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
             stack.enter_context(Process(arguments, LIMIT, command=("-P", str(CHILD)), variables=_environment(checkout)))
             for checkout in (HERE, there)
         ]
-        sizes = [child.wait_until_ready() for child in children]
+        here, there = (child.wait_until_ready() for child in children)
         count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1)[0] for child in children)))
-        rounds, cpu = [], []
-        for number in range(FLAGS.rounds):
-            order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
-            times = {side: _turn(children[side], count) for side in order}
-            rounds.append([times[side][0] for side in (0, 1)])
-            cpu.append([times[side][1] for side in (0, 1)])
-    each = f"{networks} networks together" if networks > 1 else "one network"
-    own = {"hidden": hidden, "networks": networks, "inputs": sizes[0]["inputs"], "examples": sizes[0]["examples"]}
-    own |= {"same_program": sizes[0]["program"] == sizes[1]["program"]}
-    return _row(f"an epoch, {each}, K = {hidden}", rounds) | own | {"cpu": _row("", cpu)}
+        each = f"{networks} networks together" if networks > 1 else "one network"
+        row = _in_turns(f"an epoch, {each}, K = {hidden}", *(functools.partial(_turn, one, count) for one in children))
+    own = {"hidden": hidden, "networks": networks, "inputs": here["inputs"], "examples": here["examples"]}
+    return row | own | {"same_program": here["program"] == there["program"]}
 
 
 def _command(there: pathlib.Path, name: str) -> dict[str, Any]:
     """A whole command of both checkouts in turns."""
-    rounds, cpu = [], []
+
+    def turn(checkout: pathlib.Path) -> Times:
+        with tempfile.TemporaryDirectory() as folder:
+            own = {"folder": checkout, "environment": _environment(checkout), "limit": LIMIT}
+            found = ran(*(word.format(run=f"{folder}/run") for word in COMMANDS[name]), **own)
+        return found.seconds, found.cpu
+
+    return _in_turns(name, functools.partial(turn, HERE), functools.partial(turn, there))
+
+
+def _in_turns(name: str, *sides: Callable[[], Times]) -> dict[str, Any]:
+    """The row of here and there, of which neither is always the first in a round."""
+    rounds = []
     for number in range(FLAGS.rounds):
-        pair = {}
-        for checkout in (HERE, there) if number % 2 else (there, HERE):
-            with tempfile.TemporaryDirectory() as folder:
-                own = {"folder": checkout, "environment": _environment(checkout), "limit": LIMIT}
-                pair[checkout] = ran(*(word.format(run=f"{folder}/run") for word in COMMANDS[name]), **own)
-        rounds.append([pair[checkout].seconds for checkout in (HERE, there)])
-        cpu.append([pair[checkout].cpu for checkout in (HERE, there)])
-    return _row(name, rounds) | {"cpu": _row("", cpu)}
+        times = {side: sides[side]() for side in ((0, 1) if number % 2 else (1, 0))}
+        rounds.append((*times[0], *times[1]))
+    here, here_cpu, there, there_cpu = zip(*rounds, strict=True)
+    return _row(name, here, there) | {"cpu": _row("", here_cpu, there_cpu)}
 
 
-def _row(name: str, rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
-    here, there = zip(*rounds, strict=True)
+def _row(name: str, here: Sequence[float], there: Sequence[float]) -> dict[str, Any]:
     return {"name": name, "here_s": spread(here), "there_s": spread(there), "ratio": ratio(here, there)}
 
 
@@ -126,7 +129,7 @@ def _environment(checkout: pathlib.Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(checkout), "JAX_PLATFORMS": "cpu"}
 
 
-def _turn(child: Process, count: int) -> tuple[float, float]:
+def _turn(child: Process, count: int) -> Times:
     """Seconds of one of so many epochs, and of the CPU."""
     time.sleep(PAUSE)
     answer = child.ask(times=count)

@@ -16,8 +16,6 @@ interval over its starts is held against the mean over all orders. Writes docs/r
 import contextlib
 import itertools
 import pathlib
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
@@ -26,6 +24,7 @@ import pyarrow.parquet as pq
 from absl import flags
 from scipy import stats
 
+from experiments.benchmarks import ran
 from experiments.runtime import tables
 from twolayer import statistics
 from twolayer.command import cli
@@ -80,10 +79,7 @@ def main() -> int:
 
 def _networks(run_dir: pathlib.Path, *arguments: str) -> dict[str, np.ndarray]:
     """The columns of networks.parquet of a sweep."""
-    command = [sys.executable, "-m", "experiments.sweep", *COMMON, *arguments, f"--run_dir={run_dir}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != cli.DONE:
-        raise cli.BadInput(f"{' '.join(command[1:])} failed: {done.stderr[-300:]}")
+    ran("sweep", *COMMON, *arguments, f"--run_dir={run_dir}")
     table = pq.read_table(run_dir / "networks.parquet")
     return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
 

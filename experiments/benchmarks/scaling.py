@@ -13,7 +13,6 @@ Exit status: 0 done, 1 bad input.
 
 import dataclasses
 import statistics
-import time
 from collections.abc import Callable, Sequence
 
 import jax
@@ -21,14 +20,17 @@ import jax.numpy as jnp
 from absl import flags
 from tqdm import tqdm
 
+from experiments.benchmarks import integers, timed
 from experiments.runtime import flags as training_flags
 from experiments.runtime import jobs, tables
-from twolayer import datasets, devices, network, segments, sweeps, training
+from twolayer import datasets, devices, fitting, sweeps, training
 from twolayer.command import cli
 from twolayer.command.cli import bad_input
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
+from twolayer.settings import Settings
 
+SGD = Settings(optimizer="sgd", learning_rate=0.1, schedule="constant", warmup_epochs=0)
 FLAGS = flags.FLAGS
 for _name in ("dataset", "data_dir", "source_dir", "batch_size", "quiet"):
     flags.declare_key_flag(_name)
@@ -63,12 +65,13 @@ def main() -> int:
     examples, most = FLAGS.examples or min(6400, len(data.train.x)), len(data.train.x)
     if not FLAGS.batch_size <= examples <= most:
         raise cli.BadInput(f"--examples={examples}: between --batch_size and the {most:,} of --dataset={data.name}")
+    data = datasets.first(data, examples)
     meshes = [text.replace("/", ",") for text in FLAGS.meshes]
     cases = _cases(meshes)
     for mesh in meshes:
         jobs.mesh_of({"mesh": mesh}, "hidden")  # refused before anything is measured
     bar = tqdm(cases, unit="program", disable=FLAGS.quiet)
-    prepared = [prepare(case, data, examples, FLAGS.batch_size) for case in bar]
+    prepared = [prepare(case, data, FLAGS.batch_size) for case in bar]
     times: list[list[float]] = [[] for _ in cases]
     for _ in tqdm(range(FLAGS.rounds), unit="round", disable=FLAGS.quiet):
         for epoch, seconds in zip(prepared, times, strict=True):
@@ -82,72 +85,42 @@ def main() -> int:
     return cli.DONE
 
 
-def _integers(name: str) -> list[int]:
-    texts: list[str] = FLAGS[name].value or []
-    if not all(text.isdecimal() and int(text) for text in texts):
-        raise cli.BadInput(f"--{name}={','.join(texts)}: give positive integers")
-    return [int(text) for text in texts]
-
-
 def _cases(meshes: Sequence[str]) -> list[Case]:
     """What is compared, without stacks of more than --most_units hidden units."""
-    found = [Case("width", hidden) for hidden in _integers("widths")]
-    found += [
-        Case("networks", K, N)
-        for K in _integers("stacked_widths")
-        for N in _integers("networks")
-        if N * K <= FLAGS.most_units
-    ]
+    names = "widths", "stacked_widths", "networks"
+    widths, stacked, networks = (integers(name, like="32,128") if FLAGS[name].value else [] for name in names)
+    found = [Case("width", hidden) for hidden in widths]
+    found += [Case("networks", K, N) for K in stacked for N in networks if N * K <= FLAGS.most_units]
     return found + [Case("devices", FLAGS.split_width, mesh=mesh) for mesh in (None, *meshes)]
 
 
-def prepare(case: Case, data: datasets.Dataset, examples: int, batch_size: int) -> Callable[[], float]:
+def prepare(case: Case, data: datasets.Dataset, batch_size: int) -> Callable[[], float]:
     """Compile and warm up; returns a function that runs an epoch and returns its seconds.
 
     Raises:
       BadInput: there are not so many devices, or sizes that cannot be split over them.
     """
-    choices = training.Choices(
-        optimizer="sgd", schedule="constant", warmup_epochs=0, scale=data.scale, batch_size=batch_size
-    )
+    one = dataclasses.replace(SGD, hidden_size=case.hidden, batch_size=batch_size)
+    choices, stacked = fitting.choices_of(one, data), case.kind == "networks"
+    draws = [fitting.draw_of(dataclasses.replace(one, seed=seed), "float32") for seed in range(case.networks)]
     mesh = jobs.mesh_of({"mesh": case.mesh}, "hidden")
     with bad_input(ValueError):
-        devices.check_divides(mesh, batch_size=batch_size, hidden_size=case.hidden)
-    everywhere = devices.everywhere(mesh)
-    train = training.place(data.train.x[:examples], data.train.y[:examples], skip_idle=True, where=everywhere)
-    stacked = case.kind == "networks"
-
-    def draw(key: jax.Array) -> network.Params:
-        return network.init(key, data.inputs, case.hidden, data.outputs, "alive")
-
-    shapes = jax.eval_shape(draw, jax.random.key(0))
-    needed = case.networks * sum(leaf.size * leaf.dtype.itemsize for leaf in shapes) // mesh.shape["hidden"]
-    jobs.check_fits(needed, f"the parameters of {case.hidden} hidden units", mesh)
-    one = training.Numbers(*map(jnp.float32, (0.1, 0.0, 0.9)))
-    if stacked:
-        params = jax.vmap(draw)(jax.random.split(jax.random.key(0), case.networks))
-        numbers = jax.tree.map(lambda number: jnp.full(case.networks, number), one)
-        state, epoch = sweeps.start(choices, params, numbers, examples), sweeps.make_epoch(choices)
-    else:
-        numbers, state = one, segments.start(choices, draw(jax.random.key(0)), one, examples)
-        epoch = training.make_epoch(choices)
-    places = devices.spread(state, mesh, stacked=stacked)
-    state, numbers = devices.put(state, places), devices.put(numbers, everywhere)
-    index, key = devices.put((jnp.int32(0), jax.random.key(1)), everywhere)
+        state, numbers = jobs.first_state(choices, one, data, fitting.stacked(draws) if stacked else draws[0], mesh)
+    everywhere, epoch = devices.everywhere(mesh), (sweeps if stacked else training).make_epoch(choices)
+    train = training.place(*data.train, skip_idle=True, where=everywhere)
+    index, key = devices.put((jnp.int32(0), fitting.keys_of(0)[1]), everywhere)
+    places = jax.tree.map(lambda leaf: leaf.sharding, state[:2])
     with jax.set_mesh(mesh):
-        out = (places.params, places.moments, everywhere, everywhere)
-        program = jax.jit(epoch, donate_argnums=(0, 1), out_shardings=out)
-        compiled = program.lower(state.params, state.moments, index, key, numbers, train).compile()
-    held = [state.params, state.moments]
+        program = jax.jit(epoch, donate_argnums=(0, 1), out_shardings=(*places, everywhere, everywhere))
+        compiled = program.lower(*state[:2], index, key, numbers, train).compile()
+    held = list(state[:2])
 
-    def run() -> float:
-        began = time.perf_counter()
+    def run() -> None:
         held[0], held[1], *metrics = compiled(*held, index, key, numbers, train)
         jax.block_until_ready((held, metrics))
-        return time.perf_counter() - began
 
     run()
-    return run
+    return lambda: timed(run)
 
 
 def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: int, batch_size: int) -> dict:

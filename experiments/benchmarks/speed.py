@@ -26,7 +26,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import facts
+from experiments.benchmarks import facts, integers
 from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
 from experiments.benchmarks.peers.worker import threads
 from twolayer.command import cli
@@ -52,7 +52,7 @@ flags.DEFINE_float("timeout", None, "Seconds that an answer may take [120, of to
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
-    hidden = _hidden()
+    hidden = integers("hidden", like="32,128")
     if FLAGS.peers:
         cli.check_known("peers", FLAGS.peers, (*PEERS, *TOGETHER))
     path = writable(FLAGS.json)
@@ -85,15 +85,8 @@ def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
     from experiments.benchmarks.peers import problem, rounds
 
-    whole = problem.make(
-        dataset,
-        hidden,
-        batch_size=FLAGS.batch_size,
-        learning_rate=FLAGS.learning_rate,
-        output=FLAGS.output,
-        epochs=FLAGS.rounds + 1,
-        seed=FLAGS.seed,
-    )
+    given = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "output", "seed")}
+    whole = problem.make(dataset, hidden, epochs=FLAGS.rounds + 1, **given)
     rows = [rounds.Row(name, entry) for name, entry in KNOWN.items() if name in (OURS, *FLAGS.peers)]
     limits = [rounds.Row(name, entry) for name, entry in GEMMS.items() if LIMIT in FLAGS.peers]
 
@@ -101,30 +94,13 @@ def _case(dataset, hidden: int) -> dict[str, Any]:
         print(f"K = {hidden}: {what}", file=sys.stderr, flush=True)
 
     quiet = rounds.run(whole, rows, limits, rounds=FLAGS.rounds, timeout=FLAGS.timeout, say=say)
-    examples = len(whole.x)
+    examples, live = len(whole.x), len(whole.live)
     title = (
         f"{dataset.inputs}-{hidden}-{dataset.outputs}, output {whole.output}, batch {whole.batch_size}, "
-        f"{examples} examples: {whole.steps} steps an epoch, {FLAGS.rounds} rounds, "
-        f"{len(whole.live)} live inputs"
+        f"{examples} examples: {whole.steps} steps an epoch, {FLAGS.rounds} rounds, {live} live inputs"
     )
-    sizes = {
-        "title": title,
-        "hidden": hidden,
-        "examples": examples,
-        "steps": whole.steps,
-        "live_inputs": len(whole.live),
-    }
-    return sizes | rounds.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
-
-
-def _hidden() -> list[int]:
-    try:
-        sizes = [int(size) for size in FLAGS.hidden]
-    except ValueError:
-        sizes = []
-    if not sizes or min(sizes) < 1:
-        raise cli.BadInput(f"--hidden={','.join(FLAGS.hidden)}: give positive whole numbers, like 32,128")
-    return sizes
+    sizes = {"hidden": hidden, "examples": examples, "steps": whole.steps, "live_inputs": live}
+    return {"title": title} | sizes | rounds.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
 
 
 if __name__ == "__main__":

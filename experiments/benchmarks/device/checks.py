@@ -11,12 +11,15 @@
 The order is that of a machine lent for minutes: what decides first, the rest of each table after that.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from experiments.benchmarks.peers import IN_JAX, IN_TORCH, OURS, Competitor
+
 LETTERS = "abcdefl"
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-ROOT, PEERS = "experiments.benchmarks.device", "experiments.benchmarks.peers"
+ROOT = "experiments.benchmarks.device"
 
 
 class Case(NamedTuple):
@@ -33,13 +36,24 @@ class Case(NamedTuple):
     facts: dict[str, Any] = {}  # what the row says besides  # noqa: RUF012
 
 
+class Shape(NamedTuple):
+    """A network, a batch and a precision."""
+
+    hidden: int
+    batch_size: int
+    precision: str
+
+    def __str__(self) -> str:
+        return f"K = {self.hidden}, batch {self.batch_size}, {self.precision}"
+
+
 class Sizes(NamedTuple):
     """The sizes of all checks: those of a GPU, or those of a test on a CPU."""
 
     hidden: tuple[int, ...]
     batches: tuple[int, ...]
     precisions: tuple[str, ...]
-    corners: tuple[tuple[int, int, str], ...]  # hidden, batch and precision of what is looked at closely
+    corners: tuple[Shape, ...]  # what is looked at closely
     examples: int  # of an epoch
     seconds: float  # that epochs of a case are timed
     gradients: tuple[int, int]  # hidden, batch
@@ -55,7 +69,7 @@ FULL = Sizes(
     hidden=(128, 800, 4096, 32768),
     batches=(128, 8192),
     precisions=PRECISIONS,
-    corners=((128, 128, "float32"), (32768, 8192, "bfloat16")),
+    corners=(Shape(128, 128, "float32"), Shape(32768, 8192, "bfloat16")),
     examples=50_000,
     seconds=1.5,
     gradients=(512, 256),
@@ -73,7 +87,7 @@ SMALL = Sizes(
     hidden=(16,),
     batches=(32,),
     precisions=("float32", "bfloat16"),
-    corners=((16, 32, "float32"),),
+    corners=(Shape(16, 32, "float32"),),
     examples=320,
     seconds=0.05,
     gradients=(16, 8),
@@ -86,66 +100,53 @@ SMALL = Sizes(
 )
 
 
-class Competitor(NamedTuple):
-    """Who takes a step."""
-
-    label: str
-    target: str
-    library: str = "torch"
-    cuda: bool = False  # only there
-    flags: str = ""
-    limit: float = 40.0
-
-
 GRAPHED = "--xla_gpu_enable_command_buffer=+WHILE"
-OURS = "ours"
+UNROLLED = f"{GRAPHED} --xla_gpu_command_buffer_unroll_loops=true"
+OURS_AS_A_GRAPH = {"target": f"{IN_JAX}:ClosedForm", "cuda": True}
 COMPETITORS = {
-    OURS: Competitor("twolayer", f"{PEERS}.jax_forms:ClosedForm", "jax"),
-    "graph": Competitor("PyTorch, a step as a CUDA graph", f"{PEERS}.torch_forms:Graph", cuda=True),
-    "eager": Competitor("PyTorch eager", f"{PEERS}.torch_forms:Eager"),
-    "compiled": Competitor("torch.compile", f"{PEERS}.torch_forms:Compiled", limit=90),
-    "compiled_graph": Competitor("torch.compile as a CUDA graph", f"{PEERS}.torch_forms:CompiledGraph", "torch", True),
-    "loop": Competitor("twolayer, its loop as a CUDA graph", f"{PEERS}.jax_forms:ClosedForm", "jax", True, GRAPHED),
-    "unrolled": Competitor(
-        "twolayer, its loop unrolled into a CUDA graph",
-        *(f"{PEERS}.jax_forms:ClosedForm", "jax", True),
-        f"{GRAPHED} --xla_gpu_command_buffer_unroll_loops=true",
-    ),
+    OURS: Competitor(f"{IN_JAX}:ClosedForm", "twolayer"),
+    "graph": Competitor(f"{IN_TORCH}:Graph", "PyTorch, a step as a CUDA graph", "torch", cuda=True),
+    "eager": Competitor(f"{IN_TORCH}:Eager", "PyTorch eager", "torch"),
+    "compiled": Competitor(f"{IN_TORCH}:Compiled", "torch.compile", "torch", limit=90),
+    "compiled_graph": Competitor(f"{IN_TORCH}:CompiledGraph", "torch.compile as a CUDA graph", "torch", cuda=True),
+    "loop": Competitor(label="twolayer, its loop as a CUDA graph", flags=GRAPHED, **OURS_AS_A_GRAPH),
+    "unrolled": Competitor(label="twolayer, its loop unrolled into a CUDA graph", flags=UNROLLED, **OURS_AS_A_GRAPH),
 }
 MANY = {
-    OURS: Competitor("twolayer", f"{PEERS}.jax_forms:Stack", "jax", limit=60),
-    "vmap": Competitor("torch.func.vmap", f"{PEERS}.torch_forms:Vmap", limit=60),
+    OURS: Competitor(f"{IN_JAX}:Stack", "twolayer", limit=60),
+    "vmap": Competitor(f"{IN_TORCH}:Vmap", "torch.func.vmap", "torch", limit=60),
 }
 
 
 def cases(sizes: Sizes, platform: str) -> list[Case]:
     """All of them in order, without those that need CUDA where there is none; no two have one name."""
-    found: dict[tuple[str, str], Case] = {}
-    for case in _all(sizes, platform == "gpu"):
-        found.setdefault((case.check, case.name), case)
+    cuda, found = platform == "gpu", {}
+    for case in _all(sizes, cuda):
+        if cuda or not (case.check == "b" and COMPETITORS[case.facts["who"]].cuda):
+            found.setdefault((case.check, case.name), case)
     return list(found.values())
 
 
 def _all(sizes: Sizes, cuda: bool) -> Iterator[Case]:
     yield from _right(sizes)
-    for corner in sizes.corners:
-        yield from (_step(sizes, name, *corner) for name in (OURS, "graph", "eager") if _here(name, cuda))
+    for shape in sizes.corners:
+        yield from (_step(sizes, name, shape) for name in (OURS, "graph", "eager"))
     yield from (_many(sizes, name, *sizes.networks[0], sizes.precisions[-1]) for name in MANY)
     yield from _whole_runs(sizes)
     yield from _limits(sizes)
     yield _wide(sizes, "sgd")
-    yield from _inside(sizes, cuda)
-    for corner in sizes.corners:
-        yield from (_step(sizes, name, *corner) for name in COMPETITORS if _here(name, cuda))
-    yield from _tables(sizes, cuda)
+    yield from _inside(sizes, "graph" if cuda else "eager")
+    for shape in sizes.corners:
+        yield from (_step(sizes, name, shape) for name in COMPETITORS)
+    yield from _tables(sizes)
     yield _wide(sizes, "adamw")
 
 
 def _right(sizes: Sizes) -> Iterator[Case]:
     K, m = sizes.gradients
     for precision in (*sizes.precisions, "float64"):
-        arguments = {"precision": precision, "hidden": K, "batch_size": m}
-        yield Case("a", f"gradients, {precision}", f"{ROOT}.correctness:gradient_errors", arguments, limit=60)
+        shape = Shape(K, m, precision)._asdict()
+        yield Case("a", f"gradients, {precision}", f"{ROOT}.correctness:gradient_errors", shape, limit=60)
     for name in ("scaled_bias", "transposed_bias"):
         arguments = {"sizes": sizes.patterns}
         yield Case("a", f"XLA's error: {name.replace('_', ' ')}", f"{ROOT}.correctness:{name}", arguments)
@@ -156,68 +157,56 @@ def _whole_runs(sizes: Sizes) -> Iterator[Case]:
         yield Case("a", words, f"{ROOT}.runs:{name}", {"flags": sizes.runs}, "scripts", limit=90)
 
 
-def _here(name: str, cuda: bool) -> bool:
-    return cuda or not COMPETITORS[name].cuda
-
-
-def _step(sizes: Sizes, name: str, hidden: int, batch: int, precision: str) -> Case:
-    who = COMPETITORS[name]
-    arguments = {"target": who.target, "hidden": hidden, "batch_size": batch, "precision": precision}
-    arguments |= {"examples": sizes.examples, "seconds": sizes.seconds}
-    row = f"{who.label}, K = {hidden}, batch {batch}, {precision}"
-    own = {"who": name, "label": who.label}
-    return Case(
-        "b", row, f"{ROOT}.steps:time_steps", arguments, who.library, who.limit, bool(who.flags), who.flags, own
-    )
+def _step(sizes: Sizes, name: str, shape: Shape) -> Case:
+    return _timed("b", sizes, name, COMPETITORS[name], shape)
 
 
 def _many(sizes: Sizes, name: str, networks: int, hidden: int, precision: str) -> Case:
-    who, batch = MANY[name], sizes.batches[0]
-    arguments = {"target": who.target, "hidden": hidden, "batch_size": batch, "precision": precision}
-    arguments |= {"networks": networks, "examples": sizes.examples, "seconds": sizes.seconds}
-    row = f"{who.label}, {networks} networks, K = {hidden}, batch {batch}, {precision}"
-    own = {"who": name, "label": who.label}
-    return Case("c", row, f"{ROOT}.steps:time_steps", arguments, who.library, who.limit, facts=own)
+    return _timed("c", sizes, name, MANY[name], Shape(hidden, sizes.batches[0], precision), networks)
+
+
+def _timed(check: str, sizes: Sizes, name: str, who: Competitor, shape: Shape, networks: int = 1) -> Case:
+    arguments = {"target": who.target, **shape._asdict(), "networks": networks}
+    arguments |= {"examples": sizes.examples, "seconds": sizes.seconds}
+    row = f"{who.label}, {f'{networks} networks, ' * (networks > 1)}{shape}"
+    place = {"library": who.library, "alone": bool(who.flags), "flags": who.flags, "limit": who.limit or 40.0}
+    return Case(check, row, f"{ROOT}.steps:time_steps", arguments, **place, facts={"who": name, "label": who.label})
 
 
 def _limits(sizes: Sizes) -> Iterator[Case]:
-    for hidden, batch, precision in sizes.corners:
-        arguments = {"hidden": hidden, "batch_size": batch, "precision": precision}
-        name = f"products, K = {hidden}, batch {batch}, {precision}"
-        yield Case("l", name, f"{ROOT}.steps:products", arguments, limit=60)
+    for shape in sizes.corners:
+        yield Case("l", f"products, {shape}", f"{ROOT}.steps:products", shape._asdict(), limit=60)
     for precision in sizes.precisions:
         arguments = {"size": sizes.square, "megabytes": sizes.megabytes, "precision": precision}
         yield Case("l", f"rates, {precision}", f"{ROOT}.steps:rates", arguments)
 
 
 def _wide(sizes: Sizes, optimizer: str) -> Case:
-    arguments = {"hidden": sizes.wide, "batch_size": sizes.batches[0], "precision": "bfloat16", "optimizer": optimizer}
+    arguments = Shape(sizes.wide, sizes.batches[0], "bfloat16")._asdict() | {"optimizer": optimizer}
     name = f"K = {sizes.wide}, bfloat16, {optimizer}"
     return Case("d", name, f"{ROOT}.runs:wide", arguments, limit=90, alone=True)
 
 
-def _inside(sizes: Sizes, cuda: bool) -> Iterator[Case]:
-    shapes = [dict(zip(("hidden", "batch_size", "precision"), corner, strict=True)) for corner in sizes.corners]
-    for shape in shapes:
-        own = shape | {"examples": sizes.examples}
-        row = f"K = {shape['hidden']}, batch {shape['batch_size']}, {shape['precision']}"
-        yield Case("f", f"twolayer, {row}", f"{ROOT}.inside:profile", own)
-        yield Case("e", row, f"{ROOT}.inside:data_path", own)
-        peer = COMPETITORS["graph" if cuda else "eager"]
-        yield Case("f", f"{peer.label}, {row}", f"{ROOT}.inside:torch_profile", own | {"target": peer.target}, "torch")
+def _inside(sizes: Sizes, quickest: str) -> Iterator[Case]:
+    """Where the time goes, of ours and of the quickest peer."""
+    peer = COMPETITORS[quickest]
+    for shape in sizes.corners:
+        own = shape._asdict() | {"examples": sizes.examples}
+        yield Case("f", f"twolayer, {shape}", f"{ROOT}.inside:profile", own)
+        yield Case("e", str(shape), f"{ROOT}.inside:data_path", own)
+        of_peer = own | {"target": peer.target}
+        yield Case("f", f"{peer.label}, {shape}", f"{ROOT}.inside:torch_profile", of_peer, "torch")
     N, K = sizes.networks[0]
-    own = shapes[0] | {"hidden": K, "networks": N, "precision": sizes.precisions[-1], "examples": sizes.examples}
+    own = sizes.corners[0]._replace(hidden=K, precision=sizes.precisions[-1])._asdict()
+    own |= {"networks": N, "examples": sizes.examples}
     yield Case("f", f"twolayer, {N} networks, K = {K}, {own['precision']}", f"{ROOT}.inside:profile", own, limit=60)
 
 
-def _tables(sizes: Sizes, cuda: bool) -> Iterator[Case]:
+def _tables(sizes: Sizes) -> Iterator[Case]:
     """The rest of the tables: ours and the quick peers first, torch.compile for one precision at the end."""
     quick, slow = (OURS, "graph", "eager"), ("compiled", "compiled_graph")
     for names, precisions in ((quick, sizes.precisions), (slow, ("bfloat16",))):
-        for precision in precisions:
-            for batch in sizes.batches:
-                for hidden in sizes.hidden:
-                    yield from (_step(sizes, name, hidden, batch, precision) for name in names if _here(name, cuda))
-        for networks, hidden in sizes.networks:
-            for precision in sizes.precisions:
-                yield from (_many(sizes, name, networks, hidden, precision) for name in MANY)
+        for precision, batch, hidden in itertools.product(precisions, sizes.batches, sizes.hidden):
+            yield from (_step(sizes, name, Shape(hidden, batch, precision)) for name in names)
+        for networks, precision in itertools.product(sizes.networks, sizes.precisions):
+            yield from (_many(sizes, name, *networks, precision) for name in MANY)

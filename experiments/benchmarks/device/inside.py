@@ -6,13 +6,13 @@ import pathlib
 import re
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from experiments.benchmarks import timed
 from experiments.benchmarks.device import steps
 from experiments.benchmarks.peers.jax_forms import ClosedForm, Stack
 from twolayer import shuffling, training
@@ -52,12 +52,7 @@ def data_path(hidden: int, batch_size: int, precision: str, examples: int = step
 def _median(run: Callable[[], object]) -> float:
     """Seconds of a call, after one that compiles."""
     run()
-    times = []
-    for _ in range(steps.LEAST):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return statistics.median(timed(run) for _ in range(steps.LEAST))
 
 
 def profile(

@@ -1,19 +1,18 @@
 """Whole runs of the training script on a device: its memory, the same bits twice, and a checkpoint from a CPU."""
 
-import os
-import pathlib
 import resource
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks import ran
+from experiments.benchmarks import faults
+from experiments.runtime.runs import load_params, metrics_lines
+from twolayer.command.cli import INTERRUPTED
 
 STEPS = 20  # of an epoch of the wide network
 # How far parameters may be apart that were trained on two kinds of devices, as a share of their length. Gradients
@@ -56,8 +55,7 @@ def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[s
     estimate, state, times = devices.bytes_of_program(program), job.state, []
     for epoch in range(1, 4):
         began = time.perf_counter()
-        state, metrics = program(*job.arguments(state, epoch - 1, epoch))
-        jax.block_until_ready((state, metrics))
+        state, metrics = jax.block_until_ready(program(*job.arguments(state, epoch - 1, epoch)))
         times.append(time.perf_counter() - began)
     return {
         "step_us": 1e6 * min(times) / STEPS,
@@ -80,10 +78,7 @@ def _peak() -> int:
 def repeated(flags: Sequence[str]) -> dict[str, Any]:
     """The training script with these flags twice on the device: are the parameters the same to the bit?"""
     with tempfile.TemporaryDirectory() as folder:
-        runs = [pathlib.Path(folder) / name for name in ("first", "second")]
-        for run in runs:
-            ran(*_command(run, flags))
-        first, second = map(_parameters, runs)
+        first, second = (_trained(Path(folder) / name, flags) for name in ("first", "second"))
     same = all((first[name] == second[name]).all() for name in first)
     return {"same": same, "apart": _apart(first, second), "wrong": [] if same else ["two runs differ"]}
 
@@ -95,38 +90,31 @@ def continued(flags: Sequence[str]) -> dict[str, Any]:
       RuntimeError: on the CPU it was over before it could be interrupted.
     """
     with tempfile.TemporaryDirectory() as folder:
-        moved, whole = (pathlib.Path(folder) / name for name in ("moved", "whole"))
+        moved, whole = (Path(folder) / name for name in ("moved", "whole"))
         epochs = _interrupted(moved, flags)
-        ran(*_command(moved, flags))
-        ran(*_command(whole, flags))
-        apart = _apart(_parameters(whole), _parameters(moved))
+        apart = _apart(_trained(whole, flags), _trained(moved, flags))
     wrong = [] if apart <= CLOSE else [f"parameters are {apart:.1e} of their length apart"]
     return {"cpu_epochs": epochs, "apart": apart, "allowed": CLOSE, "wrong": wrong}
 
 
-def _interrupted(run: pathlib.Path, flags: Sequence[str]) -> int:
+def _interrupted(place: Path, flags: Sequence[str]) -> int:
     """Start a run on the CPU and stop it with SIGTERM after its first epochs; returns how many it has done."""
-    module, *arguments = _command(run, flags)
-    command = [sys.executable, "-m", f"experiments.{module}", *arguments]
-    process = subprocess.Popen(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, stderr=subprocess.DEVNULL)
-    metrics = run / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+    process = faults.start([*flags, "--nofigures"], place, JAX_PLATFORMS="cpu")
+    while process.poll() is None and not metrics_lines(place / "run"):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    if process.wait() != 75:
+    process.communicate()
+    if process.returncode != INTERRUPTED:
         raise RuntimeError(f"the run on the CPU was not interrupted but ended with status {process.returncode}")
-    return len(metrics.read_text().splitlines())
+    return len(metrics_lines(place / "run"))
 
 
-def _command(run: pathlib.Path, flags: Sequence[str]) -> list[str]:
-    return ["train", *flags, "--nofigures", "--quiet", f"--run_dir={run}"]
+def _trained(place: Path, flags: Sequence[str]) -> dict[str, np.ndarray]:
+    """The parameters of the run in `place`, trained to its end."""
+    faults.finish(faults.start([*flags, "--nofigures"], place), "a run on the device")
+    return load_params(place / "run")
 
 
-def _parameters(run: pathlib.Path) -> dict[str, np.ndarray]:
-    with np.load(run / "params.npz") as file:
-        return dict(file)
-
-
-def _apart(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+def _apart(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
     """The largest distance of a parameter from the other's, as a share of its length."""
     return max(float(np.linalg.norm(a[name] - b[name]) / max(np.linalg.norm(a[name]), 1e-30)) for name in a)

@@ -7,9 +7,7 @@ has (zeros take less power, and a device then runs faster), and none is idle. Ep
 
 import contextlib
 import functools
-import math
 import statistics
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks import timed
 from experiments.benchmarks.peers import gemms, problem, worker
 from experiments.benchmarks.peers.problem import Problem
 from twolayer.precisions import PRECISIONS
@@ -60,14 +59,10 @@ def time_steps(
     """
     error = gate(target, min(hidden, GATE_UNITS), min(batch_size, GATE_UNITS), precision)
     whole = make(hidden, batch_size, precision, networks, examples)
-    peer, first = worker.named(target)(whole), time.perf_counter()
-    peer.epoch(0)
-    first = time.perf_counter() - first
-    times: list[float] = []
+    peer = worker.named(target)(whole)
+    first, times = timed(peer.epoch, 0), []
     while len(times) < (LEAST if sum(times) < LONG * seconds else 2) or (sum(times) < seconds and len(times) < MOST):
-        began = time.perf_counter()
-        peer.epoch(1)
-        times.append(time.perf_counter() - began)
+        times.append(timed(peer.epoch, 1))
     epoch = statistics.median(times)
     each = [1e6 * seconds / whole.steps for seconds in (epoch, min(times), max(times))]
     flops, moved = operations(hidden, batch_size, networks), traffic(hidden, batch_size, precision, networks)
@@ -94,16 +89,9 @@ def gate(target: str, hidden: int, batch_size: int, precision: str) -> float:
     """
     small = make(hidden, batch_size, precision, 2, problem.GATE_STEPS * batch_size)
     small = small._replace(orders=small.orders[:1])
-    peer = worker.named(target)(small)
-    peer.epoch(0)
-    found = problem.compare(small, peer.parameters())
-    rounding = ALLOWED[precision] - problem.TOLERANCE
-    for name, leaf in found.items():
-        if not leaf["error"] <= leaf["allowed"] + rounding:
-            raise ArithmeticError(
-                f"wrong, so not timed: after {problem.GATE_STEPS} steps {name} is off by {leaf['error']:.1e} of the"
-                f" distance moved, and {precision} explains {leaf['allowed'] + rounding:.0e}"
-            )
+    found = problem.gate(worker.named(target)(small), small)
+    if wrong := problem.missed(found, small, ALLOWED[precision] - problem.TOLERANCE):
+        raise ArithmeticError(wrong)
     return max(leaf["error"] for leaf in found.values())
 
 
@@ -153,12 +141,12 @@ def rates(size: int, megabytes: int, precision: str) -> dict[str, float]:
     rng = np.random.default_rng(0)
     with running(precision) as dtype:
         square = rng.normal(size=(size, size)).astype(dtype)
-        seconds = _seconds(gemms.XLA.repeat(_NO_PROBLEM, square, square))
+        seconds = gemms.seconds_of(gemms.XLA.repeat(_NO_PROBLEM, square, square), BLOCK_SECONDS)
         array = jnp.zeros(megabytes * 2**18, jnp.float32)
         add = jax.jit(
             lambda count, array: jax.lax.fori_loop(0, count, lambda _, a: jax.lax.optimization_barrier(a + 1), array)
         )
-        moved = _seconds(lambda count: add(count, array).block_until_ready())
+        moved = gemms.seconds_of(lambda count: add(count, array).block_until_ready(), BLOCK_SECONDS)
     return {"flops_per_second": 2 * size**3 / seconds, "bytes_per_second": 2 * array.nbytes / moved}
 
 
@@ -168,15 +156,9 @@ def products(hidden: int, batch_size: int, precision: str) -> dict[str, Any]:
     found = {}
     with running(precision) as dtype:
         for name, (A, B) in gemms.products(problem).items():
-            found[name] = _seconds(gemms.XLA.repeat(_NO_PROBLEM, A.astype(dtype), B.astype(dtype)))
-    return {"step_us": 1e6 * sum(found.values()), "products_us": {name: 1e6 * s for name, s in found.items()}}
-
-
-def _seconds(run: gemms.Repeat) -> float:
-    """Seconds of one repetition, in the best of a few blocks."""
-    run(1)
-    once = gemms.best_seconds(run, 1)
-    return gemms.best_seconds(run, max(1, math.ceil(BLOCK_SECONDS / once)))
+            run = gemms.XLA.repeat(_NO_PROBLEM, A.astype(dtype), B.astype(dtype))
+            found[name] = 1e6 * gemms.seconds_of(run, BLOCK_SECONDS)
+    return {"step_us": sum(found.values()), "products_us": found}
 
 
 class Sheet(NamedTuple):

@@ -7,29 +7,24 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from experiments.benchmarks.faults import differences, finish, start
 from experiments.runtime import checkpoints, runs
-from experiments.runtime.runs import load_params
 from twolayer.command import cli
 from twolayer.command.cli import BadInput
 from twolayer.datasets import DataError, cache
 from twolayer.datasets.prepared import digits
 
-ROOT = pathlib.Path(__file__).parents[3]
 SPREAD = 1.5  # a signal comes until so many times what a start needs to its first checkpoint
 PHASES = ("starting", "training", "writing a checkpoint", "finishing")
-SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-
 DETECTED, HARMLESS, USED = OUTCOMES = ("detected", "harmless", "silently used")
 FLIPPED = 2 / 3  # of the damages are a flipped bit, the others a file cut short
 
@@ -71,9 +66,7 @@ def alone(flags: Sequence[str], place: pathlib.Path) -> float:
         if first is None and checkpoints.newest_first(place / "run" / "checkpoints"):
             first = time.perf_counter() - began
         time.sleep(0.01)
-    _, said = process.communicate()
-    if process.returncode:
-        raise BadInput(f"the run without interruption failed: {said.strip()}")
+    finish(process, "the run without interruption")
     if first is None:
         raise BadInput("the run has no checkpoint to continue from; give more --epochs than --checkpoint_every")
     return first
@@ -111,35 +104,10 @@ def interrupted(
         lives[-1].starts += 1
         kills.append(kill)
         tick()
-    _to_the_end(start(flags, place))
+    finish(start(flags, place), "the last start")
     lives[-1].starts += 1
     lives[-1].differs = differences(whole / "run", place / "run")
     return lives, kills
-
-
-def start(
-    flags: Sequence[str], place: pathlib.Path, data: pathlib.Path | None = None, **environment: str
-) -> subprocess.Popen:
-    """Train in `place`/run, with prepared data in `place`/data if nowhere else; returns the running process."""
-    places = {"data_dir": data or place / "data", "run_dir": place / "run"}
-    own = ("--quiet", *(f"--{flag}={path.absolute()}" for flag, path in places.items()))
-    command = [sys.executable, "-m", "experiments.train", *flags, *own]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **SILENT)
-
-
-def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
-    """Compare two finished runs; returns what differs: parameters, their sum, metrics but for the seconds.
-
-    Raises:
-      BadInput: a run is not finished, or its parameters are damaged.
-    """
-    params = [load_params(path) for path in (one, other)]
-    found = {
-        "params.npz": [{name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()} for arrays in params],
-        "params_sha256": [json.loads((path / "summary.json").read_text())["params_sha256"] for path in (one, other)],
-        runs.METRICS: [runs.without_seconds(runs.read_metrics(path)) for path in (one, other)],
-    }
-    return [name for name, (a, b) in found.items() if a != b]
 
 
 def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, moment: float) -> Kill | None:
@@ -170,12 +138,6 @@ def _phase(run: pathlib.Path, before: tuple[int, int] | None) -> str:
     folder = run / "checkpoints"
     complete = checkpoints.newest_first(folder)
     return writing if any(path.is_dir() and path not in complete for path in folder.iterdir()) else training
-
-
-def _to_the_end(process: subprocess.Popen) -> None:
-    _, said = process.communicate()
-    if process.returncode:
-        raise BadInput(f"the last start failed with status {process.returncode}: {said.strip()}")
 
 
 def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
@@ -218,7 +180,7 @@ def prepared(path: pathlib.Path) -> Arrays | None:
 def params(run: pathlib.Path) -> Arrays | None:
     """The parameters of a finished run, or None if they were refused."""
     try:
-        return load_params(run)
+        return runs.load_params(run)
     except BadInput:
         return None
 

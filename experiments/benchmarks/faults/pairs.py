@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-from experiments.benchmarks.faults.kills import differences, start
+from experiments.benchmarks.faults import differences, finish, start
 from twolayer.command import cli
 
 MESH = "--mesh=hidden=2"
@@ -51,9 +51,8 @@ def together(flags: Sequence[str], place: pathlib.Path) -> list[str]:
       BadInput: a run fails.
     """
     with _running([_start([*flags, MESH], place / "one", devices=2)]) as alone:
-        _must_end(alone)
-    with _both(flags, place / "two") as both:
-        _must_end(both)
+        finish(*alone, "a run on two devices")
+    _finish_both(flags, place / "two")
     return differences(place / "one" / "run", place / "two" / "run")
 
 
@@ -77,8 +76,7 @@ def lost(flags: Sequence[str], place: pathlib.Path, whole: pathlib.Path, process
         status = survivor.returncode
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)  # one that is stopped does not end with its parent
-    with _both(flags, place) as again:
-        _must_end(again)
+    _finish_both(flags, place)
     told = [line for line in said.splitlines() if line.startswith("error: ")]
     return Loss(
         process, number.name, seconds, status, told[-1] if told else "", differences(whole / "run", place / "run")
@@ -110,11 +108,10 @@ def _start(flags: Sequence[str], place: pathlib.Path, devices: int) -> subproces
     return start([*flags, "--nofigures"], place, place.parent / "data", JAX_NUM_CPU_DEVICES=str(devices))
 
 
-def _must_end(processes: Sequence[subprocess.Popen]) -> None:
-    for process in processes:
-        _, said = process.communicate()
-        if process.returncode:
-            raise cli.BadInput(f"a run of two devices failed with status {process.returncode}: {said.strip()}")
+def _finish_both(flags: Sequence[str], place: pathlib.Path) -> None:
+    with _both(flags, place) as both:
+        for process in both:
+            finish(process, "a run of two processes")
 
 
 def _until_checkpoint(run: pathlib.Path, both: Sequence[subprocess.Popen]) -> None:

@@ -9,13 +9,13 @@ rows or by columns, and so may the result; each library keeps the choice that is
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from experiments.benchmarks import timed
 from experiments.benchmarks.peers.problem import Problem, backward
 
 Matrix = Float[np.ndarray, "rows columns"]
@@ -48,7 +48,7 @@ class Products:
         run, expected = self.repeat(p, q), p.astype(np.float64) @ q
         if np.linalg.norm(run(1) - expected) > 1e-5 * np.linalg.norm(expected):
             raise ArithmeticError(f"a product of {p.shape} by {q.shape} is wrong")
-        return best_seconds(run, math.ceil(CHOICE_SECONDS / best_seconds(run, 1)))
+        return seconds_of(run, CHOICE_SECONDS)
 
 
 class NumPy(Products):
@@ -124,12 +124,12 @@ def layouts(name: str, A: Matrix, B: Matrix) -> Iterator[tuple[Matrix, Matrix]]:
             yield right.T, left.T
 
 
+def seconds_of(run: Repeat, block: float) -> float:
+    """Seconds of one repetition, in the best of a few blocks of so many seconds."""
+    run(1)  # which may compile
+    return best_seconds(run, math.ceil(block / best_seconds(run, 1)))
+
+
 def best_seconds(run: Repeat, count: int) -> float:
     """Seconds of one of `count` repetitions, in the best of a few blocks."""
-
-    def block() -> float:
-        start = time.perf_counter()
-        run(count)
-        return (time.perf_counter() - start) / count
-
-    return min(block() for _ in range(BLOCKS))
+    return min(timed(run, count) for _ in range(BLOCKS)) / count

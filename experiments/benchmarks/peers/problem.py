@@ -3,7 +3,7 @@
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -74,21 +74,16 @@ def make(
     )  # fmt: skip
 
 
-def gate(problem: Problem) -> Problem:
-    """A small problem of about ten steps, the last of an epoch with a batch of half the size."""
+def shortened(problem: Problem) -> Problem:
+    """The problem of the gate: about ten steps, the last of an epoch with a batch of half the size."""
     n = min(len(problem.x), GATE_STEPS * problem.batch_size - problem.batch_size // 2)
     small = problem._replace(x=problem.x[:n], y=problem.y[:n])
     epochs = math.ceil(GATE_STEPS / small.steps)
     return small._replace(orders=draw_orders(problem.seed, n, problem.batch_size, epochs))
 
 
-def save(path: pathlib.Path, problem: Problem) -> None:
-    """Write the problem as .npz."""
-    np.savez(path, **problem._asdict())
-
-
 def load(path: pathlib.Path) -> Problem:
-    """The problem in a file that `save` wrote."""
+    """The problem whose fields are in an .npz."""
     with np.load(path, allow_pickle=False) as file:
         fields = {name: file[name] for name in Problem._fields}
     return Problem(**{name: value if value.ndim else value.item() for name, value in fields.items()})
@@ -139,11 +134,33 @@ def backward(
     return Backward(O1, dZ2, dZ1, (dZ1.T @ x, dZ1.sum(axis=0), dZ2.T @ O1, dZ2.sum(axis=0)))
 
 
-def compare(problem: Problem, answer: tuple[np.ndarray, ...]) -> dict[str, dict[str, float]]:
-    """For each parameter the error of an answer and the error allowed, both as shares of how far training moved it.
+Gate = dict[str, dict[str, float]]  # for each parameter its error and the error allowed
 
-    Raises ValueError for a parameter of the wrong shape.
+
+def gate(peer: Any, small: Problem) -> Gate:
+    """Train a peer through all epochs of a small problem, and compare it with float64.
+
+    Raises:
+      ValueError: a parameter has the wrong shape.
     """
+    for index in range(len(small.orders)):
+        peer.epoch(index)
+    return compare(small, peer.parameters())
+
+
+def missed(found: Gate, small: Problem, more: float = 0.0) -> str:
+    """Why a peer is wrong; empty where it is right.
+
+    Args:
+      more: error to allow besides.
+    """
+    wrong = [f"{name} by {e['error']:.1e}" for name, e in found.items() if not e["error"] <= e["allowed"] + more]
+    steps = len(small.orders) * small.steps
+    return f"wrong, so not timed: after {steps} steps it misses {', '.join(wrong)} of the distance moved" * bool(wrong)
+
+
+def compare(problem: Problem, answer: tuple[np.ndarray, ...]) -> Gate:
+    """The errors of an answer and those allowed, both as shares of how far training moved a parameter."""
     found = {}
     names = "W1", "b1", "W2", "b2"
     for name, start, right, given in zip(names, problem.start, reference(problem), answer, strict=True):

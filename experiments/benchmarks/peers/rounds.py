@@ -6,16 +6,16 @@ Reported are medians, and ratios with their spread: one per round, since both si
 import contextlib
 import dataclasses
 import math
-import pathlib
 import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.peers import OURS, TORCH, Competitor, problem
+from experiments.benchmarks.peers import INSTALL, LIMIT_SECONDS, OURS, TORCH, Competitor, problem
 from experiments.benchmarks.peers.problem import Problem
 from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
 from experiments.runtime import tables
@@ -32,7 +32,7 @@ class Row:
     name: str
     competitor: Competitor
     note: str = ""  # why it was not timed
-    gate: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)  # parameter: error and allowed
+    gate: problem.Gate = dataclasses.field(default_factory=dict)
     cold: float | None = None  # seconds from starting the process to the end of its first epoch
     first: float | None = None  # seconds of the first epoch alone
     times: int = 1  # epochs of a turn
@@ -50,13 +50,14 @@ class Row:
 class Quiet:
     """CPU time that other processes used while epochs were timed."""
 
-    others: float = 0.0  # CPU seconds
+    others: float = 0.0  # CPU seconds; NaN where the system does not say it
     wall: float = 0.0
-    known: bool = True
 
     def share(self, cores: int) -> float | None:
-        """Share of all cores that others used, from 0 to 1; None where the system does not say it, or too coarsely."""
-        return max(0.0, self.others / (self.wall * cores)) if self.known and self.wall > 1 else None
+        """Share of all cores that others used, from 0 to 1; None where that is not known, or too coarsely."""
+        if math.isnan(self.others) or self.wall <= 1:
+            return None
+        return max(0.0, self.others / (self.wall * cores))
 
 
 def run(
@@ -74,10 +75,10 @@ def run(
     """
     quiet = Quiet()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
-        place = pathlib.Path(folder)
+        place = Path(folder)
         for row in rows:
             say(f"gate: {row.competitor.label}")
-            _gate(row, whole, place, timeout)
+            _gate(row, problem.shortened(whole), place, timeout)
         alive = {}
         for row in [*(row for row in rows if not row.note), *limits]:
             say(f"start: {row.competitor.label}")
@@ -93,34 +94,26 @@ def run(
     return quiet
 
 
-def _gate(row: Row, whole: Problem, place: pathlib.Path, timeout: float | None) -> None:
+def _gate(row: Row, small: Problem, place: Path, timeout: float | None) -> None:
     """Ten steps against float64, in a process of their own, so that the cold start stays cold."""
-    small, answer = problem.gate(whole), place / f"{row.name}.npz"
-    small = small._replace(output=row.competitor.output or small.output)
     try:
         with _process(row.competitor, small, place, timeout) as process:
             process.wait_until_ready()
-            for index in range(len(small.orders)):
-                process.ask(epoch=index)
-            process.ask(save=str(answer))
-        with np.load(answer) as arrays:
-            row.gate = problem.compare(small, tuple(arrays.values()))
-        wrong = [f"{name} by {e['error']:.1e}" for name, e in row.gate.items() if not e["error"] <= e["allowed"]]
-        if wrong:
-            steps = len(small.orders) * small.steps
-            raise Failed(f"wrong, so not timed: after {steps} steps it misses {', '.join(wrong)} of the distance moved")
-    except (Failed, ValueError) as error:
+            row.gate = process.ask(gate=True)
+        if wrong := problem.missed(row.gate, small):
+            raise Failed(wrong)
+    except Failed as error:
         row.fail(error)
 
 
-def _process(competitor: Competitor, given: Problem, place: pathlib.Path, timeout: float | None) -> Process:
+def _process(competitor: Competitor, given: Problem, place: Path, timeout: float | None) -> Process:
     """A competitor at work on a problem, which it reads from a file."""
     given = given._replace(output=competitor.output or given.output)
     path = place / f"{len(given.x)}_{given.output}.npz"
     if not path.exists():
-        problem.save(path, given)
-    limit = competitor.limit if timeout is None else timeout
-    return Process((competitor.target, str(path)), limit, install=competitor.install)
+        np.savez(path, **given._asdict())
+    limit = competitor.limit or LIMIT_SECONDS if timeout is None else timeout
+    return Process((competitor.target, str(path)), limit, install=INSTALL[competitor.library])
 
 
 def _start(row: Row, process: Process, cold: bool) -> bool:
@@ -142,11 +135,7 @@ def _turn(row: Row, process: Process, index: int, quiet: Quiet) -> bool:
     except Failed as error:
         row.fail(error)
         return False
-    after = busy_seconds()
-    if before is None or after is None:
-        quiet.known = False
-    else:
-        quiet.others += after - before - answer["cpu"]
+    quiet.others += busy_seconds() - before - answer["cpu"]
     quiet.wall += answer["seconds"]
     row.epochs.append(answer["seconds"] / row.times)
     row.details.append(answer["detail"])

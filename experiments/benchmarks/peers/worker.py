@@ -3,14 +3,15 @@
 The parent starts `python -m experiments.benchmarks.peers.worker module:class problem.npz`, or another command that
 speaks the same, asks it, gives up on it in time, and never leaves it behind. Commands come as JSON lines on its stdin,
 answers go as JSON lines to stdout: {"ready": true} or {"missing": ...} first, then {"seconds": ..., "cpu": ...} for
-each {"epoch": index, "times": how often}, and {"saved": true} for {"save": path}. Without arguments it is nobody's: it
-answers {"value": ...} to {"call": "module:function", "arguments": {...}}. An exception is an answer too, {"error":
-...}, and the last one. The process ends with its stdin.
+each {"epoch": index, "times": how often}, and how far it is from float64 for {"gate": true}. Without arguments it is
+nobody's: it answers {"value": ...} to {"call": "module:function", "arguments": {...}}. An exception is an answer too,
+{"error": ...}, and the last one. The process ends with its stdin.
 """
 
 import contextlib
 import importlib
 import json
+import math
 import os
 import pathlib
 import select
@@ -21,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from experiments.benchmarks.peers import INSTALL
 
 # XLA, OpenMP and OpenBLAS threads spin for a while after their last task. They must sleep before the next one's turn.
 PAUSE = 0.1
@@ -44,7 +47,7 @@ class Process:
         timeout: float,
         *,
         command: Sequence[str] = ("-m", "experiments.benchmarks.peers.worker"),
-        install: str = "pip install -e .",
+        install: str = INSTALL["jax"],
         variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start it.
@@ -52,7 +55,7 @@ class Process:
         Args:
           command: what Python runs, with these arguments.
           install: what to do where its library is missing.
-          variables: its environment; None is `environment()`.
+          variables: its environment; None is `on_cpu()`.
         """
         self.install, self.timeout, self.ready = install, timeout, False
         self.started = time.perf_counter()
@@ -62,7 +65,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment() if variables is None else variables,
+            env=on_cpu() if variables is None else variables,
             text=True,
             start_new_session=True,  # so that what it starts ends with it
         )
@@ -121,20 +124,25 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment() -> dict[str, str]:
-    """The same for every competitor: this machine's cores, no accelerator, and no compilation cache on disk."""
-    same = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads()))
-    clean = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+def environment(**others: str) -> dict[str, str]:
+    """The variables of this process, and others. Compiling counts, so nothing may come from a cache on disk."""
     dropped = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_X64")
-    return {name: value for name, value in os.environ.items() if name not in dropped} | same | clean
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return kept | {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"} | others
 
 
-def busy_seconds() -> float | None:
-    """CPU seconds that all processes of this machine have used so far, and its host has stolen; None if not known."""
+def on_cpu() -> dict[str, str]:
+    """The same for every competitor: this machine's cores, and no accelerator."""
+    cores = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads()))
+    return environment(JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="", **cores)
+
+
+def busy_seconds() -> float:
+    """CPU seconds that all processes of this machine have used so far, and its host has stolen; NaN if not known."""
     try:
         fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
-        return None
+        return math.nan
     user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields)
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
@@ -149,10 +157,10 @@ def main() -> None:
         print(json.dumps(answer), file=channel, flush=True)
 
     try:
-        peer = _create(*sys.argv[1:]) if sys.argv[1:] else None
+        own = _create(*sys.argv[1:]) if sys.argv[1:] else ()
         say(ready=True)
         for line in sys.stdin:
-            say(**_answer(peer, json.loads(line)))
+            say(**_answer(json.loads(line), *own))
     except ModuleNotFoundError as error:
         say(missing=(error.name or str(error)).partition(".")[0])
     except Exception as error:
@@ -166,20 +174,20 @@ def named(target: str):
     return getattr(importlib.import_module(module), name)
 
 
-def _create(target: str, path: str):
+def _create(target: str, path: str) -> tuple[Any, Any]:
     from experiments.benchmarks.peers import problem
 
-    return named(target)(problem.load(pathlib.Path(path)))
+    given = problem.load(pathlib.Path(path))
+    return named(target)(given), given
 
 
-def _answer(peer, command: dict) -> dict[str, Any]:
+def _answer(command: dict, peer: Any = None, given: Any = None) -> dict[str, Any]:
     if "call" in command:
         return {"value": named(command["call"])(**command["arguments"])}
-    if "save" in command:
-        import numpy as np
+    if "gate" in command:
+        from experiments.benchmarks.peers import problem
 
-        np.savez(command["save"], *peer.parameters())
-        return {"saved": True}
+        return problem.gate(peer, given)
     cpu, start = time.process_time(), time.perf_counter()
     for _ in range(command.get("times", 1)):
         detail = peer.epoch(command["epoch"])

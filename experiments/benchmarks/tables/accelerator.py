@@ -73,7 +73,7 @@ def waiting() -> str:
 def shape(case: Case) -> tuple[int, int, int, str]:
     """Networks, K, batch and precision."""
     given = case.arguments
-    return given.get("networks", 1), given["hidden"], given["batch_size"], given["precision"]
+    return given["networks"], given["hidden"], given["batch_size"], given["precision"]
 
 
 def _least(case: Case) -> tuple[float, str]:
