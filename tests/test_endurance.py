@@ -44,7 +44,7 @@ def test_nothing_is_lost_and_the_file_says_so(tmp_path):
     assert set(result["damages"]) == {"checkpoint", "prepared data", "params.npz"}
     for count in result["damages"].values():
         assert sum(count.values()) == 12 and count["silently used"] == 0
-    assert "2 SIGKILL, 1 SIGTERM" in out and "silently used" in out
+    assert "2 SIGKILLs and 1 SIGTERMs of" in out and "0 silently used" in out and "The signals met" in out
     assert str(tmp_path) not in json.dumps(result | {"argv": None})
 
 

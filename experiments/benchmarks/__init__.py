@@ -1,23 +1,19 @@
 """Measurements of this project. What they share is here: work in processes of its own, timed and within a limit."""
 
 import contextlib
-import multiprocessing
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from twolayer.command.cli import BadInput
 from twolayer.command.provenance import now, provenance
-
-MARKS = {True: "yes", False: "no", None: "-"}
 
 
 def facts(*packages: str) -> dict[str, Any]:
@@ -110,34 +106,3 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-
-
-def judged(
-    judge: Callable[..., dict], tasks: Iterable[tuple], processes: int, columns: Sequence[str], width: int
-) -> list[dict]:
-    """The row that `judge` makes of each task, in their order, printed as it comes.
-
-    Args:
-      judge: makes a row of the arguments that a task is.
-      tasks: what there is to judge.
-      processes: how many work at a time. Each task has a fresh one, so that its seconds are those of a command.
-      columns: what is printed of a row.
-      width: of the first column.
-    """
-    context = multiprocessing.get_context("spawn")
-    rows = []
-    with ProcessPoolExecutor(processes, context, max_tasks_per_child=1) as pool:
-        futures = [pool.submit(judge, *task) for task in tasks]
-        print(_line(columns, width))
-        for future in futures:
-            rows.append(future.result())
-            print(_line([_word(rows[-1].get(column)) for column in columns], width), flush=True)
-    return rows
-
-
-def _word(value: object) -> str:
-    return MARKS[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def _line(words: Sequence[str], width: int) -> str:
-    return "  ".join([words[0].ljust(width), *(word.ljust(9) for word in words[1:])])

@@ -19,9 +19,10 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -29,6 +30,7 @@ from absl import flags
 from experiments.benchmarks import facts, ran
 from experiments.benchmarks.peers.rounds import ratio, spread
 from experiments.benchmarks.peers.worker import PAUSE, Failed, Process
+from experiments.benchmarks.tables import speed
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 
@@ -67,10 +69,10 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     result |= {"rates": rates, "rows": rows}
     for case in [*cases, *(COMMANDS if FLAGS.commands else ())]:
-        row = _command(there, case) if isinstance(case, str) else _epochs(there, *case)
-        rows.append(row)
+        rows.append(_command(there, case) if isinstance(case, str) else _epochs(there, *case))
         write_json(path, result)
-        print(text(row), flush=True)
+        print(f"measured: {rows[-1]['name']}", file=sys.stderr, flush=True)
+    print(speed.against.text(result))
     return cli.DONE
 
 
@@ -114,15 +116,6 @@ def _in_turns(name: str, *sides: Callable[[], Times]) -> dict[str, Any]:
 
 def _row(name: str, here: Sequence[float], there: Sequence[float]) -> dict[str, Any]:
     return {"name": name, "here_s": spread(here), "there_s": spread(there), "ratio": ratio(here, there)}
-
-
-def text(row: Mapping[str, Any]) -> str:
-    """A row in one line."""
-    here, there, found = row["here_s"], row["there_s"], row["ratio"]
-    said = f"{row['name']:45} {here['median']:8.4f} s, there {there['median']:8.4f} s: {found['median']:.2f} times"
-    said += f" ({found['min']:.2f} to {found['max']:.2f}); least {here['min']:.4f} and {there['min']:.4f} s"
-    same = "; the same program" if row.get("same_program") else ""
-    return f"{said}; of the CPU {row['cpu']['ratio']['median']:.2f} times{same}"
 
 
 def _environment(checkout: pathlib.Path) -> dict[str, str]:

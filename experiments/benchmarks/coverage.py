@@ -25,7 +25,7 @@ from absl import flags
 from scipy import stats
 
 from experiments.benchmarks import ran
-from experiments.runtime import tables
+from experiments.benchmarks.tables import results
 from twolayer import statistics
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
@@ -49,7 +49,6 @@ POPULATIONS = {
     "digits, 2 epochs": ("--epochs=2",),
 }
 RELU = ("digits, alive", "digits, he", "digits, 2 epochs")  # the output; there intervals of losses are of the median
-COVERS = ("printed", "t", "bootstrap")
 FIGURES = ("test_accuracy", "test_loss", "valid_loss", "train_loss")
 
 
@@ -73,7 +72,7 @@ def main() -> int:
     order = [_order_row(rng, n, crossed) for n in SIZES]
     result = {"nominal": NOMINAL, "wanted": WANTED, "means": rows, "shares": shares, "one_order": order}
     write_json(target, {**result, **provenance()})
-    print(_text(rows, shares, order))
+    print(results.coverage.text(result))
     return cli.DONE
 
 
@@ -134,23 +133,6 @@ def _order_row(rng: np.random.Generator, n: int, networks: dict) -> dict:
 def _covers(interval: Any, truth: float) -> bool:
     low, high = interval
     return bool(low <= truth <= high)
-
-
-def _text(rows: list[dict], shares: list[dict], order: list[dict]) -> str:
-    """Three tables."""
-    figures = [(r["population"], r["figure"], r["of"], str(r["n"]), *_shown(r, *COVERS)) for r in rows]
-    lost = [(r["population"], str(r["n"]), *_shown(r, "share", "wilson")) for r in shares]
-    both = [(str(r["n"]), *_shown(r, "one_order", "crossed")) for r in order]
-    parts = [
-        tables.text(("coverage", "", "interval of", "n", "as printed", "t", "bootstrap"), figures),
-        tables.text(("coverage of the share that lost a class", "n", "share", "Wilson"), lost),
-        tables.text(("coverage over starts and orders: n", "one order", "crossed"), both),
-    ]
-    return "\n\n".join(parts)
-
-
-def _shown(row: dict, *names: str) -> tuple[str, ...]:
-    return tuple("none" if row[name] is None else f"{row[name]:.3f}" for name in names)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from typing import Any
 
 from absl import flags
 
-from experiments.runtime import tables
 from twolayer.command import cli
 from twolayer.command.files import writable
 
@@ -54,6 +53,7 @@ def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     path = writable(FLAGS.json)
     # Imported here, so that --help and bad flags answer without loading JAX.
+    from experiments.benchmarks.tables import results
     from twolayer.command import files
     from twolayer.command.provenance import provenance
 
@@ -62,7 +62,8 @@ def main() -> int:
         result = _measure(pathlib.Path(folder))
     result |= {"seconds": time.perf_counter() - began, **provenance()}
     files.write_json(path, result)
-    print(_table(result))
+    print(results.endurance.text(result))
+    print(f"The signals met a run that was {', '.join(f'{phase} ({n})' for phase, n in result['phases'].items())}.")
     return cli.DONE if result["nothing_lost"] else 1
 
 
@@ -115,38 +116,6 @@ def _pairs(place: pathlib.Path) -> dict[str, Any]:
         loss = pairs.lost(training, place / f"lost-{number}", place / "two", process, name)
         found.append(dataclasses.asdict(loss) | {"ended_well": loss.ended_well})
     return {"equal": not differs, "differs": differs, "lost": found}
-
-
-def _table(result: dict) -> str:
-    """A few lines for the runs and one for each kind of file."""
-    runs, met = result["runs"], result["kills"]
-    names = [kill["signal"] for kill in met]
-    epochs = sorted(kill["epoch"] for kill in met)
-    phases = ", ".join(f"{number} {phase}" for phase, number in result["phases"].items())
-    quartiles = ", ".join(str(epochs[i * (len(epochs) - 1) // 4]) for i in range(5)) if epochs else "none"
-    equal = sum(run["equal"] for run in runs)
-    different = sorted({name for run in runs for name in run["differs"]})
-    lines = [
-        f"signals  {names.count('SIGKILL')} SIGKILL, {names.count('SIGTERM')} SIGTERM: {phases}",
-        f"epochs   {quartiles} of {result['flags']['epochs']}: the first, the quartiles and the last that were met",
-        f"runs     {len(runs)} in {sum(run['starts'] for run in runs)} starts: {equal} equal to the one left alone"
-        + (f"; different: {', '.join(different)}" if different else ""),
-        *_pair_lines(result["pairs"]),
-        "",
-    ]
-    damages = [(name, *map(str, count.values())) for name, count in result["damages"].items()]
-    return "\n".join([*lines, tables.text(("damaged", "detected", "harmless", "silently used"), damages)])
-
-
-def _pair_lines(together: dict) -> list[str]:
-    if not together:
-        return []
-    lines = [f"pair     two processes have the bits of one: {'yes' if together['equal'] else 'NO'}"]
-    for one in together["lost"]:
-        ended = "did not end" if one["seconds"] is None else f"ended after {one['seconds']:.1f} s with {one['status']}"
-        after = "equal" if not one["differs"] else f"different: {', '.join(one['differs'])}"
-        lines.append(f"pair     {one['signal']} to process {one['process']}: the other {ended}; repeated: {after}")
-    return lines
 
 
 if __name__ == "__main__":

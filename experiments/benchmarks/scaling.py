@@ -21,8 +21,9 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments.benchmarks import integers, timed
+from experiments.benchmarks.tables import speed
 from experiments.runtime import flags as training_flags
-from experiments.runtime import jobs, tables
+from experiments.runtime import jobs
 from twolayer import datasets, devices, fitting, sweeps, training
 from twolayer.command import cli
 from twolayer.command.cli import bad_input
@@ -78,10 +79,12 @@ def main() -> int:
             seconds.append(epoch())
     sizes = examples, FLAGS.batch_size
     rows = [row(case, data, seconds, *sizes) for case, seconds in zip(cases, times, strict=True)]
+    chosen = {name: FLAGS[name].value for name in ("dataset", "examples", "batch_size", "rounds")}
+    result = {"rows": rows, "flags": chosen, **provenance()}
     if json:
-        chosen = {name: FLAGS[name].value for name in ("dataset", "examples", "batch_size", "rounds")}
-        write_json(json, {"rows": rows, "flags": chosen, **provenance()})
-    print(text(rows))
+        write_json(json, result)
+    for table in (speed.scaling_width, speed.scaling_networks, speed.scaling_devices):
+        print(table.text(result), end="\n\n")
     return cli.DONE
 
 
@@ -140,19 +143,6 @@ def row(case: Case, data: datasets.Dataset, seconds: Sequence[float], examples: 
         # of a batch as bytes; Z1, O1 and dZ1 written and read.
         "bytes": 4 * 5 * parameters + m * d + 4 * 6 * m * K,
     }
-
-
-def text(rows: Sequence[dict]) -> str:
-    """A line a case."""
-    lines = [
-        (r["kind"], str(r["hidden"]), str(r["networks"]), r["mesh"] or "", f"{r['step_us']:.1f}", _rate(r))
-        for r in rows
-    ]
-    return tables.text(("", "hidden", "networks", "mesh", "us a step", "GFLOP/s"), lines)
-
-
-def _rate(row: dict) -> str:
-    return f"{row['gflops_per_second']:.1f}"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import tempfile
 from absl import flags
 
 from experiments.benchmarks import facts, ran
+from experiments.benchmarks.tables import speed
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 
@@ -52,9 +53,7 @@ def main() -> int:
     longest = sorted(least.items(), key=lambda part: part[1], reverse=True)
     result["parts"] = [{"part": name, "seconds": found} for name, found in longest]
     write_json(path, result)
-    print(f"{min(seconds):.2f} s from start to exit at least, {min(cpu):.2f} s of the CPU")
-    for row in result["parts"]:
-        print(f"{row['seconds']:7.3f} s  {row['part']}")
+    print(speed.startup.text(result))
     return cli.DONE
 
 

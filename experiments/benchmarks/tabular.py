@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
+from experiments.benchmarks.tables import results
 from twolayer import datasets
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
@@ -35,8 +36,7 @@ def main() -> int:
     """Flags to rows; returns the exit status."""
     path = writable(FLAGS.json) if FLAGS.json else None
     rows = [row(name, FLAGS.splits, FLAGS.epochs) for name in TABLES]
-    for one in rows:
-        print(text(one))
+    print(results.tabular.text({"rows": rows}))
     if path:
         write_json(path, {"rows": rows, **provenance()})
     return cli.DONE
@@ -83,14 +83,6 @@ def theirs(data: datasets.Dataset, seed: int) -> Callable[[], float]:
         model = (MLPRegressor if data.regression else MLPClassifier)(hidden_layer_sizes=(WIDTH,), random_state=seed)
         model.fit(x, y.ravel())
     return lambda: model.score(data.test.x, data.test.y.ravel())
-
-
-def text(one: dict) -> str:
-    """A row in words."""
-    scores = ", ".join(f"{who} {one[who]['mean']:.4f} (sd {one[who]['sd']:.4f})" for who in ("ours", "sklearn"))
-    seconds = one["seconds"]
-    times = f"{seconds['ours']:.2f} s and {seconds['sklearn']:.2f} s, ours {seconds['ours_first']:.1f} s at first"
-    return f"{one['table']}: {one['score']} {scores}, n = {one['n']}; {times}"
 
 
 if __name__ == "__main__":

@@ -9,47 +9,34 @@ another. Line: the one found is among those of the new text. Cause: "named" if e
 Outputs: exactly those are said to be wrong that the table names.
 """
 
-import collections
 import importlib.util
-import json
 import pathlib
 import sys
 import tempfile
-import time
 from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import TimedOut, judged, time_limit
+from experiments.benchmarks import verdicts
 from experiments.benchmarks.catalogue.functions.table import CASES, Case, Fault
+from experiments.benchmarks.verdicts import Row, those
 from twolayer.command import cli
-from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent / "catalogue" / "functions"
-flags.DEFINE_string("json", None, "Where the counts and the row of each form go [nowhere].")
+flags.adopt_module_key_flags(verdicts)
 flags.DEFINE_list("cases", None, "Only these [all].")
-flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
-flags.DEFINE_float("time_limit", 60.0, "Seconds for one form.", lower_bound=1.0)
 
 COLUMNS = ("form", "expected", "verdict", "outputs", "line", "cause", "seconds")
+CAUSES = ("named", "candidate", "unknown", "false")
 
 
 def main() -> int:
     """Judge every form, show a row for each and the counts."""
-    path = writable(FLAGS.json) if FLAGS.json else None
-    unknown = set(FLAGS.cases or ()) - set(CASES)
-    if unknown:
-        raise cli.BadInput(f"--cases: {', '.join(sorted(unknown))} is none of {', '.join(CASES)}")
-    names = FLAGS.cases or CASES
-    forms = [(name, i, FLAGS.time_limit) for name in names for i in range(-1, len(CASES[name].faults))]
-    rows = judged(judge, forms, FLAGS.processes, COLUMNS, 24)
-    counts = summarise(rows)
-    print(json.dumps(counts, indent=2))
-    if path:
-        write_json(path, {"counts": counts, "rows": rows, "provenance": provenance()})
-    return cli.DONE
+    if FLAGS.cases:
+        cli.check_known("cases", FLAGS.cases, CASES)
+    forms = [(name, i) for name in FLAGS.cases or CASES for i in range(-1, len(CASES[name].faults))]
+    return verdicts.judge_all(judge, forms, COLUMNS, summarise)
 
 
 def written(case: Case, fault: Fault | None, folder: str) -> tuple[pathlib.Path, range]:
@@ -89,7 +76,7 @@ def verify(module: Any, case: Case) -> Any:
     return ask(*(getattr(module, name) for name in names), case.shapes, **options)
 
 
-def judge(name: str, number: int, limit: float) -> dict:
+def judge(name: str, number: int, limit: float) -> Row:
     """The verdict on one form beside what the table expects.
 
     Args:
@@ -99,23 +86,15 @@ def judge(name: str, number: int, limit: float) -> dict:
     """
     case = CASES[name]
     fault = case.faults[number] if number >= 0 else None
-    found: dict[str, Any] = {"form": f"{name}{'' if fault is None else f' {number + 1}'}"}
-    found["expected"] = "right" if fault is None else "wrong"
-    started = time.perf_counter()
+    known = {"form": f"{name} {number + 1}" if fault else name, "expected": "wrong" if fault else "right"}
     with tempfile.TemporaryDirectory() as folder:
         path, lines = written(case, fault, folder)
-        try:
-            with time_limit(limit):
-                verdict = verify(load(path), case)
-        except (ValueError, TimedOut) as error:
-            found |= {"verdict": "refused", "said": " ".join(str(error).split())}
-        except Exception as error:  # a fault of the verifier, and to be counted as one
-            found |= {"verdict": "crashed", "said": f"{type(error).__name__}: {' '.join(str(error).split())}"}
-        else:
-            found |= {"verdict": verdict.verdict, "said": [c._asdict() for c in verdict.causes], "text": verdict.text}
-            if fault is not None and verdict.verdict == "wrong":
-                found |= compared(verdict, fault, lines)
-    return found | {"seconds": round(time.perf_counter() - started, 2)}
+
+        def describe(verdict: Any) -> Row:
+            found = {"said": [cause._asdict() for cause in verdict.causes], "text": verdict.text}
+            return found | (compared(verdict, fault, lines) if fault and verdict.verdict == "wrong" else {})
+
+        return verdicts.judged(known, lambda: verify(load(path), case), describe, limit)
 
 
 def compared(verdict: Any, fault: Fault, lines: range) -> dict[str, Any]:
@@ -133,31 +112,19 @@ def compared(verdict: Any, fault: Fault, lines: range) -> dict[str, Any]:
     }
 
 
-def summarise(rows: list[dict]) -> dict[str, Any]:
+def summarise(rows: list[Row]) -> dict[str, Any]:
     """The counts, and the forms behind those that are not as they should be."""
-    right = [row for row in rows if row["expected"] == "right"]
-    wrong = [row for row in rows if row["expected"] == "wrong"]
-    shown = [row for row in wrong if row["verdict"] == "wrong"]
-    causes = collections.Counter(row["cause"] for row in shown)
-    seconds = {kind: sorted(row["seconds"] for row in some) for kind, some in (("right", right), ("wrong", wrong))}
-    return {
-        "right": len(right),
-        "right_accepted": sum(row["verdict"] == "right" for row in right),
-        "right_refused": [row["form"] for row in right if row["verdict"] == "wrong"],
-        "wrong": len(wrong),
-        "wrong_judged_wrong": len(shown),
-        "wrong_passed": [row["form"] for row in wrong if row["verdict"] == "right"],
-        "decided": sum(row["verdict"] in ("right", "wrong") for row in rows),
-        "not_decided": {row["form"]: row["verdict"] for row in rows if row["verdict"] not in ("right", "wrong")},
-        "outputs_exact": sum(row["outputs"] for row in shown),
-        "outputs_inexact": [row["form"] for row in shown if not row["outputs"]],
-        "line_right": sum(row["line"] for row in shown),
-        "line_wrong": [row["form"] for row in shown if not row["line"]],
-        "causes": {name: causes[name] for name in ("named", "candidate", "unknown", "false")},
-        "cause_unknown": [row["form"] for row in shown if row["cause"] == "unknown"],
-        "false_causes": [row["form"] for row in shown if row["cause"] == "false"],
-        "seconds": {k: {"median": s[len(s) // 2], "longest": s[-1]} for k, s in seconds.items() if s},
-    }
+
+    def forms(some: list[Row], **wanted: object) -> list[str]:
+        return [row["form"] for row in those(some, **wanted)]
+
+    found, shown = verdicts.counts(rows, "form", CAUSES), those(rows, expected="wrong", verdict="wrong")
+    undecided = [row for row in rows if row["verdict"] not in ("right", "wrong")]
+    found |= {"right_refused": forms(rows, expected="right", verdict="wrong")}
+    found |= {"decided": len(rows) - len(undecided), "not_decided": {row["form"]: row["verdict"] for row in undecided}}
+    found |= {"outputs_exact": len(those(shown, outputs=True)), "outputs_inexact": forms(shown, outputs=False)}
+    found |= {"line_wrong": forms(shown, line=False), "cause_unknown": forms(shown, cause="unknown")}
+    return found | {"seconds": {kind: verdicts.spent(those(rows, expected=kind)) for kind in ("right", "wrong")}}
 
 
 if __name__ == "__main__":

@@ -11,41 +11,30 @@ The files were written in our own words after public questions, notebooks and re
 """
 
 import collections
-import json
 import pathlib
 import re
-import time
 from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import TimedOut, judged, time_limit
+from experiments.benchmarks import verdicts
+from experiments.benchmarks.verdicts import Row, those
 from twolayer.command import cli
-from twolayer.command.files import read_json, writable, write_json
-from twolayer.command.provenance import provenance
+from twolayer.command.files import read_json
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
+flags.adopt_module_key_flags(verdicts)
 flags.DEFINE_string("folder", str(HERE / "catalogue" / "people"), "Derivations, and expected.json.")
-flags.DEFINE_string("json", None, "Where the counts and the row of each file go [nowhere].")
 flags.DEFINE_list("files", None, "Only these, by name without .py [all].")
-flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
-flags.DEFINE_float("time_limit", 60.0, "Seconds for one file.", lower_bound=1.0)
 
 COLUMNS = ("file", "expected", "verdict", "step", "line", "variable", "cause", "seconds")
 
 
 def main() -> int:
     """Judge all files, show a row for each and the counts."""
-    path = writable(FLAGS.json) if FLAGS.json else None
-    folder, table = pathlib.Path(FLAGS.folder), _table()
-    files = [(folder / f"{name}.py", row, FLAGS.time_limit) for name, row in table.items()]
-    rows = judged(judge, files, FLAGS.processes, COLUMNS, 34)
-    counts = summarise(rows)
-    print(json.dumps(counts, indent=2))
-    if path:
-        write_json(path, {"counts": counts, "rows": rows, "provenance": provenance()})
-    return cli.DONE
+    files = [(pathlib.Path(FLAGS.folder) / f"{name}.py", row) for name, row in _table().items()]
+    return verdicts.judge_all(judge, files, COLUMNS, summarise)
 
 
 def _table() -> dict[str, dict]:
@@ -53,9 +42,8 @@ def _table() -> dict[str, dict]:
     if not path.is_file():
         raise cli.BadInput(f"--folder={FLAGS.folder} has no expected.json, which says what is right and wrong in it")
     table = read_json(path)
-    unknown = set(FLAGS.files or ()) - set(table)
-    if unknown:
-        raise cli.BadInput(f"--files: {', '.join(sorted(unknown))} is not in expected.json of {FLAGS.folder}")
+    if FLAGS.files:
+        cli.check_known("files", FLAGS.files, table)
     return {name: row for name, row in table.items() if not FLAGS.files or name in FLAGS.files}
 
 
@@ -73,23 +61,16 @@ def verify(path: pathlib.Path, row: dict) -> Any:
         return verify(str(path), **question, activation=row["hidden"], biases=row.get("biases") != "none")
 
 
-def judge(path: pathlib.Path, row: dict, limit: float) -> dict:
+def judge(path: pathlib.Path, row: dict, limit: float) -> Row:
     """The verdict on one file beside what the table expects."""
-    started = time.perf_counter()
-    found: dict[str, Any] = {"file": path.stem, "expected": row["verdict"]}
-    try:
-        with time_limit(limit):
-            verdict = verify(path, row)
-    except (ValueError, cli.BadInput, TimedOut) as error:
-        found |= {"verdict": "refused", "said": [" ".join(str(error).split())]}
-    except Exception as error:  # a fault of the verifier, and to be counted as one
-        found |= {"verdict": "fault", "said": [f"{type(error).__name__}: {' '.join(str(error).split())}"]}
-    else:
-        found |= {"verdict": verdict.verdict, "causes": _causes(verdict), "said": _said(verdict)}
-        found["wrong"] = [leaf for leaf, one in verdict.leaves.items() if one.verdict == "wrong"]
-        if row["verdict"] == "wrong" == verdict.verdict:
-            found |= compare(verdict, row)
-    return found | {"seconds": round(time.perf_counter() - started, 2)}
+
+    def describe(verdict: Any) -> Row:
+        causes = [f"{cause.explanation}: {cause.id} at {cause.leaf}" for cause in verdict.causes]
+        wrong = [leaf for leaf, one in verdict.leaves.items() if one.verdict == "wrong"]
+        rightly = row["verdict"] == "wrong" == verdict.verdict
+        return {"causes": causes, "said": _said(verdict), "wrong": wrong} | (compare(verdict, row) if rightly else {})
+
+    return verdicts.judged({"file": path.stem, "expected": row["verdict"]}, lambda: verify(path, row), describe, limit)
 
 
 def compare(verdict: Any, row: dict) -> dict[str, Any]:
@@ -124,43 +105,23 @@ def named(verdict: Any, row: dict) -> str:
     return "false"
 
 
-def _causes(verdict: Any) -> list[str]:
-    return [f"{cause.explanation}: {cause.id} at {cause.leaf}" for cause in verdict.causes]
-
-
 def _said(verdict: Any) -> list[str]:
     """What stands beside the verdict: notes, guards, and what the file's own loss is."""
     guards = getattr(verdict.formula, "guards", ())
     return [*verdict.notes, *(f"guard: {guard}" for guard in guards), *([verdict.loss] if verdict.loss else [])]
 
 
-def summarise(rows: list[dict]) -> dict[str, Any]:
+def summarise(rows: list[Row]) -> dict[str, Any]:
     """The counts, and the files behind those that are not as they should be."""
-    right = [row for row in rows if row["expected"] == "right"]
-    wrong = [row for row in rows if row["expected"] == "wrong"]
+    found = verdicts.counts(rows, "file", ("named", "candidate", "honest", "unknown", "false"))
+    shown = those(rows, expected="wrong", verdict="wrong")
     other = [row for row in rows if row["expected"] not in ("right", "wrong")]
-    shown = [row for row in wrong if row["verdict"] == "wrong"]
-    causes = collections.Counter(row["cause"] for row in shown)
-    seconds = sorted(row["seconds"] for row in rows)
-    return {
-        "right": len(right),
-        "right_accepted": sum(row["verdict"] == "right" for row in right),
-        "right_refuted": [row["file"] for row in right if row["verdict"] == "wrong"],
-        "wrong": len(wrong),
-        "wrong_judged_wrong": len(shown),
-        "wrong_passed": [row["file"] for row in wrong if row["verdict"] == "right"],
-        "step_right": sum(row["step"] for row in shown),
-        "line_right": sum(row["line"] for row in shown),
-        "variable_right": sum(row["variable"] for row in shown),
-        "cause_right": causes["named"] + causes["honest"],
-        "causes": {name: causes[name] for name in ("named", "candidate", "honest", "unknown", "false")},
-        "false_causes": [row["file"] for row in shown if row["cause"] == "false"],
-        "other_as_expected": sum(row["verdict"] in ("undecided", "refused") for row in other),
-        "other": len(other),
-        "faults": [row["file"] for row in rows if row["verdict"] == "fault"],
-        "seconds_median": seconds[len(seconds) // 2] if seconds else None,
-        "seconds_longest": seconds[-1] if seconds else None,
-    }
+    found["right_refuted"] = [row["file"] for row in those(rows, expected="right", verdict="wrong")]
+    found |= {f"{what}_right": len(those(shown, **{what: True})) for what in ("step", "variable")}
+    found["cause_right"] = found["causes"]["named"] + found["causes"]["honest"]
+    found["other_as_expected"] = sum(row["verdict"] in ("undecided", "refused") for row in other)
+    found |= {"other": len(other), "faults": [row["file"] for row in those(rows, verdict="fault")]}
+    return found | {f"seconds_{which}": number for which, number in verdicts.spent(rows).items()}
 
 
 if __name__ == "__main__":

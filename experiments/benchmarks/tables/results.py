@@ -43,8 +43,10 @@ def endurance(result: dict) -> tuple:
     equal, n = sum(run["equal"] for run in result["runs"]), len(result["runs"])
     of = "one run" if n == 1 else f"{n} runs"
     rows = [(f"{flags['kills']} SIGKILLs and {flags['terms']} SIGTERMs of {of}", f"{equal} of {n} equal")]
-    rows += [("two processes on loopback, beside one with two devices", "equal" if pairs["equal"] else "different")]
-    for number in dict.fromkeys(one["signal"] for one in pairs["lost"]):
+    if pairs:
+        same = "equal" if pairs["equal"] else "different"
+        rows.append(("two processes on loopback, beside one with two devices", same))
+    for number in dict.fromkeys(one["signal"] for one in pairs.get("lost", ())):
         mine = [one for one in pairs["lost"] if one["signal"] == number]
         ended = " and ".join("never" if one["seconds"] is None else f"{one['seconds']:.1f} s" for one in mine)
         after = f"{sum(not one['differs'] for one in mine)} of {len(mine)} equal when repeated"

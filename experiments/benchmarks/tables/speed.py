@@ -99,7 +99,8 @@ def against(result: dict) -> tuple:
         for words, own in ((row["name"], row), (f"{row['name']}, seconds of the CPU", row["cpu"])):
             ratios = (f"{own['ratio'][which]:.2f}" for which in ("median", "min", "max"))
             rows.append((words, *(seconds(own[side]["min"]) for side in ("here_s", "there_s")), *ratios))
-    header = ("least of the rounds", "now", f"commit {result['other'][:7]}", "median ratio", "from", "to")
+    other = (result["other"] or "unknown")[:7]
+    header = ("least of the rounds", "now", f"commit {other}", "median ratio", "from", "to")
     same = "; ".join(row["name"] for row in result["rows"] if row.get("same_program"))
     told = f" Both have the same program, to the letter: {same}." if same else ""
     return header, rows, f"Load average at the start: {result['load_average'][0]:.1f}.{told}"
