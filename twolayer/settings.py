@@ -88,6 +88,15 @@ BOUNDS: dict[str, Bounds] = {
 }
 
 
+def is_whole(name: str) -> bool:
+    """Whether this setting is a whole number."""
+    return int in _kinds(name)
+
+
+def _kinds(name: str) -> tuple[type, ...]:
+    return typing.get_args(_HINTS[name].__origin__) or (_HINTS[name].__origin__,)
+
+
 def number(name: str, value: Any, called: str | None = None) -> float | None:
     """The value of a setting as a plain number.
 
@@ -99,8 +108,8 @@ def number(name: str, value: Any, called: str | None = None) -> float | None:
     Raises:
       ValueError: it is no number, or outside the bounds of the setting.
     """
-    kinds = typing.get_args(_HINTS[name].__origin__) or (_HINTS[name].__origin__,)
-    whole, least, most = int in kinds, BOUNDS[name].least, BOUNDS[name].most
+    kinds, whole = _kinds(name), is_whole(name)
+    least, most = BOUNDS[name]
     lowest, highest = (-_MOST if least is None else least), (_MOST if most is None else most)
     plain = _plain(value, numbers.Integral if whole else numbers.Real)
     if plain is not None and lowest <= plain <= highest:  # NaN and infinity are not

@@ -37,7 +37,7 @@ def integers(flag: str, like: str) -> list[int]:
     Raises:
       BadInput: it lists none, or something else.
     """
-    texts: list[str] = flags.FLAGS[flag].value
+    texts: list[str] = flags.FLAGS[flag].value or []
     if not texts or not all(text.isdecimal() and int(text) for text in texts):
         raise BadInput(f"--{flag}={','.join(texts)}: give positive integers, like {like}")
     return [int(text) for text in texts]

@@ -84,12 +84,12 @@ def _epochs(there: pathlib.Path, hidden: int, networks: int) -> dict[str, Any]:
             stack.enter_context(Process(arguments, LIMIT, command=("-P", str(CHILD)), variables=_environment(checkout)))
             for checkout in (HERE, there)
         ]
-        here, there = (child.wait_until_ready() for child in children)
+        mine, theirs = (child.wait_until_ready() for child in children)
         count = max(1, round(FLAGS.turn / statistics.median(_turn(child, 1)[0] for child in children)))
         each = f"{networks} networks together" if networks > 1 else "one network"
         row = _in_turns(f"an epoch, {each}, K = {hidden}", *(functools.partial(_turn, one, count) for one in children))
-    own = {"hidden": hidden, "networks": networks, "inputs": here["inputs"], "examples": here["examples"]}
-    return row | own | {"same_program": here["program"] == there["program"]}
+    own = {"hidden": hidden, "networks": networks, "inputs": mine["inputs"], "examples": mine["examples"]}
+    return row | own | {"same_program": mine["program"] == theirs["program"]}
 
 
 def _command(there: pathlib.Path, name: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
     from experiments.benchmarks.peers import problem, rounds
 
-    given = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "output", "seed")}
+    given: dict[str, Any] = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "output", "seed")}
     whole = problem.make(dataset, hidden, epochs=FLAGS.rounds + 1, **given)
     rows = [rounds.Row(name, entry) for name, entry in KNOWN.items() if name in (OURS, *FLAGS.peers)]
     limits = [rounds.Row(name, entry) for name, entry in GEMMS.items() if LIMIT in FLAGS.peers]

@@ -90,11 +90,7 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
 def _facts(seconds: float) -> dict[str, Any]:
     """Where the numbers come from."""
     values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
-    return provenance() | {
-        "date": now(),
-        "seconds": seconds,
-        "flags": values,
-    }
+    return provenance() | {"date": now(), "seconds": seconds, "flags": values}
 
 
 def _outcome(tally: "Tally") -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import Any
 from absl import flags
 
 from twolayer.activations import ACTIVATIONS
+from twolayer.command import choices
 from twolayer.formulas import FORMULAS, REDUCTIONS
-from twolayer.names import DATASETS, GRADIENTS, NORMS, is_own_data
-from twolayer.own import is_own
+from twolayer.names import DATASETS, GRADIENTS, NORMS
+from twolayer.own import FORMS
 from twolayer.precisions import PRECISIONS
-from twolayer.settings import BOUNDS, DEFAULT
+from twolayer.settings import BOUNDS, DEFAULT, FLAG_OF, is_whole
 from twolayer.starts import SCHEMES
 from twolayer.updates import OPTIMIZERS, SCHEDULES
 
@@ -22,59 +23,32 @@ PLACES = (
     *("dry_run", "debug_nans", "compile_cache", "profile"),
     *("mesh", "distributed", "coordinator_address", "num_processes", "process_id"),  # up to rounding
 )
-OF_ONE_RUN = (
-    "tensorboard",
-    "debug_nans",
-    "profile",
-    "checkpoint_every",
-    "checkpoints_kept",
-    "start_from",
-)  # many networks at once have none
-
+# Many networks at once have none.
+OF_ONE_RUN = ("tensorboard", "debug_nans", "profile", "checkpoint_every", "checkpoints_kept", "start_from")
 # What a repetition of a run elsewhere has of its own.
 NOT_REPEATED = ("run_dir", "json", "coordinator_address", "num_processes", "process_id", "start_timeout")
 
 
-class NameOrOwn(flags.EnumParser):
-    """A name of a table, or something of one's own.
+def _setting(name: str, text: str, table: Iterable[str] | None = None) -> None:
+    """The flag of a setting, with its default and its bounds.
 
     Args:
-      form: how one's own is written.
-      own: whether a text is written so.
+      text: what it decides.
+      table: of names, if it is one.
     """
-
-    def __init__(self, table: Iterable[str], form: str, own: Callable[[str], bool]):
-        super().__init__(list(table))
-        self.form, self.own = form, own
-
-    def parse(self, argument: str) -> str:
-        """The text, if it is one of these.
-
-        Raises:
-          ValueError: it is not.
-        """
-        if not self.own(argument) and argument not in self.enum_values:
-            raise ValueError(f"value should be one of <{'|'.join(self.enum_values)}> or {self.form}")
-        return argument
-
-
-OWN_DATA = ("FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME", is_own_data)
-OWN_ENTRY = ("FILE.py:NAME", lambda text: is_own(text) or text.startswith("leaky_relu("))
-
-
-def _define(name: str, default: str, table: Iterable[str], text: str, own: tuple[str, Callable] = OWN_ENTRY) -> None:
-    parser = NameOrOwn(table, *own)
-    words = f"<{'|'.join(parser.enum_values)}>, or {parser.form}: {text}"
-    flags.DEFINE(parser, name, default, words, serializer=flags.ArgumentSerializer())
-
-
-def bounds(name: str) -> dict[str, Any]:
-    """The bounds of a setting as absl's flags take them."""
-    return {"lower_bound": BOUNDS[name].least, "upper_bound": BOUNDS[name].most}
+    flag, default = FLAG_OF.get(name, name), getattr(DEFAULT, name)
+    if table is None:
+        define: Callable = flags.DEFINE_integer if is_whole(name) else flags.DEFINE_float
+        define(flag, default, text, lower_bound=BOUNDS[name].least, upper_bound=BOUNDS[name].most)
+    elif flag in FORMS:
+        choices.define(flag, default, table, text)
+    else:
+        flags.DEFINE_enum(flag, default, table, text)
 
 
 # Data
-_define("dataset", "digits", DATASETS, "digits is embedded; teacher is synthetic regression.", OWN_DATA)
+_EMBEDDED = "digits is embedded; teacher is synthetic regression."
+choices.define("dataset", "digits", DATASETS, _EMBEDDED, choices.OWN_DATA)
 flags.DEFINE_string("target", None, "One's own table: the column to predict, or several of a regression, a,b.")
 flags.DEFINE_enum("task", None, ["classes", "regression"], "One's own data: what y holds [found from y].")
 flags.DEFINE_bool("standardize", None, "One's own data: inputs and real targets get mean 0, deviation 1 in training.")
@@ -112,53 +86,37 @@ flags.DEFINE_float("shear", 0.0, "Pixels from one row to the next: at most.", lo
 flags.DEFINE_float("shift", 0.0, "Pixels: at most, in each direction.", lower_bound=0)
 
 # Network
-flags.DEFINE_integer("hidden", DEFAULT.hidden_size, "Hidden units K.", **bounds("hidden_size"))
-_define("output", DEFAULT.output, ACTIVATIONS, "Activation of the output: relu is the author's equation.")
-_define("activation", DEFAULT.hidden_activation, ACTIVATIONS, "Activation of the hidden layer.")
-_define("init", DEFAULT.init, SCHEMES, "Initialisation; alive starts every output of a ReLU layer above zero.")
-flags.DEFINE_float("init_scale", DEFAULT.init_scale, "Multiplies all initial weights.", **bounds("init_scale"))
+_setting("hidden_size", "Hidden units K.")
+_setting("output", "Activation of the output: relu is the author's equation.", ACTIVATIONS)
+_setting("hidden_activation", "Activation of the hidden layer.", ACTIVATIONS)
+_setting("init", "Initialisation; alive starts every output of a ReLU layer above zero.", SCHEMES)
+_setting("init_scale", "Multiplies all initial weights.")
 flags.DEFINE_string("start_from", None, "Finished run to start from; more hidden units are drawn as by --init.")
-flags.DEFINE_float("output_bias", None, "Initial b2 [that of --init: 1/C for alive, else 0].")
+_setting("output_bias", "Initial b2 [that of --init: 1/C for alive, else 0].")
 
 # Loss and gradient
 LOSS_HELP = "quadratic: 1/2 ||O2 - y||^2, y one-hot for classes; binary_cross_entropy: of sigmoids, on identity."
-_define("loss", DEFAULT.loss, FORMULAS, LOSS_HELP)
-flags.DEFINE_enum("reduction", DEFAULT.reduction, REDUCTIONS, "Over the examples of a batch.")
-flags.DEFINE_enum("gradient", DEFAULT.gradient, GRADIENTS, "Back-propagation by hand, or by jax.grad.")
-flags.DEFINE_enum("precision", DEFAULT.precision, PRECISIONS, "bfloat16 computes in it and keeps float32 parameters.")
+_setting("loss", LOSS_HELP, FORMULAS)
+_setting("reduction", "Over the examples of a batch.", REDUCTIONS)
+_setting("gradient", "Back-propagation by hand, or by jax.grad.", GRADIENTS)
+_setting("precision", "bfloat16 computes in it and keeps float32 parameters.", PRECISIONS)
 
 # Optimisation
-_define("optimizer", DEFAULT.optimizer, OPTIMIZERS, "Optimiser.")
-flags.DEFINE_float("learning_rate", None, "Peak learning rate [the optimiser's own].", **bounds("learning_rate"))
-flags.DEFINE_float("momentum", DEFAULT.momentum, "Momentum, or beta_1 of Adam's family and Lion.", **bounds("momentum"))
-flags.DEFINE_float(
-    "weight_decay",
-    None,
-    "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].",
-    **bounds("weight_decay"),
-)
-flags.DEFINE_enum("schedule", DEFAULT.schedule, SCHEDULES, "Shape of the learning rate.")
-flags.DEFINE_float(
-    "warmup_epochs", None, "Epochs of rising rate [a tenth of the run, at most 1].", **bounds("warmup_epochs")
-)
-flags.DEFINE_integer(
-    "step_every", DEFAULT.step_every, "step, inverse_sqrt: epochs between drops.", **bounds("step_every")
-)
-flags.DEFINE_float(
-    "step_factor", DEFAULT.step_factor, "step schedule: what a drop multiplies by.", **bounds("step_factor")
-)
+_setting("optimizer", "Optimiser.", OPTIMIZERS)
+_setting("learning_rate", "Peak learning rate [the optimiser's own].")
+_setting("momentum", "Momentum, or beta_1 of Adam's family and Lion.")
+_setting("weight_decay", "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].")
+_setting("schedule", "Shape of the learning rate.", SCHEDULES)
+_setting("warmup_epochs", "Epochs of rising rate [a tenth of the run, at most 1].")
+_setting("step_every", "step, inverse_sqrt: epochs between drops.")
+_setting("step_factor", "step schedule: what a drop multiplies by.")
 _AVERAGING = "Decay of a moving average of the parameters, like 0.999; the average is validated and saved [none]."
-flags.DEFINE_float("averaging", DEFAULT.averaging, _AVERAGING, **bounds("averaging"))
-flags.DEFINE_integer("batch_size", DEFAULT.batch_size, "Examples a step.", **bounds("batch_size"))
-flags.DEFINE_integer("epochs", DEFAULT.epochs, "Passes over the training set.", **bounds("epochs"))
-flags.DEFINE_integer(
-    "early_stopping",
-    DEFAULT.early_stopping,
-    "Epochs without a lower validation loss to stop after [never].",
-    **bounds("early_stopping"),
-)
-flags.DEFINE_integer("seed", DEFAULT.seed, "Decides the initial parameters and the data order.", **bounds("seed"))
-flags.DEFINE_integer("order_seed", None, "Decides the data order, if --seed is not to.", **bounds("order_seed"))
+_setting("averaging", _AVERAGING)
+_setting("batch_size", "Examples a step.")
+_setting("epochs", "Passes over the training set.")
+_setting("early_stopping", "Epochs without a lower validation loss to stop after [never].")
+_setting("seed", "Decides the initial parameters and the data order.")
+_setting("order_seed", "Decides the data order, if --seed is not to.")
 
 # Run
 MEASURES = ["norms", "sharpness"]

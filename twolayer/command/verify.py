@@ -45,25 +45,12 @@ from typing import Any
 
 from absl import flags
 
-from twolayer.activations import ACTIVATIONS, find
-from twolayer.command import cli, judging
+from twolayer.activations import ACTIVATIONS
+from twolayer.command import choices, cli, judging
 from twolayer.formulas import FORMULAS, REDUCTIONS
-from twolayer.names import CONVENTIONS, DATASETS, is_own_data
+from twolayer.names import CONVENTIONS, DATASETS
 
 FLAGS = flags.FLAGS
-
-
-class _Activation(flags.EnumParser):
-    """The name of an activation, or a leaky ReLU with a slope."""
-
-    def parse(self, argument: str) -> str:
-        """The name itself.
-
-        Raises:
-          ValueError: it is not known.
-        """
-        find("value", argument)
-        return argument
 
 
 PRECISIONS = list(judging.Options.precisions)
@@ -77,9 +64,8 @@ flags.DEFINE_enum(
     "quadratic is 1/2 ||O2 - y||^2; binary_cross_entropy: of sigmoids of O2; own: the file's own loss "
     "[own, where the file defines one, else cross_entropy].",
 )
-for _name, _layer in (("output", "output"), ("activation", "hidden layer")):
-    _words = f"<{'|'.join(ACTIVATIONS)}>, or leaky_relu(SLOPE): Activation of the {_layer}."
-    flags.DEFINE(_Activation(list(ACTIVATIONS)), _name, "relu", _words, serializer=flags.ArgumentSerializer())
+choices.define("output", "relu", ACTIVATIONS, "Activation of the output.", choices.SLOPE)
+choices.define("activation", "relu", ACTIVATIONS, "Activation of the hidden layer.", choices.SLOPE)
 flags.DEFINE_enum("biases", "yes", ["yes", "none"], "Whether the declared network has biases.")
 flags.DEFINE_bool("allow_guards", False, "Accept small constants that keep a number from 0 or 1, as in log(p + 1e-8).")
 flags.DEFINE_enum("reduction", "mean", list(REDUCTIONS), "Over the examples of a batch.")
@@ -96,12 +82,7 @@ flags.DEFINE_bool("quiet", False, "The first lines only, and no progress: for jo
 
 # Real numbers for the exact check
 flags.DEFINE_string("batch", None, "An .npz file of W1, b1, W2, b2, x and y (labels or targets).")
-flags.DEFINE_string(
-    "dataset",
-    None,
-    f"Its first training examples are the batch: {', '.join(DATASETS)}, FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME "
-    "or tfds:NAME.",
-)
+choices.define("dataset", None, DATASETS, "Its first training examples are the batch.", choices.OWN_DATA)
 flags.DEFINE_string("target", None, "With --dataset of one's own table: the column to predict.")
 flags.DEFINE_bool("standardize", False, "With --dataset of one's own data: mean 0 and deviation 1 in training.")
 flags.DEFINE_string("source_dir", None, "Folder with the four original .gz archives of an MNIST-family data set.")
@@ -110,11 +91,6 @@ flags.DEFINE_string("params", None, "With --dataset: the params.npz of a trainin
 flags.DEFINE_integer("batch_size", None, "With --dataset: examples [32].", lower_bound=1)
 flags.DEFINE_integer("hidden", None, "With --dataset, without --params: hidden units K [128].", lower_bound=1)
 
-flags.register_validator(
-    "dataset",
-    lambda name: name is None or name in DATASETS or is_own_data(name),
-    f"must be one of {', '.join(DATASETS)}, or FILE.npz, FILE.csv, FILE.parquet, sklearn:NAME, tfds:NAME",
-)
 flags.register_validator("time_limit", lambda value: 0 < value <= LONGEST, f"must be above 0 and at most {LONGEST:g}")
 flags.register_validator(
     "precisions",

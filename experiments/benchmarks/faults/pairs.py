@@ -51,7 +51,7 @@ def together(flags: Sequence[str], place: pathlib.Path) -> list[str]:
       BadInput: a run fails.
     """
     with _running([_start([*flags, MESH], place / "one", devices=2)]) as alone:
-        finish(*alone, "a run on two devices")
+        finish(alone[0], "a run on two devices")
     _finish_both(flags, place / "two")
     return differences(place / "one" / "run", place / "two" / "run")
 
