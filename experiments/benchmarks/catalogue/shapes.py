@@ -45,7 +45,7 @@ SQUARE = (
             ("O1-for-x", "unknown activation_for_input input_for_activation", ("{x}", "O1")),
             ("transposed", "transpose", "x.T @ dZ1", ROWS),
             ("transposed", "transpose", "X @ dZ1.T", COLUMNS),
-            ("dZ2-for-dZ1", "unknown", ("dZ1", "dZ2")),
+            ("dZ2-for-dZ1", "unknown cotangent_of_other_layer", ("dZ1", "dZ2")),
         ],
     ),
     *square("db1", [("over-units", "wrong_axis", ("axis={examples}", "axis={classes}"))], layouts=BATCHED),
