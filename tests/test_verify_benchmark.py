@@ -16,7 +16,6 @@ import scripts
 from experiments.benchmarks import verify_benchmark
 from experiments.benchmarks.checkers import (
     ACCEPTED,
-    BENCH,
     CHECKERS,
     OURS,
     REJECTED,
@@ -80,7 +79,7 @@ def check(name):
     for package in CHECKERS[name].packages:
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    return trials.load(CHECKERS[name], BENCH)
+    return trials.load(CHECKERS[name])
 
 
 OTHERS = [name for name in CHECKERS if name != OURS]
@@ -185,7 +184,7 @@ def test_a_missing_library_is_a_row_that_says_so(monkeypatch):
 
 def test_a_broken_import_of_our_own_is_not_called_missing():
     with pytest.raises(ModuleNotFoundError):
-        trials.load(Checker("experiments.benchmarks.checkers.no_such_file:check", "", ""), BENCH)
+        trials.load(Checker("experiments.benchmarks.checkers.no_such_file:check", "", ""))
 
 
 def test_a_row_counts_kills_alarms_places_and_names():

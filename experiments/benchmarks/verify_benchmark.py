@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks.checkers import BENCH, CHECKERS
+from experiments.benchmarks.checkers import CHECKERS
 from twolayer.command import cli
 from twolayer.command.files import writable
 
@@ -95,7 +95,7 @@ def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: in
 
     own = setting == table.OWN
     try:
-        check = trials.load(CHECKERS[name], BENCH)
+        check = trials.load(CHECKERS[name])
     except trials.Missing as error:
         return table.missing(name, setting, str(error))
     runs = range(1 if own else seeds)

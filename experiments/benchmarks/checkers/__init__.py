@@ -6,30 +6,9 @@ A derivation is an entry of experiments.benchmarks.catalogue. A point holds the 
 points, but for those with `own_points`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", "undecided"
-
-
-class Derivation(Protocol):
-    """An entry of the catalogue."""
-
-    id: str
-    loss: str
-    output: str
-    reduction: str
-
-    def function(self) -> Callable:
-        """gradients(params, x, y) -> a dict with dW1, db1, dW2 and db2."""
-        ...
-
-
-class Wrong(Derivation, Protocol):
-    """A wrong one: what kind of mistake it has, and the cause ids that name it, for each wrong step."""
-
-    kind: str
-    accepted: Mapping[str, tuple[str, ...]]
 
 
 class Answer(NamedTuple):
@@ -52,9 +31,8 @@ class Checker(NamedTuple):
     own_points: bool = False
 
 
-BENCH = "pip install -e '.[bench]'"
 OURS = "ours"
-
+_HERE = f"{__name__}.differences"
 _GRADS = "order=1, modes=['rev'] (forward mode does not go through a custom_vjp), all else by default"
 _TORCH = (
     "default eps, atol and rtol; a torch.autograd.Function's backward calls the derivation; small points: one thread"
@@ -66,40 +44,38 @@ _INPUT = "the first leaf that differs, not the step"
 
 CHECKERS: dict[str, Checker] = {
     OURS: Checker(
-        "experiments.benchmarks.checkers.differences:ours",
+        f"{_HERE}:ours",
         "twolayer.verification",
         "defaults; it chooses its own points, so it runs once for each derivation",
         where="the first wrong step",
         why="a named cause and the corrected line",
         own_points=True,
     ),
-    "jax_float32": Checker("experiments.benchmarks.checkers.differences:float32", "JAX check_grads, float32", _GRADS),
-    "jax_float64": Checker("experiments.benchmarks.checkers.differences:float64", "JAX check_grads, float64", _GRADS),
+    "jax_float32": Checker(f"{_HERE}:float32", "JAX check_grads, float32", _GRADS),
+    "jax_float64": Checker(f"{_HERE}:float64", "JAX check_grads, float64", _GRADS),
     "chex": Checker(
-        "experiments.benchmarks.checkers.differences:chex",
+        f"{_HERE}:chex",
         "chex assert_numerical_grads, float32",
         f"{_GRADS}; its atol is 0.01 times the size of the first argument, here W1",
         ("chex",),
     ),
     "torch_slow": Checker(
-        "experiments.benchmarks.checkers.torch_grads:slow",
+        f"{_HERE}:torch_slow",
         "PyTorch gradcheck, float64",
         _TORCH,
         ("torch",),
         where=_INPUT,
     ),
     "torch_fast": Checker(
-        "experiments.benchmarks.checkers.torch_grads:fast",
+        f"{_HERE}:torch_fast",
         "PyTorch gradcheck, fast mode, float64",
         f"{_TORCH}; in the real setting without the slow Jacobian that a failing check adds to its message",
         ("torch",),
         where=_INPUT,
     ),
-    "scipy": Checker(
-        "experiments.benchmarks.checkers.differences:every", "SciPy check_grad, float64", _SCIPY, ("scipy",)
-    ),
+    "scipy": Checker(f"{_HERE}:every", "SciPy check_grad, float64", _SCIPY, ("scipy",)),
     "scipy_random": Checker(
-        "experiments.benchmarks.checkers.differences:along_one",
+        f"{_HERE}:along_one",
         "SciPy check_grad, random direction, float64",
         f"direction='random'; {_SCIPY}",
         ("scipy",),

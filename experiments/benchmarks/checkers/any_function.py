@@ -19,7 +19,7 @@ from absl import flags
 
 from experiments.benchmarks.catalogue.functions.table import CASES, Case
 from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
-from experiments.benchmarks.checkers.differences import Claim, by_scipy
+from experiments.benchmarks.checkers.differences import Claim, by_scipy, by_torch
 from experiments.benchmarks.checkers.table import row
 from experiments.benchmarks.checkers.trials import RAISED, Trial, once
 from experiments.benchmarks.verify_functions import load, written
@@ -125,8 +125,6 @@ def check_vjp(one: Form, point: Any, dtype: str) -> Answer:
 
 def gradcheck(one: Form, point: Any, fast: bool) -> Answer:
     """torch.autograd.gradcheck of a Function that calls both."""
-    from experiments.benchmarks.checkers.torch_grads import by_torch
-
     return by_torch(one.claim, fast=fast)
 
 
@@ -161,7 +159,7 @@ def forms() -> list[list[Form]]:
     return found
 
 
-def worst(check: Callable, points: Sequence[Form]) -> Trial[Form]:
+def worst(check: Callable, points: Sequence[Form]) -> Trial:
     """The trial of one form that was rejected at one of the points, or raised; else the first."""
     trials = [once(check, one, None, LIMIT) for one in points]
     return next((trial for trial in trials if trial.verdict in (REJECTED, RAISED)), trials[0])

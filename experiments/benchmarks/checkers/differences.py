@@ -1,9 +1,13 @@
-"""Checks by differences of the declared loss, in JAX, chex and SciPy; and twolayer's own, which needs none.
+"""Checks by differences of the declared loss, in JAX, chex, PyTorch and SciPy; and twolayer's own, which needs none.
 
-JAX and chex get a custom_vjp: forward is the declared loss, backward is the derivation. SciPy gets flat parameters and
-returns a number; whether that is small is for its user to say.
+JAX and chex get a custom_vjp: forward is the declared loss, backward is the derivation. PyTorch gets a Function of the
+same kind. SciPy gets flat parameters and returns a number; whether that is small is for its user to say.
 """
 
+import contextlib
+import functools
+import importlib
+import unittest.mock
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,11 +19,14 @@ from jax.test_util import check_grads
 from jaxtyping import Float
 from scipy.optimize import check_grad
 
-from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer, Derivation
-from experiments.benchmarks.checkers.trials import Point
+from experiments.benchmarks.catalogue import Entry, Right
+from experiments.benchmarks.checkers import ACCEPTED, REJECTED, UNDECIDED, Answer
+from experiments.benchmarks.checkers.trials import SETTINGS, Point
+from experiments.benchmarks.peers.worker import threads
 from twolayer.network import Params
 from twolayer.verification import verify
 
+Derivation = Entry | Right
 Either = np.ndarray | jax.Array
 # What scikit-learn's tests ask of SciPy's (manifold/tests/test_t_sne.py): an error of 1.5e-5 at most.
 DECIMAL = 5
@@ -35,26 +42,25 @@ def ours(derivation: Derivation, point: None = None) -> Answer:
     return Answer(verdict, found.first_wrong_step, causes)
 
 
-def float32(derivation: Derivation, point: Point) -> Answer:
-    """JAX's check in its default precision."""
-    with jax.enable_x64(False):
-        return judged(check_grads, derivation, point.cast(np.float32))
+def by_jax(derivation: Derivation, point: Point, dtype: type, check: Callable = check_grads) -> Answer:
+    """The answer of a checker that takes (f, args, order) and raises AssertionError, in a precision."""
+    with jax.enable_x64(dtype is np.float64):
+        given = point.cast(dtype)
+        try:
+            check(with_gradient(derivation, given), tuple(given.params), order=1, modes=["rev"])
+        except AssertionError:
+            return Answer(REJECTED)
+        return Answer(ACCEPTED)
 
 
-def float64(derivation: Derivation, point: Point) -> Answer:
-    """JAX's check with 64 bits switched on."""
-    with jax.enable_x64(True):
-        return judged(check_grads, derivation, point)
+float32, float64 = (functools.partial(by_jax, dtype=dtype) for dtype in (np.float32, np.float64))
 
 
-def judged(check: Callable, derivation: Derivation, point: Point) -> Answer:
-    """The answer of a checker that takes (f, args, order) and raises AssertionError."""
-    f = with_gradient(derivation, point)
-    try:
-        check(f, tuple(point.params), order=1, modes=["rev"])
-    except AssertionError:
-        return Answer(REJECTED)
-    return Answer(ACCEPTED)
+def chex(derivation: Derivation, point: Point) -> Answer:
+    """JAX's check with a tolerance of its own, in JAX's default precision."""
+    import chex
+
+    return by_jax(derivation, point, np.float32, chex.assert_numerical_grads)
 
 
 def with_gradient(derivation: Derivation, point: Point) -> Callable:
@@ -81,14 +87,6 @@ def with_gradient(derivation: Derivation, point: Point) -> Callable:
     return f
 
 
-def chex(derivation: Derivation, point: Point) -> Answer:
-    """JAX's check with a tolerance of its own, in JAX's default precision."""
-    import chex
-
-    with jax.enable_x64(False):
-        return judged(chex.assert_numerical_grads, derivation, point.cast(np.float32))
-
-
 def every(derivation: Derivation, point: Point) -> Answer:
     """Every entry of the gradient."""
     return by_scipy(claim_of(derivation, point))
@@ -97,6 +95,24 @@ def every(derivation: Derivation, point: Point) -> Answer:
 def along_one(derivation: Derivation, point: Point) -> Answer:
     """One random direction."""
     return by_scipy(claim_of(derivation, point), direction="random", rng=np.random.default_rng(point.seed))
+
+
+def torch_slow(derivation: Derivation, point: Point) -> Answer:
+    """Every entry of the gradient."""
+    return by_torch(claim_of(derivation, point), fast=False, alone=not SETTINGS[point.setting].images)
+
+
+def torch_fast(derivation: Derivation, point: Point) -> Answer:
+    """One random direction.
+
+    A failing check then computes every entry, two forward passes each, for its message only. In a large setting that
+    takes minutes and would end as "timed out", so it is left out there; the decision has been made before it.
+    """
+    # By name, because torch.autograd has a function that is called like this module.
+    module, large = importlib.import_module("torch.autograd.gradcheck"), SETTINGS[point.setting].images
+    message = unittest.mock.patch.object(module, "_run_slow_mode_and_get_error", lambda *_, **__: "")
+    with message if large else contextlib.nullcontext():
+        return by_torch(claim_of(derivation, point), fast=True, alone=not large)
 
 
 class Claim(NamedTuple):
@@ -136,6 +152,32 @@ def by_scipy(claim: Claim, **options: Any) -> Answer:
     start = np.concatenate([leaf.ravel() for leaf in claim.point])
     error = check_grad(lambda flat: claim.value(*arrays(flat)), gradient, start, **options)
     return Answer(ACCEPTED if abs(error) < 1.5 * 10**-DECIMAL else REJECTED)  # as numpy's assert_almost_equal
+
+
+def by_torch(claim: Claim, *, fast: bool, alone: bool = True) -> Answer:
+    """torch.autograd.gradcheck with its default tolerances.
+
+    Args:
+      fast: along one random direction.
+      alone: in one thread; several that wait for each other take longer than a softmax of 7 x 3 numbers.
+    """
+    import torch
+
+    class Claimed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *leaves: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(*leaves)
+            return torch.tensor(claim.value(*(leaf.detach().numpy() for leaf in leaves)), dtype=torch.float64)
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            slopes = claim.slopes(*(leaf.detach().numpy() for leaf in ctx.saved_tensors))
+            return tuple(cotangents[0] * torch.tensor(slope) for slope in slopes)
+
+    torch.set_num_threads(1 if alone else threads())
+    leaves = [torch.tensor(np.asarray(leaf), requires_grad=True) for leaf in claim.point]
+    found = torch.autograd.gradcheck(Claimed.apply, leaves, fast_mode=fast, raise_exception=False)
+    return Answer(ACCEPTED if found else REJECTED)
 
 
 def loss(

@@ -1,16 +1,15 @@
 """From trials to rows, with what a reader of them must know, and from a result file to a table."""
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, Wrong
+from experiments import benchmarks
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
 from experiments.runtime import tables
-from twolayer.command.provenance import now, provenance
 
 DESCRIBED = ("label", "rule", "where", "why")
 SAID = ("located", "named", "listed", "misnamed")
@@ -27,9 +26,7 @@ COUNTING = (
 def facts(checkers: Sequence[str], tried: Mapping[str, Sequence[Sequence]], seeds: int) -> dict[str, Any]:
     """Where the numbers come from, and what was compared: `tried` has the wrong and the right ones of each setting."""
     packages = sorted({package for name in checkers for package in CHECKERS[name].packages})
-    return provenance(packages) | {
-        "date": now(),
-        "load_average": os.getloadavg(),
+    return benchmarks.facts(*packages) | {
         "counting": COUNTING,
         "settings": [
             {
@@ -79,7 +76,7 @@ def missing(name: str, setting: str, note: str) -> dict[str, str]:
     return {"checker": name, "setting": setting, "note": note}
 
 
-def _said(wrong: list[Trial[Wrong]]) -> dict[str, int]:
+def _said(wrong: list[Trial]) -> dict[str, int]:
     """Count the rejected by what was said: the step, the cause alone, it among others, a wrong one alone."""
     counts: dict[str, int] = dict.fromkeys(SAID, 0)
     for trial in wrong:

@@ -6,17 +6,18 @@ its numbers only.
 """
 
 import importlib
-import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from experiments.benchmarks import TimedOut, time_limit
-from experiments.benchmarks.checkers import Answer, Checker, Derivation
+from experiments.benchmarks.checkers import Answer, Checker
+from experiments.benchmarks.peers import BENCH
+from experiments.benchmarks.peers.worker import named
 from twolayer.network import Params
 
 TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
@@ -24,10 +25,9 @@ TIMED_OUT, NOT_TRIED, RAISED = "timed out", "not tried", "raised"
 PATIENCE = 2
 # jax.jacfwd carries an identity matrix of K d rows, which is 80 GB for 784-128-10.
 TOO_LARGE = {"real": ("jacfwd",)}
-D = TypeVar("D")
 
 
-def one_of_each(derivations: Iterable[Derivation]) -> list:
+def one_of_each(derivations: Iterable) -> list:
     """Each mistake, or right style, in one loss, output and reduction, in which they take turns."""
     groups: dict[str, list] = {}
     for derivation in derivations:
@@ -41,12 +41,12 @@ def spread(derivations: Sequence, limit: int | None) -> list:
     return [derivations[index * len(derivations) // count] for index in range(count)]
 
 
-def fitting(derivations: Iterable[Derivation], setting: str) -> list:
+def fitting(derivations: Iterable, setting: str) -> list:
     """Leave out the derivations that need more memory than a machine has."""
     return [derivation for derivation in derivations if _name(derivation) not in TOO_LARGE.get(setting, ())]
 
 
-def _name(derivation: Derivation) -> str:
+def _name(derivation: Any) -> str:
     return derivation.id.partition(f" {derivation.loss} ")[0]
 
 
@@ -117,10 +117,10 @@ def _tells(params: Params, x: Float[np.ndarray, "m d"]) -> bool:
     return all((Z > 0).any(axis=0).all() and (Z <= 0).any(axis=0).all() for Z in (Z1, Z2))
 
 
-class Trial(NamedTuple, Generic[D]):
+class Trial(NamedTuple):
     """One derivation at one point. `verdict` is an Answer's or one of the three above; `note` is what was raised."""
 
-    derivation: D
+    derivation: Any  # what a check takes: an entry of the catalogue, or a form of a function
     verdict: str
     seconds: float | None = None
     answer: Answer | None = None
@@ -131,18 +131,17 @@ class Missing(Exception):
     """A library that is not installed; the message is what the row says."""
 
 
-def load(checker: Checker, install: str) -> Callable:
-    """The checker's function. Raises Missing."""
+def load(checker: Checker) -> Callable:
+    """The checker's function, with its libraries imported before the clock of a check runs. Raises Missing."""
     for package in checker.packages:
-        if importlib.util.find_spec(package) is None:
-            raise Missing(f"missing: {package} is not installed; {install}")
-    module, name = checker.target.split(":")
-    return getattr(importlib.import_module(module), name)
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise Missing(f"missing: {package} is not installed; {BENCH}") from error
+    return named(checker.target)
 
 
-def run(
-    check: Callable, derivations: Iterable[Derivation], setting: str | None, seeds: Iterable[int], limit: float
-) -> list[Trial]:
+def run(check: Callable, derivations: Iterable, setting: str | None, seeds: Iterable[int], limit: float) -> list[Trial]:
     """Each derivation at each seed's point; setting None is for a checker that draws its own."""
     trials, slow = [], 0
     for seed in seeds:
@@ -159,7 +158,7 @@ def run(
     return trials
 
 
-def once(check: Callable, derivation: D, point: Point | None, limit: float) -> Trial[D]:
+def once(check: Callable, derivation: Any, point: Point | None, limit: float) -> Trial:
     """One check. What it raises is an outcome; wrong derivations raise for a living, and warn."""
     start = time.perf_counter()
     try:
