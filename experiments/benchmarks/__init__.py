@@ -21,6 +21,11 @@ def facts(*packages: str) -> dict[str, Any]:
     return provenance(packages) | {"date": now(), "load_average": os.getloadavg()}
 
 
+def flags_given() -> dict[str, Any]:
+    """The flags of the script with their values."""
+    return {flag.name: flag.value for flag in flags.FLAGS.flags_by_module_dict()[sys.argv[0]]}
+
+
 def timed(call: Callable, *arguments: Any) -> float:
     """Seconds that a call takes."""
     began = time.perf_counter()

@@ -26,7 +26,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import facts, integers
+from experiments.benchmarks import facts, flags_given, integers
 from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
 from experiments.benchmarks.peers.worker import threads
 from twolayer.command import cli
@@ -69,7 +69,7 @@ def main() -> int:
     report = facts("torch") | {
         "threads": threads(),
         "data": {"name": dataset.name, "sha256": dataset.sha256},
-        "flags": {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]},
+        "flags": flags_given(),
         "cases": [],
     }
     for K in hidden:

@@ -12,10 +12,10 @@ Expected: 0 violations in 1e8 entries. The median of bound / entry of dW1 at 784
 float32 and 5e-2 in bfloat16.
 """
 
-import dataclasses
+import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,24 +23,23 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
+from experiments.benchmarks import facts, flags_given, integers
 from experiments.runtime import tables
 from twolayer import network
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
-from twolayer.command.provenance import now, provenance
+from twolayer.formulas import REDUCTIONS
 from twolayer.gradients import closed_form
-from twolayer.losses import LOSSES, REDUCTIONS
 from twolayer.network import Params
 from twolayer.verification.problem import INPUTS, Setting, Sizes
-from twolayer.verification.rounding.compared import Compared
 from twolayer.verification.rounding.program import instrument, report, resized
 from twolayer.verification.rounding.runs import Floats, Instrumented, running
 from twolayer.verification.rounding.units import unit
-from twolayer.verification.verdict import Rounding
 
 FLAGS = flags.FLAGS
 PRECISIONS = ["float32", "bfloat16", "tensorfloat32", "float64"]
+LOSSES = ["cross_entropy", "quadratic"]
 BARS = {"float32": 1e-4, "bfloat16": 5e-2}
 LARGEST = (784, 512, 32, 256)  # d, K, C, m of the sizes that are drawn
 
@@ -55,24 +54,26 @@ flags.DEFINE_string("json", "runs/verification_bounds.json", "Where the numbers 
 
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
-    sizes, path = _sizes(), writable(FLAGS.json)
+    sizes, path = integers("sizes", like="784,512,10,256"), writable(FLAGS.json)
+    if len(sizes) != 4:
+        raise cli.BadInput(f"--sizes={','.join(FLAGS.sizes)}: give d, K, C and m")
     cli.check_known("precisions", FLAGS.precisions, PRECISIONS)
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     started, tally = time.perf_counter(), Tally()
     for kind, subject, problems in _programs(sizes):
-        if kind == "fixed" and tally.entries >= FLAGS.entries:
+        if kind == "fixed" and tally.total("entries") >= FLAGS.entries:
             break
         for arguments in problems:
             tally.add(kind, subject, arguments)
-        seconds = time.perf_counter() - started
-        print(f"{tally.entries:.3g} entries, {tally.violations} beyond, {seconds:.0f} s", file=sys.stderr, flush=True)
-        result = _facts(seconds) | _outcome(tally)
+        found, seconds = _outcome(tally), time.perf_counter() - started
+        print(f"{found['entries']:.3g} entries, {found['violations']} beyond, {seconds:.0f} s", file=sys.stderr)
+        result = facts() | {"seconds": seconds, "flags": flags_given()} | found
         write_json(path, result)
     print(_table(result))
     return cli.DONE if result["violations"] == 0 and all(bar["met"] for bar in result["bars"]) else 1
 
 
-def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
+def _programs(sizes: Sequence[int]) -> Iterator[tuple]:
     """(kind, subject, problems) without end: the given sizes in each precision, then drawn ones."""
     rng, setting = np.random.default_rng(FLAGS.seed), Setting("cross_entropy", "relu", "mean")
     fixed = [subject(setting, precision, Sizes(*sizes)) for precision in FLAGS.precisions]
@@ -87,12 +88,6 @@ def _programs(sizes: tuple[int, ...]) -> Iterator[tuple]:
                 yield "drawn", one, (problem(rng, one, None) for _ in range(FLAGS.problems))
 
 
-def _facts(seconds: float) -> dict[str, Any]:
-    """Where the numbers come from."""
-    values = {flag.name: flag.value for flag in FLAGS.flags_by_module_dict()[sys.argv[0]]}
-    return provenance() | {"date": now(), "seconds": seconds, "flags": values}
-
-
 def _outcome(tally: "Tally") -> dict[str, Any]:
     """The bars and the counts."""
     rows = tally.rows()
@@ -104,7 +99,8 @@ def _outcome(tally: "Tally") -> dict[str, Any]:
         for name, bar in BARS.items()
         if name in medians
     ]
-    return {"entries": tally.entries, "violations": tally.violations, "bars": bars, "masks": tally.masks, "rows": rows}
+    totals = {name: tally.total(name) for name in ("entries", "violations")}
+    return totals | {"bars": bars, "masks": tally.masks, "rows": rows}
 
 
 def _table(result: dict) -> str:
@@ -118,16 +114,6 @@ def _table(result: dict) -> str:
         for row in result["rows"]
     ]
     return tables.text(header, rows)
-
-
-def _sizes() -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(size) for size in FLAGS.sizes)
-    except ValueError:
-        sizes = ()
-    if len(sizes) != 4 or min(sizes) < 1:
-        raise cli.BadInput(f"--sizes={','.join(FLAGS.sizes)}: give d, K, C and m, like 784,512,10,256")
-    return sizes
 
 
 class Subject(NamedTuple):
@@ -171,36 +157,22 @@ def problem(rng: np.random.Generator, of: Subject, scheme: str | None) -> Floats
         return {name: array.astype(dtype) for name, array in zip(INPUTS, (*params, x, y), strict=True)}
 
 
-@dataclasses.dataclass
-class Count:
-    """Counts of one step in one precision: entries, those beyond their bound, those without one, and the worst ratios.
-
-    bound_over_entry: for each problem the median over the entries that are not zero.
-    """
-
-    entries: int = 0
-    violations: int = 0
-    unbounded: int = 0
-    eta: float = 0.0
-    error_over_bound: float = 0.0
-    bound_over_entry: list[float] = dataclasses.field(default_factory=list)
-
-    def add(self, compared: list[Compared], rounding: Rounding) -> None:
-        self.entries += sum(one.mine.size for one in compared)
-        self.violations += sum(int(one.beyond.sum()) for one in compared)
-        self.unbounded += sum(int(np.isinf(one.right.bound).sum()) for one in compared)
-        self.eta, self.error_over_bound = (
-            max(self.eta, rounding.eta),
-            max(self.error_over_bound, rounding.error_over_bound),
-        )
-        self.bound_over_entry.append(rounding.bound_over_entry)
+# What is counted of a step in one problem, and what it comes to over many.
+COUNTED = {
+    "entries": sum,
+    "violations": sum,  # entries beyond their bound
+    "unbounded": sum,  # entries without one
+    "eta": max,
+    "error_over_bound": max,
+    "bound_over_entry": statistics.median,  # of the medians over the entries that are not zero
+}
 
 
 class Tally:
     """Counts by (kind of problem, precision, step), and of masks in all."""
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[str, str, str], Count] = {}
+        self._found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self.masks = {"entries": 0, "ambiguous": 0, "other_sign": 0, "other_sign_not_ambiguous": 0}
 
     def add(self, kind: str, of: Subject, arguments: Floats) -> None:
@@ -208,35 +180,31 @@ class Tally:
         compared = of.program.compare(arguments).compared
         for rounding in report(compared, unit(arguments["x"].dtype).u):
             parts = [one for one in compared if one.step == rounding.step]
-            self.counts.setdefault((kind, of.program.precision, rounding.step), Count()).add(parts, rounding)
-        for one in compared:
-            if one.step in ("Z1", "Z2"):
-                near = abs(one.right.numbers) <= one.right.bound
-                other = (one.mine > 0) != (one.right.numbers > 0)
-                for name, mask in (
-                    ("ambiguous", near),
-                    ("other_sign", other),
-                    ("other_sign_not_ambiguous", other & ~near),
-                ):
-                    self.masks[name] += int(mask.sum())
-                self.masks["entries"] += near.size
-
-    @property
-    def entries(self) -> int:
-        return sum(count.entries for count in self.counts.values())
-
-    @property
-    def violations(self) -> int:
-        return sum(count.violations for count in self.counts.values())
+            found = {
+                "entries": sum(one.mine.size for one in parts),
+                "violations": sum(int(one.beyond.sum()) for one in parts),
+                "unbounded": sum(int(np.isinf(one.right.bound).sum()) for one in parts),
+            }
+            found |= {name: getattr(rounding, name) for name in ("eta", "error_over_bound", "bound_over_entry")}
+            self._found.setdefault((kind, of.program.precision, rounding.step), []).append(found)
+        for one in (one for one in compared if one.step in ("Z1", "Z2")):
+            near = abs(one.right.numbers) <= one.right.bound
+            other = (one.mine > 0) != (one.right.numbers > 0)
+            counts = {"entries": near.size, "ambiguous": near.sum(), "other_sign": other.sum()}
+            counts["other_sign_not_ambiguous"] = (other & ~near).sum()
+            self.masks = {name: count + int(counts[name]) for name, count in self.masks.items()}
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each kind, precision and step."""
         return [
             {"problems": kind, "precision": precision, "step": step}
-            | dataclasses.asdict(count)
-            | {"bound_over_entry": float(np.median(count.bound_over_entry))}
-            for (kind, precision, step), count in self.counts.items()
+            | {name: of_many([one[name] for one in found]) for name, of_many in COUNTED.items()}
+            for (kind, precision, step), found in self._found.items()
         ]
+
+    def total(self, name: str) -> int:
+        """The sum of a count over all of them."""
+        return sum(one[name] for found in self._found.values() for one in found)
 
 
 if __name__ == "__main__":

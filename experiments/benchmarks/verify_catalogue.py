@@ -17,6 +17,8 @@ less of new cases than of these.
 
 import collections
 import concurrent.futures
+import functools
+import itertools
 import json
 import multiprocessing
 import random
@@ -27,14 +29,15 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
+from experiments.benchmarks.checkers import explanations
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
+PARTS = ["singles", "doubles", "right"]
 flags.DEFINE_string("json", "docs/results/verification_catalogue.json", "Where the counts go.")
 flags.DEFINE_integer("limit", None, "Of each part, only so many derivations, drawn at random.", lower_bound=1)
-PARTS = ["singles", "doubles", "right"]
 flags.DEFINE_multi_enum("parts", PARTS, PARTS, "Which parts; the others are kept from an earlier file.")
 flags.DEFINE_integer("doubles", 150, "Pairs of errors in each setting.", lower_bound=1)
 flags.DEFINE_integer("right", 250, "Right derivations, of all styles and settings.", lower_bound=1)
@@ -42,32 +45,33 @@ flags.DEFINE_integer("seed", 0, "Decides which derivations are drawn.", lower_bo
 flags.DEFINE_enum("dialect", "jax", ["jax", "numpy"], "What the derivations are written in.")
 flags.DEFINE_integer("processes", 2, "Worker processes.", lower_bound=1)
 
-SETTINGS = [(loss, output) for loss in ("cross_entropy", "quadratic") for output in ("relu", "identity")]
+SETTINGS = list(itertools.product(("cross_entropy", "quadratic"), ("relu", "identity")))  # loss, output
+SHAPES = 36  # random shapes for each right derivation
+PRECISIONS = ("float64", "float32", "tensorfloat32", "bfloat16")
+NAMES = ("unique", "candidates", "honest", "unknown", "wrong name", "refused")
 
 
 def main() -> int:
     """Run all parts and write the counts."""
     from experiments.benchmarks.catalogue import RIGHT, WRONG
 
-    rng, dialect = random.Random(FLAGS.seed), FLAGS.dialect
-    wrong = [e for e in WRONG if (e.reduction, e.layout) == ("mean", "rows")]
+    rng = random.Random(FLAGS.seed)
+    singles = _drawn(rng, [e.id for e in WRONG if (e.reduction, e.layout) == ("mean", "rows")])
+    doubles = _drawn(rng, list(_doubles(rng)))
+    right = _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
     parts = {
-        "singles": [("single", dialect, key) for key in _drawn(rng, [e.id for e in wrong])],
-        "doubles": [("double", dialect, key) for key in _drawn(rng, list(_doubles(rng)))],
-        "right": [
-            ("right", dialect, key)
-            for key in _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
-        ],
+        "singles": (singles, judge_single, summarise_wrong),
+        "doubles": (doubles, judge_double, summarise_wrong),
+        "right": (right, judge_right, summarise_right),
     }
-    context = multiprocessing.get_context("spawn")
     path = writable(FLAGS.json)
     result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     result["provenance"] = provenance()
-    with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, multiprocessing.get_context("spawn")) as pool:
         for part in FLAGS.parts:
-            tasks, began = parts[part], time.perf_counter()
-            rows = list(tqdm(pool.map(judge, tasks, chunksize=4), total=len(tasks), desc=part, unit="derivation"))
-            result[part] = SUMMARIES[part](rows)
+            (keys, judge, summarise), began = parts[part], time.perf_counter()
+            found = pool.map(functools.partial(judge, dialect=FLAGS.dialect), keys, chunksize=4)
+            result[part] = summarise(list(tqdm(found, total=len(keys), desc=part, unit="derivation")))
             print(part, {key: value for key, value in result[part].items() if not isinstance(value, list)})
             result[part]["git"] = result["provenance"]["git"]  # parts may be measured at different commits
             result[part]["seconds"] = time.perf_counter() - began
@@ -88,25 +92,45 @@ def _doubles(rng: random.Random) -> Iterator[tuple[str, str, int]]:
         yield from ((*setting, place) for place in sorted(rng.sample(range(count), min(FLAGS.doubles, count))))
 
 
-def judge(task: tuple[str, str, Any]) -> dict:
-    """One derivation, judged and compared with what the catalogue says of it."""
-    kind, dialect, key = task
-    if kind == "right":
-        return _judge_right(key, dialect)
-    entry = _double(*key) if kind == "double" else _single(key)
-    row = {"id": entry.id, "kind": entry.kind}
-    full = _verify(entry, dialect, steps=True)
-    row |= {"killed": full is None or full.verdict == "wrong", "raised": full is None}
+def judge_single(key: str, dialect: str) -> dict:
+    """One derivation with one error, judged and compared with what the catalogue says of it."""
+    from experiments.benchmarks.catalogue import WRONG
+
+    entry = next(e for e in WRONG if e.id == key)
+    full, leaves = (_verify(entry, dialect, steps=steps) for steps in (True, False))
+    row = _row(entry, full) | {"name": "refused", "causes": []}
     if full is not None:
-        wrong = {cause.leaf for cause in full.causes if cause.explanation == 0}
-        row["located"] = wrong == set(entry.steps) if kind == "double" else _first(full) == entry.steps[0]
-        row["subset"] = bool(wrong) and wrong < set(entry.steps)
-    if kind == "single":
-        leaves = _verify(entry, dialect, steps=False)
-        row["killed"] &= leaves is None or leaves.verdict == "wrong"
-        row["name"] = "refused" if leaves is None else _named(leaves, entry)
-        row["causes"] = [] if leaves is None else [f"{cause.id} at {cause.leaf}" for cause in leaves.causes]
+        row["located"] = _first(full) == entry.steps[0]
+    if leaves is not None:
+        row["killed"] &= leaves.verdict == "wrong"
+        row |= {"name": _named(leaves, entry), "causes": [f"{cause.id} at {cause.leaf}" for cause in leaves.causes]}
     return row
+
+
+def judge_double(key: tuple[str, str, int], dialect: str) -> dict:
+    """One derivation with two errors."""
+    from experiments.benchmarks.catalogue import doubles
+
+    *setting, place = key
+    entry = next(itertools.islice(doubles(*setting), place, None))
+    full = _verify(entry, dialect, steps=True)
+    return _row(entry, full) | ({} if full is None else {"located": _wrong_leaves(full) == set(entry.steps)})
+
+
+def _row(entry: Any, full: Any) -> dict:
+    """What is said of an entry by the verdict on all eight steps, which is None where it was refused."""
+    row = {
+        "id": entry.id,
+        "kind": entry.kind,
+        "killed": full is None or full.verdict == "wrong",
+        "raised": full is None,
+    }
+    wrong = set() if full is None else _wrong_leaves(full)
+    return row | {"subset": bool(wrong) and wrong < set(entry.steps)}
+
+
+def _wrong_leaves(verdict: Any) -> set[str]:
+    return {cause.leaf for cause in verdict.causes if cause.explanation == 0}
 
 
 def _first(verdict: Any) -> str | None:
@@ -116,11 +140,9 @@ def _first(verdict: Any) -> str | None:
 
 def _named(verdict: Any, entry: Any) -> str:
     """How the causes fare: "unique", "candidates", "unknown", "wrong name"; "honest" if unknown is all one can say."""
-    alternatives = collections.defaultdict(list)
-    for cause in verdict.causes:
-        alternatives[cause.explanation].append(cause.id)
-    accepted = [all(id in entry.causes for id in ids) for ids in alternatives.values()]
-    if any("unknown" in ids for ids in alternatives.values()):
+    offered = explanations((cause.explanation, cause.id) for cause in verdict.causes)
+    accepted = [ids <= set(entry.causes) for ids in offered]
+    if any("unknown" in ids for ids in offered):
         return "honest" if "unknown" in entry.causes else "unknown"
     if any(accepted):
         return "unique" if len(accepted) == 1 else "candidates"
@@ -151,7 +173,8 @@ def _in_numpy(text: str, name: str) -> Any:
     return File(f"{name}.py", text).program("gradients")
 
 
-def _judge_right(key: str, dialect: str) -> dict:
+def judge_right(key: str, dialect: str) -> dict:
+    """One right derivation: its formula, its rounding in each precision, and its formula at random shapes."""
     from experiments.benchmarks.catalogue import RIGHT
     from experiments.benchmarks.catalogue.in_numpy import right_text
     from twolayer.verification import verify
@@ -194,27 +217,6 @@ def _at_random_shapes(entry: Any, program: Any) -> list[str]:
         states = [verdict_of(leaf, cases) for leaf in LEAVES]
         verdicts.append(worst("undecided" if state == "unknown" else state for state in states))
     return verdicts
-
-
-SHAPES = 36  # random shapes for each right derivation
-PRECISIONS = ("float64", "float32", "tensorfloat32", "bfloat16")
-
-
-def _single(key: str) -> Any:
-    from experiments.benchmarks.catalogue import WRONG
-
-    return next(e for e in WRONG if e.id == key)
-
-
-def _double(loss: str, output: str, place: int) -> Any:
-    import itertools
-
-    from experiments.benchmarks.catalogue import doubles
-
-    return next(itertools.islice(doubles(loss, output), place, None))
-
-
-NAMES = ("unique", "candidates", "honest", "unknown", "wrong name", "refused")
 
 
 def summarise_wrong(rows: list[dict]) -> dict:
@@ -262,8 +264,6 @@ def summarise_right(rows: list[dict]) -> dict:
         + [f"{id}, {precision}: {verdict}" for id, precision, verdict in programs if verdict != "right"],
     }
 
-
-SUMMARIES = {"singles": summarise_wrong, "doubles": summarise_wrong, "right": summarise_right}
 
 if __name__ == "__main__":
     cli.run(main)

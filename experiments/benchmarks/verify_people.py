@@ -10,7 +10,6 @@ would, "false" if others are offered and none is acceptable. Line: it is the exp
 The files were written in our own words after public questions, notebooks and repositories.
 """
 
-import collections
 import pathlib
 import re
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks import verdicts
+from experiments.benchmarks.checkers import explanations
 from experiments.benchmarks.verdicts import Row, those
 from twolayer.command import cli
 from twolayer.command.files import read_json
@@ -92,13 +92,11 @@ def compare(verdict: Any, row: dict) -> dict[str, Any]:
 
 def named(verdict: Any, row: dict) -> str:
     """Classify the causes: "named", "candidate", "honest", "unknown" or "false"."""
-    alternatives = collections.defaultdict(set)
-    for cause in verdict.causes:
-        alternatives[cause.explanation].add(cause.id)
+    offered = explanations((cause.explanation, cause.id) for cause in verdict.causes)
     wanted = [set(row["causes"])] + ([set(row["second"]["causes"])] if "second" in row else [])
     both = set().union(*wanted)
-    fits = [ids <= both and all(ids & one for one in wanted) for ids in alternatives.values()]
-    if any("unknown" in ids for ids in alternatives.values()) or not fits:
+    fits = [ids <= both and all(ids & one for one in wanted) for ids in offered]
+    if any("unknown" in ids for ids in offered) or not fits:
         return "honest" if "unknown" in both else "unknown"
     if any(fits):
         return "named" if fits[0] else "candidate"

@@ -6,6 +6,7 @@ A derivation is an entry of experiments.benchmarks.catalogue. A point holds the 
 points, but for those with `own_points`.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "rejected", "undecided"
@@ -17,6 +18,14 @@ class Answer(NamedTuple):
     verdict: str
     where: str | None = None
     causes: tuple[tuple[int, str], ...] = ()
+
+
+def explanations(causes: Iterable[tuple[int, str]]) -> list[set[str]]:
+    """The cause ids of each explanation in the order offered, from (explanation's number, cause id)."""
+    found: dict[int, set[str]] = {}
+    for number, cause in causes:
+        found.setdefault(number, set()).add(cause)
+    return list(found.values())
 
 
 class Checker(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments import benchmarks
-from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED
+from experiments.benchmarks.checkers import ACCEPTED, CHECKERS, REJECTED, UNDECIDED, explanations
 from experiments.benchmarks.checkers.trials import NOT_TRIED, RAISED, SETTINGS, TIMED_OUT, Trial
 from experiments.runtime import tables
 
@@ -83,14 +83,12 @@ def _said(wrong: list[Trial]) -> dict[str, int]:
         if trial.verdict != REJECTED or trial.answer is None:
             continue
         accepted = trial.derivation.accepted
-        explanations: dict[int, set[str]] = {}
-        for number, cause in trial.answer.causes:
-            explanations.setdefault(number, set()).add(cause)
-        fits = [_explains(causes, accepted.values()) for causes in explanations.values()]
+        offered = explanations(trial.answer.causes)
+        fits = [_explains(causes, accepted.values()) for causes in offered]
         counts["located"] += trial.answer.where == next(iter(accepted))
         counts["named"] += fits == [True]
         counts["listed"] += any(fits)
-        counts["misnamed"] += fits == [False] and list(explanations.values()) != [{"unknown"}]
+        counts["misnamed"] += fits == [False] and offered != [{"unknown"}]
     return counts
 
 
