@@ -25,6 +25,7 @@ The same command again continues; everything is in --run_dir, the numbers in its
 Exit status: 0 done, 1 bad input, 75 interrupted and saved.
 """
 
+import contextlib
 import pathlib
 
 from absl import flags
@@ -74,25 +75,18 @@ def _study() -> int:
     path = pathlib.Path(FLAGS.run_dir or f"runs/output_relu-{FLAGS.dataset}")
     json = writable(FLAGS.json) if FLAGS.json else None
 
-    from experiments.runtime import axes, jobs, own_things, processes, runs, stack_jobs, stack_session
-    from twolayer import names, updates
+    from experiments.runtime import axes, own_things, processes, runs, stack_jobs, stack_session
 
-    own = updates.find("optimizer", own_things.entry({"optimizer": FLAGS.optimizer}, "optimizer")).learning_rate
-    rates = [repr(own * number) for number in _numbers("rates", FLAGS.rates)]
-    values = training_flags.values()
-    if names.is_own_data(FLAGS.dataset) and jobs.load(values).regression:
-        raise cli.BadInput(
-            f"--dataset={FLAGS.dataset} has real targets, and no classes to lose; take a target of classes, or add"
-            " --task=classes where they are whole numbers"
-        )
+    own = own_things.optimizer(FLAGS.optimizer).learning_rate
+    rates = [repr(own * number) for number in _rates()]
     swept = {"init": FLAGS.inits, "loss": FLAGS.losses, "hidden": FLAGS.widths, "learning_rate": rates}
     named = [axes.Axis(name, tuple(values)) for name, values in swept.items()]
     texts = axes.points([*named, axes.Axis("seed", tuple(map(str, range(FLAGS.seeds))))], None)
-    values |= {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
+    values = training_flags.values() | {"cells": swept, "seeds": FLAGS.seeds, "share": FLAGS.share}
     values |= {"order_seed": SHARED_ORDER if FLAGS.share else None}
     own = (path, values, (*training_flags.PLACES, *IGNORED[:-1]), training_flags.as_file())
     run = processes.one_run(values, lambda: runs.find_run(*own))
-    plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share)
+    plan = stack_jobs.plan(values, texts, manifest=run.manifest, shared=FLAGS.share, check=_check_classes)
     run.check_data(plan.facts["data_sha256"])
     programs = stack_session.Programs()
     with run.writing():
@@ -101,6 +95,14 @@ def _study() -> int:
         if processes.first():
             _finish(run, plan.of(plan.parts[0]).whole, len(plan.parts), json)
     return cli.DONE
+
+
+def _check_classes(data) -> None:
+    if data.regression:
+        raise cli.BadInput(
+            f"--dataset={FLAGS.dataset} has real targets, and no classes to lose; take a target of classes, or add"
+            " --task=classes where they are whole numbers"
+        )
 
 
 def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
@@ -131,14 +133,12 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     print(f"{len(networks)} networks in {duration(seconds)} of training; {run.path}")
 
 
-def _numbers(flag: str, texts: list[str]) -> list[float]:
-    try:
-        numbers = [float(text) for text in texts]
-        if not numbers or not all(0 < number < 1e6 for number in numbers):
-            raise ValueError
-    except ValueError as error:
-        raise cli.BadInput(f"--{flag}={','.join(texts)}: give positive numbers") from error
-    return numbers
+def _rates() -> list[float]:
+    with contextlib.suppress(ValueError):
+        rates = [float(text) for text in FLAGS.rates]
+        if rates and all(0 < rate < 1e6 for rate in rates):
+            return rates
+    raise cli.BadInput(f"--rates={','.join(FLAGS.rates)}: give positive numbers")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key
 
 from experiments.runtime import own_things, processes
-from experiments.runtime.runs import earlier_flags, load_params
+from experiments.runtime.runs import MANIFEST, load_params, read_manifest
 from twolayer import datasets, devices, fitting, losses, network, segments, sweeps, training, updates
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.distortions import Distortion
@@ -136,7 +136,8 @@ def earlier_params(path: str | None, dtype: str, activation: str) -> network.Par
     if path is None:
         return None
     params = load_params(pathlib.Path(path))
-    theirs = earlier_flags(pathlib.Path(path)).get("activation", activation)
+    manifest = pathlib.Path(path) / MANIFEST  # which may be gone
+    theirs = read_manifest(manifest.parent)["flags"].get("activation", activation) if manifest.exists() else activation
     if theirs != activation:
         raise BadInput(f"--start_from={path} has --activation={theirs}, and this run {activation}; they must agree")
     return network.Params(**{name: jnp.asarray(a, dtype) for name, a in params.items()})
@@ -201,13 +202,9 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
     return data
 
 
-def _has_momentum(name: str) -> bool:
-    return updates.find("optimizer", own_things.entry({"optimizer": name}, "optimizer")).momentum
-
-
 # What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
 USED = (
-    (("momentum",), "optimizer", _has_momentum),
+    (("momentum",), "optimizer", lambda name: own_things.optimizer(name).momentum),
     (("step_every",), "schedule", lambda name: name in updates.STEPPED),
     (("step_factor",), "schedule", lambda name: name == "step"),
     ((*TEACHER.values(), "teacher_seed"), "dataset", lambda name: name == "teacher"),

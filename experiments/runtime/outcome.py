@@ -60,7 +60,9 @@ def finish(job: Job, run: Run, state: segments.State, *, draw: bool) -> dict[str
         "test_accuracy": None if job.data.regression else float(correct.mean()),
         "params_sha256": run.save_params(arrays),
     }
-    summary["never_predicted"] = [] if job.data.regression else _never_predicted(O2)
+    summary["never_predicted"] = (
+        [] if job.data.regression else sorted({*range(O2.shape[1])} - {*O2.argmax(axis=1).tolist()})
+    )
     summary["warnings"] = _warnings(job, run, summary, O2)
     if draw and processes.first():
         _draw(job, run, rows, arrays, O2, value)
@@ -71,10 +73,6 @@ def best_epoch(losses: Sequence[float | None] | np.ndarray) -> int:
     """The epoch, counted from 1, whose validation loss was lowest; 0 if there was none that is finite."""
     known = np.array([np.inf if loss is None or not np.isfinite(loss) else loss for loss in losses], float)
     return int(np.argmin(known)) + 1 if np.isfinite(known).any() else 0
-
-
-def _never_predicted(O2: np.ndarray) -> list[int]:
-    return np.setdiff1d(np.arange(O2.shape[1]), O2.argmax(axis=1)).tolist()
 
 
 def _warnings(job: Job, run: Run, summary: Mapping[str, Any], O2: np.ndarray) -> list[str]:
@@ -131,15 +129,7 @@ def _score(job: Job) -> jax.stages.Wrapped:
 
 def _figures_of(rows: list[dict], epoch: int) -> Mapping[str, Any]:
     """The metrics at the end of `epoch`; nulls where not one epoch was finite, or another process has them."""
-    names = (
-        "train_loss",
-        "train_accuracy",
-        "valid_loss",
-        "valid_accuracy",
-        "dead_hidden",
-        "dead_outputs",
-        "lost_classes",
-    )
+    names = (name for name in segments.Metrics._fields if name != "measured")
     return {name: rows[epoch - 1][name] if rows and epoch else None for name in names}
 
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from twolayer import datasets, own, settings
+from twolayer import datasets, own, settings, updates
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.names import OF_OWN_DATA, is_own_data
 from twolayer.settings import FLAG_OF, Settings
@@ -40,6 +40,11 @@ def settings_of(flags: Mapping[str, Any]) -> Settings:
     })  # fmt: skip
 
 
+def optimizer(name: str) -> updates.Direction:
+    """The optimiser of a name, or of a file."""
+    return updates.find("optimizer", entry({"optimizer": name}, "optimizer"))
+
+
 def checked(flags: Mapping[str, Any], data: datasets.Dataset) -> dict[str, dict[str, str]]:
     """Check what is brought along in files; returns flag -> reference, SHA-256, text and the verdict. For the manifest.
 
@@ -47,27 +52,17 @@ def checked(flags: Mapping[str, Any], data: datasets.Dataset) -> dict[str, dict[
       BadInput: an entry is not proved right, or cannot be computed.
     """
     found = {}
-    for kind in own.FORMS:
-        if own.is_own(flags.get(kind)):
-            one = _loaded(kind, flags[kind])
-            verdict = _verdict(kind, one, data)
-            found[kind] = {"reference": one.reference, "sha256": one.sha256, "verdict": verdict, "text": one.text}
+    for kind in (kind for kind in own.FORMS if own.is_own(flags.get(kind))):
+        from twolayer.verification.entries import NotRight, verify_entry  # which few need
+
+        one = _loaded(kind, flags[kind])
+        try:
+            said = verify_entry(kind, one.entry, outputs=data.outputs, regression=data.regression)
+        except NotRight as error:
+            raise BadInput(f"--{kind}={one.reference} {error}; the run does not begin") from error
+        verdict = f"--{kind}={one.reference} is right: {said}"
+        found[kind] = {"reference": one.reference, "sha256": one.sha256, "verdict": verdict, "text": one.text}
     return found
-
-
-def _verdict(kind: str, one: own.Own, data: datasets.Dataset) -> str:
-    """One line that says the entry is right.
-
-    Raises:
-      BadInput: it is not.
-    """
-    from twolayer.verification.entries import NotRight, verify_entry
-
-    try:
-        said = verify_entry(kind, one.entry, outputs=data.outputs, regression=data.regression)
-    except NotRight as error:
-        raise BadInput(f"--{kind}={one.reference} {error}; the run does not begin") from error
-    return f"--{kind}={one.reference} is right: {said}"
 
 
 def check_same(manifest: Mapping[str, Any], found: Mapping[str, Mapping[str, str]], path: object) -> None:

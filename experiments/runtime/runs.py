@@ -316,11 +316,6 @@ def _is_empty(path: pathlib.Path) -> bool:
     return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
 
 
-def earlier_flags(path: pathlib.Path) -> Mapping[str, Any]:
-    """The flags of the run in `path`; none where it has no manifest any more."""
-    return read_manifest(path)["flags"] if (path / MANIFEST).exists() else {}
-
-
 def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
     """A readable name for these flags with a hash of all of them: other flags, another directory.
 

@@ -133,6 +133,7 @@ def plan(
     most: int | None = None,
     manifest: Mapping[str, Any] | None = None,
     shared: bool = True,
+    check: Callable[[datasets.Dataset], None] = lambda data: None,
 ) -> Plan:
     """Read the points, load the data, and check each group of choices, before anything is written.
 
@@ -141,6 +142,7 @@ def plan(
       most: networks to train at once; None is what suits the device.
       manifest: of the sweep that is continued, if one is.
       shared: whether the networks of a part see the same batches.
+      check: refuses data that the script has no use for.
 
     Raises:
       BadInput: a point is not valid, or its choices do not go with the data.
@@ -155,6 +157,7 @@ def plan(
         own = dict(flags) | dict(point)
         if _data_key(own) not in data:
             data[_data_key(own)] = _load(own, "teacher_noise" in point)
+            check(data[_data_key(own)].whole)
     sizes = (manifest or {}).get("part_sizes", ())
     cut = parts(flags, points, lambda own: data[_data_key(own)].whole.inputs, mesh.shape["nets"], most, sizes, shared)
     skip: dict[int, bool] = {}  # the parts of a group share a program, and with it the number of inputs
