@@ -15,7 +15,7 @@ import pytest
 import scripts
 
 from experiments.benchmarks import accelerator
-from experiments.benchmarks.device import checks, correctness, inside, runs, steps
+from experiments.benchmarks.device import checks, correctness, inside, steps
 from experiments.benchmarks.device.checks import Case
 from experiments.benchmarks.peers import problem, worker
 from twolayer import gradients
@@ -295,9 +295,9 @@ def test_operations_inside_others_count_once():
 
 def test_a_checkpoint_goes_on_elsewhere_and_two_runs_are_equal(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", scripts.forked_if_ours())
-    found = runs.continued(checks.SMALL.runs)
+    found = correctness.continued(checks.SMALL.runs)
     assert found["cpu_epochs"] >= 1 and found["apart"] == 0 and not found["wrong"], "both on a CPU here"
-    found = runs.repeated(("--epochs=2", "--hidden=8"))
+    found = correctness.repeated(("--epochs=2", "--hidden=8"))
     assert found["same"] and not found["wrong"]
 
 

@@ -10,8 +10,8 @@ import scripts
 from absl import flags
 
 from experiments.benchmarks import against
+from experiments.benchmarks import device as paper
 from experiments.benchmarks import tables as all_tables
-from experiments.benchmarks.device import steps as paper
 from experiments.benchmarks.device.checks import FULL, cases
 from experiments.benchmarks.peers import worker
 from experiments.benchmarks.tables import accelerator as tables

@@ -154,7 +154,7 @@ def _right(sizes: Sizes) -> Iterator[Case]:
 
 def _whole_runs(sizes: Sizes) -> Iterator[Case]:
     for name, words in (("repeated", "the same bits twice"), ("continued", "a checkpoint from a CPU")):
-        yield Case("a", words, f"{ROOT}.runs:{name}", {"flags": sizes.runs}, "scripts", limit=90)
+        yield Case("a", words, f"{ROOT}.correctness:{name}", {"flags": sizes.runs}, "scripts", limit=90)
 
 
 def _step(sizes: Sizes, name: str, shape: Shape) -> Case:
@@ -184,7 +184,7 @@ def _limits(sizes: Sizes) -> Iterator[Case]:
 def _wide(sizes: Sizes, optimizer: str) -> Case:
     arguments = Shape(sizes.wide, sizes.batches[0], "bfloat16")._asdict() | {"optimizer": optimizer}
     name = f"K = {sizes.wide}, bfloat16, {optimizer}"
-    return Case("d", name, f"{ROOT}.runs:wide", arguments, limit=90, alone=True)
+    return Case("d", name, f"{ROOT}.steps:wide", arguments, limit=90, alone=True)
 
 
 def _inside(sizes: Sizes, quickest: str) -> Iterator[Case]:

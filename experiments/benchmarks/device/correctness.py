@@ -2,25 +2,38 @@
 
 The bounds are those of the verifier's running error analysis, of the whole compiled program at once: two correct
 programs of one precision differ by no more, whatever the order of their sums and wherever a pre-activation is so close
-to zero that rounding decides its ReLU. The two known errors of XLA's GPU compiler are looked for by their patterns.
+to zero that rounding decides its ReLU. The two known errors of XLA's GPU compiler are looked for by their patterns. And
+whole runs of the training script: the same bits twice, and a checkpoint from a CPU.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.device.steps import INPUTS, OUTPUTS, images, running
+from experiments.benchmarks import faults
+from experiments.benchmarks.device import INPUTS, OUTPUTS
+from experiments.benchmarks.device.steps import images, running
 from experiments.benchmarks.peers.problem import backward
+from experiments.runtime.runs import load_params, metrics_lines
 from twolayer import gradients, network, stacks
+from twolayer.command.cli import INTERRUPTED
 from twolayer.network import Params
 
 NETWORKS = 3  # of a stack
 ENGINES = {"closed form": gradients.closed_form, "autodiff": gradients.autodiff}
 STACKS = {"closed form, stacked": stacks.closed_form, "autodiff, stacked": stacks.autodiff}
 LEAVES = Params._fields
+# How far parameters may be apart that were trained on two kinds of devices, as a share of their length. Gradients
+# differ by some 2^-20 of theirs; thousands of steps add that up, and a ReLU that one side enters a step later moves
+# its unit away for good.
+CLOSE = 1e-2
 UNIT = {"float32": 2**-24, "tensorfloat32": 2**-10, "bfloat16": 2**-8}  # of a product's operands and result
 
 
@@ -121,3 +134,48 @@ def _patterns(sizes: Sequence[Sequence[int]], device: Callable, exact: Callable,
             found["worst"] = max(found["worst"], worst)
             found["wrong"] += [f"{m} x {d} x {K}, {precision}"] if not worst <= 1 else []
     return found
+
+
+def repeated(flags: Sequence[str]) -> dict[str, Any]:
+    """The training script with these flags twice on the device: are the parameters the same to the bit?"""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (_trained(Path(folder) / name, flags) for name in ("first", "second"))
+    same = all((first[name] == second[name]).all() for name in first)
+    return {"same": same, "apart": _apart(first, second), "wrong": [] if same else ["two runs differ"]}
+
+
+def continued(flags: Sequence[str]) -> dict[str, Any]:
+    """A run that was interrupted on a CPU and goes on on the device, beside one that was on the device throughout.
+
+    Raises:
+      RuntimeError: on the CPU it was over before it could be interrupted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        moved, whole = (Path(folder) / name for name in ("moved", "whole"))
+        epochs = _interrupted(moved, flags)
+        apart = _apart(_trained(whole, flags), _trained(moved, flags))
+    wrong = [] if apart <= CLOSE else [f"parameters are {apart:.1e} of their length apart"]
+    return {"cpu_epochs": epochs, "apart": apart, "allowed": CLOSE, "wrong": wrong}
+
+
+def _interrupted(place: Path, flags: Sequence[str]) -> int:
+    """Start a run on the CPU and stop it with SIGTERM after its first epochs; returns how many it has done."""
+    process = faults.start([*flags, "--nofigures"], place, JAX_PLATFORMS="cpu")
+    while process.poll() is None and not metrics_lines(place / "run"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    if process.returncode != INTERRUPTED:
+        raise RuntimeError(f"the run on the CPU was not interrupted but ended with status {process.returncode}")
+    return len(metrics_lines(place / "run"))
+
+
+def _trained(place: Path, flags: Sequence[str]) -> dict[str, np.ndarray]:
+    """The parameters of the run in `place`, trained to its end."""
+    faults.finish(faults.start([*flags, "--nofigures"], place), "a run on the device")
+    return load_params(place / "run")
+
+
+def _apart(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+    """The largest distance of a parameter from the other's, as a share of its length."""
+    return max(float(np.linalg.norm(a[name] - b[name]) / max(np.linalg.norm(a[name]), 1e-30)) for name in a)

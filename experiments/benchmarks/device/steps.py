@@ -7,22 +7,23 @@ has (zeros take less power, and a device then runs faster), and none is idle. Ep
 
 import contextlib
 import functools
+import resource
 import statistics
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks import timed
+from experiments.benchmarks.device import INPUTS, OUTPUTS, SHEETS, operations, traffic
 from experiments.benchmarks.peers import gemms, problem, worker
 from experiments.benchmarks.peers.problem import Problem
 from twolayer.precisions import PRECISIONS
 
-INPUTS, OUTPUTS = 784, 10
-BYTES = {"float32": 4, "tensorfloat32": 4, "bfloat16": 2}  # of a number in a pass
 EXAMPLES, INK = 50_000, 0.19
 LEAST, MOST = 5, 50  # timed epochs
 LONG = 6  # times the seconds asked for, after which two epochs are enough
@@ -32,6 +33,7 @@ LONG = 6  # times the seconds asked for, after which two epochs are enough
 ALLOWED = {"float32": problem.TOLERANCE, "tensorfloat32": 2**-4.5, "bfloat16": 2**-3}
 GATE_UNITS = 128
 BLOCK_SECONDS = 0.05  # of a product or a copy that is timed
+STEPS = 20  # of an epoch of the wide network
 
 
 def time_steps(
@@ -111,6 +113,58 @@ def images(n: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(1, 256, (n, INPUTS), np.uint8) * ink, rng.integers(0, OUTPUTS, n).astype(np.int32)
 
 
+def wide(hidden: int, batch_size: int, precision: str, optimizer: str) -> dict[str, Any]:
+    """One epoch of a few steps of a wide network by the training script's own program, and the memory it takes.
+
+    Runs in a process of its own, since a device tells the most that was in use since its start.
+
+    Returns:
+      step_us; estimate_bytes, which --dry_run prints and the script compares with the device's memory; the most that
+      was in use, prepared_bytes before training and measured_bytes after it. If they are equal, drawing the parameters
+      took more than training.
+    """
+    from absl import flags
+
+    from experiments.runtime import flags as training_flags
+    from experiments.runtime import jobs, loop
+    from twolayer import devices
+
+    flags.FLAGS(
+        [
+            "accelerator",
+            *("--dataset=teacher", "--teacher_inputs=784", "--loss=quadratic", "--schedule=constant", "--epochs=5"),
+            *(
+                f"--teacher_train={STEPS * batch_size}",
+                f"--teacher_valid={batch_size}",
+                f"--teacher_test={batch_size}",
+            ),
+            *(f"--hidden={hidden}", f"--batch_size={batch_size}"),
+            *(f"--precision={precision}", f"--optimizer={optimizer}"),
+        ]
+    )
+    job = jobs.prepare(training_flags.values())
+    program, prepared = loop.program_of(job), _peak()
+    estimate, state, times = devices.bytes_of_program(program), job.state, []
+    for epoch in range(1, 4):
+        began = time.perf_counter()
+        state, metrics = jax.block_until_ready(program(*job.arguments(state, epoch - 1, epoch)))
+        times.append(time.perf_counter() - began)
+    return {
+        "step_us": 1e6 * min(times) / STEPS,
+        "steps": STEPS,
+        "finite": bool(jnp.isfinite(metrics.train_loss[0])),
+        "estimate_bytes": estimate,
+        "prepared_bytes": prepared,
+        "measured_bytes": _peak(),
+    }
+
+
+def _peak() -> int:
+    """The most bytes in use so far, on the device; of a CPU those of the process."""
+    found = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if found is None else found
+
+
 @contextlib.contextmanager
 def running(precision: str) -> Iterator[np.dtype]:
     """The state of JAX in which the training script computes in this precision; yields the type it computes in."""
@@ -159,56 +213,3 @@ def products(hidden: int, batch_size: int, precision: str) -> dict[str, Any]:
             run = gemms.XLA.repeat(_NO_PROBLEM, A.astype(dtype), B.astype(dtype))
             found[name] = 1e6 * gemms.seconds_of(run, BLOCK_SECONDS)
     return {"step_us": sum(found.values()), "products_us": found}
-
-
-class Sheet(NamedTuple):
-    """A data sheet: dense operations a second in each precision, bytes a second of the memory, bytes of the cache."""
-
-    float32: float
-    tensorfloat32: float
-    bfloat16: float
-    bandwidth: float
-    cache: float
-
-
-# By a part of JAX's name of the device. NVIDIA's data sheets of the SXM modules, without sparsity.
-SHEETS = {
-    "H200": Sheet(67e12, 494.7e12, 989.4e12, 4.8e12, 50e6),
-    "H100": Sheet(67e12, 494.7e12, 989.4e12, 3.35e12, 50e6),
-    "A100": Sheet(19.5e12, 156e12, 312e12, 2.04e12, 40e6),
-}
-
-
-def operations(hidden: int, batch_size: int, networks: int = 1, inputs: int = INPUTS) -> int:
-    """Operations of a step's five matrix products, 2 for each multiply-add."""
-    return 2 * batch_size * networks * (2 * inputs * hidden + 3 * hidden * OUTPUTS)
-
-
-def parameters(hidden: int) -> int:
-    """Number of the parameters of 784-K-10."""
-    return INPUTS * hidden + hidden + OUTPUTS * hidden + OUTPUTS
-
-
-def traffic(
-    hidden: int, batch_size: int, precision: str, networks: int = 1, cache: float = 0.0, moments: int = 0
-) -> int:
-    """Bytes that a step moves at least, if each product is a pass of its own.
-
-    Parameters, in float32, are read in the forward pass, read again and written by the update, which also takes the
-    gradient in as it is made, and reads and writes each of the optimiser's `moments`; x is read twice; Z1 or O1 and dZ1
-    are each written once and read twice. Parameters, or hidden values, that fit into `cache` bytes are not counted:
-    they may stay there.
-    """
-    weights, values = networks * parameters(hidden), 2 * networks * batch_size * hidden
-    moved = 2 * batch_size * INPUTS * BYTES[precision]
-    moved += (12 + 8 * moments) * weights if 4 * weights > cache else 0
-    return moved + (3 * values * BYTES[precision] if values * BYTES[precision] > cache else 0)
-
-
-def floor(
-    hidden: int, batch_size: int, precision: str, sheet: Sheet, networks: int = 1, moments: int = 0
-) -> tuple[float, str]:
-    """The least seconds of a step by a data sheet, and whether operations or memory take them."""
-    computing = operations(hidden, batch_size, networks) / getattr(sheet, precision)
-    moving = traffic(hidden, batch_size, precision, networks, sheet.cache, moments) / sheet.bandwidth
-    return max((computing, "operations"), (moving, "memory"))

@@ -6,8 +6,8 @@ While nothing was measured there is one small table of what will be, beside the 
 import functools
 from collections.abc import Callable
 
+from experiments.benchmarks.device import SHEETS, Sheet, floor
 from experiments.benchmarks.device.checks import COMPETITORS, FULL, MANY, OURS, Case, cases
-from experiments.benchmarks.device.steps import SHEETS, Sheet, floor
 from experiments.benchmarks.tables import NOT_YET, RESULTS, TABLES, percent, read
 from experiments.benchmarks.tables import conditions as machine
 from experiments.runtime.tables import markdown

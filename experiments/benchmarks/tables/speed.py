@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments.benchmarks.device.steps import operations
+from experiments.benchmarks.device import operations
 from experiments.benchmarks.tables import NOT_YET, percent, seconds, table
 
 Rows = list[tuple[str, ...]]
