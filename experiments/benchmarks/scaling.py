@@ -26,7 +26,6 @@ from experiments.runtime import flags as training_flags
 from experiments.runtime import jobs
 from twolayer import datasets, devices, fitting, sweeps, training
 from twolayer.command import cli
-from twolayer.command.cli import bad_input
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
 from twolayer.settings import Settings
@@ -107,7 +106,7 @@ def prepare(case: Case, data: datasets.Dataset, batch_size: int) -> Callable[[],
     choices, stacked = fitting.choices_of(one, data), case.kind == "networks"
     draws = [fitting.draw_of(dataclasses.replace(one, seed=seed), "float32") for seed in range(case.networks)]
     mesh = jobs.mesh_of({"mesh": case.mesh}, "hidden")
-    with bad_input(ValueError):
+    with cli.bad_input(ValueError):
         state, numbers = jobs.first_state(choices, one, data, fitting.stacked(draws) if stacked else draws[0], mesh)
     everywhere, epoch = devices.everywhere(mesh), (sweeps if stacked else training).make_epoch(choices)
     train = training.place(*data.train, skip_idle=True, where=everywhere)

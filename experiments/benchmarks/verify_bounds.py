@@ -31,7 +31,6 @@ from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.formulas import REDUCTIONS
 from twolayer.gradients import closed_form
-from twolayer.network import Params
 from twolayer.verification.problem import INPUTS, Setting, Sizes
 from twolayer.verification.rounding.program import instrument, report, resized
 from twolayer.verification.rounding.runs import Floats, Instrumented, running
@@ -129,7 +128,7 @@ def subject(setting: Setting, precision: str, sizes: Sizes) -> Subject:
 
     def gradients(params: Any, x: Any, y: Any) -> dict[str, Any]:
         labels = jnp.argmax(y, axis=1) if setting.loss == "cross_entropy" else y
-        return {f"d{name}": leaf for name, leaf in closed(Params(*params), x, labels)[1]._asdict().items()}
+        return {f"d{name}": leaf for name, leaf in closed(network.Params(*params), x, labels)[1]._asdict().items()}
 
     return Subject(setting, resized(instrument(gradients, setting, precision), gradients, sizes))
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from twolayer.command import cli
-from twolayer.command.cli import INTERRUPTED, signals
 
 Result = TypeVar("Result")
 
@@ -30,7 +29,7 @@ class Interrupts:
         self.received: str | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._previous = {number: signal.signal(number, self._note) for number in signals()}
+        self._previous = {number: signal.signal(number, self._note) for number in cli.signals()}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -99,5 +98,5 @@ def carry_out(command: Sequence[str], stop: Callable[[], bool], **pipes: Any) ->
             process.kill()  # if this process is ended by an error
     status = process.returncode
     if status < 0:
-        status = INTERRUPTED if stop() else 128 - status
+        status = cli.INTERRUPTED if stop() else 128 - status
     return status, errors

@@ -19,7 +19,6 @@ from jaxtyping import PyTree
 
 from experiments.runtime import checkpoints, jobs, processes
 from experiments.runtime.interrupts import Interrupts
-from experiments.runtime.jobs import Job
 from experiments.runtime.runs import Run
 from twolayer import devices, segments
 from twolayer.command import cli
@@ -94,7 +93,7 @@ class Loop:
 
     run: Run
     interrupts: Interrupts
-    job: Job
+    job: jobs.Job
     program: jax.stages.Compiled
     log: Callable[[segments.State, segments.Metrics, int, int, float], int]
     held: Callable[[segments.State, int], PyTree]
@@ -132,7 +131,7 @@ class Loop:
         save(self.run, f"{self.prefix}{epoch:08d}", self.held(processes.fetch(state), epoch), self.kept)
 
 
-def program_of(job: Job) -> jax.stages.Compiled:
+def program_of(job: jobs.Job) -> jax.stages.Compiled:
     """The segment of a job, compiled for its `arguments`.
 
     Raises:

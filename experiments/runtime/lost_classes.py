@@ -13,7 +13,6 @@ from scipy import integrate, stats
 
 from experiments.runtime import own_things, sweep_tables, tables
 from experiments.runtime.sweep_figures import COLOURS, save_both
-from experiments.runtime.sweep_tables import SHARES
 from twolayer import datasets, fitting, network, training
 from twolayer.evaluation import evaluate
 from twolayer.figures import GREY, PALE, new_axes, new_figure
@@ -30,7 +29,7 @@ def cells(networks: pa.Table) -> list[dict]:
     lost_for_good: an output is zero on every training image; there its class has no gradient any more. not_predicted: a
     class is given to no test image, for this reason or another.
     """
-    names, found = (*CELL, "networks", "diverged", *SHARES), []
+    names, found = (*CELL, "networks", "diverged", *sweep_tables.SHARES), []
     for entry in sweep_tables.summarise(networks, CELL, "relu"):
         accuracy = entry["test_accuracy"]
         found.append({name: entry[name] for name in names} | {"test_accuracy": accuracy and accuracy["mean"]})
@@ -89,7 +88,7 @@ def text(found: list[dict], start: list[dict], expected: float, note: str) -> st
     for cell in found:
         names = cell["init"], cell["loss"], str(cell["hidden"]), f"{cell['learning_rate']:.3g}"
         accuracy = "" if cell["test_accuracy"] is None else f"{cell['test_accuracy']:.4f}"
-        rows.append((*names, *(_share(cell[name]) for name in SHARES), accuracy))
+        rows.append((*names, *(_share(cell[name]) for name in sweep_tables.SHARES), accuracy))
     return "\n".join([*lines, f"share of networks after training; {note}", tables.text(header, rows)])
 
 

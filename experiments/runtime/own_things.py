@@ -10,7 +10,6 @@ from typing import Any
 from twolayer import datasets, own, settings, updates
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.names import OF_OWN_DATA, is_own_data
-from twolayer.settings import FLAG_OF, Settings
 
 
 @functools.cache  # a file is read once, so that all programs of a process have the same entry
@@ -28,14 +27,14 @@ def entry(flags: Mapping[str, Any], kind: str) -> Any:
     return _loaded(kind, flags[kind]).entry if own.is_own(flags[kind]) else flags[kind]
 
 
-def settings_of(flags: Mapping[str, Any]) -> Settings:
+def settings_of(flags: Mapping[str, Any]) -> settings.Settings:
     """The settings of a run. A flag that is not there is at its default.
 
     Raises:
       BadInput: as `entry`.
     """
-    names = {name: FLAG_OF.get(name, name) for name in settings.NAMES}
-    return Settings(**{
+    names = {name: settings.FLAG_OF.get(name, name) for name in settings.NAMES}
+    return settings.Settings(**{
         name: entry(flags, flag) if flag in own.FORMS else flags[flag] for name, flag in names.items() if flag in flags
     })  # fmt: skip
 

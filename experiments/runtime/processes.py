@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.runtime.runs import Follower, Run
 from twolayer.command import cli
-from twolayer.command.cli import BadInput
 
 if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
     from jaxtyping import PyTree
@@ -59,15 +58,15 @@ def several(flags: Mapping[str, Any]) -> bool:
     named = [name for name in ("coordinator_address", "num_processes", "process_id") if flags[name] is not None]
     if flags["distributed"] == "off":
         if named:
-            raise BadInput(f"--{named[0]} is for several processes, and --distributed=off for one; drop either")
+            raise cli.BadInput(f"--{named[0]} is for several processes, and --distributed=off for one; drop either")
         return False
     if named and len(named) < 3:
-        raise BadInput("--coordinator_address, --num_processes and --process_id go together; give all three")
+        raise cli.BadInput("--coordinator_address, --num_processes and --process_id go together; give all three")
     if named and not flags["process_id"] < flags["num_processes"]:
-        raise BadInput(f"--process_id={flags['process_id']} must be below --num_processes={flags['num_processes']}")
+        raise cli.BadInput(f"--process_id={flags['process_id']} must be below --num_processes={flags['num_processes']}")
     port = (flags["coordinator_address"] or "").rpartition(":")[2]
     if named and not (port.isdecimal() and 0 < int(port) < 2**16):
-        raise BadInput(f"--coordinator_address={flags['coordinator_address']} needs a port: HOST:PORT")
+        raise cli.BadInput(f"--coordinator_address={flags['coordinator_address']} needs a port: HOST:PORT")
     if flags["distributed"] == "on" or named:
         return True
     counted = [name for name in COUNTED if name != "SLURM_NTASKS" or "SLURM_STEP_NODELIST" in os.environ]
@@ -142,7 +141,7 @@ def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
             shutdown_timeout_seconds=PATIENCE,
         )
     except (ValueError, RuntimeError) as error:
-        raise BadInput(
+        raise cli.BadInput(
             f"cannot join the other processes ({' '.join(str(error).split())[:200]}); "
             "give --coordinator_address=HOST:PORT --num_processes --process_id, or --distributed=off"
         ) from error
@@ -173,12 +172,12 @@ def _check_same_flags() -> None:
     digest = np.frombuffer(hashlib.sha256("\n".join(own).encode()).digest(), np.uint8)
     everyone = multihost_utils.process_allgather(digest)
     if (everyone != everyone[0]).any():
-        raise BadInput("the processes of this job were given different flags; start all with the same")
+        raise cli.BadInput("the processes of this job were given different flags; start all with the same")
 
 
 def _status_of(error: BaseException) -> int:
     """The exit status after an error in one of several processes; says what it was."""
-    if isinstance(error, BadInput):
+    if isinstance(error, cli.BadInput):
         cli.refuse(str(error), cli.BAD_INPUT)
         if first():  # it takes the others along when it leaves, and they would speak of a lost process
             time.sleep(GRACE)
@@ -229,10 +228,10 @@ def first_does(work: Callable[[], Result]) -> Result | None:
     if first():
         try:
             result = work()
-        except BadInput as error:
+        except cli.BadInput as error:
             refusal = str(error)
     if refusal := told(refusal):
-        raise BadInput(refusal)
+        raise cli.BadInput(refusal)
     return result
 
 

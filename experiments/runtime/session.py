@@ -25,7 +25,6 @@ from experiments.runtime.loop import Loop, Saving, leave, program_of, restored
 from experiments.runtime.runs import Run
 from twolayer import segments
 from twolayer.command import cli
-from twolayer.command.cli import BadInput
 from twolayer.command.provenance import provenance
 
 FLAGS = absl_flags.FLAGS
@@ -107,7 +106,7 @@ def _show(progress: "Progress", rows: list[dict]) -> None:
 def check_tensorboard(tensorboard: bool) -> None:
     """Raise BadInput if the library is wanted that writes TensorBoard event files, and is not installed."""
     if tensorboard and importlib.util.find_spec("tensorboardX") is None:
-        raise BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
+        raise cli.BadInput("--tensorboard needs tensorboardX; pip install -e '.[tensorboard]'")
 
 
 @contextlib.contextmanager
@@ -154,11 +153,11 @@ def use_compile_cache(folder: str | None) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = path.stat()
     except OSError as error:
-        raise BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
+        raise cli.BadInput(f"--compile_cache={folder} cannot be made: {error.strerror}") from error
     mode = found.st_mode & 0o777
     if mode & 0o077 or found.st_uid != os.getuid():
         whose = f"is open to others (mode {mode:04o})" if mode & 0o077 else "belongs to another user"
-        raise BadInput(
+        raise cli.BadInput(
             f"--compile_cache={folder} {whose}, and what lies there is run; "
             "chmod 700 one of your own, or name a folder that does not exist yet"
         )

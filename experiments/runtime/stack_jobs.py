@@ -11,8 +11,6 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.runtime import axes, jobs, own_things, session
-from experiments.runtime.axes import NUMBERS
-from experiments.runtime.jobs import Job
 from twolayer import datasets, devices, fitting, training
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.precisions import PRECISIONS
@@ -69,7 +67,7 @@ def parts(
       sizes: the parts of an earlier session, if the sweep is continued: whatever the device, they stay the same.
       shared: whether the networks of a part see the same batches.
     """
-    each = NUMBERS if shared else (*NUMBERS, "order_seed")
+    each = axes.NUMBERS if shared else (*axes.NUMBERS, "order_seed")
     groups: dict[tuple, dict[tuple, list[int]]] = {}
     for number, point in enumerate(points):
         choices = {name: value for name, value in point.items() if name not in each}
@@ -209,7 +207,7 @@ def _check(part: Part, data: datasets.Dataset, mesh: Mesh) -> bool:
     return all(fitting.may_skip_idle(choices, fitting.numbers_of(one, "float32")) for one in settings)
 
 
-def prepare(part: Part, plan: Plan) -> Job:
+def prepare(part: Part, plan: Plan) -> jobs.Job:
     """Draw the networks of a part and put the data on the devices.
 
     Raises:
@@ -232,4 +230,4 @@ def prepare(part: Part, plan: Plan) -> Job:
         valid, test = (training.place(*examples, noise=of_them, **own) for examples, of_them in others)
     orders = [fitting.keys_of(one.seed, one.order_seed)[1] for one in settings]
     order = (orders[0], own["where"]) if plan.shared else (jnp.stack(orders), state.epoch.sharding)
-    return Job(data, mesh, train, valid, choices, numbers, devices.put(*order), state, test=test)
+    return jobs.Job(data, mesh, train, valid, choices, numbers, devices.put(*order), state, test=test)

@@ -20,7 +20,6 @@ from twolayer.command.provenance import provenance
 from twolayer.evaluation import Evaluation
 from twolayer.fitting import STATUSES
 from twolayer.network import Params
-from twolayer.training import Examples, Numbers
 
 
 class Programs:
@@ -124,7 +123,7 @@ def _resumed(run: Run, part: Part, job: Job) -> tuple[segments.State, segments.M
 def _score(job: Job) -> Callable:
     """(params of N networks, their numbers, test and training examples) -> both evaluations of each."""
 
-    def one(params: Params, numbers: Numbers, *data: Examples) -> tuple[Evaluation, ...]:
+    def one(params: Params, numbers: training.Numbers, *data: training.Examples) -> tuple[Evaluation, ...]:
         return tuple(training.score(job.choices, params, examples, numbers) for examples in data)
 
     return jax.vmap(one, in_axes=(0, 0, None, None))

@@ -24,12 +24,11 @@ from experiments.benchmarks.peers.problem import backward
 from experiments.runtime.runs import load_params, metrics_lines
 from twolayer import gradients, network, stacks
 from twolayer.command.cli import INTERRUPTED
-from twolayer.network import Params
 
 NETWORKS = 3  # of a stack
 ENGINES = {"closed form": gradients.closed_form, "autodiff": gradients.autodiff}
 STACKS = {"closed form, stacked": stacks.closed_form, "autodiff, stacked": stacks.autodiff}
-LEAVES = Params._fields
+LEAVES = network.Params._fields
 # How far parameters may be apart that were trained on two kinds of devices, as a share of their length. Gradients
 # differ by some 2^-20 of theirs; thousands of steps add that up, and a ReLU that one side enters a step later moves
 # its unit away for good.
@@ -70,7 +69,7 @@ def _errors(
         params = [np.asarray(leaf if stacked else leaf[0]) for leaf in each]
 
         def gradient(*arguments: jax.Array) -> tuple[jax.Array, ...]:
-            return tuple(one(Params(*arguments[:4]), arguments[4], aims)[1])
+            return tuple(one(network.Params(*arguments[:4]), arguments[4], aims)[1])
 
         arguments = (*params, x)
         device = [np.asarray(leaf, np.float64) for leaf in jax.jit(gradient)(*arguments)]

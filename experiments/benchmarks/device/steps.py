@@ -21,7 +21,6 @@ import numpy as np
 from experiments.benchmarks import timed
 from experiments.benchmarks.device import INPUTS, OUTPUTS, SHEETS, operations, traffic
 from experiments.benchmarks.peers import gemms, problem, worker
-from experiments.benchmarks.peers.problem import Problem
 from twolayer.precisions import PRECISIONS
 
 EXAMPLES, INK = 50_000, 0.19
@@ -97,7 +96,7 @@ def gate(target: str, hidden: int, batch_size: int, precision: str) -> float:
     return max(leaf["error"] for leaf in found.values())
 
 
-def make(hidden: int, batch_size: int, precision: str, networks: int = 1, examples: int = EXAMPLES) -> Problem:
+def make(hidden: int, batch_size: int, precision: str, networks: int = 1, examples: int = EXAMPLES) -> problem.Problem:
     """A problem of whole batches, at least two."""
     x, y = images(max(2, examples // batch_size) * batch_size)
     data: Any = SimpleNamespace(train=(x, y), inputs=INPUTS, outputs=OUTPUTS, scale=1 / 255)

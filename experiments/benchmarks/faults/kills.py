@@ -19,7 +19,6 @@ import numpy as np
 from experiments.benchmarks.faults import differences, finish, start
 from experiments.runtime import checkpoints, runs
 from twolayer.command import cli
-from twolayer.command.cli import BadInput
 from twolayer.datasets import DataError, cache
 from twolayer.datasets.prepared import digits
 
@@ -68,7 +67,7 @@ def alone(flags: Sequence[str], place: pathlib.Path) -> float:
         time.sleep(0.01)
     finish(process, "the run without interruption")
     if first is None:
-        raise BadInput("the run has no checkpoint to continue from; give more --epochs than --checkpoint_every")
+        raise cli.BadInput("the run has no checkpoint to continue from; give more --epochs than --checkpoint_every")
     return first
 
 
@@ -123,7 +122,7 @@ def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, 
     if process.returncode == cli.DONE:
         return None
     if process.returncode not in (-number, cli.INTERRUPTED):
-        raise BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
+        raise cli.BadInput(f"a start failed by itself with status {process.returncode}: {said.strip()}")
     return Kill(number.name, round(moment, 3), len(runs.metrics_lines(place / "run")), _phase(place / "run", before))
 
 
@@ -181,7 +180,7 @@ def params(run: pathlib.Path) -> Arrays | None:
     """The parameters of a finished run, or None if they were refused."""
     try:
         return runs.load_params(run)
-    except BadInput:
+    except cli.BadInput:
         return None
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from experiments.benchmarks.peers.problem import Problem
 from experiments.runtime.jobs import configure
 from twolayer import network, segments, sweeps, training
-from twolayer.network import Params
 
 
 class ClosedForm:
@@ -47,7 +46,7 @@ class ClosedForm:
 
     def begin(self, problem: Problem, choices: training.Choices) -> tuple[Callable, training.Numbers, segments.State]:
         """The epoch, the numbers and the first state."""
-        numbers, params = training.Numbers(problem.learning_rate), Params(*map(jnp.asarray, problem.start))
+        numbers, params = training.Numbers(problem.learning_rate), network.Params(*map(jnp.asarray, problem.start))
         return training.make_epoch(choices), numbers, segments.start(choices, params, numbers, len(problem.x))
 
     def epoch(self, index: int) -> None:
@@ -81,7 +80,7 @@ class Stack(ClosedForm):
         (K, d), C, N = problem.W1.shape, len(problem.b2), problem.networks
         draw = jax.vmap(lambda key: network.init(key, d, K, C, "alive"))
         others = draw(jax.random.split(jax.random.key(problem.seed + 1), N))
-        params = Params(*(leaf.at[0].set(start) for leaf, start in zip(others, problem.start, strict=True)))
+        params = network.Params(*(leaf.at[0].set(start) for leaf, start in zip(others, problem.start, strict=True)))
         numbers = training.Numbers(*(jnp.full(N, v) for v in (problem.learning_rate, 0.0, 0.9)))
         return sweeps.make_epoch(choices), numbers, sweeps.start(choices, params, numbers, len(problem.x))
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.peers import INSTALL, LIMIT_SECONDS, OURS, TORCH, Competitor, problem
-from experiments.benchmarks.peers.problem import Problem
 from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
 from experiments.runtime import tables
 
@@ -61,7 +60,7 @@ class Quiet:
 
 
 def run(
-    whole: Problem,
+    whole: problem.Problem,
     rows: list[Row],
     limits: list[Row],
     *,
@@ -94,7 +93,7 @@ def run(
     return quiet
 
 
-def _gate(row: Row, small: Problem, place: Path, timeout: float | None) -> None:
+def _gate(row: Row, small: problem.Problem, place: Path, timeout: float | None) -> None:
     """Ten steps against float64, in a process of their own, so that the cold start stays cold."""
     try:
         with _process(row.competitor, small, place, timeout) as process:
@@ -106,7 +105,7 @@ def _gate(row: Row, small: Problem, place: Path, timeout: float | None) -> None:
         row.fail(error)
 
 
-def _process(competitor: Competitor, given: Problem, place: Path, timeout: float | None) -> Process:
+def _process(competitor: Competitor, given: problem.Problem, place: Path, timeout: float | None) -> Process:
     """A competitor at work on a problem, which it reads from a file."""
     given = given._replace(output=competitor.output or given.output)
     path = place / f"{len(given.x)}_{given.output}.npz"

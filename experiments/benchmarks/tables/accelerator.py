@@ -62,9 +62,9 @@ def waiting() -> str:
         words, cell = (many, _epoch(least)) if networks > 1 else (f"K = {hidden}, batch {batch}", _step(least))
         cells = rows.setdefault(words, [""] * len(FULL.precisions))
         cells[FULL.precisions.index(case.arguments["precision"])] = f"{cell}, {by}"
-    for optimizer, moments in MOMENTS.items():
-        least, by = _least_wide(moments)
-        rows[f"K = {FULL.wide:,}, {optimizer}"] = ["", "", f"{_step(least)}, {by}"]
+    for case in (case for case in CASES if case.check == "d"):
+        least, by = _least(case)
+        rows[f"K = {FULL.wide:,}, {case.arguments['optimizer']}"] = ["", "", f"{_step(least)}, {by}"]
     rows["is it right, order and pixels, a profile, matrix products alone"] = ["", "", ""]
     header = ("a step", *(f"least, {precision}" for precision in FULL.precisions), "measured")
     return markdown(header, [(words, *cells, NOT_YET) for words, cells in rows.items()])
@@ -73,16 +73,13 @@ def waiting() -> str:
 def shape(case: Case) -> tuple[int, int, int, str]:
     """Networks, K, batch and precision."""
     given = case.arguments
-    return given["networks"], given["hidden"], given["batch_size"], given["precision"]
+    return given.get("networks", 1), given["hidden"], given["batch_size"], given["precision"]
 
 
 def _least(case: Case) -> tuple[float, str]:
     networks, hidden, batch, precision = shape(case)
-    return floor(hidden, batch, precision, sheet(), networks)
-
-
-def _least_wide(moments: int) -> tuple[float, str]:
-    return floor(FULL.wide, FULL.batches[0], "bfloat16", sheet(), moments=moments)
+    moments = MOMENTS.get(case.arguments.get("optimizer", "sgd"), 0)
+    return floor(hidden, batch, precision, sheet(), networks, moments)
 
 
 def _step(seconds: float) -> str:
@@ -152,8 +149,8 @@ def wide() -> str:
     """Check d: a million hidden units, by time and by memory."""
     rows = []
     for case in (case for case in CASES if case.check == "d"):
-        least, by = _least_wide(MOMENTS[case.arguments["optimizer"]])
-        columns: tuple[Callable[[dict], str], ...] = (
+        least, by = _least(case)
+        columns = (
             lambda row: f"{row['step_us'] / 1e3:.1f} ms",
             functools.partial(_reached, least=least),
             lambda row: f"{row['estimate_bytes'] / 1e9:.1f} GB",

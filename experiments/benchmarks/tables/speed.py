@@ -11,13 +11,14 @@ Rows = list[tuple[str, ...]]
 @table("benchmark_cpu")
 def benchmark(result: dict) -> tuple:
     """Epoch times side by side: one row per competitor, one column per width."""
-    cases, batch_size = result["cases"], result["flags"]["batch_size"]
+    cases, steps = result["cases"], [case["examples"] / result["flags"]["batch_size"] for case in result["cases"]]
+    in_xla = (sum(found["xla"] for found in case["limit"]["products_s"].values()) for case in cases)
     rows = [
         *_competitors(cases),
         ("fastest PyTorch row, times ours", *(f"{fastest(case)['slower']['median']:.1f}" for case in cases)),
         ("limit: the matrix products alone", *(seconds(case["limit"]["epoch_s"]["median"]) for case in cases)),
         ("share of the limit that our epoch reaches", *(percent(case["share_of_limit"]["median"]) for case in cases)),
-        ("the same products in XLA", *(seconds(_in_xla(case, batch_size)) for case in cases)),
+        ("the same products in XLA", *(seconds(n * step) for n, step in zip(steps, in_xla, strict=True))),
     ]
     rounds = len(cases[0]["rows"][0]["epoch_s"]["rounds"])
     said = f"Medians of {rounds} rounds, of seconds and of ratios; spreads are in the JSON."
@@ -27,11 +28,6 @@ def benchmark(result: dict) -> tuple:
 def fastest(case: dict) -> dict:
     """PyTorch's fastest row."""
     return next(row for row in case["rows"] if row["name"] == case["best_torch"])
-
-
-def _in_xla(case: dict, batch_size: int) -> float:
-    """Seconds of an epoch's matrix products in XLA, each in its fastest layout."""
-    return case["examples"] / batch_size * sum(found["xla"] for found in case["limit"]["products_s"].values())
 
 
 @table("benchmark_networks")
@@ -120,35 +116,28 @@ def startup(result: dict) -> tuple:
 def limits(alone: dict, together: dict) -> tuple:
     """Each row's share of the rate at which this machine did matrix products best."""
     cases, batch_size = alone["cases"], alone["flags"]["batch_size"]
-    rates = {case["hidden"]: _rate(case, batch_size) for case in cases}
+    each = {case["hidden"]: operations(case["hidden"], 1, inputs=case["live_inputs"]) for case in cases}
+    rates = {}  # of the better of the two large products, in operations a second
+    for case in cases:
+        found = min(min(case["limit"]["products_s"][name].values()) for name in ("Z1", "dW1"))
+        rates[case["hidden"]] = 2 * batch_size * case["live_inputs"] * case["hidden"] / found
     rate = max(rates.values())
-    least = {K: case["examples"] * _operations(case) / rate for K, case in zip(rates, cases, strict=True)}
+    least = {case["hidden"]: case["examples"] * each[case["hidden"]] / rate for case in cases}
     own = {case["hidden"]: case["limit"]["epoch_s"]["median"] for case in cases}
     rows = [
         ("all products at the best rate: the limit", *map(seconds, least.values())),
         ("our products, each alone in its best layout", *(percent(least[K] / own[K]) for K in least)),
     ]
-    found: dict[str, dict[int, str]] = {}
+    shares: dict[str, dict[int, str]] = {}
     for case in (*cases, *together["cases"]):
         for row in case["rows"]:
             reached = percent(least[case["hidden"]] / row["epoch_s"]["median"]) if row["epoch_s"] else row["note"]
-            found.setdefault(row["label"], {}).setdefault(case["hidden"], reached)
-    rows += [(label, *(shares.get(K, "") for K in least)) for label, shares in found.items()]
+            shares.setdefault(row["label"], {}).setdefault(case["hidden"], reached)
+    rows += [(label, *(some.get(K, "") for K in least)) for label, some in shares.items()]
     best = (
         f"The best rate is {rate / 1e9:.0f} GFLOP/s, of one of the products at K = {max(rates, key=rates.__getitem__)}."
     )
     return ("share of the limit that an epoch and network reaches", *_widths(cases)), rows, best
-
-
-def _operations(case: dict) -> int:
-    """Of an example in one step, of the live inputs."""
-    return operations(case["hidden"], 1, inputs=case["live_inputs"])
-
-
-def _rate(case: dict, batch_size: int) -> float:
-    """The best rate of the two large products, in operations a second."""
-    found = min(min(case["limit"]["products_s"][name].values()) for name in ("Z1", "dW1"))
-    return 2 * batch_size * case["live_inputs"] * case["hidden"] / found
 
 
 @table("against", "startup", machine=0)
