@@ -22,6 +22,7 @@ from twolayer.verification.evidence.elsewhere import LAYERS, Finding, at_sizes, 
 from twolayer.verification.evidence.guards import Guarded, without
 from twolayer.verification.evidence.own_loss import Standard, Terms, describe
 from twolayer.verification.explain import causes
+from twolayer.verification.explain.mended import mended
 from twolayer.verification.explain.search import explanations, telling
 from twolayer.verification.numbers.balls import BITS, Undecided, precision
 from twolayer.verification.numbers.differences import central
@@ -68,7 +69,8 @@ def verify(
         b1, W2, b2; x is (m, d); y (m, C) is one-hot for cross-entropy, 0 and 1 for binary cross-entropy, else real.
       loss: what it claims to differentiate, or "own": its own loss. None: "own" where there is one, else
         "cross_entropy".
-      output, activation: of the output layer and of the hidden layer, by name (twolayer.activations).
+      output, activation: of the output layer and of the hidden layer, by name (twolayer.activations). Binary
+        cross-entropy has the sigmoid of the output inside it: "identity" and "sigmoid" are the same there.
       reduction: "mean" or "sum" over the examples.
       biases: whether the declared network has them.
       own_loss: (params, x, y) -> (), the derivation's own statement of the loss; of a file, its `loss`.
@@ -168,6 +170,8 @@ def _setting(loss: str, output: str, reduction: str, hidden: str, biases: bool) 
             activation(value)
         except ValueError as error:
             raise Refused(f"{name}={value!r} is not known; choose one of: {', '.join(ACTIVATIONS)}") from error
+    if loss == "binary_cross_entropy" and output == "sigmoid":  # people name the one that is inside the loss
+        output = "identity"
     return Setting(loss, output, reduction, hidden, biases)
 
 
@@ -284,17 +288,24 @@ def _formula(found: Subject, cases: Sequence[Case], checks: _Checks) -> Verdict:
         terms, decays = found.standard.terms(probe.sizes), found.standard.decays()
     evidence = causes.Evidence(
         found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay, decays,
-        found.program.source or "",
+        found.program.source or "", functools.cache(lambda: mended(found, found.standard, cases)),
     )  # fmt: skip
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)
     first = next((cause for cause in findings.causes if cause.line is not None), None)
-    line = first and first.line
-    lines = found.program.source.splitlines() if found.program.source and line else []
     return Verdict(
         formula.verdict, leaves, findings.steps, findings.first_wrong_step, findings.causes, formula,
-        line=lines[line - 1].strip() if line and lines else None, line_number=line, variable=first and first.variable,
+        **_place(found, first),
     )  # fmt: skip
+
+
+def _place(found: Subject, cause: Cause | None) -> dict[str, Any]:
+    """The line of a cause in the user's file, its number and the variable that it sets, as fields of a verdict."""
+    if cause is None or cause.line is None:
+        return {}
+    lines = found.program.source.splitlines() if found.program.source else []
+    line = lines[cause.line - 1].strip() if lines else None
+    return {"line": line, "line_number": cause.line, "variable": cause.variable}
 
 
 def _watched(found: Subject, cases: Sequence[Case]) -> Case | None:
@@ -481,16 +492,23 @@ def _by_gradient(found: Subject, standard: Standard, checks: _Checks) -> Verdict
     probe = _watched(found, own)
     if probe is not None:
         probe = probe._replace(point=probe.point._replace(right=probe.right | standard.gradient(probe.point)))
-    evidence = causes.Evidence(found.setting, own, probe, leaves, thresholds=found.program.thresholds())
+    evidence = causes.Evidence(
+        found.setting, own, probe, leaves, thresholds=found.program.thresholds(),
+        mended=lambda: mended(found, standard, own),
+    )  # fmt: skip
     findings = causes.find((), evidence)
-    steps = {s: one if s in LEAVES else StepVerdict("not_shown") for s, one in findings.steps.items()}
-    wrong = next((leaf for leaf in STEPS if leaf in LEAVES and leaves[leaf].verdict == "wrong"), None)
+    first, said = findings.first_wrong_step, "it differs from the derivative of the file's own loss"
+    known = all(not cause.text.startswith("unknown") for cause in findings.causes)
+    steps = {s: one if s in LEAVES or (known and s == first) else StepVerdict("not_shown")
+             for s, one in findings.steps.items()}  # fmt: skip
+    if not known:
+        first = next((leaf for leaf in STEPS if leaf in LEAVES and leaves[leaf].verdict == "wrong"), None)
     found_causes = tuple(
-        dataclasses.replace(cause, text="it differs from the derivative of the file's own loss", correction="")
-        for cause in findings.causes
+        dataclasses.replace(cause, text=cause.text if known else said, correction="") for cause in findings.causes
     )
     formula = summarise(leaves, steps, own, found.setting)
-    return Verdict(formula.verdict, leaves, steps, wrong, found_causes, formula)
+    place = _place(found, next(iter(found_causes), None))
+    return Verdict(formula.verdict, leaves, steps, first, found_causes, formula, **place)
 
 
 def _with_standard(verdict: Verdict, found: Subject, standard: Standard, own: bool) -> Verdict:

@@ -95,7 +95,7 @@ def subject(program: Program, setting: Setting) -> Subject:
             return _at_any_sizes(program, setting, call)
         except RaisedInside as error:
             first = first or error
-    for sizes in (where.MNIST, where.ONE_OUTPUT, where.SQUARE):
+    for sizes in (where.MOST_EXAMPLES, where.MNIST, where.ONE_OUTPUT, where.SQUARE):
         for call in ways(program.function, setting):
             if sizes.C == 1 and setting.loss == "cross_entropy":
                 continue
@@ -103,7 +103,7 @@ def subject(program: Program, setting: Setting) -> Subject:
                 shapes = _shapes(program, setting, call, sizes)
             except RaisedInside:
                 continue
-            at = f"d={sizes.d}, K={sizes.K}, C={sizes.C}"
+            at = f"d={sizes.d}, K={sizes.K}, C={sizes.C}, m={sizes.m}"
             said = f"the code does not run at other sizes ({first}); it was judged at {at}"
             if sizes == where.SQUARE:
                 return Subject(program, setting, call, (sizes,), shapes, only_square=str(first))

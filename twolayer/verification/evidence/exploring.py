@@ -51,6 +51,8 @@ def drawn(arguments: Arguments, program: Any, seed: int, most: int | None = None
     for one in sizes:
         count = sum(math.prod(array.shape(one)) for array in arguments.arrays)
         found += [at("ordinary", one) for _ in range(ORDINARY if count < MANY else 1)]
+    often = [(one, values) for one in found[: 2 * ORDINARY : ORDINARY] for values in arguments.repeated(one.values)]
+    found += [one._replace(kind="repeated", values=values) for one, values in often]
     found += [at("scaled", sizes[0], lambda path, s=s: s) for s in SCALES]
     for reach in (3, 3, 3, 3, 12, 12):
         each = {path: 10.0 ** rng.uniform(-reach, reach) for path in arguments.floating}

@@ -51,7 +51,7 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
                 wrong[name] = mine, differs
     if not wrong or _is_smooth(question, one, wrong):
         return one, []
-    near, nearer = (_pieces(question, one.at, wrong, bits, AROUND) for bits in (NEAR, NEARER))
+    near, nearer = (_pieces(question, one, wrong, bits, AROUND) for bits in (NEAR, NEARER))
     for name, (mine, differs) in wrong.items():
         pieces = [[piece[name] for piece in side if name in piece] for side in (near, nearer)]
         if not all(len(side) == 2 * AROUND and len(set(map(np.shape, side))) == 1 for side in pieces):
@@ -79,7 +79,7 @@ def settled(question: Question, one: Compared) -> tuple[Compared, list[Kink]]:
 
 def _is_smooth(question: Question, one: Compared, wrong: Collection[str]) -> bool:
     """Whether the right outputs go through the point without a kink: what is equal there is so whatever is given."""
-    here = _pieces(question, one.at, wrong, NEAR, 1)
+    here = _pieces(question, one, wrong, NEAR, 1)
     pairs = [(one.right[name], piece.get(name)) for piece in here for name in wrong]
     return bool(pairs) and all(
         piece is not None
@@ -89,11 +89,15 @@ def _is_smooth(question: Question, one: Compared, wrong: Collection[str]) -> boo
     )
 
 
-def _pieces(question: Question, at: At, names: Collection[str], bits: int, around: int) -> list[Outputs]:
-    """The right outputs near a tie, on all sides of it; none where they cannot be followed there."""
-    rng, found = np.random.default_rng(5), []
-    moved = [a.path for a in question.arguments.arrays if isinstance(a.domain, str) and a.domain in SMOOTH]
-    moved += [name[1:] for name in names if name[0] == "d" and name[1:] in at.values and name[1:] not in moved]
+def _pieces(question: Question, one: Compared, names: Collection[str], bits: int, around: int) -> list[Outputs]:
+    """The right outputs near a tie, on all sides of it; none where they cannot be followed there.
+
+    names: of what is looked at. A derivative has a kink in what it is taken by; all else is given.
+    """
+    rng, found, at = np.random.default_rng(5), [], one.at
+    by = [name[1:] for name in one.right if name[0] == "d" and name[1:] in at.values]
+    smooth = [a.path for a in question.arguments.arrays if isinstance(a.domain, str) and a.domain in SMOOTH]
+    moved = by if by and all(name[0] == "d" for name in names) else list(dict.fromkeys(smooth + by))
     step = Ball(flint.arb(2) ** -bits)
     try:
         with precision(BITS):

@@ -52,14 +52,18 @@ class Standard:
 
     def gradient(self, point: where.Point) -> dict[str, np.ndarray]:
         """Its gradient at a point: of JAX code by jax.grad, of all else through the record of its operations."""
-        arguments = {name: point.right[name] for name in where.INPUTS}
         with precision(BITS):
             if self._by_jax is not None:
                 leaves = self._by_jax.run(*(point.right[name] for name in where.INPUTS)).result
                 return {leaf: np.asarray(array, object) for leaf, array in zip(LEAVES, leaves, strict=True)}
-            own = {name: balls(arguments[name], Recorded) for name in PARAMETERS}
-            value = _one_number(self.call.run(self.loss, arguments | {"w": point.right["w"]} | own).result)
-            return dict(zip(LEAVES, gradient(value, list(own.values())), strict=True))
+            value, own = self.recorded(point)
+            return dict(zip(LEAVES, gradient(value, own), strict=True))
+
+    def recorded(self, point: where.Point) -> tuple[Ball, list[np.ndarray]]:
+        """Its value at a point as a number that remembers how it was made of the four parameters, and these."""
+        arguments = {name: point.right[name] for name in (*where.INPUTS, "w")}
+        own = {name: balls(arguments[name], Recorded) for name in PARAMETERS}
+        return _one_number(self.call.run(self.loss, arguments | own).result), list(own.values())
 
     def _slopes(self) -> list[float]:
         """The numbers in its code that a leaky ReLU could have below zero."""

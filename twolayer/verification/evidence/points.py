@@ -22,6 +22,7 @@ PRIME_SIZES = (Sizes(3, 11, 5, 7), Sizes(5, 7, 13, 3))
 SQUARE, SMALL = Sizes(5, 5, 5, 5), Sizes(3, 2, 2, 2)
 OF_SIZE_ONE = {"d": Sizes(1, 4, 3, 5), "K": Sizes(4, 1, 3, 2), "C": Sizes(4, 5, 1, 3), "m": Sizes(3, 4, 5, 1)}
 MNIST, ONE_OUTPUT = Sizes(784, 5, 10, 7), Sizes(3, 7, 1, 5)
+MOST_EXAMPLES = Sizes(3, 5, 7, 11)  # for code that takes units for examples somewhere
 LARGE = (Sizes(784, 5, 3, 4), Sizes(3, 128, 5, 4), Sizes(3, 5, 26, 4), Sizes(2, 5, 3, 128))  # each beyond common blocks
 LARGEST_LOGIT = 200  # exp(200)^3 is still a float64
 MARGIN = 1e-9  # of the terms that cancel in a pre-activation: rounding decides no sign
@@ -139,7 +140,7 @@ def ties(rng: np.random.Generator, sizes: Sizes, setting: Setting) -> Iterator[t
 def forward(s: Floats, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """Z1 (m, K) and Z2 (m, C) in float64."""
     Z1 = s["x"] @ s["W1"].T + s["b1"]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return Z1, activation(setting.hidden).apply(Z1) @ s["W2"].T + s["b2"]
 
 

@@ -239,6 +239,7 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
     if "ordinary" in kinds:
         return {"verdict": "wrong", "reason": question.remark(name, found)}
     where = {"scaled": "at very large or small numbers", "tie": "at a kink", "sizes": "at larger sizes"}
+    where["repeated"] = "where a label occurs more than once"
     return {"verdict": "wrong", "reason": f"only {where.get(kinds[0], 'on a branch that few numbers enter')}"}
 
 

@@ -9,7 +9,7 @@ larger, beyond blocks, chunks and thresholds on sizes.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +111,13 @@ class Arguments(NamedTuple):
     ) -> dict[str, np.ndarray]:
         """Numbers for every array by its path. `scale`: what the real ones are multiplied by."""
         return {array.path: _drawn(array, sizes, rng, scale(array.path) if scale else 1.0) for array in self.arrays}
+
+    def repeated(self, values: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """The same numbers with labels that occur often: one label everywhere, and two in turn."""
+        labels = {array.path for array in self.arrays if str(array.domain).startswith("labels:")}
+        for count in (1, 2) if labels else ():
+            few = {p: np.resize(np.ravel(a)[-count:], np.shape(a)) for p, a in values.items() if p in labels and a.size}
+            yield dict(values) | few
 
     def built(self, values: Mapping[str, Any]) -> list[Any]:
         """The arguments as the function takes them, from the values of all arrays."""

@@ -5,7 +5,7 @@ computation and of its reverse pass are known: they tell lines that are right fr
 is found, the line is the first that gives numbers which only the wrong outputs have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
 from twolayer.verification.explain.needed import place
-from twolayer.verification.explain.repairs import Repairs
+from twolayer.verification.explain.repairs import SECONDS, Repairs
 from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.factors import decimal, ratio
@@ -27,11 +27,12 @@ MORE = 8  # points at which a repair is checked
 
 
 class Located(NamedTuple):
-    """The causes that tie, and the line of the first."""
+    """The causes that tie, and the line of the first; what that makes once it is mended, run by run."""
 
     causes: tuple[Reason, ...] = ()
     line: str | None = None
     line_number: int | None = None
+    made: tuple[np.ndarray, ...] = ()
 
 
 class Recording(NamedTuple):
@@ -60,7 +61,7 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     recorded = _recorded(question, telling[0])
     right = recorded.numbers if recorded else Numbers(map(floats, telling[0].right.values()))
     slopes = Numbers([*map(floats, telling[0].right.values()), *(a for _, a in (recorded.arrays if recorded else ()))])
-    found = _repaired(question, telling, others, right, slopes)
+    found = repaired(question, telling, others, right, slopes, lambda case: _arrays(question, case))
     if not found.causes:
         found = _by_outputs(question, telling, right, outputs, found)
     wrong = {name: a for name, a in telling[0].mine.items() if outputs[name]["verdict"] == "wrong"}
@@ -107,8 +108,23 @@ def _statement(line: int | None, program: Any) -> str:
     return "" if line is None or not program.source else program.source.split("\n")[line - 1].strip()
 
 
-def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], right: Numbers, slopes: Numbers) -> Located:
-    """The edits of the user's code that put everything right, at the line that is wrong; or the line alone."""
+def repaired(
+    question: Any,
+    telling: Sequence[Any],
+    others: Sequence[Any],
+    right: Numbers,
+    slopes: Numbers,
+    arrays: Callable[[Any], list[tuple[str, np.ndarray]]],
+    seconds: float = SECONDS,
+) -> Located:
+    """The edits of the user's code that put everything right, at the line that is wrong; or the line alone.
+
+    Args:
+      telling, others: both sides at points, where something is wrong and where nothing is.
+      right: all numbers of the right computation at the first; `slopes`: those that are derivatives by whole arrays.
+      arrays: from a point to the arrays of the right reverse pass there, with the lines that they belong to.
+      seconds: of work.
+    """
     first = telling[0]
     many = [case for case in (*telling, *others) if min(case.at.sizes.values(), default=2) > 1]  # at 1 much cancels
     many.sort(key=_extent)
@@ -120,16 +136,16 @@ def _repaired(question: Any, telling: Sequence[Any], others: Sequence[Any], righ
     rest = [case for case in many if not any(case is one for one in cases)]
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
-        search = Repairs(question, cases, rest[:MORE], right, slopes)
-        number, causes = search.told(search.found(lambda case: _arrays(question, case))) or (None, [])
-        if not causes:
-            number = place(search) or number
+        search = Repairs(question, cases, rest[:MORE], right, slopes, seconds)
+        told = search.told(search.found(arrays))
+        if told is None or not told.causes:
+            told = place(search) or told
     except Refused:
         return Located()
-    if number is None:
+    if told is None:
         return Located()
-    line = question.program.source.split("\n")[number - 1].strip()
-    return Located(tuple(Reason(id, text, line) for id, text in causes), line, number)
+    line = question.program.source.split("\n")[told.line - 1].strip()
+    return Located(tuple(Reason(id, text, line) for id, text in told.causes), line, told.line, told.made)
 
 
 def _extent(case: Any) -> float:

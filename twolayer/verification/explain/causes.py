@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,10 +18,11 @@ import numpy as np
 from twolayer.verification.evidence.calls import OTHER_PRODUCTS
 from twolayer.verification.evidence.cases import Case, first_wrong
 from twolayer.verification.explain import unexplained, where, wrong_activations
+from twolayer.verification.explain.mended import Mended
 from twolayer.verification.explain.search import Explanation
 from twolayer.verification.numbers import factors as numbers
 from twolayer.verification.numbers.balls import BITS, Ball, precision
-from twolayer.verification.problem import CHAIN, LEAVES, STEPS, Setting, right_lines
+from twolayer.verification.problem import CHAIN, LEAVES, STEPS, TRACE, Setting, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
 MISTYPED = frozenset(id for id, _ in wrong_activations.EDITED.values())  # errors in the formula of a derivative
@@ -35,6 +36,7 @@ class Evidence(NamedTuple):
     scale, decay: what the own loss is times the declared one behind it, and so all its steps; what is added to a leaf,
       times its parameter, by the L2 terms of the own loss; decays: that as a formula of the sizes.
     thresholds: comparisons, clips and roundings of the code, with their lines. source: the text of its file.
+    mended: finds the line of the user's code that is to be mended; asked only where nothing here explains an error.
     """
 
     setting: Setting
@@ -46,6 +48,7 @@ class Evidence(NamedTuple):
     decay: Mapping[str, Fraction] = MappingProxyType({})
     decays: Mapping[str, str] = MappingProxyType({})
     source: str = ""
+    mended: Callable[[], Mended | None] = lambda: None
 
     @property
     def right_inside(self) -> frozenset[str]:
@@ -84,11 +87,15 @@ class Evidence(NamedTuple):
 
 
 class Alternative(NamedTuple):
-    """One explanation with its wrong factors placed: the causes, and the steps that they make wrong."""
+    """One explanation with its wrong factors placed: the causes, and the steps that they make wrong.
+
+    mends: whether it is an edit of the user's code that puts everything right.
+    """
 
     causes: tuple[Cause, ...]
     steps: tuple[str, ...]
     explanation: Explanation | None = None
+    mends: bool = False
 
 
 class Findings(NamedTuple):
@@ -110,6 +117,8 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     wrong = {leaf for leaf, verdict in evidence.leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
         alternatives = [_unexplained(evidence, wrong, found)]
+    if all(cause.id == "unknown" for one in alternatives for cause in one.causes):
+        alternatives = _mended(alternatives, evidence)
     alternatives = _of_their_shape(alternatives, evidence)
     fewest = min((len(a.causes) for a in alternatives), default=0)
     alternatives = [a for a in alternatives if len(a.causes) == fewest]
@@ -121,7 +130,8 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     )
     blamed = alternatives[0].steps if alternatives else ()
     first = next((step for step in STEPS if step in blamed), None)
-    steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen)
+    explained = bool(explanations) or any(one.mends for one in alternatives)
+    steps = _steps(evidence, blamed, explanations[0] if explanations else None, seen, explained)
     for cause in causes:  # the variable that is to be changed, not one before it that has the same value
         if cause.explanation == 0 and cause.line is not None and cause.leaf in steps:
             named = (cause.variable, cause.line) if cause.variable else (None, None)
@@ -368,6 +378,22 @@ def _unexplained(evidence: Evidence, wrong: set[str], found: frozenset[str]) -> 
     return Alternative((forward or _described(step, evidence, found),), (step,))
 
 
+def _mended(alternatives: list[Alternative], evidence: Evidence) -> list[Alternative]:
+    """In the place of what no line of the catalogue explains: the line of the user's code that is to be mended."""
+    mended = evidence.mended() if alternatives else None
+    if mended is None:
+        return alternatives
+    blamed = alternatives[0].steps[0] if alternatives[0].causes[0].leaf == "forward" else alternatives[0].causes[0].leaf
+    step = mended.step or blamed
+    code = unexplained.FORWARD_TEXT[step] if step in TRACE else right_lines(evidence.setting)[step].code
+    text = mended.text or f"this line makes something else than {step}, which belongs there"
+    settings = evidence.probe.locals if evidence.probe is not None else ()
+    variable = next((local.name for local in settings if local.line == mended.line), None)
+    leaf = step if step in STEPS else "forward"
+    cause = Cause("unknown", text, leaf, code, line=mended.line, variable=variable)
+    return [Alternative((cause,), (step if step in STEPS else "dO2",), mends=True)]
+
+
 def _described(step: str, evidence: Evidence, found: frozenset[str]) -> Cause:
     """A step that no line explains; its shape may."""
     code = right_lines(evidence.setting)[step].code
@@ -391,7 +417,7 @@ def _in_the_forward_pass(evidence: Evidence, found: frozenset[str]) -> Cause | N
 def _with_line(cause: Cause, alternative: Alternative, evidence: Evidence) -> Cause:
     """The cause with the user's line and variable, where they are known."""
     probe = evidence.probe
-    if probe is None or not probe.locals:
+    if probe is None or not probe.locals or cause.line is not None:
         return cause
     if alternative.explanation is None or cause.id == "unknown":
         wrong = [leaf for leaf in LEAVES if evidence.leaves[leaf].verdict == "wrong"]
@@ -448,15 +474,22 @@ def _first_forward(arrays: Mapping[str, np.ndarray], probe: Case) -> list[str]:
 
 
 def _steps(
-    evidence: Evidence, blamed: Sequence[str], explanation: Explanation | None, seen: Sequence[where.Seen]
+    evidence: Evidence,
+    blamed: Sequence[str],
+    explanation: Explanation | None,
+    seen: Sequence[where.Seen],
+    explained: bool,
 ) -> dict[str, StepVerdict]:
-    """The eight steps. Where a leaf is undecided, nothing is inferred of steps that are not seen."""
+    """The eight steps. Where a leaf is undecided, nothing is inferred of steps that are not seen.
+
+    explained: whether all that is wrong comes from the steps to be blamed.
+    """
     steps, names = {}, where.variables(seen)
     arrays = _arrays(explanation, evidence) if explanation else {}
     if evidence.probe is not None and arrays:
         named = {name: arrays[name] for name in STEPS if name in arrays}
         names = where.variables(evidence.seen_as(named)) | names
-    inferred = explanation is not None and not any(leaf.verdict == "undecided" for leaf in evidence.leaves.values())
+    inferred = explained and not any(leaf.verdict == "undecided" for leaf in evidence.leaves.values())
     for step in STEPS:
         one = names.get(step)
         variable, line = (one.name, one.line) if one else (None, None)
@@ -466,8 +499,8 @@ def _steps(
             continue
         if step in blamed:
             verdict = "wrong"
-        elif source == "returned" and (explanation is not None or step in LEAVES):
-            right = explanation is not None or evidence.leaves[step].verdict == "right"
+        elif source == "returned" and (explained or step in LEAVES):
+            right = explained or evidence.leaves[step].verdict == "right"
             verdict = "right" if right else "undecided"
         elif source == "found":
             verdict = "right"

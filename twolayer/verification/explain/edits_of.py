@@ -143,7 +143,13 @@ class Pool:
         found = [one.text for one in self.entries(site) if one.kind == "f" and one.shape in (own.shape, ())]
         found += [one.text for one in arrays if own.shape and one.shape == shape != own.shape]
         less = [one.text for one in arrays if len(one.shape) + 1 == len(own.shape)]
-        return [*found, *(f"{text}{index}" for text in less for index in ("[..., None]", "[:, None]"))]
+        found += [f"{text}{index}" for text in less for index in ("[..., None]", "[:, None]")]
+        ndim = len(own.shape)
+        columns = [(one, axis) for one in arrays if len(one.shape) == 1 for axis in range(ndim - 1)]
+        return found + [
+            f"{one.text}[:{', None' * (ndim - 1 - axis)}]" for one, axis in columns
+            if ndim > 2 and own.shape[axis] == one.shape[0]
+        ]  # fmt: skip
 
     def called(self, site: int) -> list[str]:
         """The functions of one argument that the function around a site calls."""
@@ -153,13 +159,16 @@ class Pool:
 
     def is_right(self, site: int, run: Mapping[int, Any] | None = None, right: Numbers | None = None) -> bool:
         """Whether what the statement around a site makes is a right array of the computation, or of those given."""
+        values = self.made(site, self.runs[0] if run is None else run)
+        return bool(values) and all(v is not None and (right or self.right).all(v) for v in values)
+
+    def made(self, site: int, run: Mapping[int, Any]) -> tuple[Any, ...]:
+        """What the statement around a site makes, run by run, or at the end of all where it adds up."""
         whole = self.whole[site]
-        run = self.runs[0] if run is None else run
         if whole is None or -1 - whole not in run or run[-1 - whole][""] is None:
-            return False
+            return ()
         augmented = isinstance(self.sites[whole].statement, ast.AugAssign)
-        values = [run[-1 - whole][""]] if augmented else run[whole]
-        return all(v is not None and (right or self.right).all(v) for v in values)
+        return (run[-1 - whole][""],) if augmented else tuple(run[whole])
 
     def suspects(self, whole: Sequence[int]) -> list[int]:
         """The expressions of statements that make something else than a right array of right ones; what made those."""
@@ -212,6 +221,7 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     """All edits of the expressions that ran, stage by stage; after the first stage only of those that act."""
     kinds = {i: own.kind for i in pool.runs[0] if i >= 0 and (own := pool.at(i)) is not None}
     ran = list(kinds)
+    yield from (edit for i, site in enumerate(sites) for edit in _backwards(i, site))
     yield from _stage(_accumulated, 1, sites, pool, [i for i in ran if sites[i].whole])
     yield from _stage(_constants, 2, sites, pool, sorted(ran, key=lambda i: kinds[i] != "f"))
     ran = sorted(filter(acting, ran), key=pool.is_right)  # the lines that are wrong already first
@@ -231,6 +241,13 @@ def edits(sites: Sequence[Site], pool: Pool, acting: Callable[[int], bool]) -> I
     for number, text in ((11, "__v__ + __c__ * {}"), (12, "__c__ * {}")):
         for i in whole:
             yield from (edit._replace(stage=number) for edit in _from_reference(i, pool, text))
+
+
+def _backwards(i: int, site: Site) -> Iterator[Edit]:
+    """A loop the other way round."""
+    if isinstance(site.parent, (ast.For, ast.comprehension)) and site.node is site.parent.iter:
+        if isinstance(site.node, ast.Call) and getattr(site.node.func, "id", "") in ("range", "reversed"):
+            yield Edit(i, "list(__v__)[::-1]", "other_factor", "the loop over `{old}` should run the other way")
 
 
 def _from_reference(i: int, pool: Pool, text: str) -> Iterator[Edit]:
@@ -296,7 +313,9 @@ def _constants(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     if _counts(site):
         id = "other_factor" if isinstance(site.parent, ast.keyword) else "off_by_one"
         if not isinstance(site.parent, (ast.BinOp, ast.UnaryOp)):
-            yield from (Edit(i, f"{site.text} {step} 1", id) for step in "+-")
+            n = getattr(site.node, "value", None) if isinstance(site.node, ast.Constant) else None
+            texts = (f"{site.text} + 1", f"{site.text} - 1") if n is None else (str(n + 1), str(n - 1))
+            yield from (Edit(i, text, id) for text in texts)
     elif (value := number_of(site.node)) is not None:
         parent, id = site.parent, _kind_of_number(site, pool)
         if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and site.node is parent.right:
@@ -455,6 +474,9 @@ def _exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         if node.func.attr == "sum" and len(node.args) < 2 and not node.keywords and not ndim:
             inner = ast.unparse(node.args[0] if node.args else node.func.value)
             yield Edit(i, f"{pool.module}.trace({inner})", "mask", "the diagonal of `{old}` alone counts: `{new}`")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and not ndim:
+        both = f"{ast.unparse(node.left)}, {ast.unparse(node.right)}"
+        yield Edit(i, f"{pool.module}.outer({both})", "other_factor", "the outer product belongs there: `{new}`")
     if ndim == 2 and own.shape[0] == own.shape[1] and own.kind == "f":
         yield Edit(i, "(__v__ + __v__.T) / 2", "transposed")
         said = "one triangle of `{old}` alone counts: `{new}`"
@@ -513,9 +535,47 @@ def _parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
                 inner = f"{bracketed(ast.unparse(factor))} * {bracketed(ast.unparse(call.args[0]))}"
                 yield Edit(i, _with(call, {call.args[0]: inner}), "other_factor")
     yield from _renamed(i, site, own, pool)
+    yield from (Edit(i, text, "other_factor") for text in _regrouped(site.node))
     if own.kind == "f":
+        yield Edit(i, "abs(__v__)", "other_factor")
         yield Edit(i, "__v__**2", "other_factor")
         yield from _slopes(i, site, own, pool)
+
+
+def _regrouped(node: ast.AST) -> Iterator[str]:
+    """The same operations with brackets elsewhere: a * (b - c) for a * b - c, 1 - a**2 for (1 - a)**2."""
+    if isinstance(node, ast.Compare) and isinstance(node.left, ast.BinOp) and len(node.ops) == 1:
+        inner = ast.Compare(node.left.right, node.ops, node.comparators)
+        yield ast.unparse(ast.BinOp(node.left.left, node.left.op, inner))
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        if isinstance(inner := node.args[0], ast.BinOp):
+            for left, right in ((inner.left, _with_part(node, inner, inner.right)),
+                                (_with_part(node, inner, inner.left), inner.right)):  # fmt: skip
+                yield ast.unparse(ast.BinOp(left, inner.op, right))
+    if not isinstance(node, ast.BinOp):
+        return
+    for call, other in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(node.op, (ast.Add, ast.Sub)):
+            inside = ast.BinOp(call.args[0], node.op, other)
+            yield ast.unparse(_with_part(call, call.args[0], inside))
+    a, b = _summed(node.left), _summed(node.right)
+    if a is not None and b is not None and isinstance(node.op, ast.Mult):  # a product of sums for a sum of products
+        yield ast.unparse(_with_part(node.left, a, ast.BinOp(a, node.op, b)))
+    if isinstance(inner := node.left, ast.BinOp):
+        yield ast.unparse(ast.BinOp(inner.left, inner.op, ast.BinOp(inner.right, node.op, node.right)))
+    if isinstance(inner := node.right, ast.BinOp):
+        yield ast.unparse(ast.BinOp(ast.BinOp(node.left, node.op, inner.left), inner.op, inner.right))
+
+
+def _summed(node: ast.expr) -> ast.expr | None:
+    """What a method sums up."""
+    method = node.func if isinstance(node, ast.Call) else None
+    return method.value if isinstance(method, ast.Attribute) and method.attr == "sum" else None
+
+
+def _with_part(node: ast.expr, old: ast.expr, new: ast.expr) -> ast.expr:
+    """An expression with another part."""
+    return ast.parse(_with(node, {old: f"({ast.unparse(new)})"}), mode="eval").body
 
 
 def _slopes(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -529,6 +589,11 @@ def _slopes(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         if s.text in rest and a.text != s.text:
             text = f"{s.text} * (1 + {a.text} * (1 - {s.text}))"
             yield Edit(i, f"{rest[s.text]} * {text}" if rest[s.text] else text, "derivative")
+        if len(own.shape) == 2 and {a.text, s.text} <= inside and a.text != s.text:
+            said = "the Jacobian of the softmax is not diagonal: `{old}` should be `{new}`"
+            for axis in (1, 0):
+                text = f"{s.text} * ({a.text} - ({s.text} * {a.text}).sum(axis={axis}, keepdims=True))"
+                yield Edit(i, text, "derivative", said)
     for one in names if not isinstance(site.node, ast.Constant) else ():
         if one.text in inside:
             called = (f"{pool.module}.{text.format(one.text)}" for text in CALLED)
@@ -591,7 +656,7 @@ def _factors(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     called = [*(f"{pool.module}.{text}" for text in CALLED), f"1 / (1 + {pool.module}.exp(-{{}}))"]
     sums = [f"{one.text}.sum({axes})" for one in plain if one.text.isidentifier() and one.shape
             for axes in ("", "axis=-1, keepdims=True")]  # fmt: skip
-    yield from (Edit(i, f"__v__ / {text}", "other_factor") for text in sums)
+    yield from (Edit(i, f"__v__ {op} {text}", "other_factor") for text in sums for op in "/*")
     counts = [one.text for one in pool.known(i) if one.kind == "i" and not one.shape and one.text.isidentifier()]
     yield from (Edit(i, f"__v__ {op} {text}", "factor") for text in counts for op in "/*")
     for one in plain:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.explain.repairs import Point, Repairs
+from twolayer.verification.explain.repairs import Point, Repairs, Told
 from twolayer.verification.explain.sites import RIGHT, VALUE
 
 MOST = 120  # entries of a value, over all its runs
@@ -20,24 +20,27 @@ EXACT = 1e-7  # relative, of a solution of the equations
 SHIFTED = f"{VALUE} + next({RIGHT})"  # another number is added at every run of the line
 
 
-def place(search: Repairs) -> int | None:
-    """The number of the line; None where no line is known to be wrong."""
+def place(search: Repairs) -> Told | None:
+    """The line, and what it should make; None where no line is known to be wrong."""
     started, point, runs = time.process_time(), search.points[0], search.pool.runs[0]
     whole = [i for i in search.order if search.edited.sites[i].whole]
     with search.running():
         for site in sorted(whole, key=search.order.__getitem__):
             values = runs[site]
-            if time.process_time() - started > SECONDS:
+            if time.process_time() - started > min(SECONDS, search.seconds):
                 break
             if search.pool.is_right(site) or any(v is None or np.asarray(v).dtype.kind != "f" for v in values):
                 continue
-            if sum(map(np.size, values)) <= MOST and search.acts(site) and _is_found(search, site, point, values):
-                return search.edited.sites[site].node.lineno
+            made = (
+                _needed(search, site, point, values) if sum(map(np.size, values)) <= MOST and search.acts(site) else ()
+            )
+            if made:
+                return Told(search.edited.sites[site].node.lineno, [], made)
     return None
 
 
-def _is_found(search: Repairs, site: int, point: Point, values: list[Any]) -> bool:
-    """Whether a line has one value with which everything is right, and that is a right derivative by an array."""
+def _needed(search: Repairs, site: int, point: Point, values: list[Any]) -> tuple[np.ndarray, ...]:
+    """The one value of a line with which everything is right, if it is a right derivative by an array; else nothing."""
     shapes = [np.shape(v) for v in values]
 
     def shifted(by: np.ndarray) -> Iterator[np.ndarray]:
@@ -57,11 +60,11 @@ def _is_found(search: Repairs, site: int, point: Point, values: list[Any]) -> bo
         far = np.random.default_rng(3).normal(size=count)
         wanted = np.concatenate([np.ravel(array) for array in point.right.values()]) - base
         if not np.allclose(outputs(far) - base, slopes @ far, EXACT, EXACT):
-            return False
+            return ()
         by, _, rank, _ = np.linalg.lstsq(slopes, wanted, rcond=1e-10)
         if rank < count or not np.allclose(slopes @ by, wanted, EXACT, EXACT):
-            return False
+            return ()
         seen = search.edited.values(lambda: outputs(by))[1]
     except Exception:  # a shape that does not fit, a run more or fewer
-        return False
-    return search.pool.is_right(site, seen, search.cotangents)
+        return ()
+    return search.pool.made(site, seen) if search.pool.is_right(site, seen, search.cotangents) else ()

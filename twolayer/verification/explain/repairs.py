@@ -48,6 +48,14 @@ class Repair(NamedTuple):
     numbers: tuple[float, ...]
 
 
+class Told(NamedTuple):
+    """The line to be mended, the causes there as ids and sentences, and what it makes then, run by run."""
+
+    line: int
+    causes: list[tuple[str, str]]
+    made: tuple[np.ndarray, ...]
+
+
 class Point(NamedTuple):
     """A point: its sizes, how the edited function is called there, what is right and what comes out.
 
@@ -72,13 +80,22 @@ class Repairs:
       others: more of them, at which a repair must hold too.
       right: all numbers that the right computation meets at the first.
       cotangents: those of them that are the derivative by a whole array.
+      seconds: of work.
 
     Raises:
       Refused: its code cannot be run so.
     """
 
-    def __init__(self, question: Any, cases: Sequence[Any], others: Sequence[Any], right: Numbers, cotangents: Numbers):
-        program, self.right, self.cotangents = question.program, right, cotangents
+    def __init__(
+        self,
+        question: Any,
+        cases: Sequence[Any],
+        others: Sequence[Any],
+        right: Numbers,
+        cotangents: Numbers,
+        seconds: float = SECONDS,
+    ):
+        program, self.right, self.cotangents, self.seconds = question.program, right, cotangents, seconds
         self.started = time.process_time()
         jax = hasattr(program, "trace")
         for self.jax in (False, True) if jax else (False,):  # by NumPy, and by JAX itself where that knows too little
@@ -194,7 +211,7 @@ class Repairs:
         return [one for one in found if one.edit.stage <= told]
 
     def _is_late(self) -> bool:
-        return time.process_time() - self.started > SECONDS
+        return time.process_time() - self.started > self.seconds
 
     def _arrays(self, reference: Callable[[Any], list[tuple[str, np.ndarray]]]) -> list[tuple[str, np.ndarray]]:
         for point, case in zip(self.points, self.cases, strict=True):
@@ -278,12 +295,13 @@ class Repairs:
             a, at_a, b, at_b = b, at_b, c, off(c)
         return None
 
-    def told(self, found: Sequence[Repair]) -> tuple[int, list[tuple[str, str]]] | None:
-        """The line to be mended, and the causes there as ids and sentences."""
+    def told(self, found: Sequence[Repair]) -> Told | None:
+        """The line to be mended, and why; None where nothing can be said."""
         said = [(self._rank(one), one, words) for one in found if (words := self._words(one)) is not None]
         if not said:
             return None
-        line = self._line(min(said, key=lambda one: one[0])[1])
+        best = min(said, key=lambda one: one[0])[1]
+        line = self._line(best)
         here = [(one, words) for _, one, words in said if self._line(one) == line]
         here.sort(key=lambda one: -len(self.edited.sites[one[0].edit.site].text) if one[0].edit.solves else 0)
         here.sort(key=lambda one: max(one[0].numbers) - min(one[0].numbers) > CLOSE)  # one constant before several
@@ -291,7 +309,12 @@ class Repairs:
         for one, (id, text) in here:
             if id:
                 causes.setdefault(id, text + self._of_rule(self.edited.sites[one.edit.site]))
-        return line, list(causes.items())
+        return Told(line, list(causes.items()), self.pool.made(best.edit.site, self._seen(best)))
+
+    def _seen(self, repair: Repair) -> dict[int, Any]:
+        """The values of all expressions at the first point under a repair."""
+        with self.running():
+            return self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], self.points[0]))[1]
 
     def _line(self, repair: Repair) -> int:
         """The line of an edit; of one of a variable that is returned, the line that made it."""
@@ -357,11 +380,8 @@ class Repairs:
 
     def _was_and_is(self, repair: Repair) -> tuple[bool, bool, bool]:
         """Whether what a line makes is right as it stands; when it is repaired; and then the derivative by an array."""
-        site = repair.edit.site
-        one = self.edited.sites[site].statement
-        with self.running():
-            seen = self.edited.values(lambda: self.under(repair.edit, repair.numbers[0], self.points[0]))[1]
-        is_right = self.pool.is_right
+        site, one = repair.edit.site, self.edited.sites[repair.edit.site].statement
+        seen, is_right = self._seen(repair), self.pool.is_right
         alias = isinstance(one, ast.Assign) and isinstance(one.value, ast.Name) and not hasattr(one, HANDED)
         another = is_right(site, seen, self.cotangents)
         made = another and not is_right(site, right=self.cotangents)  # it was right as something else

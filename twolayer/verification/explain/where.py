@@ -55,7 +55,7 @@ def seen(locals_: Sequence[Local], arrays: Mapping[str, np.ndarray]) -> list[See
             if rows is None:
                 continue
             wanted, exact = right[rows], np.asarray(arrays[name], object)[rows]
-            if in_loop and own.shape == (len(wanted), 1) and np.ptp(wanted, axis=1).max() == 0:
+            if in_loop and own.shape == (len(wanted), 1) and wanted.ndim == 2 and np.ptp(wanted, axis=1).max() == 0:
                 wanted, exact = wanted[:, :1], exact[:, :1]  # one number for all units
             if own.size == 1 and name[:2] == "db" and np.ptp(wanted) == 0:
                 own, value = own.reshape(1), value.reshape(1)  # one number for all biases
@@ -169,6 +169,8 @@ def place(
     after = [one for later in _after(step) if later in wrong for one in seen(locals_, {later: wrong[later]})]
     bound = min((one.order for one in after), default=len(locals_))
     own = [one for one in own if one.order < bound] or own
+    if step not in STEPS:  # only derivatives are carried along with a factor
+        own = [one for one in own if one.factor == 1] or own
     own = [one for one in own if not (caller and one.name == "return")] or own
     good = seen(locals_, right)
     natural = {scale, scale * examples}
