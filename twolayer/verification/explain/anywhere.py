@@ -12,8 +12,10 @@ import numpy as np
 
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
-from twolayer.verification.explain.needed import place
-from twolayer.verification.explain.repairs import SECONDS, Repairs
+from twolayer.verification.explain.repairs.needed import place
+from twolayer.verification.explain.repairs.runs import SECONDS
+from twolayer.verification.explain.repairs.search import Repairs
+from twolayer.verification.explain.repairs.words import told
 from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.factors import decimal, ratio
@@ -137,15 +139,15 @@ def repaired(
     rest = [case for case in rest if not jax or any(case.at.sizes == one.at.sizes for one in cases)]
     try:
         search = Repairs(question, cases, rest[:MORE], right, slopes, seconds)
-        told = search.told(search.found(arrays))
-        if told is None or not told.causes:
-            told = place(search) or told
+        found = told(search, search.found(arrays))
+        if found is None or not found.causes:
+            found = place(search) or found
     except Refused:
         return Located()
-    if told is None:
+    if found is None:
         return Located()
-    line = question.program.source.split("\n")[told.line - 1].strip()
-    return Located(tuple(Reason(id, text, line) for id, text in told.causes), line, told.line, told.made)
+    line = question.program.source.split("\n")[found.line - 1].strip()
+    return Located(tuple(Reason(id, text, line) for id, text in found.causes), line, found.line, found.made)
 
 
 def _extent(case: Any) -> float:

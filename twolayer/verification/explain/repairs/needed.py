@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from twolayer.verification.explain.repairs import Point, Repairs, Told
-from twolayer.verification.explain.sites import RIGHT, VALUE
+from twolayer.verification.explain.repairs.runs import Point
+from twolayer.verification.explain.repairs.search import Repairs
+from twolayer.verification.explain.repairs.sites import RIGHT, VALUE
+from twolayer.verification.explain.repairs.words import Told
 
 MOST = 120  # entries of a value, over all its runs
 SECONDS = 3.0  # of work
