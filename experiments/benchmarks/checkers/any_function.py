@@ -14,8 +14,10 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from absl import flags
+from jax import test_util
 
 from experiments.benchmarks.catalogue.functions.table import CASES, Case
 from experiments.benchmarks.checkers import ACCEPTED, REJECTED, Answer
@@ -66,11 +68,10 @@ def form(name: str, case: Case, module: Any, kind: str, seed: int) -> Form:
 
     def slopes(*arrays: np.ndarray) -> list[np.ndarray]:
         given = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
-        found = (
-            _pulled(f, at(*arrays), given)
-            if case.ask == "rule"
-            else claimed(*at(*arrays), *(() if case.ask == "gradient" else (given,)))
-        )
+        if case.ask == "rule":
+            found = jax.vjp(f, *at(*arrays))[1](jax.numpy.asarray(given))
+        else:
+            found = claimed(*at(*arrays), *(() if case.ask == "gradient" else (given,)))
         return _by_path(found, judged, list(spec.parts))
 
     return Form(name, kind, Claim(value, slopes, [np.asarray(drawn[path], np.float64) for path in judged]))
@@ -91,12 +92,6 @@ def _flat(result: Any) -> list[Any]:
     return list(result) if isinstance(result, tuple) else [result]
 
 
-def _pulled(f: Callable, given: list, cotangent: Any) -> tuple:
-    import jax
-
-    return jax.vjp(f, *given)[1](jax.numpy.asarray(cotangent))
-
-
 def _by_path(found: Any, judged: Sequence[str], parts: Sequence[str]) -> list[np.ndarray]:
     if isinstance(found, Mapping):
         return [np.asarray(found.get(path, found.get(f"d{path}")), np.float64) for path in judged]
@@ -107,7 +102,6 @@ def _by_path(found: Any, judged: Sequence[str], parts: Sequence[str]) -> list[np
 
 def check_vjp(one: Form, point: Any, dtype: str) -> Answer:
     """JAX's check_grads in reverse mode is this."""
-    from jax.test_util import check_vjp
 
     def value(*arrays: np.ndarray) -> np.ndarray:
         return np.asarray(one.claim.value(*arrays), dtype)
@@ -117,7 +111,7 @@ def check_vjp(one: Form, point: Any, dtype: str) -> Answer:
         return value(*arrays), lambda g: tuple((g * s).astype(dtype) for s in slopes)
 
     try:
-        check_vjp(value, pull, tuple(a.astype(dtype) for a in one.claim.point))
+        test_util.check_vjp(value, pull, tuple(a.astype(dtype) for a in one.claim.point))
     except AssertionError:
         return Answer(REJECTED)
     return Answer(ACCEPTED)
@@ -167,7 +161,6 @@ def worst(check: Callable, points: Sequence[Form]) -> Trial:
 
 def main() -> int:
     """Check every form with every checker, and write the counts."""
-    import jax
     import torch  # noqa: F401  before the clock of a check runs
 
     path = writable(FLAGS.json or "runs/verify_functions_checkers.json")

@@ -6,7 +6,7 @@ import pathlib
 import re
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -78,20 +78,18 @@ def profile(
         events = [event for path in pathlib.Path(folder).rglob("*.xplane.pb") for event in _events(path)]
     if not events:
         raise RuntimeError("the profiler has seen no operation of the device; it may lack the rights to")
-    seconds: dict[str, float] = collections.defaultdict(float)
+    spent: dict[str, float] = collections.defaultdict(float)
     for name, nanoseconds in events:
-        seconds[name] += nanoseconds
-    total = sum(seconds.values())
-    slowest = [
-        {"name": name, "of": of.get(name.split(" ")[0], ""), "share": spent / total}
-        for name, spent in sorted(seconds.items(), key=lambda one: one[1], reverse=True)[:SLOWEST]
-    ]
-    return {
-        "steps": problem.steps,
-        "busy_us": total / 1e3 / problem.steps,
-        "launches": len(events) / problem.steps,
-        "slowest": slowest,
-    }
+        spent[name] += nanoseconds / 1e3
+    return _shares(spent, len(events), problem.steps, of)
+
+
+def _shares(spent: Mapping[str, float], launches: int, steps: int, of: Mapping[str, str]) -> dict[str, Any]:
+    """The shares of the slowest operations, of the microseconds that each has spent in so many steps."""
+    total = sum(spent.values())
+    slowest = sorted(spent, key=spent.__getitem__, reverse=True)[:SLOWEST]
+    rows = [{"name": one, "of": of.get(one.split(" ")[0], ""), "share": spent[one] / total} for one in slowest]
+    return {"steps": steps, "busy_us": total / steps, "launches": launches / steps, "slowest": rows}
 
 
 def _events(path: pathlib.Path) -> Iterable[tuple[str, float]]:
@@ -150,13 +148,7 @@ def torch_profile(target: str, hidden: int, batch_size: int, precision: str, exa
         peer.epoch(1)
     rows = trace.key_averages()
     time_of = operator.attrgetter("self_device_time_total" if DEVICE == "cuda" else "self_cpu_time_total")
-    total = sum(map(time_of, rows))
-    return {
-        "steps": problem.steps,
-        "busy_us": total / problem.steps,
-        "launches": sum(row.count for row in rows) / problem.steps,
-        "slowest": [
-            {"name": row.key[:90], "of": "", "share": time_of(row) / total}
-            for row in sorted(rows, key=time_of, reverse=True)[:SLOWEST]
-        ],
-    }
+    spent: dict[str, float] = collections.Counter()
+    for row in rows:
+        spent[row.key[:90]] += time_of(row)
+    return _shares(spent, sum(row.count for row in rows), problem.steps, {})

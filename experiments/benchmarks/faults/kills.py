@@ -145,7 +145,7 @@ def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
 
 
 def subjects(place: pathlib.Path) -> dict[str, tuple[list[pathlib.Path], Callable[[], Arrays | None]]]:
-    """What a run in `place` has left: name -> (files, how they are read; None says that damage was detected)."""
+    """What a run in `place` has left: name -> (files, how they are read, which refuses damage or returns None)."""
     run, data = place / "run", place / "data" / "digits.npz"
     newest = checkpoints.newest_first(run / "checkpoints")[0]
     like = checkpoints.read(newest) or []
@@ -153,7 +153,7 @@ def subjects(place: pathlib.Path) -> dict[str, tuple[list[pathlib.Path], Callabl
     return {
         "checkpoint": ([*files, newest.with_suffix(checkpoints.SUMS)], lambda: checkpoint(newest.parent, like)),
         "prepared data": ([data], lambda: prepared(data)),
-        "params.npz": ([run / "params.npz"], lambda: params(run)),
+        "params.npz": ([run / "params.npz"], lambda: runs.load_params(run)),
     }
 
 
@@ -167,21 +167,10 @@ def checkpoint(folder: pathlib.Path, like: list[np.ndarray]) -> Arrays | None:
     return {str(i): leaf for i, leaf in enumerate(found)}
 
 
-def prepared(path: pathlib.Path) -> Arrays | None:
-    """The digits as they lie prepared on disk, or None if they were refused."""
-    try:
-        data = cache.read(path, "digits", digits.FORM)
-    except DataError:
-        return None
+def prepared(path: pathlib.Path) -> Arrays:
+    """The digits as they lie prepared on disk."""
+    data = cache.read(path, "digits", digits.FORM)
     return {f"{part}_{field}": getattr(getattr(data, part), field) for part in cache.PARTS for field in "xy"}
-
-
-def params(run: pathlib.Path) -> Arrays | None:
-    """The parameters of a finished run, or None if they were refused."""
-    try:
-        return runs.load_params(run)
-    except cli.BadInput:
-        return None
 
 
 def count(
@@ -199,10 +188,10 @@ def count(
         path = files[rng.integers(len(files))]
         content = path.read_bytes()
         path.write_bytes(damaged(content, rng))
-        try:
+        arrays = None
+        with contextlib.suppress(DataError, cli.BadInput):
             arrays = read()
-        finally:
-            path.write_bytes(content)
+        path.write_bytes(content)
         found[DETECTED if arrays is None else HARMLESS if _content(arrays) == whole else USED] += 1
         tick()
     return found

@@ -173,6 +173,9 @@ def summary(rows: list[Row], limits: list[Row], steps: float, others: float | No
 
 def _row(row: Row, ours: list[float]) -> dict[str, Any]:
     timed = spread(row.epochs) | {"rounds": row.epochs} if row.epochs else None
+    compiling = None  # what the first epoch took longer than the others, whose times are those of one network
+    if timed and row.first is not None:
+        compiling = max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks)
     return {
         "name": row.name,
         "label": row.competitor.label,
@@ -181,16 +184,9 @@ def _row(row: Row, ours: list[float]) -> dict[str, Any]:
         "epochs_of_a_turn": row.times,
         "epoch_s": timed,
         "slower": ratio(row.epochs, ours) if timed and ours else None,
-        "compile_s": _compiling(row),
+        "compile_s": compiling,
         "cold_s": row.cold,
     }
-
-
-def _compiling(row: Row) -> float | None:
-    """Seconds of compiling: what the first epoch took longer than the others; their times are those of one network."""
-    if row.first is None or not row.epochs:
-        return None
-    return max(0.0, row.first - float(np.median(row.epochs)) * row.competitor.networks)
 
 
 def _limit(limits: list[Row], steps: float) -> dict[str, Any]:

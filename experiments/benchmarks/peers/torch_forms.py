@@ -18,7 +18,7 @@ networks slow on a GPU is the time that the host takes to launch each operation.
 records the step of torch.compile, whose fused operations are fewer as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -47,8 +47,11 @@ class Eager:
     def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
         gradients = torch.autograd.grad(loss(self.params, x, y, self.output), self.params)
         with torch.no_grad():
-            for parameter, gradient in zip(self.params, gradients, strict=True):
-                parameter.sub_(gradient, alpha=self.learning_rate)
+            self.descend(gradients)
+
+    def descend(self, gradients: Sequence[torch.Tensor]) -> None:
+        for parameter, gradient in zip(self.params, gradients, strict=True):
+            parameter.sub_(gradient, alpha=self.learning_rate)
 
     def parameters(self) -> tuple[np.ndarray, ...]:
         return tuple(parameter.detach().cpu().numpy() for parameter in self.params)
@@ -135,12 +138,11 @@ class _Given(Sampler):
         return len(self.orders[self.index])
 
 
-class Vmap:
+class Vmap(Eager):
     """As PyTorch's own tutorial on ensembles; the first network starts where the problem says."""
 
     def __init__(self, problem: Problem) -> None:
-        self.x, self.y, self.orders = resident(problem)
-        self.batch_size, self.learning_rate = problem.batch_size, problem.learning_rate
+        super().__init__(problem)
         generator = torch.Generator().manual_seed(problem.seed)
         self.params = []
         for start in map(torch.tensor, problem.start):
@@ -151,12 +153,8 @@ class Vmap:
             torch.func.grad(lambda params, x, y: loss(params, x, y, problem.output)), in_dims=(0, None, None)
         )
 
-    def epoch(self, index: int) -> None:
-        for rows in self.orders[index].split(self.batch_size):
-            gradients = self.gradients(self.params, self.x.index_select(0, rows), self.y.index_select(0, rows))
-            for parameter, gradient in zip(self.params, gradients, strict=True):
-                parameter.sub_(gradient, alpha=self.learning_rate)
-        finish()
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        self.descend(self.gradients(self.params, x, y))
 
     def parameters(self) -> tuple[np.ndarray, ...]:
         return tuple(parameter[0].cpu().numpy() for parameter in self.params)

@@ -4,10 +4,11 @@ While nothing was measured there is one small table of what will be, beside the 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from experiments.benchmarks.device import SHEETS, Sheet, floor
 from experiments.benchmarks.device.checks import COMPETITORS, FULL, MANY, OURS, Case, cases
+from experiments.benchmarks.peers import Competitor
 from experiments.benchmarks.tables import NOT_YET, RESULTS, TABLES, percent, read
 from experiments.benchmarks.tables import conditions as machine
 from experiments.runtime.tables import markdown
@@ -91,11 +92,6 @@ def _epoch(seconds: float) -> str:
     return f"{STEPS_OF_AN_EPOCH * seconds:.3g} s"
 
 
-def right() -> str:
-    """Check a: is it right?"""
-    return _listed("a", "outcome", _outcome)
-
-
 def _outcome(row: dict) -> str:
     if "apart" in row:
         return "the same" if row["apart"] == 0 else f"{row['apart']:.1e} of their length apart"
@@ -103,17 +99,7 @@ def _outcome(row: dict) -> str:
     return f"{row['beyond']}{of} beyond their bound; the largest error is {row['worst']:.2g} of it"
 
 
-def steps() -> str:
-    """Check b: a step, of the peers too."""
-    return _beside("b", {name: who.label for name, who in COMPETITORS.items()}, _step)
-
-
-def networks() -> str:
-    """Check c: an epoch of many networks."""
-    return _beside("c", {name: who.label for name, who in MANY.items()}, _epoch)
-
-
-def _beside(check: str, labels: dict[str, str], say: Callable[[float], str]) -> str:
+def _beside(check: str, competitors: Mapping[str, Competitor], say: Callable[[float], str]) -> str:
     """A row for each shape, a column for each competitor, with the share of the limit; empty is not planned."""
     shapes: dict[tuple, dict[str, Case]] = {}
     for case in CASES:
@@ -127,10 +113,11 @@ def _beside(check: str, labels: dict[str, str], say: Callable[[float], str]) -> 
             return f"{say(row['step_us'] * 1e-6)} ({_reached(row, least)})"
 
         words = f"{count} networks, " * (count > 1) + f"K = {hidden}, batch {batch}, {precision}"
-        times = [_said(planned[name], time) if name in planned else "" for name in labels]
+        times = [_said(planned[name], time) if name in planned else "" for name in competitors]
         shares = _said(planned[OURS], functools.partial(_shares, precision=precision))
         rows.append((words, *times, f"{say(least)}, {by}", shares))
-    header = ("(share of the limit)", *labels.values(), "limit", "ours: operations, memory's rate, compiling")
+    labels = (who.label for who in competitors.values())
+    header = ("(share of the limit)", *labels, "limit", "ours: operations, memory's rate, compiling")
     return markdown(header, rows)
 
 
@@ -164,11 +151,6 @@ def wide() -> str:
 def _measured_bytes(row: dict) -> str:
     earlier = " at most, as much as drawing the parameters" if row["prepared_bytes"] >= row["measured_bytes"] else ""
     return f"{row['measured_bytes'] / 1e9:.1f} GB{earlier}"
-
-
-def inside() -> str:
-    """Checks e, f and l: the data path, the slowest operations, and the limits as they were measured."""
-    return _listed("efl", "measured", _inside)
 
 
 def _inside(row: dict) -> str:
@@ -224,11 +206,11 @@ def _row(case: Case) -> dict | None:
     return next((row for row in result()["rows"] if (row["check"], row["name"]) == (case.check, case.name)), None)
 
 
-SECTIONS = {
-    "Is it right?": right,
-    "One network": steps,
-    "Many networks": networks,
+SECTIONS: dict[str, Callable[[], str]] = {
+    "Is it right?": lambda: _listed("a", "outcome", _outcome),
+    "One network": lambda: _beside("b", COMPETITORS, _step),
+    "Many networks": lambda: _beside("c", MANY, _epoch),
     "A million hidden units": wide,
-    "Where the time goes": inside,
+    "Where the time goes": lambda: _listed("efl", "measured", _inside),
 }
 TABLES |= {f"accelerator_{part.__name__}": part for part in (conditions, aims, tables)}
