@@ -34,14 +34,7 @@ def timed(call: Callable, *arguments: Any) -> float:
 
 
 def integers(flag: str, like: str) -> list[int]:
-    """The positive integers that a flag lists.
-
-    Args:
-      like: an example of what to give.
-
-    Raises:
-      BadInput: it lists none, or something else.
-    """
+    """The positive integers that a flag lists; where it lists none or something else, BadInput says what is `like`."""
     texts: list[str] = flags.FLAGS[flag].value or []
     if not texts or not all(text.isdecimal() and int(text) for text in texts):
         raise BadInput(f"--{flag}={','.join(texts)}: give positive integers, like {like}")

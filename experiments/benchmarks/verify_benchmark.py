@@ -82,15 +82,7 @@ def chosen(catalogue: Sequence[Sequence], setting: str) -> list[list]:
 
 
 def measure(name: str, setting: str, wrong: Sequence, right: Sequence, seeds: int, limit: float) -> dict[str, Any]:
-    """The row of one checker in one setting.
-
-    Args:
-      name: of the checker.
-      setting: of the points, or `table.OWN`.
-      wrong, right: derivations.
-      seeds: how many points.
-      limit: seconds of one check.
-    """
+    """The row of one checker in one setting, or `table.OWN`, with a limit in seconds for each check."""
     from experiments.benchmarks.checkers import table, trials
 
     own = setting == table.OWN

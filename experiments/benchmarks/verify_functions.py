@@ -77,13 +77,7 @@ def verify(module: Any, case: Case) -> Any:
 
 
 def judge(name: str, number: int, limit: float) -> Row:
-    """The verdict on one form beside what the table expects.
-
-    Args:
-      name: of the case.
-      number: of its fault; -1 is the function as it stands.
-      limit: seconds.
-    """
+    """The verdict on a case with the fault of this number, or as it stands (-1), beside what the table expects."""
     case = CASES[name]
     fault = case.faults[number] if number >= 0 else None
     known = {"form": f"{name} {number + 1}" if fault else name, "expected": "wrong" if fault else "right"}

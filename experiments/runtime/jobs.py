@@ -303,12 +303,7 @@ def _warn_of(distortion: Distortion) -> None:
 
 
 def check_fits(needed: int, what: str, mesh: Mesh) -> None:
-    """Raise BadInput if a device of the mesh has not so many bytes.
-
-    Args:
-      needed: bytes on each device.
-      what: takes them, in words.
-    """
+    """Raise BadInput if a device of the mesh has not the bytes that are needed on each by `what`."""
     limit = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:  # the devices of a CPU share its memory
         limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // len(mesh.local_devices)

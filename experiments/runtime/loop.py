@@ -141,11 +141,7 @@ def program_of(job: jobs.Job) -> jax.stages.Compiled:
 
 
 def compiled(segment: Callable, mesh: Mesh, state: segments.State, *others: PyTree) -> jax.stages.Compiled:
-    """A segment of one network or of a stack, compiled for these arguments; the state stays on its devices.
-
-    Args:
-      segment: (state, *others) -> (state, metrics).
-      mesh: on which it runs.
+    """A segment (state, *others) -> (state, metrics), compiled for these arguments; the state stays on its devices.
 
     Raises:
       BadInput: a device has less memory than the program takes.
@@ -189,13 +185,7 @@ def host_copy(state: PyTree) -> PyTree:
 
 
 def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> NoReturn:
-    """End this process in the midst of a program.
-
-    Args:
-      name: of the checkpoint.
-      state: what it holds, from before the program began; None leaves those that are there.
-      kept: how many checkpoints.
-    """
+    """End this process in the midst of a program, after a checkpoint of the state before it, if one is given."""
     if state is not None:
         save(run, name, state, kept)
     run.set_status("interrupted")

@@ -81,14 +81,15 @@ def dead_probability(rho: float, n: int) -> float:
 def text(found: list[dict], start: list[dict], expected: float, note: str) -> str:
     """The cells for a terminal; `note` says what the intervals are over."""
     lines = ["share of networks with a dead output before the first step (95 % interval)"]
-    lines += [f"  {e['init']:11} K = {e['hidden']:<5} {_share(e['dead_output'])}" for e in start]
+    lines += [f"  {e['init']:11} K = {e['hidden']:<5} {tables.share(e['dead_output'])}" for e in start]
     lines += [f"  Gaussian weights without biases, many hidden units: at least {expected:.3f}", ""]
     header = ("init", "loss", "K", "rate", "lost a class for good", "a class not predicted", "test accuracy")
     rows = []
     for cell in found:
         names = cell["init"], cell["loss"], str(cell["hidden"]), f"{cell['learning_rate']:.3g}"
+        shares = (tables.share(cell[name]) if cell[name] else "all diverged" for name in sweep_tables.SHARES)
         accuracy = "" if cell["test_accuracy"] is None else f"{cell['test_accuracy']:.4f}"
-        rows.append((*names, *(_share(cell[name]) for name in sweep_tables.SHARES), accuracy))
+        rows.append((*names, *shares, accuracy))
     return "\n".join([*lines, f"share of networks after training; {note}", tables.text(header, rows)])
 
 
@@ -125,9 +126,3 @@ def draw(path: Path, found: Sequence[Mapping], note: str) -> None:
     marks = "filled: its output is zero on every training image; hollow: given to no test image"
     figure.text((0.3 + 0.75 * len(widths)) / width, 0.04, marks, color=GREY, fontsize=8)
     save_both(figure, path)
-
-
-def _share(entry: dict | None) -> str:
-    if entry is None:
-        return "all diverged"
-    return f"{entry['share']:.3f} ({entry['interval'][0]:.3f} to {entry['interval'][1]:.3f})"

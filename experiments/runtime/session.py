@@ -167,13 +167,7 @@ def use_compile_cache(folder: str | None) -> None:
 
 
 class Progress:
-    """Counts what is done and shows it, as --quiet and --log_seconds say, in the first process; for use in a `with`.
-
-    Args:
-      total: how many there are.
-      done: how many were done before.
-      unit: what is counted, in the singular.
-    """
+    """Counts what is done and shows it, as --quiet and --log_seconds say, in the first process; for use in a `with`."""
 
     def __init__(self, total: int, done: int, unit: str) -> None:
         bar = processes.first() and not FLAGS.quiet and sys.stderr.isatty()

@@ -154,12 +154,7 @@ def _cells(entry: Mapping, names: Sequence[str], shown: str, accuracy: bool) -> 
         "-" if figure["sd"] is None else f"{figure['sd']:.4f}",
         between or "-",
     ]
-    return cells + [_percent(entry[name]) for name in SHARES if accuracy]
-
-
-def _percent(share: Mapping) -> str:
-    low, high = (100 * end for end in share["interval"])
-    return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
+    return cells + [tables.share(entry[name]) for name in SHARES if accuracy]
 
 
 def _flat(entry: Mapping) -> dict[str, Any]:

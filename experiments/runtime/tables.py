@@ -6,7 +6,7 @@ A table is a header and rows of cells; cells are texts, and numbers are written 
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 Row = Sequence[str]
 
@@ -46,6 +46,12 @@ def latex(header: Row, rows: Sequence[Row]) -> str:
     columns = "l" + "r" * (len(header) - 1)
     body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
     return "\n".join([*body, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def share(found: Mapping) -> str:
+    """A cell with a share of `twolayer.statistics`, in per cent, and its interval."""
+    low, high = (100 * end for end in found["interval"])
+    return f"{100 * found['share']:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def _escaped(cell: str) -> str:

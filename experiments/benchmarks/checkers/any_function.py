@@ -44,15 +44,7 @@ class Form(NamedTuple):
 
 
 def form(name: str, case: Case, module: Any, kind: str, seed: int) -> Form:
-    """A form at the point of a seed.
-
-    Args:
-      name: what the form is called.
-      case: its entry in the table.
-      module: its file, as it stands or with a fault.
-      kind: "right" or "wrong".
-      seed: decides the point and the cotangents.
-    """
+    """The form that a module has of a case; the seed decides the point and the cotangents."""
     spec, rng = arguments(case.shapes, case.options.get("domains")), np.random.default_rng(seed)
     drawn = spec.draw(spec.sizes()[0], rng)
     f, claimed = getattr(module, case.functions[0]), getattr(module, case.functions[-1])

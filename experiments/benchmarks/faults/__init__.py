@@ -25,14 +25,7 @@ def start(
 
 
 def finish(process: subprocess.Popen, what: str) -> None:
-    """Wait until a run has ended by itself.
-
-    Args:
-      what: it is, in words.
-
-    Raises:
-      BadInput: it fails.
-    """
+    """Wait until a run has ended by itself; where it fails, BadInput says so of `what`."""
     _, said = process.communicate()
     if process.returncode:
         raise BadInput(f"{what} failed: {said.strip() or process.returncode}")

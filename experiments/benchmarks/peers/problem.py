@@ -149,11 +149,7 @@ def gate(peer: Any, small: Problem) -> Gate:
 
 
 def missed(found: Gate, small: Problem, more: float = 0.0) -> str:
-    """Why a peer is wrong; empty where it is right.
-
-    Args:
-      more: error to allow besides.
-    """
+    """Why a peer is wrong; empty where it is right, with so much `more` error than allowed."""
     wrong = [f"{name} by {e['error']:.1e}" for name, e in found.items() if not e["error"] <= e["allowed"] + more]
     steps = len(small.orders) * small.steps
     return f"wrong, so not timed: after {steps} steps it misses {', '.join(wrong)} of the distance moved" * bool(wrong)

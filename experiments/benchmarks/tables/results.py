@@ -2,6 +2,7 @@
 
 from experiments.benchmarks.tables import percent, read, table
 from experiments.benchmarks.tables.speed import fastest
+from experiments.runtime.tables import share
 
 
 @table("training")
@@ -107,14 +108,9 @@ def _lost_rows(result: dict, data: str) -> list[tuple[str, ...]]:
         cells = {cell["loss"]: cell for cell in mine}
         losses, shares = ("cross_entropy", "quadratic"), ("lost_for_good", "not_predicted")
         names = f"{data}, {start['init']}, {result['flags']['epochs']} epochs", f"{mine[0]['networks']:,}"
-        found = (_interval(cells[loss][name]) if loss in cells else "not run" for loss in losses for name in shares)
-        rows.append((*names, _interval(start["dead_output"]), *found))
+        found = (share(cells[loss][name]) if loss in cells else "not run" for loss in losses for name in shares)
+        rows.append((*names, share(start["dead_output"]), *found))
     return rows
-
-
-def _interval(share: dict) -> str:
-    low, high = (100 * end for end in share["interval"])
-    return f"{100 * share['share']:.1f} % ({low:.1f} to {high:.1f})"
 
 
 @table("benchmark_cpu", "endurance", machine=0)
