@@ -310,6 +310,6 @@ def test_the_flags_of_the_first_start_stay(tmp_path):
     os.close(run._lock._file)  # as when its process ends
     later.create()
     assert (tmp_path / "run" / "flags.txt").read_text() == "--hidden=8\n"
-    other = runs.Follower(tmp_path / "other", {"status": "new", "flags": {}}, "--hidden=8\n")
+    other = runs.Run(tmp_path / "other", {"status": "new", "flags": {}}, "--hidden=8\n", writes=False)
     other.create()
     assert not pathlib.Path(tmp_path / "other").exists()

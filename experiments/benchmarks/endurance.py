@@ -93,9 +93,9 @@ def _measure(place: pathlib.Path) -> dict[str, Any]:
         "nothing_lost": not lost,
         "flags": {name: FLAGS[name].value for name in (*TRAINING, "kills", "terms", "damages", "seed")},
         "seconds_to_first_checkpoint": first,
-        "runs": [{"starts": life.starts, "equal": not life.differs, "differs": life.differs} for life in lives],
+        "runs": [life._asdict() | {"equal": not life.differs} for life in lives],
         "phases": {phase: sum(kill.phase == phase for kill in met) for phase in kills.PHASES},
-        "kills": [vars(kill) for kill in met],
+        "kills": [kill._asdict() for kill in met],
         "pairs": together,
         "damages": counts,
     }

@@ -10,7 +10,7 @@ import re
 from absl import flags
 
 from experiments.benchmarks import tables
-from experiments.benchmarks.tables import accelerator, results, speed, verification  # noqa: F401  they register theirs
+from experiments.benchmarks.tables import accelerator, results, speed  # noqa: F401  they register theirs
 from experiments.papers import listing
 from twolayer.atomic import atomic
 from twolayer.command import cli

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.runtime.runs import Follower, Run
+from experiments.runtime.runs import Run
 from twolayer.command import cli
 
 if TYPE_CHECKING:  # it loads JAX, and a finished run answers without
@@ -85,7 +85,7 @@ def one_run(flags: Mapping[str, Any], find: Callable[[], Run]) -> Run:
         return find()
     run = first_does(find)
     path, manifest = json.loads(told(json.dumps((str(run.path), run.manifest)) if run else ""))
-    return run or Follower(pathlib.Path(path), manifest)
+    return run or Run(pathlib.Path(path), manifest, writes=False)
 
 
 def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:

@@ -43,12 +43,16 @@ INTACT = "; what was saved is intact: make room, or mend what is wrong, and repe
 
 @dataclasses.dataclass
 class Run:
-    """A run directory and its manifest; and the flags of a new one as the lines of a file."""
+    """A run directory and its manifest; and the flags of a new one as the lines of a file.
+
+    Of several processes the first alone `writes`: to the others there are no metrics, and nothing is written.
+    """
 
     path: pathlib.Path
     manifest: dict
     flagfile: str = ""
     ignore: Sequence[str] = ()  # flags that may change when a run is continued
+    writes: bool = True
 
     def __post_init__(self) -> None:
         self._lock = Lock(self.path)
@@ -77,6 +81,8 @@ class Run:
         Raises:
           BadInput: the directory cannot be written, or another process works in it.
         """
+        if not self.writes:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._take(again)
@@ -162,7 +168,8 @@ class Run:
         """Write the manifest with a new status and more facts."""
         self._check_present()
         self.manifest |= {**facts, "status": status, "updated": now()}
-        write_json(self.path / MANIFEST, self.manifest)
+        if self.writes:
+            write_json(self.path / MANIFEST, self.manifest)
 
     def begin(self, facts: Mapping[str, Any], **where: Any) -> None:
         """Write that a process begins to work here. `sessions` lists all that did, the other facts are the last one's.
@@ -177,10 +184,12 @@ class Run:
 
     def metrics(self) -> list[dict]:
         """The epochs logged so far."""
-        return read_metrics(self.path)
+        return read_metrics(self.path) if self.writes else []
 
     def log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append epochs to the metrics: all of them, or none if they cannot be written. They outlast a power cut."""
+        if not self.writes:
+            return
         self._check_present()
         path = self.path / METRICS
         size = path.stat().st_size if path.exists() else 0
@@ -215,32 +224,13 @@ class Run:
     def save_params(self, params: Mapping[str, np.ndarray]) -> str:
         """Write params.npz; returns its params_sha256."""
         self._check_present()
-        return save_params(self.path, params)
+        return save_params(self.path, params) if self.writes else ""
 
     def save_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json."""
         self._check_present()
-        write_json(self.path / "summary.json", summary)
-
-
-class Follower(Run):
-    """The run as a process sees it that leaves reading and writing to the first: no metrics, and nothing is written."""
-
-    def create(self, again: bool = False) -> None: ...
-
-    def set_status(self, status: str, **facts: Any) -> None:
-        """Keep them in memory."""
-        self.manifest |= {**facts, "status": status}
-
-    def metrics(self) -> list[dict]:
-        return []
-
-    def log(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
-
-    def save_params(self, params: Mapping[str, np.ndarray]) -> str:
-        return ""
-
-    def save_summary(self, summary: Mapping[str, Any]) -> None: ...
+        if self.writes:
+            write_json(self.path / "summary.json", summary)
 
 
 def metrics_lines(run_dir: pathlib.Path) -> list[str]:

@@ -148,7 +148,7 @@ def torch_profile(target: str, hidden: int, batch_size: int, precision: str, exa
         peer.epoch(1)
     rows = trace.key_averages()
     time_of = operator.attrgetter("self_device_time_total" if DEVICE == "cuda" else "self_cpu_time_total")
-    spent: dict[str, float] = collections.Counter()
+    spent: dict[str, float] = collections.defaultdict(float)
     for row in rows:
         spent[row.key[:90]] += time_of(row)
     return _shares(spent, sum(row.count for row in rows), problem.steps, {})

@@ -4,7 +4,6 @@ Damaged files are read as the project reads them: damage must be detected, or ch
 """
 
 import contextlib
-import dataclasses
 import io
 import json
 import pathlib
@@ -13,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,21 +30,14 @@ FLIPPED = 2 / 3  # of the damages are a flipped bit, the others a file cut short
 Arrays = dict[str, np.ndarray]
 
 
-@dataclasses.dataclass
-class Life:
-    """A run from its first start to its end.
+class Life(NamedTuple):
+    """A run from its first start to its end: how many starts, and what is not as in the run that was left alone."""
 
-    Attributes:
-      starts: of the process.
-      differs: what is not as in the run that was left alone; None while it has not ended.
-    """
-
-    starts: int = 0
-    differs: list[str] | None = None
+    starts: int
+    differs: list[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Kill:
+class Kill(NamedTuple):
     """One signal: which, how long after the start, how many epochs had been logged, and what it met."""
 
     signal: str
@@ -92,21 +85,18 @@ def interrupted(
     Raises:
       BadInput: a start fails by itself.
     """
-    lives, kills = [Life()], []
+    lives, kills, starts = [], [], 1
     shutil.rmtree(place, ignore_errors=True)
     for number in signals:
         while (kill := _attempt(flags, place, number, rng.uniform(0, until))) is None:
-            lives[-1].starts += 1
-            lives[-1].differs = differences(whole / "run", place / "run")
-            lives.append(Life())
+            lives.append(Life(starts, differences(whole / "run", place / "run")))
+            starts = 1
             shutil.rmtree(place)
-        lives[-1].starts += 1
+        starts += 1
         kills.append(kill)
         tick()
     finish(start(flags, place), "the last start")
-    lives[-1].starts += 1
-    lives[-1].differs = differences(whole / "run", place / "run")
-    return lives, kills
+    return [*lives, Life(starts, differences(whole / "run", place / "run"))], kills
 
 
 def _attempt(flags: Sequence[str], place: pathlib.Path, number: signal.Signals, moment: float) -> Kill | None:
