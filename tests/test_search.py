@@ -12,7 +12,8 @@ from twolayer.verification import verify
 from twolayer.verification.evidence.calls import squeezed
 from twolayer.verification.evidence.cases import gather, known_well, subject, usable
 from twolayer.verification.explain.forwards import wrong_forwards
-from twolayer.verification.explain.search import Search, confirm, explanations, telling
+from twolayer.verification.explain.search import confirm, explanations, telling
+from twolayer.verification.explain.walk import Walks
 from twolayer.verification.numbers.balls import Ball, balls
 from twolayer.verification.numbers.literals import simplest_rational
 from twolayer.verification.problem import LEAVES, Setting
@@ -88,14 +89,14 @@ def test_an_explanation_of_some_points_is_none_of_all():
     nothing = explanations(setting, right, ())
     assert nothing == []  # nothing is wrong there
     assert confirm(wrong, setting, cases, ()) is not None
-    other = Search(setting, telling(cases), ())
+    other = Walks(setting, telling(cases), ())
     way = next(way for way in other.walk(other.start(), 1))
     assert [choice.step for choice in way.choices if choice.wrong] == ["dZ1"]
 
 
 def test_a_way_ends_where_its_leaves_need_more_wrong_lines_than_it_has():
     program, setting = derivation({"dW2": "0 * W2", "db2": "0 * b2"}), Setting("quadratic", "relu", "mean")
-    search = Search(setting, telling(gather(subject(program, setting))), ())
+    search = Walks(setting, telling(gather(subject(program, setting))), ())
     start = search.start()
     assert search._lost(start, start.scope | _right(search, start, ("dO2", "dZ2")), "2") == 2
     assert not any(search.walk(start, 1)) and any(search.walk(start, 2))
