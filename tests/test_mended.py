@@ -46,9 +46,10 @@ def test_the_line_is_named_with_what_it_should_be(name, tmp_path):
     assert [name for name, one in found.steps.items() if one.verdict == "wrong"] == [step]
 
 
-def test_a_mistake_in_a_loop_over_units_names_the_expression(tmp_path):
-    text = """def gradients(params, x, y):
-    import math
+LOOPS = """import math
+
+
+def gradients(params, x, y):
     W1, b1, W2, b2 = params.W1, params.b1, params.W2, params.b2
     m, d, K, C = len(x), len(W1[0]), len(W1), len(W2)
     dW1, db1 = [[0.0] * d for _ in range(K)], [0.0] * K
@@ -60,16 +61,56 @@ def test_a_mistake_in_a_loop_over_units_names_the_expression(tmp_path):
             db2[c] += e[c]
             for k in range(K):
                 dW2[c][k] += e[c] * h[k]
+        back = 0.0
         for k in range(K):
-            back = sum(e[c] * W2[c][k] for c in range(1, C)) * (1 - h[k] ** 2)
-            db1[k] += back
+            {reset}
+            for c in range({start}, C):
+                back += e[c] * W2[c][k]
+            delta = back * (1 - h[k] ** 2)
+            db1[k] += delta
             for j in range(d):
-                dW1[k][j] += back * x[i][j]
-    return {"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}
+                dW1[k][j] += delta * x[i][j]
+    return {{"dW1": dW1, "db1": db1, "dW2": dW2, "db2": db2}}
 """
+
+
+def test_a_mistake_in_a_loop_over_units_names_the_expression(tmp_path):
+    text = LOOPS.format(reset="back = 0.0", start="1")
     found = verdict_on(tmp_path, text, output="identity")
-    assert found.line is not None and found.line.startswith("back = sum(")
-    assert "`1` should be `0`" in found.causes[0].text
+    assert found.line == "for c in range(1, C):"
+    assert "`range(1, C)` should be `range(0, C)`" in found.causes[0].text
+
+
+def test_a_sum_that_is_not_begun_anew_for_each_unit(tmp_path):
+    text = LOOPS.format(reset="", start="0")
+    found = verdict_on(tmp_path, text, output="identity")
+    assert found.line == "back += e[c] * W2[c][k]"
+    assert found.causes[0].text == "`back` is not set to zero again before the loop over c"
+    assert verdict_on(tmp_path, LOOPS.format(reset="back = 0.0", start="0"), output="identity").verdict == "right"
+
+
+def test_an_integer_division_is_not_called_a_zero_alone(tmp_path):
+    text = HEAD + "".join(f"    {line}\n" for line in RIGHT.values()) + TAIL
+    text = text.replace("dZ2 = (O2 - y)", "dZ2 = (1 // len(x)) * (O2 - y)")
+    found = verdict_on(tmp_path, text, reduction="mean")
+    assert found.causes[0].text == "`1 // len(x)` should be `1 / len(x)`"
+
+
+def test_an_update_that_is_thrown_away_leaves_the_mask_out(tmp_path):
+    text = """import jax.numpy as jnp
+
+
+def gradients(params, x, y):
+    z1 = x @ params.W1.T + params.b1
+    o1 = jnp.maximum(z1, 0)
+    e = (o1 @ params.W2.T + params.b2 - y) / x.shape[0]
+    dz1 = e @ params.W2
+    dz1.at[z1 <= 0].set(0.0)
+    return {"dW1": dz1.T @ x, "db1": dz1.sum(0), "dW2": e.T @ o1, "db2": e.sum(0)}
+"""
+    options = {"output": "identity", "activation": "relu", "reduction": "mean"}
+    assert verdict_on(tmp_path, text, **options).causes[0].id == "mask_missing"
+    assert verdict_on(tmp_path, text.replace("    dz1.at", "    dz1 = dz1.at"), **options).verdict == "right"
 
 
 def test_units_taken_for_examples_are_judged_where_there_are_enough_examples(tmp_path):

@@ -115,7 +115,7 @@ class Question(NamedTuple):
 
 def compared(question: Question, at: At, branches: Branches) -> Compared:
     """Both sides at a point, with more bits where the first are not enough."""
-    reason = None
+    reason, wide = None, None
     for bits in (BITS, *MORE_BITS):
         try:
             with precision(bits), branches.watching() as seen:
@@ -134,7 +134,9 @@ def compared(question: Question, at: At, branches: Branches) -> Compared:
         if not any((state == UNKNOWN).any() for state in states):
             return Compared(at, mine, right, tied=seen.tied)
         reason = "it is not known well enough"
-    return Compared(at, {}, {}, reason)
+        lost = [name for name in mine if name in right and not finite(mine[name]) and finite(right[name])]
+        wide = Compared(at, mine, right, tied=seen.tied) if lost and min(at.sizes.values(), default=2) > 1 else None
+    return wide or Compared(at, {}, {}, reason)
 
 
 def _symmetric(arguments: Arguments, mine: Outputs, right: Outputs) -> Outputs:
@@ -250,4 +252,4 @@ def _relative(mine: np.ndarray, right: np.ndarray) -> float:
     exact = zip(np.ravel(mine)[shown], np.ravel(right)[shown], strict=True)
     error = max((float(abs(arb(u) - arb(v)).upper()) for u, v in exact), default=0.0)
     size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
-    return error / size if size else float(error > 0)
+    return float(min(error / max(size, 1e-300), 1e300)) if size else float(error > 0)

@@ -19,6 +19,8 @@ from twolayer.verification.numbers import factors as numbers
 from twolayer.verification.problem import CHAIN, LEAVES, STEPS, TRACE, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
+SILLY = ("zero", "scale")  # what explains much, and nobody writes
+
 
 class Findings(NamedTuple):
     """Causes, the eight steps, and the first step that is wrong given what came before it."""
@@ -39,7 +41,7 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
     wrong = {leaf for leaf, verdict in evidence.leaves.items() if verdict.verdict == "wrong"}
     if not alternatives and wrong:
         alternatives = [_unexplained(evidence, wrong, found)]
-    if all(cause.id == "unknown" for one in alternatives for cause in one.causes):
+    if all(cause.id in ("unknown", "zero") for one in alternatives for cause in one.causes):
         alternatives = _mended(alternatives, evidence)
     alternatives = _of_their_shape(alternatives, evidence)
     fewest = min((len(a.causes) for a in alternatives), default=0)
@@ -74,7 +76,7 @@ def _identity(alternative: Alternative) -> list[tuple[str, str]]:
 
 def _likelihood(alternative: Alternative) -> tuple[bool, int]:
     """Of two that explain it equally well, something that people write comes before something that is zero."""
-    silly = any(cause.id in ("zero", "scale") for cause in alternative.causes)
+    silly = any(cause.id in SILLY for cause in alternative.causes)
     return silly, min(map(STEPS.index, alternative.steps))
 
 
@@ -164,7 +166,8 @@ def _mended(alternatives: list[Alternative], evidence: Evidence) -> list[Alterna
     settings = evidence.probe.locals if evidence.probe is not None else ()
     variable = next((local.name for local in settings if local.line == mended.line), None)
     leaf = step if step in STEPS else "forward"
-    cause = Cause("unknown", text, leaf, code, line=mended.line, variable=variable)
+    id = alternatives[0].causes[0].id
+    cause = Cause(id, text, leaf, code, line=mended.line, variable=variable)
     return [Alternative((cause,), (step if step in STEPS else "dO2",), mends=True)]
 
 

@@ -190,6 +190,7 @@ def _local(one: Setting, value: np.ndarray) -> Local:
 
 _ADDRESS = re.compile("0x[0-9a-f]+")
 _CONCRETE = (
+    jax.errors.NonConcreteBooleanIndexError,
     jax.errors.TracerArrayConversionError,
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerIntegerConversionError,

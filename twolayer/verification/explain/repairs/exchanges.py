@@ -33,7 +33,9 @@ TWINS = {
     "fft": "ifft", "ifft": "fft", "rfft": "irfft", "irfft": "rfft", "fft2": "ifft2", "ifft2": "fft2",
     "floor": "ceil", "ceil": "floor", "cumsum": "cumprod", "cumprod": "cumsum", "sinh": "cosh", "cosh": "sinh",
 }  # fmt: skip
-OPERATORS = {ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mod, ast.Mod: ast.FloorDiv}
+OPERATORS = {
+    ast.Mult: (ast.Div,), ast.Div: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mod), ast.Mod: (ast.FloorDiv,),
+}  # fmt: skip
 
 
 def exchanged(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
@@ -128,7 +130,8 @@ def parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
             yield Edit(i, ast.unparse(part), "other_factor")
     if isinstance(site.node, ast.BinOp) and type(site.node.op) in OPERATORS:
         left, right = site.node.left, site.node.right
-        yield Edit(i, ast.unparse(ast.BinOp(left, OPERATORS[type(site.node.op)](), right)), "other_factor")
+        for op in OPERATORS[type(site.node.op)]:
+            yield Edit(i, ast.unparse(ast.BinOp(left, op(), right)), "other_factor")
         for call, factor in ((left, right), (right, left)):  # outside of a linear function, and it belongs inside
             if isinstance(site.node.op, ast.Mult) and isinstance(call, ast.Call) and len(call.args) == 1:
                 inner = f"{bracketed(ast.unparse(factor))} * {bracketed(ast.unparse(call.args[0]))}"
@@ -217,6 +220,8 @@ def accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
     target = _target(statement)
     if isinstance(statement, ast.Assign) and target:
         yield Edit(i, f"{target} + __v__", "path_missing", f"`{target} =` overwrites what is there; `+=` adds to it")
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+        yield from _not_begun_anew(i, site, statement.target.id)
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
         index = ast.unparse(statement.target.slice)
         said = f"rows that occur more than once in `{index}` count once; np.add.at counts all"
@@ -227,6 +232,17 @@ def accumulated(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         if other.kind == "i" and len(other.shape) == 1 and own.shape[:1] == other.shape:
             yield Edit(i, f"__v__[{other.text}]", "permuted")
             yield Edit(i, f"__v__[{other.text}.argsort()]", "permuted")
+
+
+def _not_begun_anew(i: int, site: Site, name: str) -> Iterator[Edit]:
+    """A sum that goes on from the one before: it should be zero at the first run of its loop."""
+    loop = next((node for node in reversed(site.around) if isinstance(node, ast.For)), None)
+    if loop is None or not isinstance(loop.target, ast.Name) or not isinstance(loop.iter, ast.Call):
+        return
+    if getattr(loop.iter.func, "id", "") == "range" and len(loop.iter.args) < 3:
+        first = ast.unparse(loop.iter.args[0]) if len(loop.iter.args) == 2 else "0"
+        said = f"`{name}` is not set to zero again before the loop over {loop.target.id}"
+        yield Edit(i, f"__v__ - {name} * ({loop.target.id} == {first})", "other_factor", said)
 
 
 def _target(statement: ast.stmt) -> str | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twolayer.verification.explain.repairs.pool import bracketed
+from twolayer.verification.explain.repairs.pool import LONGEST, bracketed, is_number, with_parts
 from twolayer.verification.explain.repairs.runs import Repair, Runs
 from twolayer.verification.explain.repairs.sites import HANDED, NUMBER, RIGHT, SETS, VALUE, Site, root
 from twolayer.verification.explain.repairs.stages import FACTORS
@@ -115,10 +115,11 @@ def _is_odd(runs: Runs, repair: Repair) -> bool:
 
 def in_words(runs: Runs, repair: Repair) -> tuple[str, str] | None:
     """An id and a sentence; None for a constant that is another at each point and not known."""
-    edit, old = repair.edit, runs.edited.sites[repair.edit.site].text
-    new = re.sub(r"\b__v__\b", bracketed(old), edit.text)
+    edit, site = repair.edit, runs.edited.sites[repair.edit.site]
+    old, new = site.text, re.sub(r"\b__v__\b", bracketed(site.text), repair.edit.text)
     if not edit.solves:
-        return edit.id, edit.said.format(old=old, new=ast.unparse(ast.parse(new, mode="eval")))
+        old, new = _with_what_is_around(site, ast.unparse(ast.parse(new, mode="eval")))
+        return edit.id, edit.said.format(old=old, new=new)
     if RIGHT in edit.text:
         return edit.id, edit.said.format(old=old)
     constant = _constant_in_words(runs, repair)
@@ -135,6 +136,16 @@ def in_words(runs: Runs, repair: Repair) -> tuple[str, str] | None:
         return edit.id, f"`{old}` should be `{new.replace(NUMBER, constant)}`"
     id = edit.id if runs.by_size(repair.numbers) else "other_factor"
     return id, f"`{old}` should be {'divided by' if '/' in edit.text else 'times'} {constant}"
+
+
+def _with_what_is_around(site: Site, new: str) -> tuple[str, str]:
+    """An expression and what should stand there; of a number what it stands in, as an axis or a bound."""
+    around = next((node for node in reversed(site.around) if isinstance(node, ast.expr) and node.col_offset >= 0), None)
+    if is_number(site.node) and isinstance(around, (ast.Call, ast.Subscript, ast.BinOp, ast.Compare)):
+        old, changed = ast.unparse(around), with_parts(around, {site.node: new})
+        if len(changed) <= LONGEST:
+            return old, changed
+    return site.text, new
 
 
 def _constant_in_words(runs: Runs, repair: Repair) -> str | None:
