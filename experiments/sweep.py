@@ -73,7 +73,7 @@ def _sweep() -> int:
     values = training_flags.values() | {name: FLAGS[name].value for name in ("sweep", "samples", "share", "keep")}
     if FLAGS.share and values["order_seed"] is None:
         values["order_seed"] = 0
-    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, PLACES, kind="sweep")
+    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else training_flags.default_path(values, PLACES, kind="sweep")
     run = processes.one_run(values, lambda: runs.find_run(path, values, PLACES, training_flags.as_file()))
     if run.status == "done":
         _tell_again(run, swept)
@@ -87,9 +87,7 @@ def _sweep() -> int:
     programs = stack_session.Programs(keep)
     own_things.check_same(run.manifest, plan.facts["own"], run.path)
     if processes.first():
-        for number, data in enumerate(plan.data.values()):
-            if told := own_things.told(data.whole, {} if number else plan.facts["own"]):
-                print(told, flush=True)
+        own_things.tell((data.whole for data in plan.data.values()), plan.facts["own"])
     if FLAGS.dry_run:
         dry_run.tell(lambda: _outlook(plan, programs))
         return cli.DONE

@@ -38,7 +38,7 @@ def _train(values: dict[str, Any]) -> int:
     # Imports stand where they are first needed: --help, bad flags and finished runs answer without loading JAX.
     from experiments.runtime import processes, runs
 
-    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else runs.default_path(values, training_flags.PLACES)
+    path = pathlib.Path(FLAGS.run_dir) if FLAGS.run_dir else training_flags.default_path(values, training_flags.PLACES)
     own = (path, values, training_flags.PLACES, training_flags.as_file())
 
     def find() -> runs.Run:
@@ -60,8 +60,8 @@ def _train(values: dict[str, Any]) -> int:
     job = jobs.prepare(values)
     run.check_data(job.data.sha256)
     own_things.check_same(run.manifest, job.facts["own"], run.path)
-    if processes.first() and (told := own_things.told(job.data, job.facts["own"])):
-        print(told, flush=True)
+    if processes.first():
+        own_things.tell([job.data], job.facts["own"])
     if FLAGS.dry_run:
         from experiments.runtime import dry_run, loop
 

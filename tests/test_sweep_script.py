@@ -17,7 +17,8 @@ import scripts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.runtime import axes, runs, stack_jobs, sweep_figures, sweep_tables
+from experiments.runtime import axes, stack_jobs, sweep_figures, sweep_tables
+from experiments.runtime import flags as training_flags
 from experiments.runtime.runs import Run
 from experiments.runtime.sweep_tables import chosen, parse_keep
 from twolayer.command.cli import BadInput
@@ -35,7 +36,7 @@ def read(run_dir):
 
 def test_a_sweep_has_a_directory_of_another_name_than_a_run():
     flags = {"dataset": "mine.csv", "loss": "quadratic", "output": "relu", "hidden": 8, "seed": 0}
-    assert runs.default_path(flags, kind="sweep").name == f"sweep-{runs.default_path(flags).name}"
+    assert training_flags.default_path(flags, kind="sweep").name == f"sweep-{training_flags.default_path(flags).name}"
 
 
 # --- axes ---

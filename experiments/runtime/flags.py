@@ -1,20 +1,26 @@
-"""The flags of a training run. They hold names and numbers only: importing this imports no JAX, so --help is quick."""
+"""The flags of a training run, the directory that they name, and which of them have an effect.
 
+They hold names and numbers only: importing this imports no JAX, so --help is quick.
+"""
+
+import hashlib
+import json
+import pathlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
+from twolayer import own, updates
 from twolayer.activations import ACTIVATIONS
 from twolayer.command import choices
+from twolayer.command.cli import BadInput, bad_input
 from twolayer.formulas import FORMULAS, REDUCTIONS
-from twolayer.names import DATASETS, GRADIENTS, NORMS
-from twolayer.own import FORMS
+from twolayer.names import DATASETS, GRADIENTS, MNIST_FAMILY, NORMS, OF_OWN_DATA
 from twolayer.precisions import PRECISIONS
 from twolayer.settings import BOUNDS, DEFAULT, FLAG_OF, is_whole
 from twolayer.starts import SCHEMES
-from twolayer.updates import OPTIMIZERS, SCHEDULES
 
 # Where these are given decides nothing about the numbers a run produces, so they may differ when it is continued.
 PLACES = (
@@ -40,7 +46,7 @@ def _setting(name: str, text: str, table: Iterable[str] | None = None) -> None:
     if table is None:
         define: Callable = flags.DEFINE_integer if is_whole(name) else flags.DEFINE_float
         define(flag, default, text, lower_bound=BOUNDS[name].least, upper_bound=BOUNDS[name].most)
-    elif flag in FORMS:
+    elif flag in own.FORMS:
         choices.define(flag, default, table, text)
     else:
         flags.DEFINE_enum(flag, default, table, text)
@@ -102,11 +108,11 @@ _setting("gradient", "Back-propagation by hand, or by jax.grad.", GRADIENTS)
 _setting("precision", "bfloat16 computes in it and keeps float32 parameters.", PRECISIONS)
 
 # Optimisation
-_setting("optimizer", "Optimiser.", OPTIMIZERS)
+_setting("optimizer", "Optimiser.", updates.OPTIMIZERS)
 _setting("learning_rate", "Peak learning rate [the optimiser's own].")
 _setting("momentum", "Momentum, or beta_1 of Adam's family and Lion.")
 _setting("weight_decay", "On W1, W2; decoupled in adamw and lion, else L2 [the optimiser's own].")
-_setting("schedule", "Shape of the learning rate.", SCHEDULES)
+_setting("schedule", "Shape of the learning rate.", updates.SCHEDULES)
 _setting("warmup_epochs", "Epochs of rising rate [a tenth of the run, at most 1].")
 _setting("step_every", "step, inverse_sqrt: epochs between drops.")
 _setting("step_factor", "step schedule: what a drop multiplies by.")
@@ -174,3 +180,59 @@ def as_file() -> str:
     known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
     lines = [flag.serialize() for flag in sorted(known, key=lambda flag: flag.name) if flag.name not in NOT_REPEATED]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def default_path(given: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
+    """A readable name for these flags with a hash of all of them: other flags, another directory.
+
+    Args:
+      kind: what it is, if not a run of one network: stands first.
+    """
+    later = ("target", *OF_OWN_DATA)  # flags that came later count where they are given: older runs are found
+    absent = {name for name in later if given.get(name) is None}
+    relevant = {name: value for name, value in given.items() if name not in ignore and name not in absent}
+    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
+    names = (pathlib.Path(str(given[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
+    parts = (kind, *names, f"K{given['hidden']}", f"seed{given['seed']}", digest)
+    return pathlib.Path("runs") / "-".join(filter(None, parts))
+
+
+# What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
+USED = (
+    (("momentum",), "optimizer", lambda name: updates.find("optimizer", own.entry_of("optimizer", name)).momentum),
+    (("step_every",), "schedule", lambda name: name in updates.STEPPED),
+    (("step_factor",), "schedule", lambda name: name == "step"),
+    ([name for name in names() if name.startswith("teacher_")], "dataset", lambda name: name == "teacher"),
+    (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
+    (("label_noise_seed",), "label_noise", bool),
+    (("elastic_sigma", "elastic_norm"), "elastic", bool),
+    (("output_bias",), "start_from", lambda path: path is None),
+)
+
+
+def _unused(given: Mapping[str, Any]) -> dict[str, str]:
+    """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
+    found = {}
+    for some, decides, has_effect in USED:
+        for name in some:
+            changed = name in given and given[name] != flags.FLAGS[name].default
+            if changed and not has_effect(given[decides]):
+                found[name] = f"--{name} has no effect on --{decides}={given[decides]}; change either, or leave it out"
+    return found
+
+
+def check_used(given: Mapping[str, Any], points: Sequence[Mapping[str, Any]] = ({},)) -> None:
+    """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them.
+
+    Args:
+      points: the swept values of each network; one network of these flags has none.
+    """
+    known = {name for some, decides, _ in USED for name in (*some, decides)}
+    different = {tuple((name, point[name]) for name in point if name in known): point for point in points}
+    with bad_input(ValueError):  # of an optimiser of one's own
+        found = [_unused({**given, **point}) for point in different.values()]
+    for point, sentences in zip(different.values(), found, strict=True):
+        for name in sentences.keys() & point.keys():
+            raise BadInput(sentences[name])
+    for name in set.intersection(*map(set, found)):
+        raise BadInput(found[0][name])

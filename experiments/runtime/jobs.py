@@ -5,21 +5,19 @@ import functools
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import flags as absl_flags
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key
 
 from experiments.runtime import own_things, processes
 from experiments.runtime.runs import MANIFEST, load_params, read_manifest
-from twolayer import datasets, devices, fitting, losses, network, segments, sweeps, training, updates
+from twolayer import datasets, devices, fitting, losses, network, segments, sweeps, training
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.distortions import Distortion
-from twolayer.names import MNIST_FAMILY
 from twolayer.precisions import PRECISIONS, PRNG, Precision
 from twolayer.settings import Settings
 
@@ -83,6 +81,8 @@ def prepare(flags: Mapping[str, Any]) -> Job:
     Raises:
       BadInput: the data cannot be had, or does not go with the flags.
     """
+    from experiments.runtime.flags import check_used  # importing it defines them
+
     check_used(flags)
     precision = configure(flags["precision"])
     mesh = mesh_of(flags, "hidden")
@@ -200,46 +200,6 @@ def load(flags: Mapping[str, Any]) -> datasets.Dataset:
         if flags["label_noise"]:
             data = datasets.with_label_noise(data, flags["label_noise"], flags["label_noise_seed"])
     return data
-
-
-# What a flag depends on: flags, the flag that decides whether they have an effect, and at which of its values.
-USED = (
-    (("momentum",), "optimizer", lambda name: own_things.optimizer(name).momentum),
-    (("step_every",), "schedule", lambda name: name in updates.STEPPED),
-    (("step_factor",), "schedule", lambda name: name == "step"),
-    ((*TEACHER.values(), "teacher_seed"), "dataset", lambda name: name == "teacher"),
-    (("source_dir",), "dataset", lambda name: name in MNIST_FAMILY),
-    (("label_noise_seed",), "label_noise", bool),
-    (("elastic_sigma", "elastic_norm"), "elastic", bool),
-    (("output_bias",), "start_from", lambda path: path is None),
-)
-
-
-def _unused(flags: Mapping[str, Any]) -> dict[str, str]:
-    """The flags that have been changed and have no effect beside the others, as USED says, each with a sentence."""
-    found = {}
-    for names, decides, has_effect in USED:
-        for name in names:
-            changed = name in flags and flags[name] != absl_flags.FLAGS[name].default
-            if changed and not has_effect(flags[decides]):
-                found[name] = f"--{name} has no effect on --{decides}={flags[decides]}; change either, or leave it out"
-    return found
-
-
-def check_used(flags: Mapping[str, Any], points: Sequence[Mapping[str, Any]] = ({},)) -> None:
-    """Raise BadInput if a swept flag has no effect on one of the networks, or another flag on any of them.
-
-    Args:
-      points: the swept values of each network; one network of these flags has none.
-    """
-    names = {name for some, decides, _ in USED for name in (*some, decides)}
-    different = {tuple((name, point[name]) for name in point if name in names): point for point in points}
-    found = [_unused({**flags, **point}) for point in different.values()]
-    for point, sentences in zip(different.values(), found, strict=True):
-        for name in sentences.keys() & point.keys():
-            raise BadInput(sentences[name])
-    for name in set.intersection(*map(set, found)):
-        raise BadInput(found[0][name])
 
 
 def check_targets(data: datasets.Dataset, loss: Any) -> None:

@@ -4,7 +4,7 @@ Mathematics is verified (twolayer/verification/entries.py) before a run begins.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twolayer import datasets, own, settings, updates
@@ -99,7 +99,10 @@ def facts_of(data: datasets.Dataset) -> dict[str, Any]:
     return facts | {"standard": data.standard and data.standard._asdict()}
 
 
-def told(data: datasets.Dataset, found: Mapping[str, Mapping[str, str]]) -> str:
-    """Lines on what was understood; empty where nothing was brought along."""
-    lines = [f"{data.name}: {'; '.join(data.said)}"] if data.said else []
-    return "\n".join((*lines, *(one["verdict"] for one in found.values())))
+def tell(data: Iterable[datasets.Dataset], found: Mapping[str, Mapping[str, str]]) -> None:
+    """Print what was understood of data and mathematics that were brought along."""
+    for one in data:
+        if one.said:
+            print(f"{one.name}: {'; '.join(one.said)}", flush=True)
+    for one in found.values():
+        print(one["verdict"], flush=True)

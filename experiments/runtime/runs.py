@@ -15,7 +15,6 @@ The manifest is written first and its status changed last, so an unfinished run 
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import pathlib
@@ -33,10 +32,8 @@ from twolayer.command.cli import BadInput, bad_input
 from twolayer.command.files import LOCK, Lock, finite, write_json
 from twolayer.command.provenance import now
 from twolayer.datasets.dataset import DataError
-from twolayer.names import OF_OWN_DATA
 
 MANIFEST, METRICS = "manifest.json", "metrics.jsonl"
-LATER = ("target", *OF_OWN_DATA)  # flags that came later count in a name where they are given: older runs are found
 GONE = "; repeat the command to begin again, or put it back to continue"
 INTACT = "; what was saved is intact: make room, or mend what is wrong, and repeat the command to continue"
 
@@ -56,21 +53,12 @@ class Run:
 
     def __post_init__(self) -> None:
         self._lock = Lock(self.path)
+        self.checkpoints, self.figures = self.path / "checkpoints", self.path / "figures"
 
     @property
     def status(self) -> str:
         """new, running, interrupted, diverged or done."""
         return self.manifest["status"]
-
-    @property
-    def checkpoints(self) -> pathlib.Path:
-        """Their folder."""
-        return self.path / "checkpoints"
-
-    @property
-    def figures(self) -> pathlib.Path:
-        """Their folder."""
-        return self.path / "figures"
 
     def create(self, again: bool = False) -> None:
         """Make the directory with its manifest, then the flags and the folders; remove what a killed process has left.
@@ -289,35 +277,16 @@ def find_run(path: pathlib.Path, flags: Mapping[str, Any], ignore: Sequence[str]
       BadInput: the directory holds another run or other things.
     """
     try:
-        new, empty = not (path / MANIFEST).exists(), not path.exists() or _is_empty(path)
+        new = not (path / MANIFEST).exists()
+        left = {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}  # by a process that is killed at once
+        empty = not path.exists() or (path.is_dir() and set(path.iterdir()) <= left)
     except OSError as error:
         raise BadInput(f"cannot read --run_dir={path}: {error.strerror}; choose another") from error
     if new and not empty:
         raise BadInput(f"--run_dir={path} exists and is not a run; choose another")
-    if new:
-        return Run(path, {"status": "new", "flags": dict(flags), "created": now()}, flagfile, ignore)
-    manifest = read_manifest(path)
+    manifest = {"status": "new", "flags": dict(flags), "created": now()} if new else read_manifest(path)
     check_flags(manifest, flags, ignore, path)
     return Run(path, manifest, flagfile, ignore)
-
-
-def _is_empty(path: pathlib.Path) -> bool:
-    """Whether it is a folder with no more than a process leaves that is killed at once: a lock, half a manifest."""
-    return path.is_dir() and not set(path.iterdir()) - {path / LOCK, *path.glob(f".manifest.json{UNFINISHED}")}
-
-
-def default_path(flags: Mapping[str, Any], ignore: Sequence[str] = (), kind: str = "") -> pathlib.Path:
-    """A readable name for these flags with a hash of all of them: other flags, another directory.
-
-    Args:
-      kind: what it is, if not a run of one network: stands first.
-    """
-    absent = {name for name in LATER if flags.get(name) is None}
-    relevant = {name: value for name, value in flags.items() if name not in ignore and name not in absent}
-    digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:8]
-    names = (pathlib.Path(str(flags[name])).name.replace(":", "-") for name in ("dataset", "loss", "output"))
-    parts = (kind, *names, f"K{flags['hidden']}", f"seed{flags['seed']}", digest)
-    return pathlib.Path("runs") / "-".join(filter(None, parts))
 
 
 def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[str], run_dir: pathlib.Path) -> None:

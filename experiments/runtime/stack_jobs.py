@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.runtime import axes, jobs, own_things, session
+from experiments.runtime.flags import check_used
 from twolayer import datasets, devices, fitting, training
 from twolayer.command.cli import BadInput, bad_input
 from twolayer.precisions import PRECISIONS
@@ -147,7 +148,7 @@ def plan(
     """
     session.use_compile_cache(flags["compile_cache"])
     points = axes.typed(texts)
-    jobs.check_used(flags, points)
+    check_used(flags, points)
     precision = jobs.configure(flags["precision"])
     mesh = jobs.mesh_of(flags, "nets")
     data: dict[tuple, Data] = {}
