@@ -17,7 +17,6 @@ import contextlib
 import itertools
 import pathlib
 import tempfile
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -101,9 +100,12 @@ def _resolution(figure: str, networks: dict) -> float:
     return 1 / networks["tested_on"][0] if figure == "test_accuracy" else 0.0
 
 
-def _share_of(intervals: list, truth: float) -> float | None:
-    """The share of intervals that cover; None where none is printed."""
-    return None if intervals[0] is None else float(np.mean([_covers(ends, truth) for ends in intervals]))
+def _share_of(intervals: list, truth: float, weights: np.ndarray | None = None) -> float | None:
+    """The share of intervals that cover, of equal weight or of these; None where none is printed."""
+    if intervals[0] is None:
+        return None
+    low, high = np.transpose(intervals)
+    return float(np.average((low <= truth) & (truth <= high), weights=weights))
 
 
 def _share_row(name: str, n: int, networks: dict) -> dict:
@@ -111,8 +113,7 @@ def _share_row(name: str, n: int, networks: dict) -> dict:
     p = float((networks["train_dead_outputs"] > 0).mean())
     chance = stats.binom.pmf(np.arange(n + 1), n, p)
     ends = [(statistics.share(count, n) or {})["interval"] for count in range(n + 1)]
-    covered = sum(c for c, interval in zip(chance, ends, strict=True) if _covers(interval, p))
-    return {"population": name, "n": n, "share": p, "wilson": float(covered)}
+    return {"population": name, "n": n, "share": p, "wilson": _share_of(ends, p, chance)}
 
 
 def _order_row(rng: np.random.Generator, n: int, networks: dict) -> dict:
@@ -128,11 +129,6 @@ def _order_row(rng: np.random.Generator, n: int, networks: dict) -> dict:
         found["one_order"].append(statistics.mean_interval(table[rows, columns[0]], {}, resolution))
         found["crossed"].append(statistics.mean_interval(table[np.ix_(rows, columns)].ravel(), levels, resolution))
     return {"n": n} | {name: _share_of(intervals, table.mean()) for name, intervals in found.items()}
-
-
-def _covers(interval: Any, truth: float) -> bool:
-    low, high = interval
-    return bool(low <= truth <= high)
 
 
 if __name__ == "__main__":

@@ -149,26 +149,25 @@ def catalogue(jax: dict, numpy: dict, bounds: dict) -> tuple:
 
 def _catalogue(result: dict) -> dict[str, str]:
     """What is said of the parts that were run."""
-    said = {}
-    if singles := result.get("singles"):
-        named = singles["derivations"] - singles["refused"] - singles["honest"]
-        said |= {
-            "wrong derivations, one error: killed": f"{singles['killed']} of {singles['derivations']}",
-            "first wrong step exact": f"{singles['located']} of {singles['located_of']}",
-            "cause named, from the four gradients alone": f"{singles['unique']} of {named}",
-            "several causes named, the right one among them": f"{singles['candidates']}",
-            "only wrong causes named": f"{singles['wrong_name']}",
-        }
-    if doubles := result.get("doubles"):
-        said |= {
-            "two errors at once: killed": f"{doubles['killed']} of {doubles['derivations']}",
-            "both steps exact": f"{doubles['located']} of {doubles['derivations']}",
-        }
-    if right := result.get("right"):
-        alarms = right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
-        text = "right derivations, formula and program: false alarms"
-        said[text] = f"{alarms} of {right['verdicts']}, of {right['derivations']} derivations"
-    return said
+    found = {part: dict(result.get(part) or {}) for part in ("singles", "doubles", "right")}
+    if one := found["singles"]:
+        one["named"] = one["derivations"] - one["refused"] - one["honest"]
+    if right := found["right"]:
+        right["alarms"] = right["formula_alarms"] + right["random_shape_alarms"] + right["program_alarms"]
+    return {text: form.format(**found[part]) for part, text, form in SAID if found[part]}
+
+
+ALARMS = "{alarms} of {verdicts}, of {derivations} derivations"
+SAID = (
+    ("singles", "wrong derivations, one error: killed", "{killed} of {derivations}"),
+    ("singles", "first wrong step exact", "{located} of {located_of}"),
+    ("singles", "cause named, from the four gradients alone", "{unique} of {named}"),
+    ("singles", "several causes named, the right one among them", "{candidates}"),
+    ("singles", "only wrong causes named", "{wrong_name}"),
+    ("doubles", "two errors at once: killed", "{killed} of {derivations}"),
+    ("doubles", "both steps exact", "{located} of {derivations}"),
+    ("right", "right derivations, formula and program: false alarms", ALARMS),
+)
 
 
 @table("verification")
