@@ -32,7 +32,7 @@ from absl import flags
 
 from experiments.runtime import flags as training_flags
 from twolayer.command import cli
-from twolayer.command.files import writable
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 IGNORED = ("init", "loss", "hidden", "learning_rate", "seed", "output", "order_seed")  # what the cells vary, or fix
@@ -109,7 +109,6 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     from experiments.runtime import lost_classes, sweep_tables
     from experiments.runtime.session import duration
     from twolayer import statistics
-    from twolayer.command import files
 
     _, networks = sweep_tables.join(run, parts)
     seconds = float(sum(networks["seconds"].to_pylist()))
@@ -123,7 +122,7 @@ def _finish(run, data, parts: int, json: pathlib.Path | None) -> None:
     measured = ("argv", "git", "versions", "platform", "environment")  # where it was trained, not where it is told
     result |= {"flags": flags_used, **{name: run.manifest[name] for name in measured}}
     for target in (run.path / "cells.json", *([json] if json else [])):
-        files.write_json(target, result)
+        write_json(target, result)
     if FLAGS.figures:
         named = f"{FLAGS.dataset}, {FLAGS.seeds:,} networks a cell, {FLAGS.epochs} epochs; {note}"
         lost_classes.draw(run.figures / "lost_classes.png", cells, named)

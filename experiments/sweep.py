@@ -27,7 +27,7 @@ import time
 
 from absl import flags
 
-from experiments.runtime import axes
+from experiments.runtime import axes, processes, runs
 from experiments.runtime import flags as training_flags
 from twolayer.command import cli
 from twolayer.command.files import read_json, write_json
@@ -50,15 +50,11 @@ PLACES = (*training_flags.PLACES, "together")
 
 def main() -> int:
     """Flags to an exit status, as one process or as one of several."""
-    from experiments.runtime import processes
-
     return processes.supervised(_sweep, training_flags.values())
 
 
 def _sweep() -> int:
     """Flags to a directory of tables; returns the exit status."""
-    from experiments.runtime import processes, runs
-
     alone = training_flags.given(training_flags.OF_ONE_RUN)
     if alone:
         raise cli.BadInput(f"--{alone} belongs to experiments.train; a sweep has none")

@@ -22,16 +22,21 @@ Expected: every run equal, every survivor ended in time, nothing silently used.
 Exit status: 0 so it is, 1 something was lost, or bad input.
 """
 
+import dataclasses
 import pathlib
 import signal
 import tempfile
 import time
 from typing import Any
 
+import numpy as np
 from absl import flags
+from tqdm import tqdm
 
+from experiments.benchmarks.tables import results
 from twolayer.command import cli
-from twolayer.command.files import writable
+from twolayer.command.files import writable, write_json
+from twolayer.command.provenance import provenance
 
 FLAGS = flags.FLAGS
 PAIR = {"hidden": 16, "epochs": 400, "checkpoint_every": 20}  # the run that two processes train
@@ -52,16 +57,11 @@ flags.DEFINE_bool("quiet", False, "No progress bar: for jobs.")
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     path = writable(FLAGS.json)
-    # Imported here, so that --help and bad flags answer without loading JAX.
-    from experiments.benchmarks.tables import results
-    from twolayer.command import files
-    from twolayer.command.provenance import provenance
-
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         result = _measure(pathlib.Path(folder))
     result |= {"seconds": time.perf_counter() - began, **provenance()}
-    files.write_json(path, result)
+    write_json(path, result)
     print(results.endurance.text(result))
     print(f"The signals met a run that was {', '.join(f'{phase} ({n})' for phase, n in result['phases'].items())}.")
     return cli.DONE if result["nothing_lost"] else 1
@@ -69,10 +69,7 @@ def main() -> int:
 
 def _measure(place: pathlib.Path) -> dict[str, Any]:
     """All of it, in an empty folder."""
-    import numpy as np
-    from tqdm import tqdm
-
-    from experiments.benchmarks.faults import kills
+    from experiments.benchmarks.faults import kills  # not before bad flags are refused: it loads JAX
 
     moments, order, damages = np.random.default_rng(FLAGS.seed).spawn(3)
     training = [f"--{name}={FLAGS[name].value}" for name in TRAINING]
@@ -103,10 +100,6 @@ def _measure(place: pathlib.Path) -> dict[str, Any]:
 
 def _pairs(place: pathlib.Path) -> dict[str, Any]:
     """Two processes to the end, then each way to lose one of them."""
-    import dataclasses
-
-    from tqdm import tqdm
-
     from experiments.benchmarks.faults import pairs
 
     place.mkdir()

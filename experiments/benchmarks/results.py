@@ -7,6 +7,7 @@ with the data cached before. About 5 minutes on 2 CPU cores, most of it the five
 docs/results/training.json, from which `python -m experiments.benchmarks.readme` makes the README's table.
 """
 
+import itertools
 import json
 import pathlib
 import statistics
@@ -22,6 +23,7 @@ from experiments.runtime import runs
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
+from twolayer.names import GRADIENTS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source_dir", None, "Folder with the four original MNIST archives, unless the data are cached.")
@@ -40,11 +42,9 @@ def main() -> int:
         session = Session(pathlib.Path(folder))
         session.train("--dataset=mnist", "--epochs=1", "--nofigures")  # fills the cache
         rows = [session.accuracy("digits, the default")]
-        rows += [
-            session.accuracy(f"MNIST, {loss}, output {output}", *MNIST, f"--loss={loss}", f"--output={output}")
-            for loss in ("cross_entropy", "quadratic")
-            for output in ("relu", "identity")
-        ]
+        for loss, output in itertools.product(("cross_entropy", "quadratic"), ("relu", "identity")):
+            chosen = (*MNIST, f"--loss={loss}", f"--output={output}")
+            rows.append(session.accuracy(f"MNIST, {loss}, output {output}", *chosen))
         rows += [session.engines(), session.repeated(), session.wide(FLAGS.seeds), session.help()]
     write_json(target, {"rows": rows, **provenance()})
     return cli.DONE
@@ -73,12 +73,9 @@ class Session:
     def engines(self) -> dict:
         """The largest relative difference of a parameter between the engines, after 2 epochs in float64."""
         arguments = ("--dataset=mnist", "--precision=float64", "--epochs=2", "--nofigures")
-        files = [
-            np.load(self.train(*arguments, f"--gradient={engine}")[1] / "params.npz", allow_pickle=False)
-            for engine in ("closed_form", "autodiff")
-        ]
+        of = [runs.load_params(self.train(*arguments, f"--gradient={engine}")[1]) for engine in GRADIENTS]
         norm = np.linalg.norm
-        difference = max(norm(files[0][name] - files[1][name]) / norm(files[1][name]) for name in files[0])
+        difference = max(norm(of[0][name] - of[1][name]) / norm(of[1][name]) for name in of[0])
         return _row("closed form against autodiff, float64", arguments, relative_difference=float(difference))
 
     def repeated(self) -> dict:

@@ -21,7 +21,7 @@ from absl import flags
 
 from experiments.benchmarks.checkers import CHECKERS
 from twolayer.command import cli
-from twolayer.command.files import writable
+from twolayer.command.files import writable, write_json
 
 FLAGS = flags.FLAGS
 SETTINGS = ["he", "small", "real"]
@@ -53,7 +53,6 @@ def main() -> int:
 
     from experiments.benchmarks.catalogue import RIGHT, WRONG
     from experiments.benchmarks.checkers import table
-    from twolayer.command import files
 
     jax.config.update("jax_platforms", "cpu")  # an accelerator rounds float32 products in its own way
     tried = {setting: chosen((WRONG, RIGHT), setting) for setting in (*FLAGS.settings, table.OWN)}
@@ -67,7 +66,7 @@ def main() -> int:
             print(f"{CHECKERS[name].label}: {setting}", file=sys.stderr, flush=True)
             wrong, right = tried[setting]
             result["rows"].append(measure(name, setting, wrong, right, FLAGS.seeds, FLAGS.timeout))
-            files.write_json(path, result)
+            write_json(path, result)
     print(table.text(result))
     return cli.DONE
 

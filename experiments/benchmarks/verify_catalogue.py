@@ -26,13 +26,24 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+from experiments.benchmarks.catalogue import RIGHT, WRONG, doubles
+from experiments.benchmarks.catalogue.in_numpy import right_text, wrong_text
 from experiments.benchmarks.checkers import explanations
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
 from twolayer.command.provenance import provenance
+from twolayer.verification import verify
+from twolayer.verification.evidence.cases import case_at, subject, verdict_of
+from twolayer.verification.evidence.points import points
+from twolayer.verification.problem import LEAVES, Setting, Sizes
+from twolayer.verification.programs import Refused
+from twolayer.verification.programs.load import program_of
+from twolayer.verification.programs.numpy_code import File
+from twolayer.verification.verdict import worst
 
 FLAGS = flags.FLAGS
 PARTS = ["singles", "doubles", "right"]
@@ -53,15 +64,13 @@ NAMES = ("unique", "candidates", "honest", "unknown", "wrong name", "refused")
 
 def main() -> int:
     """Run all parts and write the counts."""
-    from experiments.benchmarks.catalogue import RIGHT, WRONG
-
     rng = random.Random(FLAGS.seed)
     singles = _drawn(rng, [e.id for e in WRONG if (e.reduction, e.layout) == ("mean", "rows")])
-    doubles = _drawn(rng, list(_doubles(rng)))
+    pairs = _drawn(rng, list(_doubles(rng)))
     right = _drawn(rng, rng.sample([e.id for e in RIGHT], min(FLAGS.right, len(RIGHT))))
     parts = {
         "singles": (singles, judge_single, summarise_wrong),
-        "doubles": (doubles, judge_double, summarise_wrong),
+        "doubles": (pairs, judge_double, summarise_wrong),
         "right": (right, judge_right, summarise_right),
     }
     path = writable(FLAGS.json)
@@ -85,8 +94,6 @@ def _drawn(rng: random.Random, keys: list) -> list:
 
 def _doubles(rng: random.Random) -> Iterator[tuple[str, str, int]]:
     """Pairs by their setting and their place in it, since there are thousands."""
-    from experiments.benchmarks.catalogue import doubles
-
     for setting in SETTINGS:
         count = sum(1 for _ in doubles(*setting))
         yield from ((*setting, place) for place in sorted(rng.sample(range(count), min(FLAGS.doubles, count))))
@@ -94,8 +101,6 @@ def _doubles(rng: random.Random) -> Iterator[tuple[str, str, int]]:
 
 def judge_single(key: str, dialect: str) -> dict:
     """One derivation with one error, judged and compared with what the catalogue says of it."""
-    from experiments.benchmarks.catalogue import WRONG
-
     entry = next(e for e in WRONG if e.id == key)
     full, leaves = (_verify(entry, dialect, steps=steps) for steps in (True, False))
     row = _row(entry, full) | {"name": "refused", "causes": []}
@@ -109,8 +114,6 @@ def judge_single(key: str, dialect: str) -> dict:
 
 def judge_double(key: tuple[str, str, int], dialect: str) -> dict:
     """One derivation with two errors."""
-    from experiments.benchmarks.catalogue import doubles
-
     *setting, place = key
     entry = next(itertools.islice(doubles(*setting), place, None))
     full = _verify(entry, dialect, steps=True)
@@ -151,9 +154,6 @@ def _named(verdict: Any, entry: Any) -> str:
 
 def _verify(entry: Any, dialect: str, steps: bool) -> Any:
     """The verdict, or None if the derivation was refused: it raises, or returns leaves of wrong shapes."""
-    from experiments.benchmarks.catalogue.in_numpy import wrong_text
-    from twolayer.verification import verify
-
     try:
         return verify(
             entry.function(steps=steps) if dialect == "jax" else _in_numpy(wrong_text(entry, steps), entry.id),
@@ -168,17 +168,11 @@ def _verify(entry: Any, dialect: str, steps: bool) -> Any:
 
 
 def _in_numpy(text: str, name: str) -> Any:
-    from twolayer.verification.programs.numpy_code import File
-
     return File(f"{name}.py", text).program("gradients")
 
 
 def judge_right(key: str, dialect: str) -> dict:
     """One right derivation: its formula, its rounding in each precision, and its formula at random shapes."""
-    from experiments.benchmarks.catalogue import RIGHT
-    from experiments.benchmarks.catalogue.in_numpy import right_text
-    from twolayer.verification import verify
-
     entry = next(e for e in RIGHT if e.id == key)
     text = right_text(entry) if dialect == "numpy" else None  # None: a style that is about automatic differentiation
     program = entry.function() if text is None else _in_numpy(text, entry.id)
@@ -193,15 +187,6 @@ def judge_right(key: str, dialect: str) -> dict:
 
 def _at_random_shapes(entry: Any, program: Any) -> list[str]:
     """The verdict on all four leaves, at sizes of 1 to 6; a derivation that does not run there is undecided."""
-    import numpy as np
-
-    from twolayer.verification.evidence.cases import case_at, subject, verdict_of
-    from twolayer.verification.evidence.points import points
-    from twolayer.verification.problem import LEAVES, Setting, Sizes
-    from twolayer.verification.programs import Refused
-    from twolayer.verification.programs.load import program_of
-    from twolayer.verification.verdict import worst
-
     setting, verdicts = Setting(entry.loss, entry.output, entry.reduction), []
     program = program_of(program)
     found = subject(program, setting)

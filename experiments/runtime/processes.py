@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from experiments.runtime.runs import Run
 from twolayer.command import cli
 
@@ -162,7 +164,6 @@ def _joined(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
 
 def _check_same_flags() -> None:
     """Raise BadInput unless all processes were given the same flags, places on each machine aside."""
-    import numpy as np
     from jax.experimental import multihost_utils
 
     from experiments.runtime import flags as training_flags
@@ -237,8 +238,6 @@ def first_does(work: Callable[[], Result]) -> Result | None:
 
 def told(text: str) -> str:
     """Send a text of the first process to all. Call it on every process."""
-    import numpy as np
-
     own = np.frombuffer(text.encode(errors="surrogateescape"), np.uint8)  # a path need not be UTF-8
     size = int(firsts(np.int64(len(own))))
     return firsts(np.resize(own, size)).tobytes().decode(errors="surrogateescape") if size else ""
@@ -247,7 +246,6 @@ def told(text: str) -> str:
 def any_of(flag: bool) -> bool:
     """Whether `flag` is true in any process. Call it on every process."""
     import jax
-    import numpy as np
 
     if jax.process_count() == 1:
         return flag
@@ -259,7 +257,6 @@ def any_of(flag: bool) -> bool:
 def firsts(tree: "PyTree") -> "PyTree":
     """Send arrays of the first process to all, which have such of the same shapes. Call it on every process."""
     import jax
-    import numpy as np
 
     if jax.process_count() == 1:
         return tree
@@ -277,7 +274,6 @@ def firsts(tree: "PyTree") -> "PyTree":
 def fetch(tree: "PyTree") -> "PyTree":
     """Gather the arrays of all devices as NumPy arrays on every process. Call it on every process."""
     import jax
-    import numpy as np
 
     def whole(leaf: jax.Array) -> np.ndarray:
         if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.benchmarks.peers import INSTALL
+from experiments.benchmarks.peers import INSTALL, problem
 
 # XLA, OpenMP and OpenBLAS threads spin for a while after their last task. They must sleep before the next one's turn.
 PAUSE = 0.1
@@ -175,8 +175,6 @@ def named(target: str):
 
 
 def _create(target: str, path: str) -> tuple[Any, Any]:
-    from experiments.benchmarks.peers import problem
-
     given = problem.load(pathlib.Path(path))
     return named(target)(given), given
 
@@ -185,8 +183,6 @@ def _answer(command: dict, peer: Any = None, given: Any = None) -> dict[str, Any
     if "call" in command:
         return {"value": named(command["call"])(**command["arguments"])}
     if "gate" in command:
-        from experiments.benchmarks.peers import problem
-
         return problem.gate(peer, given)
     cpu, start = time.process_time(), time.perf_counter()
     for _ in range(command.get("times", 1)):
