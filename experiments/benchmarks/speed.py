@@ -27,10 +27,11 @@ from typing import Any
 from absl import flags
 
 from experiments.benchmarks import facts, flags_given, integers
-from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER
+from experiments.benchmarks.peers import COMPETITORS, GEMMS, LIMIT, OURS, TOGETHER, problem, rounds
 from experiments.benchmarks.peers.worker import threads
 from twolayer.command import cli
 from twolayer.command.files import writable, write_json
+from twolayer.datasets import DataError, load
 
 FLAGS = flags.FLAGS
 KNOWN = COMPETITORS | TOGETHER
@@ -56,15 +57,10 @@ def main() -> int:
     if FLAGS.peers:
         cli.check_known("peers", FLAGS.peers, (*PEERS, *TOGETHER))
     path = writable(FLAGS.json)
-    # Imported here, so that --help and bad flags answer without loading JAX.
-    from twolayer.datasets import DataError, load
-
     with cli.bad_input(DataError, OSError):
         dataset = load(FLAGS.dataset, source_dir=FLAGS.source_dir, data_dir=FLAGS.data_dir)
     if FLAGS.batch_size > len(dataset.train.x):
         raise cli.BadInput(f"--batch_size={FLAGS.batch_size} is larger than the training set of {len(dataset.train.x)}")
-
-    from experiments.benchmarks.peers import rounds
 
     report = facts("torch") | {
         "threads": threads(),
@@ -83,8 +79,6 @@ def main() -> int:
 
 def _case(dataset, hidden: int) -> dict[str, Any]:
     """Everything measured for one width."""
-    from experiments.benchmarks.peers import problem, rounds
-
     given: dict[str, Any] = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "output", "seed")}
     whole = problem.make(dataset, hidden, epochs=FLAGS.rounds + 1, **given)
     rows = [rounds.Row(name, entry) for name, entry in KNOWN.items() if name in (OURS, *FLAGS.peers)]
