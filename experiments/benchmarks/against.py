@@ -62,7 +62,8 @@ Times = tuple[float, float]  # seconds, and those of the CPU
 def main() -> int:
     """Flags to a table and a file; returns the exit status."""
     there, path, cases = _checkout(), writable(FLAGS.json), [_case(text) for text in FLAGS.cases]
-    result = facts() | {"other": _commit(there)}
+    git = subprocess.run(["git", "-C", str(there), "rev-parse", "HEAD"], capture_output=True, text=True)
+    result = facts() | {"other": git.stdout.strip() or None}
     with Process((), LIMIT, variables=_environment(HERE)) as process:
         process.wait_until_ready()
         rates = process.ask(call="experiments.benchmarks.device.steps:rates", arguments=RATES)["value"]
@@ -141,12 +142,6 @@ def _checkout() -> pathlib.Path:
     if not FLAGS.checkout or not (path / "twolayer" / "training.py").is_file():
         raise cli.BadInput(f"--checkout={FLAGS.checkout}: name the folder of another checkout of this project")
     return path.resolve()
-
-
-def _commit(checkout: pathlib.Path) -> str | None:
-    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

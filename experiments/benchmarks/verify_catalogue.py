@@ -105,7 +105,8 @@ def judge_single(key: str, dialect: str) -> dict:
     full, leaves = (_verify(entry, dialect, steps=steps) for steps in (True, False))
     row = _row(entry, full) | {"name": "refused", "causes": []}
     if full is not None:
-        row["located"] = _first(full) == entry.steps[0]
+        forward = any(cause.leaf == "forward" for cause in full.causes)
+        row["located"] = ("forward" if forward else full.first_wrong_step) == entry.steps[0]
     if leaves is not None:
         row["killed"] &= leaves.verdict == "wrong"
         row |= {"name": _named(leaves, entry), "causes": [f"{cause.id} at {cause.leaf}" for cause in leaves.causes]}
@@ -134,11 +135,6 @@ def _row(entry: Any, full: Any) -> dict:
 
 def _wrong_leaves(verdict: Any) -> set[str]:
     return {cause.leaf for cause in verdict.causes if cause.explanation == 0}
-
-
-def _first(verdict: Any) -> str | None:
-    """The first wrong step; "forward" if the wrong line stands in the forward pass."""
-    return "forward" if any(cause.leaf == "forward" for cause in verdict.causes) else verdict.first_wrong_step
 
 
 def _named(verdict: Any, entry: Any) -> str:

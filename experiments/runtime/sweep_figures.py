@@ -123,14 +123,14 @@ def heat_map(path: Path, summary: Sequence[Mapping], x: str, y: str, others: Seq
 
 def in_order(keys: Sequence[tuple]) -> list[tuple]:
     """Keys of groups as their axes have them: numbers by size, names as they came."""
-    keys = list(keys)
     columns = list(zip(*keys, strict=True))
-    ranks = []
-    for column in columns:
-        numbers = all(isinstance(value, int | float | np.number) for value in column)
-        ordered = sorted(set(column)) if numbers else list(dict.fromkeys(column))
-        ranks.append({value: i for i, value in enumerate(ordered)})
-    return sorted(keys, key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)])
+    numeric = [all(isinstance(value, int | float | np.number) for value in column) for column in columns]
+
+    def rank(key: tuple) -> list:
+        places = zip(key, columns, numeric, strict=True)
+        return [value if number else column.index(value) for value, column, number in places]
+
+    return sorted(keys, key=rank)
 
 
 def label(names: Sequence[str], key: Sequence[object]) -> str:

@@ -49,13 +49,14 @@ def row(name: str, setting: str, wrong: list[Trial], right: list[Trial], *, says
     alarms = [trial for trial in right if trial.verdict in (REJECTED, RAISED)]
     raised = [trial for trial in trials if trial.verdict == RAISED]
     timed = [t.seconds for t in trials if t.verdict not in (NOT_TRIED, TIMED_OUT) and t.seconds is not None]
+    kinds = sorted({trial.derivation.kind for trial in wrong})
     said: Mapping[str, int | None] = _said(wrong) if says else dict.fromkeys(SAID)
     return {
         "checker": name,
         "setting": setting,
         "wrong": len(wrong),
         "killed": len(killed),
-        "killed_by_kind": _by_kind(wrong, killed),
+        "killed_by_kind": {kind: [_of_kind(some, kind) for some in (killed, wrong)] for kind in kinds},
         "right": len(right),
         "alarms": len(alarms),
         "undecided": _count(trials, UNDECIDED),
@@ -150,10 +151,8 @@ def _seconds(values: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _by_kind(wrong: list[Trial], killed: list[Trial]) -> dict[str, list[int]]:
-    """Killed and all, for each kind of wrong derivation."""
-    kinds = sorted({trial.derivation.kind for trial in wrong})
-    return {kind: [sum(trial.derivation.kind == kind for trial in some) for some in (killed, wrong)] for kind in kinds}
+def _of_kind(trials: Iterable[Trial], kind: str) -> int:
+    return sum(trial.derivation.kind == kind for trial in trials)
 
 
 def _count(trials: Iterable[Trial], verdict: str) -> int:

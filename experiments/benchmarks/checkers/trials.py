@@ -6,6 +6,7 @@ its numbers only.
 """
 
 import importlib
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -86,28 +87,17 @@ class Point(NamedTuple):
 
 def draw(setting: str, seed: int, loss: str) -> Point:
     """The point of this setting and seed; both losses have the same parameters and examples."""
-    sizes, attempt = SETTINGS[setting], 0
-    while True:
+    _, m, d, K, C, deviation, images = SETTINGS[setting]
+    leaves = ((2 / d) ** 0.5, (K, d)), (0.1, (K,)), ((2 / K) ** 0.5, (C, K)), (0.1, (C,))
+    for attempt in itertools.count():
         rng = np.random.default_rng([seed, attempt])
-        params, x = _params(rng, sizes), _examples(rng, sizes)
-        onehot = np.eye(sizes.C)[rng.integers(0, sizes.C, sizes.m)]
+        params = Params._make((deviation or own) * rng.normal(size=shape) for own, shape in leaves)
+        x = rng.uniform(size=(m, d)) * (rng.uniform(size=(m, d)) < 0.2) if images else rng.normal(size=(m, d))
+        onehot = np.eye(C)[rng.integers(0, C, m)]
         targets = rng.normal(size=onehot.shape)
-        if sizes.images or _tells(params, x):
-            return Point(setting, seed, params, x, onehot if sizes.images or loss == "cross_entropy" else targets)
-        attempt += 1
-
-
-def _params(rng: np.random.Generator, sizes: Setting) -> Params:
-    def normal(deviation: float, *shape: int) -> Float[np.ndarray, "..."]:
-        return (sizes.deviation or deviation) * rng.normal(size=shape)
-
-    d, K, C = sizes.d, sizes.K, sizes.C
-    return Params._make((normal((2 / d) ** 0.5, K, d), normal(0.1, K), normal((2 / K) ** 0.5, C, K), normal(0.1, C)))
-
-
-def _examples(rng: np.random.Generator, sizes: Setting) -> Float[np.ndarray, "m d"]:
-    shape = sizes.m, sizes.d
-    return rng.uniform(size=shape) * (rng.uniform(size=shape) < 0.2) if sizes.images else rng.normal(size=shape)
+        if images or _tells(params, x):
+            return Point(setting, seed, params, x, onehot if images or loss == "cross_entropy" else targets)
+    raise AssertionError("unreachable")
 
 
 def _tells(params: Params, x: Float[np.ndarray, "m d"]) -> bool:
