@@ -9,14 +9,18 @@ quadratic loss on identity outputs for diabetes; theirs as it comes, MLPClassifi
 compiled, and with the compilation of the first. About a minute on 2 CPU cores.
 """
 
+import functools
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from absl import flags
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+import twolayer
 from experiments.benchmarks.tables import results
 from twolayer import datasets
 from twolayer.command import cli
@@ -44,45 +48,40 @@ def main() -> int:
 
 def row(name: str, splits: int, epochs: int) -> dict[str, object]:
     """Mean and deviation over the splits of both scores, and of their difference; seconds of one fit."""
-    scores: dict[str, list[float]] = {"ours": [], "sklearn": []}
-    seconds: dict[str, list[float]] = {"ours": [], "sklearn": []}
+    fits = {"ours": functools.partial(ours, epochs=epochs), "sklearn": theirs}
+    scores: dict[str, list[float]] = {who: [] for who in fits}
+    seconds: dict[str, list[float]] = {who: [] for who in fits}
     for seed in range(splits):
         data = datasets.load(f"sklearn:{name}", options=datasets.Options(standardize=True, split_seed=seed))
-        for who, fit in (("ours", lambda data, seed: ours(data, seed, epochs)), ("sklearn", theirs)):
+        for who, fit in fits.items():
             began = time.perf_counter()
-            score = fit(data, seed)
+            model = fit(data, seed)
             seconds[who].append(time.perf_counter() - began)
-            scores[who].append(float(score()))
+            scores[who].append(float(model.score(data.test.x, data.test.y.ravel())))
     apart = np.subtract(scores["ours"], scores["sklearn"]).tolist()
-    found = {who: {"mean": statistics.fmean(s), "sd": statistics.stdev(s)} for who, s in scores.items()}
-    found |= {"difference": {"mean": statistics.fmean(apart), "sd": statistics.stdev(apart)}}
+    found = {
+        who: {"mean": statistics.fmean(some), "sd": statistics.stdev(some)}
+        for who, some in (scores | {"difference": apart}).items()
+    }
     times = {who: statistics.median(s[1:]) for who, s in seconds.items()} | {"ours_first": seconds["ours"][0]}
     kind = "R^2" if data.regression else "accuracy"
     return {"table": name, "score": kind, "n": splits, "epochs": epochs, **found, "seconds": times, "scores": scores}
 
 
-def ours(data: datasets.Dataset, seed: int, epochs: int) -> Callable[[], float]:
-    """A network of ours, trained; returns what scores it."""
-    import twolayer
-
+def ours(data: datasets.Dataset, seed: int, epochs: int) -> twolayer.Result:
+    """A network of ours, trained."""
     own = {"loss": "quadratic", "output": "identity"} if data.regression else {}
     task = datasets.Options(task="regression" if data.regression else "classes")
     parts = {"valid": data.valid, "test": data.test}
-    result = twolayer.fit(*data.train, **parts, options=task, hidden_size=WIDTH, seed=seed, epochs=epochs, **own)
-    return lambda: result.score(*data.test)
+    return twolayer.fit(*data.train, **parts, options=task, hidden_size=WIDTH, seed=seed, epochs=epochs, **own)
 
 
-def theirs(data: datasets.Dataset, seed: int) -> Callable[[], float]:
-    """scikit-learn's network as it comes, trained; returns what scores it."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-    x, y = data.train
+def theirs(data: datasets.Dataset, seed: int) -> Any:
+    """scikit-learn's network as it comes, trained."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at its 200 epochs it stops
         model = (MLPRegressor if data.regression else MLPClassifier)(hidden_layer_sizes=(WIDTH,), random_state=seed)
-        model.fit(x, y.ravel())
-    return lambda: model.score(data.test.x, data.test.y.ravel())
+        return model.fit(data.train.x, data.train.y.ravel())
 
 
 if __name__ == "__main__":
