@@ -210,13 +210,16 @@ def check_targets(data: datasets.Dataset, loss: Any) -> None:
 
 
 def facts_of(data: datasets.Dataset, precision: Precision) -> dict[str, Any]:
-    """What a manifest says of the machine and the data."""
+    """What a manifest says of the machine, and of the data, so that the run can be used."""
+    names = ("name", "inputs", "outputs", "scale", "image_shape", "regression", "classes", "said", "targets")
+    of_data = {name: getattr(data, name) for name in names}
+    of_data |= {"columns": [column._asdict() for column in data.columns]}
     return {
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "precision": precision._asdict(),
         "prng": PRNG,
         "data_sha256": data.sha256,
-        "data": own_things.facts_of(data),
+        "data": of_data | {"standard": data.standard and data.standard._asdict()},
     }
 
 

@@ -112,7 +112,9 @@ class Loop:
                 self._save(state, epoch)
                 return state, False
             first, until = epoch, min(epoch + pace.epochs(), self.saving.next_epoch(epoch) or epochs, epochs)
-            copy = self.held(host_copy(state), epoch) if pace.slow() else None
+            copy = None  # of the state as it is now: its arrays are given away with the next segment
+            if pace.slow():
+                copy = self.held(jax.tree.map(np.array, processes.fetch(state)), epoch)
             began = time.perf_counter()
             arguments = self.job.arguments(state, first, until)
             done = self.interrupts.during(lambda given=arguments: jax.block_until_ready(self.program(*given)))
@@ -177,11 +179,6 @@ def save(run: Run, name: str, state: PyTree, kept: int) -> None:
     """A checkpoint, by the process that writes."""
     if processes.first():
         checkpoints.save(run.checkpoints, name, state, kept)
-
-
-def host_copy(state: PyTree) -> PyTree:
-    """The state as it is now: the arrays themselves are given away with the next segment."""
-    return jax.tree.map(np.array, processes.fetch(state))
 
 
 def leave(run: Run, interrupts: Interrupts, name: str = "", state: PyTree = None, kept: int = 1) -> NoReturn:

@@ -91,14 +91,6 @@ def data_arguments(flags: Mapping[str, Any]) -> dict[str, Any]:
         return {"target": target, "options": datasets.Options(**given)}
 
 
-def facts_of(data: datasets.Dataset) -> dict[str, Any]:
-    """What a manifest keeps of the data, so that the run can be used: classes, columns, standardisation, scale."""
-    names = ("name", "inputs", "outputs", "scale", "image_shape", "regression", "classes", "said", "targets")
-    facts = {name: getattr(data, name) for name in names}
-    facts["columns"] = [column._asdict() for column in data.columns]
-    return facts | {"standard": data.standard and data.standard._asdict()}
-
-
 def tell(data: Iterable[datasets.Dataset], found: Mapping[str, Mapping[str, str]]) -> None:
     """Print what was understood of data and mathematics that were brought along."""
     for one in data:

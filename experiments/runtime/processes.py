@@ -107,8 +107,13 @@ def supervised(main: Callable[[], int], flags: Mapping[str, Any]) -> int:
         threading.Thread(target=_end_with_parent, args=(kept,), daemon=True).start()
         return _joined(main, flags)
     os.close(kept)
+
+    def pass_on(number: int, frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
     for number in cli.signals():
-        signal.signal(number, lambda number, frame: _pass_on(child, number))
+        signal.signal(number, pass_on)
     _, status = os.waitpid(child, 0)
     ended = os.waitstatus_to_exitcode(status)
     if ended >= 0:
@@ -200,11 +205,6 @@ def _lost(reason: str) -> int:
 
 def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _pass_on(child: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, number)
 
 
 def _end_with_parent(kept: int) -> None:

@@ -132,7 +132,8 @@ def _all(sizes: Sizes, cuda: bool) -> Iterator[Case]:
     for shape in sizes.corners:
         yield from (_step(sizes, name, shape) for name in (OURS, "graph", "eager"))
     yield from (_many(sizes, name, *sizes.networks[0], sizes.precisions[-1]) for name in MANY)
-    yield from _whole_runs(sizes)
+    for name, words in (("repeated", "the same bits twice"), ("continued", "a checkpoint from a CPU")):
+        yield Case("a", words, f"{ROOT}.correctness:{name}", {"flags": sizes.runs}, "scripts", limit=90)
     yield from _limits(sizes)
     yield _wide(sizes, "sgd")
     yield from _inside(sizes, "graph" if cuda else "eager")
@@ -150,11 +151,6 @@ def _right(sizes: Sizes) -> Iterator[Case]:
     for name in ("scaled_bias", "transposed_bias"):
         arguments = {"sizes": sizes.patterns}
         yield Case("a", f"XLA's error: {name.replace('_', ' ')}", f"{ROOT}.correctness:{name}", arguments)
-
-
-def _whole_runs(sizes: Sizes) -> Iterator[Case]:
-    for name, words in (("repeated", "the same bits twice"), ("continued", "a checkpoint from a CPU")):
-        yield Case("a", words, f"{ROOT}.correctness:{name}", {"flags": sizes.runs}, "scripts", limit=90)
 
 
 def _step(sizes: Sizes, name: str, shape: Shape) -> Case:

@@ -67,7 +67,8 @@ def lost(flags: Sequence[str], place: pathlib.Path, whole: pathlib.Path, process
     """
     with _both(flags, place) as both:
         _until_checkpoint(place / "run", both)
-        worker, survivor = _worker(both[process]), both[1 - process]
+        survivor, pid = both[1 - process], both[process].pid
+        worker = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])  # which does the work
         os.kill(worker, number)
         began, seconds, said = time.perf_counter(), None, ""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -120,8 +121,3 @@ def _until_checkpoint(run: pathlib.Path, both: Sequence[subprocess.Popen]) -> No
         if any(process.poll() is not None for process in both) or time.monotonic() > deadline:
             raise cli.BadInput("a run of two processes ended by itself, or has no checkpoint; give more --epochs")
         time.sleep(0.01)
-
-
-def _worker(process: subprocess.Popen) -> int:
-    """The child that does the work of a process of several."""
-    return int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
