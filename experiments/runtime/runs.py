@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from absl import flags as absl_flags
+from absl.flags import FLAGS
 
 from twolayer import loading
 from twolayer.atomic import UNFINISHED, atomic
@@ -74,8 +74,7 @@ class Run:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._take(again)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
+            tempfile.TemporaryFile(dir=self.path).close()
             for unfinished in self.path.rglob(UNFINISHED):
                 unfinished.unlink()
             if not (self.path / MANIFEST).exists():  # first of all: without it nobody knows that this is a run
@@ -294,8 +293,7 @@ def check_flags(manifest: Mapping, flags: Mapping[str, Any], ignore: Sequence[st
 
     A flag that the manifest does not know has been added to the script since; the run has its default.
     """
-    known = absl_flags.FLAGS
-    theirs = {name: known[name].default if name in known else None for name in flags} | manifest["flags"]
+    theirs = {name: FLAGS[name].default if name in FLAGS else None for name in flags} | manifest["flags"]
     differing = [name for name in flags if name not in ignore and theirs.get(name) != flags[name]]
     if differing:
         listed = ", ".join(f"--{name} is {theirs.get(name)} there and {flags[name]} here" for name in differing)

@@ -149,14 +149,13 @@ def plan(
     session.use_compile_cache(flags["compile_cache"])
     points = axes.typed(texts)
     check_used(flags, points)
-    precision = jobs.configure(flags["precision"])
-    mesh = jobs.mesh_of(flags, "nets")
+    precision, mesh = jobs.configure(flags["precision"]), jobs.mesh_of(flags, "nets")
     data: dict[tuple, Data] = {}
     for point in points:
         own = dict(flags) | dict(point)
-        if _data_key(own) not in data:
-            data[_data_key(own)] = _load(own, "teacher_noise" in point)
-            check(data[_data_key(own)].whole)
+        if (key := _data_key(own)) not in data:
+            data[key] = _load(own, "teacher_noise" in point)
+            check(data[key].whole)
     sizes = (manifest or {}).get("part_sizes", ())
     cut = parts(flags, points, lambda own: data[_data_key(own)].whole.inputs, mesh.shape["nets"], most, sizes, shared)
     skip: dict[int, bool] = {}  # the parts of a group share a program, and with it the number of inputs
@@ -166,8 +165,7 @@ def plan(
     facts = jobs.facts_of(first, precision) | {"mesh": dict(mesh.shape), "own": _own(cut, data)}
     facts |= {"part_sizes": [len(part.networks) for part in {part.group: part for part in cut}.values()]}
     if others:
-        texts_of_data = "".join(one.whole.sha256 for one in data.values())
-        facts["data_sha256"] = hashlib.sha256(texts_of_data.encode()).hexdigest()
+        facts["data_sha256"] = hashlib.sha256("".join(one.whole.sha256 for one in data.values()).encode()).hexdigest()
     return Plan(cut, data, mesh, facts, len(points), skip, shared)
 
 
