@@ -52,11 +52,12 @@ def judged(case: Row, ask: Callable[[], Any], describe: Callable[[Any], Row], li
     try:
         with time_limit(limit):
             verdict = ask()
-        found = {"verdict": verdict.verdict} | describe(verdict)
     except (ValueError, cli.BadInput, TimedOut) as error:
         found = {"verdict": "refused", "said": [" ".join(str(error).split())]}
     except Exception as error:  # a fault of the verifier, and to be counted as one
         found = {"verdict": "fault", "said": [f"{type(error).__name__}: {' '.join(str(error).split())}"]}
+    else:
+        found = {"verdict": verdict.verdict} | describe(verdict)
     return case | found | {"seconds": round(time.perf_counter() - started, 2)}
 
 
