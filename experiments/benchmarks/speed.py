@@ -87,14 +87,14 @@ def _case(dataset, hidden: int) -> dict[str, Any]:
     def say(what: str) -> None:
         print(f"K = {hidden}: {what}", file=sys.stderr, flush=True)
 
-    quiet = rounds.run(whole, rows, limits, rounds=FLAGS.rounds, timeout=FLAGS.timeout, say=say)
+    others = rounds.run(whole, rows, limits, rounds=FLAGS.rounds, timeout=FLAGS.timeout, say=say)
     examples, live = len(whole.x), len(whole.live)
     title = (
         f"{dataset.inputs}-{hidden}-{dataset.outputs}, output {whole.output}, batch {whole.batch_size}, "
         f"{examples} examples: {whole.steps} steps an epoch, {FLAGS.rounds} rounds, {live} live inputs"
     )
     sizes = {"hidden": hidden, "examples": examples, "steps": whole.steps, "live_inputs": live}
-    return {"title": title} | sizes | rounds.summary(rows, limits, examples / whole.batch_size, quiet.share(threads()))
+    return {"title": title} | sizes | rounds.summary(rows, limits, examples / whole.batch_size, others)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.peers import INSTALL, LIMIT_SECONDS, OURS, TORCH, Competitor, problem
-from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds
+from experiments.benchmarks.peers.worker import PAUSE, Failed, Process, busy_seconds, threads
 from experiments.runtime import tables
 
 # A turn is epochs back to back, as in training: threads that have slept take some milliseconds to run at full speed.
@@ -45,20 +45,6 @@ class Row:
         self.epochs, self.details = [], []
 
 
-@dataclasses.dataclass
-class Quiet:
-    """CPU time that other processes used while epochs were timed."""
-
-    others: float = 0.0  # CPU seconds; NaN where the system does not say it
-    wall: float = 0.0
-
-    def share(self, cores: int) -> float | None:
-        """Share of all cores that others used, from 0 to 1; None where that is not known, or too coarsely."""
-        if math.isnan(self.others) or self.wall <= 1:
-            return None
-        return max(0.0, self.others / (self.wall * cores))
-
-
 def run(
     whole: problem.Problem,
     rows: list[Row],
@@ -67,12 +53,13 @@ def run(
     rounds: int,
     timeout: float | None,
     say: Callable[[str], None],
-) -> Quiet:
+) -> float | None:
     """Fill the rows. Competitors in `rows` pass the gate first; `limits` check themselves.
 
-    `timeout` is how many seconds an answer may take, if not as many as the competitor's own limit.
+    `timeout` is how many seconds an answer may take, if not as many as the competitor's own limit. Returns the share of
+    all cores that others used while epochs were timed; None where that is not known, or too coarsely.
     """
-    quiet = Quiet()
+    others = wall = 0.0
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         place = Path(folder)
         for row in rows:
@@ -88,9 +75,13 @@ def run(
             say(f"round {number} of {rounds}")
             for row, process in random.Random(number).sample(list(alive.values()), len(alive)):  # neighbours change
                 time.sleep(PAUSE)
-                if not _turn(row, process, number, quiet):
+                busy = busy_seconds()
+                if answer := _turn(row, process, number):
+                    others += busy_seconds() - busy - answer["cpu"]
+                    wall += answer["seconds"]
+                else:
                     del alive[row.name]
-    return quiet
+    return max(0.0, others / (wall * threads())) if wall > 1 and not math.isnan(others) else None
 
 
 def _gate(row: Row, small: problem.Problem, place: Path, timeout: float | None) -> None:
@@ -127,18 +118,15 @@ def _start(row: Row, process: Process, cold: bool) -> bool:
     return not row.note
 
 
-def _turn(row: Row, process: Process, index: int, quiet: Quiet) -> bool:
-    before = busy_seconds()
+def _turn(row: Row, process: Process, index: int) -> dict[str, Any] | None:
     try:
         answer = process.ask(epoch=index, times=row.times)
     except Failed as error:
         row.fail(error)
-        return False
-    quiet.others += busy_seconds() - before - answer["cpu"]
-    quiet.wall += answer["seconds"]
+        return None
     row.epochs.append(answer["seconds"] / row.times)
     row.details.append(answer["detail"])
-    return True
+    return answer
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
