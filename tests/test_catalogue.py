@@ -49,7 +49,7 @@ CAUSES = """
     absolute_error not_differentiated softmax_not_normalised sigmoid_for_softmax leaky_relu absolute_value mask_added
     mask_without_gradient mask_for_activation mask_of_weights weights_missing input_missing activation_for_input
     w1_for_w2 bias_outside w2_for_w1 bias_missing hidden_relu_missing other_output other_activation threshold unknown
-    squared_weights residual_summed one_output residual_sign largest_example gradient_sign
+    squared_weights residual_summed one_output residual_sign largest_example gradient_sign cotangent_of_other_layer
 """
 
 AT = re.compile(r"\((.+)\)\.at\[(.+)\]\.(set|multiply)\((.+)\)")
