@@ -38,7 +38,7 @@ class Forked:
         for file in self._files:
             file.touch()
         self._said = self._files[1].open()
-        with _without(OWN):
+        with without(OWN):
             forkserver._forkserver.ensure_running()
             server = {name: value for name, value in vars(forkserver._forkserver).items() if name in SERVER}
             given = (script, arguments, self._files, environment, before, server)
@@ -114,12 +114,12 @@ def run(script, *arguments, seconds=300, before=None, **environment):
 
 def mapped(function, *columns):
     """What a function returns for each row of arguments, in one process without the modes of the session."""
-    with _without(OWN), concurrent.futures.ProcessPoolExecutor(1, FORKS) as pool:
+    with without(OWN), concurrent.futures.ProcessPoolExecutor(1, FORKS) as pool:
         return list(pool.map(function, *columns))
 
 
 @contextlib.contextmanager
-def _without(names):
+def without(names):
     """The process that is forked starts with the first script, and keeps the variables it starts with."""
     kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:

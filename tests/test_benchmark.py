@@ -5,12 +5,14 @@ import functools
 import importlib.util
 import json
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 import scripts
+from python_forks import python
 
-from experiments.benchmarks.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds
+from experiments.benchmarks.peers import COMPETITORS, GEMMS, OURS, Competitor, gemms, problem, rounds, worker
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -79,9 +81,9 @@ class Chatters(Right):
 run = functools.partial(scripts.run, "benchmarks.speed")
 
 
-def short_turns():
-    """An epoch takes a millisecond here: fifty of them will do."""
-    rounds.TURN = 0.05
+def prepare(python):
+    """An epoch takes a millisecond here: fifty of them will do. Competitors have a thread each, and are forked."""
+    rounds.TURN, worker.threads, sys.executable = 0.05, lambda: 1, python
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +92,8 @@ def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("benchmark") / "new" / "numbers.json"
     peers = "jax_loop,sklearn,limit" + ",torch_eager,torch_loader" * (importlib.util.find_spec("torch") is not None)
     sizes = ("--hidden=8", "--batch_size=400", "--rounds=2")
-    status, out, err = run(
-        *sizes, f"--peers={peers}", f"--json={path}", before=short_turns, XLA_FLAGS=""
-    )  # compiled as for users
+    before = functools.partial(prepare, python())
+    status, out, err = run(*sizes, f"--peers={peers}", f"--json={path}", before=before, XLA_FLAGS="")  # as for users
     assert status == 0, err
     return out, json.loads(path.read_text())
 
@@ -112,7 +113,7 @@ def test_every_row_passes_the_gate_and_is_timed(report):
 def test_times_of_many_networks_at_once_are_those_of_one(tmp_path):
     path = tmp_path / "networks.json"
     arguments = ("--hidden=8", "--batch_size=400", "--rounds=2", "--peers=stack", f"--json={path}")
-    status, out, err = run(*arguments)
+    status, out, err = run(*arguments, before=functools.partial(prepare, python()))
     assert status == 0, err
     (case,) = json.loads(path.read_text())["cases"]
     row = next(row for row in case["rows"] if row["name"] == "stack")
@@ -158,6 +159,7 @@ def compete(tmp_path, monkeypatch):
     """Rows after two rounds of the named stubs on 60 random examples in batches of 4."""
     (tmp_path / "stubs.py").write_text(STUBS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", python())
 
     def compete(*names, timeout=30, extra=()):
         random = np.random.default_rng(0)
@@ -191,12 +193,12 @@ def test_competitors_that_break_say_so_and_do_not_stop_the_others(compete):
 
 
 def test_a_competitor_that_hangs_is_given_up(compete):
-    own = rounds.Row("own", Competitor("stubs:Hangs", "own", limit=4.0))
-    right, hangs, own = compete("Right", "Hangs", timeout=5, extra=[own])
+    own = rounds.Row("own", Competitor("stubs:Hangs", "own", limit=1.0))
+    right, hangs, own = compete("Right", "Hangs", timeout=3, extra=[own])
     assert len(right.epochs) == 2
-    assert hangs.note == "no answer in 5 s" and own.note == "no answer in 5 s"
+    assert hangs.note == "no answer in 3 s" and own.note == "no answer in 3 s"
     right, own = compete("Right", timeout=None, extra=[dataclasses.replace(own, note="")])
-    assert len(right.epochs) == 2 and own.note == "no answer in 4 s"
+    assert len(right.epochs) == 2 and own.note == "no answer in 1 s"
 
 
 def test_what_a_competitor_prints_does_not_matter(compete):

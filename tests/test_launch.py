@@ -11,13 +11,13 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from python_forks import python
 from scripts import OWN, ROOT, run
 
 from twolayer.command import cli
@@ -74,10 +74,10 @@ class Slurm:
         self.bin, self.submitted = folder / "bin", folder / "submitted"
         for place in (self.bin, self.submitted):
             place.mkdir()
-        python = f'#!/bin/bash\nexec {shlex.quote(sys.executable)} "$@"\n'
-        for name, text in {"srun": SRUN, "scontrol": SCONTROL, "python": python}.items():
+        for name, text in {"srun": SRUN, "scontrol": SCONTROL}.items():
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
+        (self.bin / "python").symlink_to(python())
         self.job, self.scripts = free_job(), []
 
     def start(self, kind, *arguments, **variables):
@@ -247,7 +247,7 @@ def test_the_pods_of_a_jobset_find_each_other(kind):
 def known_flags():
     """Those of a training run, from a process of its own: in this one, flags of other scripts may have their names."""
     code = "import json; from experiments.runtime import flags; print(json.dumps(flags.names()))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([python(), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout))
 
 
@@ -330,7 +330,7 @@ def test_the_command_for_a_machine_without_slurm_runs(kind, tmp_path):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    command = command.replace("python", shlex.quote(sys.executable)).replace(":1234", f":{port}")
+    command = command.replace("python", shlex.quote(python())).replace(":1234", f":{port}")
     command = command.replace("--run_dir=runs/", f"--nofigures --quiet --run_dir={tmp_path}/")
     environment = {name: value for name, value in os.environ.items() if name not in OWN} | {"JAX_PLATFORMS": "cpu"}
     ended = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, timeout=300)
