@@ -20,8 +20,8 @@ if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = " ".join(f"--xla_{flag}" for flag in QUICK.split())
 
 # As many processes as cores: threads of BLAS would only wait for each other, and they wait by spinning.
-for library in ("OMP", "OPENBLAS", "MKL"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+if "OMP_NUM_THREADS" not in os.environ:
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 import jaxtyping
 

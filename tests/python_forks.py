@@ -25,7 +25,7 @@ CLIENT = pathlib.Path(__file__).with_name("python_client.py")
 
 @functools.cache
 def python():
-    """The path of the command, for `-m experiments....` and `-c CODE`; with other arguments it is Python itself."""
+    """The path of the command, for `-m experiments...`, `-c CODE` and `-P FILE`; else it is Python itself."""
     if not pathlib.Path("/proc/self/fd").exists():  # by which the streams of a process are opened in another
         return sys.executable
     folder = tempfile.TemporaryDirectory()
@@ -36,11 +36,16 @@ def python():
     ours = f"exec {shlex.quote(sys.executable)}"
     pathlib.Path(path).write_text(
         "#!/bin/bash\n"
-        f'if [[ $1 == -c || "$1 $2" == "-m experiments."* ]]; then {ours} -I -S {CLIENT} {place} "$@"; fi\n'
+        f'if [[ $1 == -[cP] || "$1 $2" == "-m experiments."* ]]; then {ours} -I -S {CLIENT} {place} "$@"; fi\n'
         f'{ours} "$@"\n'
     )
     os.chmod(path, 0o755)
     return path
+
+
+def use(path):
+    """Before a script that starts Pythons: that they are this one."""
+    sys.executable = path
 
 
 class Server(socketserver.ThreadingUnixStreamServer):
@@ -75,6 +80,9 @@ def be_python(client, arguments, folder, environment):
     try:
         if kind == "-c":
             exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        elif kind == "-P":
+            sys.argv = [what, *others]
+            runpy.run_path(what, run_name="__main__")
         else:
             runpy.run_module(what, run_name="__main__", alter_sys=True)
     finally:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import subprocess
+import sys
 import time
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scripts
+from python_forks import python, use
 
 from experiments.benchmarks import accelerator
 from experiments.benchmarks.device import checks, correctness, inside, steps
@@ -53,7 +55,7 @@ def absent():
 def report(tmp_path_factory):
     """Some checks as a user starts them: (what is printed, the file, what it holds)."""
     path = tmp_path_factory.mktemp("accelerator") / "new" / "numbers.json"
-    status, out, err = run(SOME, f"--json={path}")
+    status, out, err = run(SOME, f"--json={path}", before=functools.partial(use, python()))
     assert status == 0, (out, err)
     return out, path, json.loads(path.read_text())
 
@@ -123,6 +125,7 @@ def carry_out(tmp_path, monkeypatch):
     """Do cases that call stubs: (statuses by name, notes by name, how many are left)."""
     (tmp_path / "stubs.py").write_text(STUBS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", python())
 
     def carry_out(wanted, seconds=60.0):
         result, path = {"rows": []}, tmp_path / "rows.json"

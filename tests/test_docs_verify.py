@@ -3,9 +3,9 @@
 import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
+from python_forks import python
 
 PAGE = (pathlib.Path(__file__).parent.parent / "docs" / "verify.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
@@ -16,7 +16,7 @@ def test_each_file_runs_and_is_short(number, tmp_path):
     assert BLOCKS[number].count("\n") < 25
     file = tmp_path / "example.py"
     file.write_text(BLOCKS[number])
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([python(), "-P", str(file)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 

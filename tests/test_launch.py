@@ -25,7 +25,7 @@ from twolayer.command import cli
 LAUNCH = ROOT / "experiments" / "launch"
 KINDS = {"sweep": "sweep", "wide": "train"}  # launch script: experiment script
 FLAGS = ("--hidden=16", "--epochs=3", "--nofigures")
-LONG = ("--hidden=16", "--epochs=150", "--nofigures", "--checkpoint_every=10")
+LONG = ("--hidden=16", "--epochs=60", "--nofigures", "--checkpoint_every=5")
 SWEEPS_OWN = {"sweep", "samples", "share", "together"}
 
 SRUN = """#!/bin/bash
@@ -152,7 +152,7 @@ def test_a_wide_network_is_split_over_the_processes_of_a_job_and_is_the_same_net
 def test_at_the_time_limit_a_job_is_saved_queued_again_and_goes_on_where_it_was(slurm):
     process = slurm.start("wide", *LONG)
     metrics, deadline = slurm.run_dir("wide") / "metrics.jsonl", time.monotonic() + 120
-    while not metrics.exists() or len(metrics.read_text().splitlines()) < 20:
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 10:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     for task in slurm.said("tasks").split():  # Slurm signals the tasks of the steps and not the batch script
@@ -161,13 +161,13 @@ def test_at_the_time_limit_a_job_is_saved_queued_again_and_goes_on_where_it_was(
     assert process.returncode == cli.INTERRUPTED, err
     assert slurm.said("controlled") == f"requeue {slurm.job}" and f"saved in {slurm.run_dir('wide')}" in err
     epochs = len(metrics.read_text().splitlines())
-    assert 20 <= epochs < 150
+    assert 10 <= epochs < 60
 
     (slurm.bin / "controlled").unlink()
     status, out, err = slurm.run("wide", *LONG, SLURM_RESTART_COUNT="1")
     assert status == 0, (out, err)
     assert slurm.said("controlled") is None
-    assert [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()] == list(range(1, 151))
+    assert [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()] == list(range(1, 61))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import pathlib
+import sys
 import types
 
 import pytest
 import scripts
 from absl import flags
+from python_forks import python
 
 from experiments.benchmarks import against
 from experiments.benchmarks import device as paper
@@ -89,8 +91,9 @@ def test_a_checkout_that_hangs_is_given_up(tmp_path, monkeypatch):
         against._command(tmp_path, "python -m experiments.train")
 
 
-def test_the_program_of_another_epoch_is_another():
+def test_the_program_of_another_epoch_is_another(monkeypatch):
     """What stands for a program in a row is not the same for all."""
+    monkeypatch.setattr(sys, "executable", python())
     sums = []
     for hidden in ("8", "9"):
         arguments = ("digits", "", hidden, "1")
