@@ -74,6 +74,12 @@ def gradients(params, x, y):
 """
 
 
+def test_code_that_raises_at_small_sizes_is_mended_at_others(tmp_path):
+    body = "".join(f"    {line}\n" for line in RIGHT.values()).replace("(1 - O1**2)", "(1 - O1) ** 2")
+    found = verdict_on(tmp_path, HEAD + "    assert x.shape[1] > 2, 'too few inputs'\n" + body + TAIL)
+    assert found.causes[0].text == "`(1 - O1) ** 2` should be `1 - O1 ** 2`"
+
+
 def test_a_mistake_in_a_loop_over_units_names_the_expression(tmp_path):
     text = LOOPS.format(reset="back = 0.0", start="1")
     found = verdict_on(tmp_path, text, output="identity")

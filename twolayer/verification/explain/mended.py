@@ -4,6 +4,7 @@ What the search for any function asks of a question is answered here: how the us
 is right at a point, and which numbers the right computation meets, so that lines that are right are known as such.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -79,9 +80,9 @@ def mended(found: Subject, standard: Standard | None, cases: Sequence[Case]) -> 
 
 def _sets(found: Subject, standard: Standard | None, cases: Sequence[Case]) -> Iterator[list[Case]]:
     """Points at which the edits are tried: small ones, since loops take long, where it is wrong there already."""
-    if found.at_any_sizes:
-        few = [p for sizes in SMALL for p in points(found.setting, sizes, "ordinary", EACH)]
-        own = standard.gradient if standard is not None and standard.setting is None else lambda point: {}
+    few = [p for sizes in SMALL for p in points(found.setting, sizes, "ordinary", EACH)] if found.at_any_sizes else []
+    own = standard.gradient if standard is not None and standard.setting is None else lambda point: {}
+    with contextlib.suppress(Undecided, NotJudged, Refused):  # at such sizes its code may raise
         yield usable(case_at(found, point._replace(right=point.right | own(point))) for point in few)
     yield [case for case in usable(cases) if case.point.kind == "ordinary"]
     yield usable(cases)
