@@ -2,14 +2,12 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from twolayer.names import CONVENTIONS
 from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.cases import Case, Subject, gather, usable, verdict_of
 from twolayer.verification.evidence.counterexample import smallest
@@ -25,8 +23,6 @@ from twolayer.verification.numbers.literals import rounded, simplest_rational
 from twolayer.verification.problem import LEAVES, STEPS, Setting, right_lines
 from twolayer.verification.programs import NotJudged, Refused
 from twolayer.verification.verdict import Cause, Formula, StepVerdict, Verdict, worst
-
-AT_ZERO = {name: None if name == "any" else Fraction(name) for name in CONVENTIONS}
 
 
 class Checks(NamedTuple):
@@ -82,7 +78,7 @@ def _formula(found: Subject, cases: Sequence[Case], checks: Checks) -> Verdict:
         terms, decays = found.standard.terms(probe.sizes), found.standard.decays()
     evidence = Evidence(
         found.setting, cases, probe, leaves, terms.constant, found.program.thresholds(), terms.decay, decays,
-        found.program.source or "", functools.cache(lambda: mended(found, found.standard, cases)),
+        found.program.source or "", lambda: mended(found, cases),
     )  # fmt: skip
     findings = causes.find(explained, evidence)
     formula = summarise(leaves, findings.steps, cases, found.setting)

@@ -4,11 +4,13 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Collection, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from twolayer.activations import ACTIVATIONS
+from twolayer.names import CONVENTIONS
 from twolayer.precisions import PRECISIONS
 from twolayer.verification import problem
 from twolayer.verification.evidence import points as where
@@ -19,7 +21,6 @@ from twolayer.verification.explain import causes
 from twolayer.verification.explain.known import Evidence
 from twolayer.verification.explain.mended import mended
 from twolayer.verification.formula_and_program import (
-    AT_ZERO,
     Checks,
     leaf_verdicts,
     place_of,
@@ -34,6 +35,8 @@ from twolayer.verification.problem import LEAVES, LOSSES, STEPS, Setting, activa
 from twolayer.verification.programs import NotJudged, Program, RaisedInside, Refused
 from twolayer.verification.programs.load import Loaded, program_of
 from twolayer.verification.verdict import Cause, Formula, StepVerdict, Verdict
+
+AT_ZERO = {name: None if name == "any" else Fraction(name) for name in CONVENTIONS}
 
 
 class OraclesDisagree(RuntimeError):
@@ -246,7 +249,7 @@ def _by_gradient(found: Subject, standard: Standard, checks: Checks) -> Verdict:
         probe = probe._replace(point=probe.point._replace(right=probe.right | standard.gradient(probe.point)))
     evidence = Evidence(
         found.setting, own, probe, leaves, thresholds=found.program.thresholds(),
-        mended=lambda: mended(found, standard, own),
+        mended=lambda: mended(found, own, standard),
     )  # fmt: skip
     findings = causes.find((), evidence)
     first, said = findings.first_wrong_step, "it differs from the derivative of the file's own loss"

@@ -19,8 +19,6 @@ from twolayer.verification.numbers import factors as numbers
 from twolayer.verification.problem import CHAIN, LEAVES, STEPS, TRACE, right_lines
 from twolayer.verification.verdict import Cause, StepVerdict
 
-SILLY = ("zero", "scale")  # what explains much, and nobody writes
-
 
 class Findings(NamedTuple):
     """Causes, the eight steps, and the first step that is wrong given what came before it."""
@@ -76,7 +74,7 @@ def _identity(alternative: Alternative) -> list[tuple[str, str]]:
 
 def _likelihood(alternative: Alternative) -> tuple[bool, int]:
     """Of two that explain it equally well, something that people write comes before something that is zero."""
-    silly = any(cause.id in SILLY for cause in alternative.causes)
+    silly = any(cause.id in ("zero", "scale") for cause in alternative.causes)
     return silly, min(map(STEPS.index, alternative.steps))
 
 

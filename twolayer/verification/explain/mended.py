@@ -28,7 +28,7 @@ from twolayer.verification.programs import NotJudged, Refused
 
 SHAPES = {"W1": "K d", "b1": "K", "W2": "C K", "b2": "C", "x": "m d", "y": "m C", "w": ""}
 STEP_OF = {"P": "dO2", "dP": "dO2", "slope2": "dZ2", "slope1": "dZ1"}  # the step that an array is a part of
-SMALL, EACH = (Sizes(2, 4, 3, 5), Sizes(3, 5, 4, 2)), 4  # sizes at which edits are tried, and points of each
+TRIED, EACH = (Sizes(2, 4, 3, 5), Sizes(3, 5, 4, 2)), 4  # sizes at which edits are tried, and points of each
 MOST = 10  # points of each kind that are handed on
 SECONDS = 1.2  # of work
 
@@ -46,28 +46,28 @@ class Mended(NamedTuple):
     step: str | None
 
 
-def mended(found: Subject, standard: Standard | None, cases: Sequence[Case]) -> Mended | None:
+def mended(found: Subject, cases: Sequence[Case], own: Standard | None = None) -> Mended | None:
     """The line that puts right all that is wrong when it is mended; None where there is none that is found.
 
     Args:
       found: the derivation, of which a gradient is wrong.
-      standard: its own loss, where that is the standard.
-      cases: what it returns at all points; by a loss that cannot be declared, with the gradients of that.
+      cases: what it returns at all points, with what is right there.
+      own: the loss that is the standard, where it is none that can be declared.
     """
-    known = next((some for some in _sets(found, standard, cases) if any(map(_is_wrong, some))), [])
-    telling = [case for case in known if _is_wrong(case)][:MOST]
-    if not telling:
+    known = next((some for some in _sets(found, cases, own) if any(map(_is_wrong, some))), [])
+    if not known:
         return None
+    telling = [case for case in known if _is_wrong(case)][:MOST]
     others = [case for case in known if not _is_wrong(case)][:MOST]
     pairs = [(_both(found, case), case) for case in (*telling, *others)]
     case_of = {id(both.at): case for both, case in pairs}
     sides = [both for both, _ in pairs]
 
     def steps(both: Compared) -> list[tuple[str, np.ndarray]]:
-        return list(_arrays(found, standard, case_of[id(both.at)])[0].items())
+        return list(_arrays(found, case_of[id(both.at)], both, own)[0].items())
 
     try:
-        arrays, numbers = _arrays(found, standard, telling[0])
+        arrays, numbers = _arrays(found, telling[0], sides[0], own)
         right, slopes = Numbers([*arrays.values(), *numbers]), Numbers(arrays.values())
         split = sides[: len(telling)], sides[len(telling) :]
         place = repaired(_question(found), *split, right, slopes, steps, SECONDS)
@@ -78,12 +78,12 @@ def mended(found: Subject, standard: Standard | None, cases: Sequence[Case]) -> 
     return Mended(place.line_number, place.causes[0].text if place.causes else "", _step(place.made, arrays))
 
 
-def _sets(found: Subject, standard: Standard | None, cases: Sequence[Case]) -> Iterator[list[Case]]:
+def _sets(found: Subject, cases: Sequence[Case], own: Standard | None) -> Iterator[list[Case]]:
     """Points at which the edits are tried: small ones, since loops take long, where it is wrong there already."""
-    few = [p for sizes in SMALL for p in points(found.setting, sizes, "ordinary", EACH)] if found.at_any_sizes else []
-    own = standard.gradient if standard is not None and standard.setting is None else lambda point: {}
+    few = [p for sizes in TRIED for p in points(found.setting, sizes, "ordinary", EACH)] if found.at_any_sizes else []
+    right = (lambda point: {}) if own is None else own.gradient
     with contextlib.suppress(Undecided, NotJudged, Refused):  # at such sizes its code may raise
-        yield usable(case_at(found, point._replace(right=point.right | own(point))) for point in few)
+        yield usable(case_at(found, point._replace(right=point.right | right(point))) for point in few)
     yield [case for case in usable(cases) if case.point.kind == "ordinary"]
     yield usable(cases)
 
@@ -149,46 +149,43 @@ def _fitted(found: Subject, arrays: Mapping[str, Any], sizes: Sizes) -> Arrays:
     return fitted
 
 
-def _arrays(found: Subject, standard: Standard | None, case: Case) -> tuple[Arrays, list[np.ndarray]]:
+def _arrays(found: Subject, case: Case, both: Compared, own: Standard | None) -> tuple[Arrays, list[np.ndarray]]:
     """The arrays of the right computation at a point, by name, and all numbers that it meets on its way."""
-    if standard is not None and standard.setting is None:
-        total, arrays = _by_own_loss(found, standard, case)
-    else:
-        total, arrays = _by_declared_loss(found, standard, case)
+    total, arrays = _by_declared_loss(found, case) if own is None else _by_own_loss(found, case, own)
     slopes = cotangents(total)
     met = [number for number in reached(total) if number.order in slopes]
     edges = [(slopes[number.order], slope) for number in met for _, slope in number.edges()]
     values = [[float(number.v), float(slopes[number.order])] for number in met]
     flows = [[float(outer * slope), float(slope)] for outer, slope in edges]
-    arrays |= _both(found, case).right
+    arrays |= both.right
     inputs = [floats(case.point.right[name]) for name in INPUTS]
     return {name: floats(array) for name, array in arrays.items()}, [np.array(values), np.array(flows), *inputs]
 
 
-def _by_declared_loss(found: Subject, standard: Standard | None, case: Case) -> tuple[Ball, Arrays]:
+def _by_declared_loss(found: Subject, case: Case) -> tuple[Ball, Arrays]:
     """The loss and all arrays, with the constant of the loss that is the standard."""
     with precision(BITS), uncollected():
-        constant = Ball(standard.terms(case.sizes).constant if standard else 1)
+        constant = Ball(found.standard.terms(case.sizes).constant if found.standard else 1)
         total = problem.total(found.setting, {name: balls(case.point.right[name], Recorded) for name in INPUTS})
         arrays = where.known(found.setting, case.point.right)
         arrays |= {name: arrays[name] * constant for name in (*STEPS, "dP") if name in arrays}
         return total * constant, arrays
 
 
-def _by_own_loss(found: Subject, standard: Standard, case: Case) -> tuple[Ball, Arrays]:
+def _by_own_loss(found: Subject, case: Case, own: Standard) -> tuple[Ball, Arrays]:
     """A loss that cannot be declared: the forward pass, and the derivatives by those of its arrays that it makes."""
     scope = case.point.right
     forward = problem.forward(found.setting, {name: scope[name] for name in INPUTS})
     arrays = {name: forward[name] for name in TRACE}
-    if hasattr(standard.loss, "trace"):  # of JAX code no operation is recorded
+    if hasattr(own.loss, "trace"):  # of JAX code no operation is recorded
         return Ball(0), arrays
     with precision(BITS), uncollected(), recording() as record:
-        total, _ = standard.recorded(case.point)
+        total, _ = own.recorded(case.point)
         slopes = cotangents(total)
     made = [(floats(node.output), node.output) for node in record.nodes]
     for name in TRACE:
-        own = floats(arrays[name])
-        output = next((o for a, o in made if a.shape == own.shape and np.allclose(a, own, 1e-12, 0)), None)
+        array = floats(arrays[name])
+        output = next((o for a, o in made if a.shape == array.shape and np.allclose(a, array, 1e-12, 0)), None)
         arrays |= {} if output is None else {f"d{name}": by(output, slopes)}
     return total, arrays
 

@@ -132,10 +132,6 @@ def parts(i: int, site: Site, own: Known, pool: Pool) -> Iterator[Edit]:
         left, right = site.node.left, site.node.right
         for op in OPERATORS[type(site.node.op)]:
             yield Edit(i, ast.unparse(ast.BinOp(left, op(), right)), "other_factor")
-        for call, factor in ((left, right), (right, left)):  # outside of a linear function, and it belongs inside
-            if isinstance(site.node.op, ast.Mult) and isinstance(call, ast.Call) and len(call.args) == 1:
-                inner = f"{bracketed(ast.unparse(factor))} * {bracketed(ast.unparse(call.args[0]))}"
-                yield Edit(i, with_parts(call, {call.args[0]: inner}), "other_factor")
     yield from _renamed(i, site, own, pool)
     yield from (Edit(i, text, "other_factor") for text in _regrouped(site.node))
     if own.kind == "f":
@@ -156,10 +152,10 @@ def _regrouped(node: ast.AST) -> Iterator[str]:
                 yield ast.unparse(ast.BinOp(left, inner.op, right))
     if not isinstance(node, ast.BinOp):
         return
-    for call, other in ((node.left, node.right), (node.right, node.left)):
-        if isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(node.op, (ast.Add, ast.Sub)):
-            inside = ast.BinOp(call.args[0], node.op, other)
-            yield ast.unparse(_with_part(call, call.args[0], inside))
+    for call in (node.left, node.right):  # what stands outside of a function, and belongs inside
+        if isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
+            left, right = (call.args[0] if side is call else side for side in (node.left, node.right))
+            yield ast.unparse(_with_part(call, call.args[0], ast.BinOp(left, node.op, right)))
     a, b = _summed(node.left), _summed(node.right)
     if a is not None and b is not None and isinstance(node.op, ast.Mult):  # a product of sums for a sum of products
         yield ast.unparse(_with_part(node.left, a, ast.BinOp(a, node.op, b)))

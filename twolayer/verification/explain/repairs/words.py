@@ -140,7 +140,7 @@ def in_words(runs: Runs, repair: Repair) -> tuple[str, str] | None:
 
 def _with_what_is_around(site: Site, new: str) -> tuple[str, str]:
     """An expression and what should stand there; of a number what it stands in, as an axis or a bound."""
-    around = next((node for node in reversed(site.around) if isinstance(node, ast.expr) and node.col_offset >= 0), None)
+    around = next((node for node in reversed(site.around) if isinstance(node, ast.expr)), None)
     if is_number(site.node) and isinstance(around, (ast.Call, ast.Subscript, ast.BinOp, ast.Compare)):
         old, changed = ast.unparse(around), with_parts(around, {site.node: new})
         if len(changed) <= LONGEST:
