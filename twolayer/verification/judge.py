@@ -253,13 +253,13 @@ def _by_gradient(found: Subject, standard: Standard, checks: Checks) -> Verdict:
     )  # fmt: skip
     findings = causes.find((), evidence)
     first, said = findings.first_wrong_step, "it differs from the derivative of the file's own loss"
-    known = all(not cause.text.startswith("unknown") for cause in findings.causes)
-    steps = {s: one if s in LEAVES or (known and s == first) else StepVerdict("not_shown")
+    steps = {s: one if s in LEAVES or (findings.explained and s == first) else StepVerdict("not_shown")
              for s, one in findings.steps.items()}  # fmt: skip
-    if not known:
+    if not findings.explained:
         first = next((leaf for leaf in STEPS if leaf in LEAVES and leaves[leaf].verdict == "wrong"), None)
     found_causes = tuple(
-        dataclasses.replace(cause, text=cause.text if known else said, correction="") for cause in findings.causes
+        dataclasses.replace(cause, text=cause.text if findings.explained else said, correction="")
+        for cause in findings.causes
     )
     formula = summarise(leaves, steps, own, found.setting)
     place = place_of(found, next(iter(found_causes), None))

@@ -21,11 +21,15 @@ from twolayer.verification.verdict import Cause, StepVerdict
 
 
 class Findings(NamedTuple):
-    """Causes, the eight steps, and the first step that is wrong given what came before it."""
+    """Causes, the eight steps, and the first step that is wrong given what came before it.
+
+    explained: whether every cause says what is wrong, and not only where.
+    """
 
     causes: tuple[Cause, ...]
     steps: dict[str, StepVerdict]
     first_wrong_step: str | None
+    explained: bool
 
 
 def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
@@ -58,7 +62,8 @@ def find(explanations: Sequence[Explanation], evidence: Evidence) -> Findings:
         if cause.explanation == 0 and cause.line is not None and cause.leaf in steps:
             named = (cause.variable, cause.line) if cause.variable else (None, None)
             steps[cause.leaf] = dataclasses.replace(steps[cause.leaf], variable=named[0], line=named[1])
-    return Findings(causes, steps, first)
+    said = all(one.mends or all(cause.id != "unknown" for cause in one.causes) for one in alternatives)
+    return Findings(causes, steps, first, said)
 
 
 def _of_their_shape(alternatives: list[Alternative], evidence: Evidence) -> list[Alternative]:

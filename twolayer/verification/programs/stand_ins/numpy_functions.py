@@ -1,4 +1,7 @@
-"""NumPy's functions over balls, where NumPy's own would compute with floats or lose what is behind the point."""
+"""NumPy's functions over balls, where NumPy's own would compute with floats or lose what is behind the point.
+
+Each has the name, the arguments and the meaning that it has in NumPy; a docstring says where there is more to it.
+"""
 
 import importlib
 import math
