@@ -319,7 +319,16 @@ def test_code_for_numpy_is_not_traceable_and_side_effects_are_refused():
     with pytest.raises(NotTraceable, match=r"test_jax_code.py:\d+: .*TracerArrayConversionError"):
         JaxProgram(lambda a: np.tanh(np.asarray(a))).run(exactly(np.ones(3)))
     with pytest.raises(Refused, match="side effects"):
-        JaxProgram(lambda a: (jax.debug.print("{}", a), a)[1]).run(exactly(np.ones(3)))
+        JaxProgram(lambda a: (jax.experimental.io_callback(print, None, a), a)[1]).run(exactly(np.ones(3)))
+
+
+def test_what_is_printed_for_debugging_is_no_side_effect():
+    def f(a):
+        jax.debug.print("{}", a)
+        jax.debug.callback(print, a, ordered=True)
+        return 2 * a
+
+    assert floats(JaxProgram(f).run(exactly(np.ones(3))).result).tolist() == [2, 2, 2]
 
 
 def test_a_function_that_changes_when_called_again_is_refused():

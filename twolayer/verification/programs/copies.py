@@ -92,7 +92,10 @@ class Copies:
 
     def _class(self, cls: type) -> type:
         space = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__") and not _is_slot(v)}
-        twin = type(cls)(cls.__name__, tuple(map(self.of, cls.__bases__)), space)
+        try:
+            twin = type(cls)(cls.__name__, tuple(map(self.of, cls.__bases__)), space)
+        except Exception:
+            return cls  # it cannot be made again, as an enumeration
         self.made[id(cls)] = twin
         for name, value in space.items():
             if callable(value) or isinstance(value, (staticmethod, classmethod, property, np.ndarray)):

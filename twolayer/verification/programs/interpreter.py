@@ -172,7 +172,7 @@ def on_integers(call: Call, *inputs: Any) -> Any:
     """JAX's own operation on data that holds no value of the system."""
     bound = call.eqn.primitive.bind(*inputs, **call.params)
     outputs = [
-        a if _is_key(a) else call.system.literal(np.asarray(a), a.dtype) if is_float(a) else np.asarray(a)
+        a if is_key(a) else call.system.literal(np.asarray(a), a.dtype) if is_float(a) else np.asarray(a)
         for a in (bound if call.eqn.primitive.multiple_results else [bound])
     ]
     return outputs if call.eqn.primitive.multiple_results else outputs[0]
@@ -183,12 +183,13 @@ def plain(value: Value) -> bool:
     return (isinstance(value, np.ndarray | np.generic) and value.dtype != object) or isinstance(value, jax.Array)
 
 
-def _is_key(array: Any) -> bool:
+def is_key(array: Any) -> bool:
+    """Whether it is an array of random keys."""
     return jnp.issubdtype(getattr(array, "dtype", type(array)), jax.dtypes.prng_key)
 
 
 def _constant(array: Any, system: System, aval: Any) -> Value:
-    if _is_key(array):
+    if is_key(array):
         return array
     array = np.asarray(array)
     if is_float(array):

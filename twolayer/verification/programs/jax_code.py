@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -168,7 +169,9 @@ class JaxProgram:
 
     def _attempt(self, flat: Callable, given: list, x64: bool) -> ClosedJaxpr:
         try:
-            with jax.enable_x64(x64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+            with (
+                jax.enable_x64(x64), jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"), silent()
+            ):  # fmt: skip
                 return jax.make_jaxpr(flat)(*given)
         except Refused:
             raise
@@ -181,6 +184,15 @@ class JaxProgram:
             return self._attempt(flat, given, x64)
         except Exception as error:
             raise RaisedInside(raised(self.function, error, self.filename)) from error
+
+
+def silent() -> contextlib.AbstractContextManager:
+    """What people print or look at for debugging is left out of what is traced meanwhile."""
+    return mock.patch.multiple(jax.debug, print=_nothing, callback=_nothing)
+
+
+def _nothing(*arguments: Any, **options: Any) -> None:
+    pass
 
 
 def _local(one: Setting, value: np.ndarray) -> Local:

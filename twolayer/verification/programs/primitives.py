@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from twolayer.verification.programs.interpreter import Call, Rules, System, Value, on_integers, plain
+from twolayer.verification.programs.interpreter import Call, Rules, System, Value, is_key, on_integers, plain
 from twolayer.verification.programs.jaxprs import is_complex, is_float
 
 RULES = Rules()
@@ -21,7 +21,18 @@ rule = RULES.rule
 
 def move(system: System, f: Callable, *values: Value) -> Value:
     """Move the entries of values of the system, or of plain arrays."""
+    if is_key(values[0]):
+        return _move_keys(f, *values)
     return np.asarray(f(*values)) if plain(values[0]) else system.move(f, *values)
+
+
+def _move_keys(f: Callable, *keys: Any) -> jax.Array:
+    """Move random keys, each of which is some integers, as one entry each."""
+    data = [np.ascontiguousarray(jax.random.key_data(key)) for key in keys]
+    entry = np.dtype((np.void, data[0].shape[-1] * data[0].itemsize))
+    moved = np.asarray(f(*(a.view(entry)[..., 0] for a in data)))
+    flat = np.frombuffer(moved.tobytes(), data[0].dtype).reshape(*moved.shape, -1)
+    return jax.random.wrap_key_data(flat, impl=jax.random.key_impl(keys[0]))
 
 
 def as_value(system: System, a: Value) -> Value:
@@ -140,8 +151,9 @@ def _convert(call: Call, a: Value) -> Value:
 _SAME = "copy copy_p device_put optimization_barrier stop_gradient name reduce_precision sharding_constraint reshard"
 
 
-@rule(*_SAME.split(), "layout_constraint", "pvary")
+@rule(*_SAME.split(), "layout_constraint", "pvary", "nextafter")
 def _unchanged(call: Call, *inputs: Value) -> Any:
+    """What is the same number over the reals; so is the next float in some direction."""
     return inputs if call.eqn.primitive.multiple_results else inputs[0]
 
 
