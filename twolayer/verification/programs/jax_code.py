@@ -19,7 +19,7 @@ from twolayer.verification.numbers.comparisons import at_place
 from twolayer.verification.numbers.complexes import parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.decompositions import numbers_of
-from twolayer.verification.programs.interpreter import interpret
+from twolayer.verification.programs.interpreter import interpret, is_key
 from twolayer.verification.programs.jaxprs import is_float, literals, thresholds, written_out
 from twolayer.verification.programs.local_variables import watching
 from twolayer.verification.programs.reals import Reals
@@ -78,7 +78,8 @@ class JaxProgram:
         with jax.enable_x64(True), at_place(system.here):
             outputs = interpret(traced.jaxpr, system, *inputs)
         self.said = tuple(dict.fromkeys([*self.said, *system.said]))
-        outputs = [numbers_of(a) if a.dtype == object else a for a in map(np.asarray, outputs)]
+        outputs = [a if is_key(a) else np.asarray(a) for a in outputs]
+        outputs = [numbers_of(a) if a.dtype == object else a for a in outputs]
         n = len(outputs) - len(traced.settings)
         found = zip(traced.settings, outputs[n:], strict=True)
         found = [(one, value) for one, value in found if value.dtype != object or parts(value)[1] is None]
