@@ -31,7 +31,9 @@ from twolayer.verification.verdict import Judgement
 
 LEAST, FEW = 24, 200  # numbers of all points together where the derivative is taken entry by entry
 SECONDS = 4.0  # for that
-CANNOT = re.compile("reverse-mode|differentiat|Linearization", re.I)  # what JAX says of what it cannot differentiate
+CANNOT = re.compile(
+    "reverse-mode|differentiat|Linearization|Derivatives of|JVP not implemented", re.I
+)  # what JAX says of what it cannot differentiate
 MISSHAPEN = re.compile("rule must produce|same type as the args|same shape|shapes do not match")  # and of such a rule
 POINTS_INSIDE, MOST_INSIDE = 3, 6  # points at which the rules inside are judged, and how many of them
 
@@ -43,6 +45,7 @@ def verify_rule(
     reference: Any = None,
     domains: Any = None,
     expects: Mapping[str, Any] | None = None,
+    allow_guards: bool = False,
     strict: bool = False,
     seed: int = 0,
 ) -> Judgement:
@@ -53,6 +56,7 @@ def verify_rule(
       shapes, domains, strict, seed: as of `equal`.
       reference: a function whose value and derivative it must have, in place of its own plain program.
       expects: name -> "zero", or a function of the arguments and the cotangent, for what is meant to differ.
+      allow_guards: whether what is right but for constants such as the 1e-8 under a root is right.
 
     Raises:
       Refused: there is no rule in it, and no reference is given; or as of `equal`.
@@ -131,7 +135,9 @@ def verify_rule(
         return value | {f"d{path}": found[path] for path in wanted}
 
     def remark(name: str, found: Sequence[Compared]) -> str | None:
-        return _meant(name, found, outer, pull, spec)
+        with contextlib.suppress(Undecided):
+            return _meant(name, found, outer, pull, spec)
+        return None
 
     approaches = reference is None and iterates(own, first)
     if approaches:
@@ -145,7 +151,7 @@ def verify_rule(
         repeats=reference is None and repeats(own, first),
     )  # fmt: skip
     with _tight(approaches):
-        verdict = judge(question, strict, seed)
+        verdict = judge(question, strict, seed, allow_guards)
     if reference is None and not expects and wanted:
         return _with_those_inside(verdict, own, spec, points, seed)
     return verdict

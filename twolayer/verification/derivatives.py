@@ -64,6 +64,7 @@ def verify_gradient(
     argnums: int | Sequence[int] | None = None,
     domains: Any = None,
     expects: Mapping[str, Any] | None = None,
+    allow_guards: bool = False,
     strict: bool = False,
     seed: int = 0,
 ) -> Judgement:
@@ -76,6 +77,7 @@ def verify_gradient(
       shapes, domains, strict, seed: as of `equal`.
       argnums: as of jax.grad. None: what is returned is judged.
       expects: name -> "zero", or a function of the arguments that gives the derivative wanted there.
+      allow_guards: whether what is right but for constants such as the 1e-8 under a root is right.
 
     Raises:
       ValueError: as of `equal`; or the loss is no single number.
@@ -91,7 +93,9 @@ def verify_gradient(
     def outer(at: At) -> dict[str, np.ndarray]:
         return {path: ones(array) for path, array in reference.value(at.values).items()}
 
-    return judged_derivative("gradient", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
+    return judged_derivative(
+        "gradient", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed, allow_guards
+    )
 
 
 def verify_vjp(
@@ -102,6 +106,7 @@ def verify_vjp(
     argnums: int | Sequence[int] | None = None,
     domains: Any = None,
     expects: Mapping[str, Any] | None = None,
+    allow_guards: bool = False,
     strict: bool = False,
     seed: int = 0,
 ) -> Judgement:
@@ -117,7 +122,9 @@ def verify_vjp(
     def given(at: At) -> Sequence[Any]:
         return [*spec.built(at.values), outer.structured(at)]
 
-    return judged_derivative("pullback", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed)
+    return judged_derivative(
+        "pullback", spec, program, reference, wanted, given, outer, argnums, expects, strict, seed, allow_guards
+    )
 
 
 def verify_hvp(
@@ -199,7 +206,7 @@ def _gauss_newton(reference: Reference, at: At, directions: Values, mine: Values
 
 def judged_derivative(
     title: str, spec: Arguments, program: Program, reference: Reference, wanted: list[str], given: Callable,
-    outer: Callable, argnums: Any, expects: Any, strict: bool, seed: int,
+    outer: Callable, argnums: Any, expects: Any, strict: bool, seed: int, allow_guards: bool,
 ) -> Judgement:  # fmt: skip
     """A gradient or a pullback beside the right one; of a mapping the arguments that it names, unless argnums are."""
 
@@ -233,7 +240,7 @@ def judged_derivative(
         extra=extra,
         again=Again(given, outputs),
     )
-    return judge(question, strict, seed)
+    return judge(question, strict, seed, allow_guards)
 
 
 def drawn_at(at: At, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

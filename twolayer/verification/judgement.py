@@ -2,28 +2,33 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from twolayer.verification.evidence.branches import Branches
 from twolayer.verification.evidence.exploring import MASK, Search, drawn, reach, within
 from twolayer.verification.evidence.kinks import Kink, at_ties, settled
-from twolayer.verification.evidence.questions import At, Compared, Question, check_repeats, compared, judged
+from twolayer.verification.evidence.questions import At, Compared, Question, check_repeats, compared, differs, judged
+from twolayer.verification.evidence.small_constants import but_for
 from twolayer.verification.evidence.smallest import Example, code, smallest
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import literals
-from twolayer.verification.numbers.balls import Undecided
+from twolayer.verification.numbers.balls import Undecided, floats
 from twolayer.verification.reference import OraclesDisagree
-from twolayer.verification.verdict import Judgement, worst
+from twolayer.verification.verdict import Judgement, Reason, worst
 
+PATIENCE, ENOUGH = 15.0, 3  # seconds of work at the points that are drawn; points that are looked at whatever it takes
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 
 
-def judge(question: Question, strict: bool, seed: int) -> Judgement:
+def judge(question: Question, strict: bool, seed: int, allow_guards: bool = False) -> Judgement:
     """The verdict on a question.
 
     Args:
       strict: whether "right" is "undecided" where a branch was never entered.
       seed: of the points.
+      allow_guards: whether what is right but for small constants is right.
     """
     started = time.perf_counter()
     literals.rounded.clear()
@@ -40,8 +45,7 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
         found.append(one)
         kinks.extend(some)
 
-    for at in points:
-        look(at)
+    left_out = _affordable(points, look)
     known = [one for one in found if one.reason is None]
     check_repeats(question, known)
     disagreement, unheld = _check(question, known)
@@ -54,13 +58,21 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
         kinks += [kink for kink in some if within(kink.at, largest)]
         known = [one for one in found if one.reason is None]
         outputs = judged(question, found)
+    open_or_wrong = [name for name, one in outputs.items() if one["verdict"] in ("wrong", "undecided")]
+    differing = [name for name in open_or_wrong if differs(name, known)]
+    located, guard = _explained(question, known, outputs, differing)
+    if guard:
+        accepted = "right" if allow_guards else "wrong"
+        told = {"verdict": accepted, "reason": guard}
+        outputs = {name: told if name in differing else one for name, one in outputs.items()}
+        located = Located() if allow_guards else located
     verdict = worst(one["verdict"] or "undecided" for one in outputs.values()) if outputs else "undecided"
     one_sided = branches.one_sided()
     if verdict == "right" and (disagreement or (strict and one_sided)):
         verdict = "undecided"
-    ordered = sorted(known, key=lambda one: one.at.kind != "ordinary")
-    located = locate(question, ordered, outputs) if verdict == "wrong" else Located()
     notes = _notes(branches, kinks, disagreement) + unheld + question.notes
+    if left_out:
+        notes += (f"it takes long: {left_out} of {len(points)} points were left out",)
     if largest is not None:
         notes += (f"tried with numbers up to {largest:.2g}: a number of the code beyond {MASK:g} stands for infinity",)
     seen, seconds = branches.seen(), time.perf_counter() - started
@@ -70,10 +82,51 @@ def judge(question: Question, strict: bool, seed: int) -> Judgement:
     return dataclasses.replace(found_, text=_text(question, found_, known, example))
 
 
+def _explained(
+    question: Question,
+    known: Sequence[Compared],
+    outputs: Mapping[str, Mapping[str, str | None]],
+    differing: Sequence[str],
+) -> tuple[Located, str | None]:
+    """Where and why; and what is to be said if all that differs is right but for small constants."""
+    if not differing:
+        return Located(), None
+    found, guard = Located(), but_for(question, known, differing, own=True)
+    if guard is None:
+        wrong = [name for name, one in outputs.items() if one["verdict"] == "wrong"]
+        if not _flat(wrong, known):
+            found = locate(question, sorted(known, key=lambda one: one.at.kind != "ordinary"), outputs)
+        guard = but_for(question, known, differing, own=False) if not found.causes else None
+    if guard is None:
+        return found, None
+    said, number = guard
+    line = (question.program.source or "").splitlines()[number - 1].strip() if number else None
+    return Located((Reason("guard", said, line),), line, number), said
+
+
+def _flat(names: Sequence[str], known: Sequence[Compared]) -> bool:
+    """Whether the right outputs are zero wherever they are known: then anything that gives nothing is right."""
+    right = [one.right[name] for one in known for name in names if name in one.right]
+    return all(not floats(a).any() for a in right)
+
+
+def _affordable(points: Sequence[At], look: Callable[[At], None]) -> int:
+    """Look at points in their order, but for those that would take too long; how many these are."""
+    started, cost, left_out = time.process_time(), float("inf"), 0
+    for i, at in enumerate(points):
+        spent, size = time.process_time() - started, 1 + sum(map(np.size, at.values.values()))
+        if i >= ENOUGH and spent + cost * size > PATIENCE:
+            left_out += 1
+            continue
+        look(at)
+        cost = min(cost, (time.process_time() - started - spent) / size)
+    return left_out
+
+
 def _check(question: Question, known: Sequence[Compared]) -> tuple[str | None, tuple[str, ...]]:
     """What is to be said if the two oracles of the right derivative disagree, or one of them cannot be asked."""
     try:
-        for one in known[:1]:
+        for one in sorted(known, key=lambda one: sum(map(np.size, one.at.values.values())))[:1]:
             if question.reference is not None and question.outer is not None:
                 question.reference.check(one.at.values, question.outer(one.at))
     except OraclesDisagree as error:

@@ -19,7 +19,7 @@ from twolayer.verification.programs import Program, RaisedInside, Refused
 Values = Mapping[str, np.ndarray]
 DIFFER = 2.0**-100  # of the two oracles, relative
 OFF = 2.0**-40  # a kink
-MENDED = 24  # entries of one derivative that are taken by differences where it is NaN
+MENDED = 64  # entries of one derivative that are taken by differences where it is NaN
 
 
 class OraclesDisagree(RuntimeError):

@@ -101,8 +101,8 @@ def constants(function: Any) -> list[int | float]:
     todo: list[Any] = [inspect.unwrap(getattr(function, "func", getattr(function, "fun", function)))]
     while todo:
         one = todo.pop()
-        if isinstance(one, int | float) and not isinstance(one, bool):
-            found.append(one)
+        if isinstance(one, int | float | np.floating) and not isinstance(one, bool):
+            found.append(float(one) if isinstance(one, np.floating) else one)
         elif isinstance(one, types.CodeType):
             todo += one.co_consts
         elif isinstance(one, tuple):
@@ -114,7 +114,9 @@ def constants(function: Any) -> list[int | float]:
             inside = [one.__globals__[name] for name in names if name in one.__globals__]
             inside += [cell.cell_contents for cell in one.__closure__ or () if filled(cell)]
             todo += [
-                v for v in inside if isinstance(v, int | float) or getattr(v, "__module__", None) == one.__module__
+                v
+                for v in inside
+                if isinstance(v, int | float | np.floating) or getattr(v, "__module__", None) == one.__module__
             ]
         else:
             inside = (getattr(one, name, None) for name in ("__wrapped__", "fun"))

@@ -135,7 +135,7 @@ def ties(question: Question, branches: Branches, start: At, seed: int) -> Iterat
 
     An entry is 0, equal to another one, a number of the code, or what makes a sum in which it stands hit a threshold.
     """
-    rng, left = np.random.default_rng([seed, 13]), [CANDIDATES]
+    rng, left, until = np.random.default_rng([seed, 13]), [CANDIDATES], time.process_time() + 2 * SECONDS
     domains = {array.path: array.domain for array in question.arguments.arrays}
     smooth = [path for path, domain in domains.items() if isinstance(domain, str) and domain == "real"]
     base = {path: exactly(_on_grid(rng, np.shape(start.values[path]))) for path in smooth}
@@ -152,7 +152,7 @@ def ties(question: Question, branches: Branches, start: At, seed: int) -> Iterat
     for key, margins in first.margins.items():
         for path in sorted(smooth, key=lambda path: base[path].size):
             for i in range(min(2, base[path].size)):
-                if left[0] <= 0:
+                if left[0] <= 0 or time.process_time() > until:
                     return
                 left[0] -= 1
                 moved = _solved(question, branches, at, path, i, key, margins[0])

@@ -18,6 +18,7 @@ EXAMPLE = "example"  # the kind of a point of small whole numbers
 Values = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 CLOSE, NEAR = 1e-12, 1e-6  # relative: what approximations to float64, and those of fewer terms, may differ by
+ROUGH = 1e-3  # and at numbers beyond those that they were made for
 UNIT = 2.0**-50  # relative: what one literal that is rounded may come to
 FEW_OPEN = 3  # of the ordinary points so many may be open: one in three
 ROUNDED = 4  # literals of many digits, and it is a polynomial or rational approximation
@@ -177,6 +178,12 @@ def check_repeats(question: Question, known: Sequence[Compared]) -> None:
             raise Refused("it gives another result when it is called again: it depends on more than its arguments")
 
 
+def differs(name: str, found: Sequence[Compared]) -> bool:
+    """Whether an output is surely another one at some point."""
+    pairs = [(one.mine[name], one.right[name]) for one in found if name in one.mine and name in one.right]
+    return any(np.shape(a) != np.shape(b) or (compare(a, b) == DIFFERENT).any() for a, b in pairs)
+
+
 def judged(question: Question, found: Sequence[Compared]) -> dict[str, dict[str, str | None]]:
     """The verdict on each output, by its name: "verdict" and "reason"."""
     names = dict.fromkeys(name for one in found for name in (*one.right, *one.mine))
@@ -229,6 +236,9 @@ def _differs(question: Question, name: str, found: Sequence[Compared], kinds: Se
             return {"verdict": "right", "reason": f"to {largest:.1g} relative where it approximates, exact elsewhere"}
         said = "it is right at ordinary numbers, and a program that approximates says no more"
         return {"verdict": "undecided", "reason": f"{said}: give a reference that is exact"}
+    if len(literals.rounded) >= ROUNDED and max(usual, default=1.0) <= NEAR and largest <= ROUGH:
+        said = f"to {max(usual):.1g} relative at ordinary numbers, as a program that approximates can be"
+        return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}
     if largest <= NEAR and (rounds or question.approximates or len(literals.rounded) >= ROUNDED):
         said = f"to {largest:.1g} relative, as a program that approximates can be"
         return {"verdict": "undecided", "reason": f"it is right {said}: give a reference that is exact"}

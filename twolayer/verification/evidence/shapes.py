@@ -146,12 +146,27 @@ def arguments(shapes: Any, domains: Any = None, names: Sequence[str] = ()) -> Ar
         domains = dict(zip(shapes, domains, strict=False))
     least: dict[str, int] = {}
     parts = {name: _read(name, name, part, dict(domains or {}), least) for name, part in shapes.items()}
-    found = Arguments(parts, least)
+    found = _as_they_draw(Arguments(parts, least))
     known = {array.path for array in found.arrays} | set(parts)
     for name in domains or {}:
         if name not in known:
             raise BadShapes(f"domains names {name!r}, which is no argument; the arguments are {', '.join(parts)}")
     return found
+
+
+def _as_they_draw(found: Arguments) -> Arguments:
+    """With the type that each function (rng, shape) gives, for whoever draws integers by one of his own."""
+    sizes = found.sizes()[0]
+
+    def typed(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: typed(inner) for key, inner in part.items()}
+        if not callable(part.domain) or part.dtype == "int":
+            return part
+        drawn = np.asarray(part.domain(np.random.default_rng(0), part.shape(sizes)))
+        return part._replace(dtype="int" if drawn.dtype.kind in "iub" else "float")
+
+    return found._replace(parts={name: typed(part) for name, part in found.parts.items()})
 
 
 def _read(path: str, name: str, part: Any, domains: Mapping[str, Any], least: dict[str, int]) -> Any:
@@ -204,13 +219,19 @@ def _spd(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return a @ a.swapaxes(-1, -2) + shape[-1] * np.eye(shape[-1])
 
 
+def _probabilities(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """In units of 2^-30, so that their sum is 1 exactly."""
+    a = rng.uniform(0.2, 1.0, size=shape)
+    parts = np.round(a / a.sum(axis=-1, keepdims=True) * 2.0**30)
+    parts[..., -1] = 2.0**30 - parts[..., :-1].sum(axis=-1)
+    return parts / 2.0**30
+
+
 DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
     "real": lambda rng, shape: rng.normal(size=shape),
     "positive": lambda rng, shape: rng.uniform(0.2, 2.0, size=shape),
     "unit": lambda rng, shape: rng.uniform(0.05, 0.95, size=shape),
-    "probabilities": lambda rng, shape: (lambda a: a / a.sum(axis=-1, keepdims=True))(
-        rng.uniform(0.2, 1.0, size=shape)
-    ),
+    "probabilities": _probabilities,
     "onehot": _onehot,
     "bits": lambda rng, shape: rng.integers(2, size=shape).astype(float),
     "signs": lambda rng, shape: rng.choice([-1.0, 1.0], size=shape),

@@ -4,6 +4,7 @@ Sizes grow from one until an output is wrong there; then numbers become 0 or 1 o
 """
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import BITS, arb, floats, precision
 from twolayer.verification.programs import Refused
 
-DRAWS, RUNS = 3, 60  # of numbers at each size; of both sides in all
+DRAWS, RUNS, SECONDS = 3, 60, 5.0  # of numbers at each size; of both sides in all, and for how long
 MOST_NUMBERS = 40  # of an example that is made simpler and printed
 SMALL = {"real": (-2, 3), "positive": (1, 4)}  # whole numbers; those of other domains are drawn from them
 
@@ -35,9 +36,10 @@ class Example(NamedTuple):
 def smallest(question: Question, wrong: Sequence[str], known: Sequence[Compared], seed: int) -> Example | None:
     """The simplest case that could be found; the least of those that are known, where small numbers show nothing."""
     rng, left, branches = np.random.default_rng([seed, 19]), [RUNS], Branches(question.program)
+    started = time.process_time()
 
     def tried(at: At) -> Example | None:
-        left[0] -= 1
+        left[0] = left[0] - 1 if time.process_time() - started < SECONDS else 0
         try:
             one = compared(question, at, branches)
         except Refused:

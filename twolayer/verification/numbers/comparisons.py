@@ -36,11 +36,18 @@ DECISIONS |= {"lt": (operator.lt, operator.ge, False), "ge": (operator.ge, opera
 observer: Callable[[bool, flint.arb, flint.arb], None] | None = None
 
 
+def surely_nan(v: flint.arb) -> bool:
+    """Whether it is what is left of infinity less infinity; a ball that is too wide for a function may be a number."""
+    return v.is_nan() and v.rad() == 0
+
+
 def decision(name: str, open_: str) -> Callable[[flint.arb, flint.arb], bool]:
     """A comparison of two numbers; where the balls leave it open it raises Undecided with this text."""
     holds, fails, of_equals = DECISIONS[name]
 
     def outcome(u: flint.arb, v: flint.arb) -> bool:
+        if surely_nan(u) or surely_nan(v):
+            return name == "ne"
         if holds(u, v):
             return True
         if fails(u, v):

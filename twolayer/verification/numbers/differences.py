@@ -35,6 +35,8 @@ def central(loss: Callable[..., Any], arguments: Arrays, direction: Arrays) -> B
         up, down = (
             arb(one(loss(*(a + Ball(sign * h) * u for a, u in zip(point, along, strict=True))))) for sign in (1, -1)
         )
+        if (up - down).is_zero():  # exactly: it does not move along the direction
+            return Ball(0)
         slope = (up - down) / (2 * h)
         room = (abs(slope) + 1).upper() * flint.arb(2) ** -REMAINDER
         return Ball(slope + flint.arb(0, room))

@@ -14,7 +14,7 @@ import contextlib
 import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 import flint
@@ -23,7 +23,9 @@ import numpy as np
 ROUNDED_TWICE = 4  # units in the last place
 SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
 PLAIN = 2**40  # product of numerator and denominator; that of a float drawn at random is near 2^53
+PLAIN_SINGLE, FEW_BITS = 2**17, 2**12  # the same of single precision, near 2^24; the numerator of a dyadic number
 ROUNDED_DIGITS = 7  # significant, runs of zeros and nines not counted: so many are a rounded number
+GUARD = 1.0001e-6  # the largest constant that guards a quotient or a root
 ALL_DIGITS = 16  # a float64 has no more
 RUNS = re.compile("0{3,}|9{3,}")  # 1.0000001 has two digits that say something
 LESS_TO_WRITE = 2**20  # the smaller product of numerator and denominator, as many times
@@ -46,27 +48,75 @@ def reading(number: float, dtype: str = "float64") -> tuple[Fraction, Fraction]:
     Few digits mean what they say: 0.7979 is not sqrt(2 / pi). Seven or more that are no simple fraction are a rounded
     number, known to two units of the last digit that is written, or to four of the last bit where all are.
     """
+    digits = _digits(number)
+    if dtype != "float16" and len(digits) >= ALL_DIGITS and _was_float32(number):
+        return _reading_of_float32(number)
     meant = simplest_rational(number, dtype)
-    digits = repr(abs(number)).split("e")[0].replace(".", "").strip("0")
     if len(digits) < ALL_DIGITS and len(RUNS.sub("", digits)) < ROUNDED_DIGITS:
         return Fraction(repr(number)), Fraction(0)
     if 1 in (abs(meant.numerator), meant.denominator) or _length(meant) < PLAIN:
         return meant, Fraction(0)
     if len(digits) >= ALL_DIGITS:
-        ulp = Fraction(
-            float(np.spacing(np.array(abs(number), dtype if dtype in ("float32", "float16") else "float64")))
-        )
+        ulp = Fraction(float(np.spacing(np.array(abs(number), dtype if dtype == "float16" else "float64"))))
         return Fraction(number), ROUNDED_TWICE * ulp
     written = Fraction(repr(number))
     last = Fraction(10) ** (math.floor(math.log10(abs(number))) - len(digits) + 1)
     return written, 2 * last
 
 
+def _digits(number: float | np.floating) -> str:
+    """The significant digits as Python or NumPy writes them."""
+    return str(abs(number)).split("e")[0].replace(".", "").strip("0")
+
+
+def _was_float32(number: float) -> bool:
+    return abs(number) <= float(np.finfo(np.float32).max) and float(np.float32(number)) == number
+
+
+def _reading_of_float32(number: float) -> tuple[Fraction, Fraction]:
+    """`reading` of a number of single precision, be it still one or have it become a float64 since.
+
+    Whole and dyadic numbers mean themselves, few digits what they say, and a simple fraction that. All else is rounded.
+    """
+    exact, single = Fraction(number), np.float32(number)
+    if exact.denominator == 1 or abs(exact.numerator) < FEW_BITS:
+        return exact, Fraction(0)
+    if len(_digits(single)) < ROUNDED_DIGITS:
+        return Fraction(str(single)), Fraction(0)
+    meant = _simplest(number, "float32")
+    if _length(meant) < PLAIN_SINGLE:
+        return meant, Fraction(0)
+    return exact, ROUNDED_TWICE * Fraction(float(np.spacing(abs(single))))
+
+
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
+
+
+_guards: tuple[set[float], Collection[float] | None] | None = None  # those met, and which alone are left out
+
+
+@contextlib.contextmanager
+def without_guards(only: Collection[float] | None = None) -> Iterator[set[float]]:
+    """Inside, literals that are as small as a guard are 0, all or these alone; gives those that are met."""
+    global _guards
+    before, _guards = _guards, (set(), only)
+    try:
+        yield _guards[0]
+    finally:
+        _guards = before
+
+
+def _is_taken_out(number: float) -> bool:
+    if _guards is None or not 0 < abs(number) <= GUARD:
+        return False
+    _guards[0].add(number)
+    return _guards[1] is None or number in _guards[1]
 
 
 def literal(number: float, dtype: str = "float64") -> flint.arb:
     """What a float literal means: a fraction, or a ball where it is a rounded number."""
+    if _is_taken_out(number):
+        return flint.arb(0)
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)

@@ -10,7 +10,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision
+from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision, surely_nan
 from twolayer.verification.numbers.functions import SHORT_NAMES, UNARY, integer, power
 from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs.interpreter import Call, Rules, Value, plain
@@ -75,7 +75,7 @@ def _sign(a: Any) -> Any:
 
 
 def _is_finite(a: flint.arb) -> bool:
-    if a.is_nan():
+    if a.is_nan() and not surely_nan(a):
         raise Undecided("whether NaN is finite")
     return a.is_finite()
 

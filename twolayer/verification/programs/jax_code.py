@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr
 
 from twolayer.verification.numbers.balls import Ball, balls, raw
 from twolayer.verification.numbers.comparisons import at_place
-from twolayer.verification.numbers.complexes import parts
+from twolayer.verification.numbers.complexes import Complex, parts
 from twolayer.verification.programs import Local, NotJudged, RaisedInside, Refused, Run
 from twolayer.verification.programs.decompositions import numbers_of
 from twolayer.verification.programs.interpreter import interpret, is_key
@@ -272,7 +272,11 @@ def _holds_floats(leaf: Any) -> bool:
 
 
 def _value(leaf: Any) -> np.ndarray:
-    return raw(leaf) if _holds_floats(leaf) else np.asarray(leaf)
+    if not _holds_floats(leaf):
+        return np.asarray(leaf)
+    if any(isinstance(v, Complex) for v in np.ravel(np.asarray(leaf, object)).tolist()):
+        raise NotJudged("complex arguments")
+    return raw(leaf)
 
 
 def _shape(leaf: Any, dtype: str) -> jax.ShapeDtypeStruct:

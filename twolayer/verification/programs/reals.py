@@ -31,6 +31,9 @@ def _of_arrays(op: Callable) -> Callable:
     return lambda self, *arrays: objects(op(*arrays))
 
 
+_LESS = np.frompyfunc(lambda u, v: ZERO if u is v and u.is_finite() else u - v, 2, 1)
+
+
 class Reals(System):
     """Real numbers, as object arrays of flint.arb.
 
@@ -80,7 +83,12 @@ class Reals(System):
     def move(self, f: Callable, *values: np.ndarray) -> np.ndarray:
         return objects(f(*values))
 
-    add, sub, mul = map(_of_arrays, (operator.add, operator.sub, operator.mul))
+    add, mul = map(_of_arrays, (operator.add, operator.mul))
+
+    def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """A number less itself is 0, however well it is known."""
+        return objects(_LESS(a, b))
+
     div, neg = _of_arrays(operator.truediv), _of_arrays(operator.neg)
 
     def power(self, a: np.ndarray, n: int) -> np.ndarray:

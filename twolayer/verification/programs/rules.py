@@ -137,7 +137,8 @@ class _OfReal:
 
     def pulled(self, own: list, outer: list) -> list:
         """The cotangents of the real arrays."""
-        return jax.vjp(self, own)[1]([jnp.asarray(a) for a in outer])[0]
+        value, pull = jax.vjp(self, own)
+        return pull([jnp.asarray(g, a.dtype) for g, a in zip(outer, value, strict=True)])[0]
 
     def along(self, function: Callable, directions: Any) -> Any:
         """The derivative of a function of the real arrays along directions in the structure of the arguments."""

@@ -277,8 +277,10 @@ def _codes(code: types.CodeType, at_top: bool) -> Iterator[tuple[bool, types.Cod
 def _changes(statement: ast.stmt) -> set[str]:
     """The names whose value a statement changes in place: x[0] = 1, x.y = 1, x.append(1), shuffle(x), @x.defjvp."""
     if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        methods = (one for one in statement.decorator_list if isinstance(one, ast.Attribute))
-        return set().union(*map(_root, methods)) - {"jax", "functools"}  # @rule.defjvp gives the rule its derivative
+        calls = [one for one in statement.decorator_list if isinstance(one, ast.Call)]
+        named = [arg for one in calls for arg in one.args if isinstance(arg, ast.Name)]  # @getattr(rule, "defjvp")
+        methods = [one for one in statement.decorator_list if isinstance(one, ast.Attribute)]
+        return set().union(*map(_root, [*named, *methods])) - {"jax", "functools"}  # @rule.defjvp gives its derivative
     changed: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):

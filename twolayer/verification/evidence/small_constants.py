@@ -1,0 +1,98 @@
+"""Small constants that keep a quotient or a root from 0: of any function, what is right but for them.
+
+They are looked for by taking them out: everywhere, or of the judged code alone. The network has guards.py, which names
+what each stands for.
+"""
+
+import ast
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from twolayer.verification.evidence.questions import Compared, Outputs, Question
+from twolayer.verification.numbers import literals
+from twolayer.verification.numbers.agreement import DIFFERENT, compare
+from twolayer.verification.numbers.balls import MORE_BITS, Undecided, floats, precision
+from twolayer.verification.programs import NotJudged, Refused
+
+POINTS, LEAST = 6, 3  # at which they are taken out; at so many it must be right then
+SLIGHT = 1e-5  # relative: more than this no small constant of both sides may change at ordinary numbers
+
+
+def but_for(
+    question: Question, known: Sequence[Compared], wrong: Collection[str], own: bool
+) -> tuple[str, int | None] | None:
+    """What is to be said where wrong outputs are right without small constants, and the first line of one.
+
+    Args:
+      known: both sides at points.
+      wrong: the outputs that differ.
+      own: whether those of the judged code alone are taken out, or all.
+    """
+    points = _telling(known, wrong)
+    slight = max(_change([one for one in known if one.at.kind == "ordinary"], name) for name in wrong)
+    if not own and slight > SLIGHT:
+        return None
+    taken: set[float] = set()
+    right = 0
+    for one in points:
+        try:
+            mine, met = _without(question.mine, one, None)
+            others, of_right = _without(question.right, one, None)
+            if own:
+                met = met - of_right
+                mine, _ = _without(question.mine, one, met)
+                others = one.right
+        except (Undecided, NotJudged, Refused):
+            continue
+        if not met or any(_differs(mine, others, name) for name in wrong):
+            return None
+        taken |= met
+        right += 1
+    if not taken or right < min(LEAST, len(points)):
+        return None
+    lines = _lines(question.program.source or "", taken)
+    line = min(lines.values(), default=None)
+    each = " and ".join(f"{n!r}{f' at line {lines[n]}' if n in lines else ''}" for n in sorted(taken)[:3])
+    by = f"by at most {slight:.1g} relative on ordinary inputs" if slight else "and not on ordinary inputs"
+    return f"it differs by the guard {each}, {by}", line
+
+
+def _change(points: Sequence[Compared], name: str) -> float:
+    """The largest difference of an output at some points, in parts of its largest number."""
+    both = [one for one in points if name in one.mine and name in one.right]
+    pairs = [(floats(one.mine[name]), floats(one.right[name])) for one in both]
+    pairs = [(a, b) for a, b in pairs if np.shape(a) == np.shape(b)]
+    most = max((np.abs(a - b).max(initial=0.0) for a, b in pairs), default=0.0)
+    size = max((np.abs(b).max(initial=0.0) for _, b in pairs), default=0.0)
+    return float(most / size) if size else float(most)
+
+
+def _telling(known: Sequence[Compared], wrong: Collection[str]) -> list[Compared]:
+    """Points off the ties, where there are any, those first at which something is wrong."""
+    usable = [one for one in known if all(name in one.mine and name in one.right for name in wrong)]
+    usable = [one for one in usable if not one.tied] or usable
+    return sorted(usable, key=lambda one: not any(_differs(one.mine, one.right, name) for name in wrong))[:POINTS]
+
+
+def _without(side, one: Compared, only: Collection[float] | None) -> tuple[Outputs, set[float]]:
+    with precision(MORE_BITS[0]), literals.without_guards(only) as met:
+        return side(one.at), set(met)
+
+
+def _differs(mine: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], name: str) -> bool:
+    a, b = mine.get(name), right.get(name)
+    return a is None or b is None or np.shape(a) != np.shape(b) or bool((compare(a, b) == DIFFERENT).any())
+
+
+def _lines(source: str, numbers: Collection[float]) -> dict[float, int]:
+    """Where they stand in the code, as far as they are written there."""
+    found: dict[float, int] = {}
+    try:
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    except SyntaxError:
+        return found
+    for node in nodes:
+        if isinstance(node.value, float) and node.value in numbers:
+            found[node.value] = min(node.lineno, found.get(node.value, node.lineno))
+    return found
