@@ -105,6 +105,37 @@ def _qr(call: Call, a: Value) -> list:
     return _of_matrices(lambda m: linear.qr(m, call.params["full_matrices"]), a)
 
 
+@rule("geqrf", "householder_product", "ormqr")
+def _reflections(call: Call, a: Value, *more: Value) -> Any:
+    """A qr as LAPACK has it, in reflections; its q, or that times another matrix."""
+    if any(map(any_complex, (a, *more))):
+        raise call.not_judged()
+    rows = [part[..., None, :] for part in more[:1]]  # the factors, as matrices of one row
+    name, p = call.eqn.primitive.name, call.params
+    if name == "geqrf":
+        packed, taus = _of_matrices(lambda a: (lambda r, t: (r, t[None]))(*linear.householder(a)), a)
+        return [packed, taus[..., 0, :]]
+    if name == "householder_product":
+        return _of_matrices(lambda a, t: linear.reflected(a, t[0], linear.unit(len(a))[:, : a.shape[1]]), a, *rows)[0]
+
+    def product(a: np.ndarray, t: np.ndarray, c: np.ndarray) -> np.ndarray:
+        if p["left"]:
+            return linear.reflected(a, t[0], c, p["transpose"])
+        return linear.reflected(a, t[0], c.T, not p["transpose"]).T
+
+    return _of_matrices(product, a, *rows, more[1])[0]
+
+
+@rule("tridiagonal_solve")
+def _tridiagonal_solve(call: Call, below: Value, middle: Value, above: Value, b: Value) -> Value:
+    def solve(diagonals: np.ndarray, b: np.ndarray) -> np.ndarray:
+        below, middle, above = diagonals
+        zeros = balls(np.zeros((len(b), len(b)), int))
+        return linear.solve(zeros + np.diag(middle) + np.diag(below[1:], -1) + np.diag(above[:-1], 1), b)
+
+    return _of_matrices(solve, np.stack([below, middle, above], axis=-2), b)[0]
+
+
 @rule("jit:expm")
 def _expm(call: Call, *inputs: Value) -> list:
     """What JAX approximates by a rational function. The derivative of that, once traced, is no longer known as such."""

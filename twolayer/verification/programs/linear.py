@@ -224,6 +224,31 @@ def qr(a: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray]:
     return q, q.T @ a * np.triu(np.ones((q.shape[1], a.shape[1]), int))
 
 
+def householder(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """LAPACK's qr: r, below its diagonal the vectors of the reflections 1 - tau v v', whose first entry is 1; and tau."""
+    a, taus = np.array(a), []
+    for k in range(min(a.shape)):
+        x = a[k:, k]
+        if all(v.v.is_zero() for v in x[1:].tolist()):
+            taus.append(Ball(0))
+            continue
+        beta = _norm(x) * (-1 if x[0] >= 0 else 1)
+        taus.append((beta - x[0]) / beta)
+        v = np.concatenate([unit(1)[0], x[1:] / (x[0] - beta)])
+        a[k:, k + 1 :] = a[k:, k + 1 :] - taus[-1] * np.outer(v, v @ a[k:, k + 1 :])
+        a[k, k], a[k + 1 :, k] = beta, v[1:]
+    return a, np.array(taus, object)
+
+
+def reflected(a: np.ndarray, taus: np.ndarray, c: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """q c, or q' c, of the q that `householder` gives as vectors and factors."""
+    c = np.array(c)
+    for k in range(len(taus)) if transposed else reversed(range(len(taus))):
+        v = np.concatenate([unit(1)[0], a[k + 1 :, k]])
+        c[k:] = c[k:] - taus[k] * np.outer(v, v @ c[k:])
+    return c
+
+
 def expm(a: np.ndarray) -> np.ndarray:
     """The exponential: the Taylor series of a / 2^k, squared k times."""
     halvings = max(0, int(np.frexp(np.abs(as_floats(a)).sum())[1])) + 16

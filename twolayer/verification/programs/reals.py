@@ -200,8 +200,8 @@ def _tightened(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 
 @_rule("jit:signbit")
-def _signbit(call: Call, a: Value) -> Value:
-    return np.signbit(a) if plain(a) else lifted(lambda a: below(a, ZERO))(a).astype(bool)
+def _signbit(call: Call, a: Value) -> list:
+    return [np.signbit(a) if plain(a) else lifted(lambda a: below(a, ZERO))(a).astype(bool)]
 
 
 @_rule("reduce_precision", "convert_element_type")
