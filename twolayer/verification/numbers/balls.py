@@ -15,7 +15,7 @@ from typing import Any, Self
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision, to_whole
+from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision
 from twolayer.verification.numbers.functions import UNARY, integer, power, power_slopes
 from twolayer.verification.numbers.literals import literal
 
@@ -184,15 +184,14 @@ class Ball:
         return hash(Fraction(int(mantissa)) * Fraction(2) ** int(exponent))
 
     def __int__(self) -> int:  # cuts off, as int(2.7) does; and no __index__: float() would take it
-        v = to_whole(self.v)
-        n = integer(v.floor() if v >= 0 else v.ceil())
+        n = integer(self.v.floor() if self.v >= 0 else self.v.ceil())
         if n is None:
             raise Undecided("a number is too close to an integer to be cut off")
         return n
 
     def __round__(self, digits: int | None = None) -> Any:
         scale = 10 ** (digits or 0)
-        middle = to_whole(self.v * scale + flint.arb(1) / 2)
+        middle = self.v * scale + flint.arb(1) / 2
         n = integer(middle.floor())
         if n is None:
             raise Undecided("a number is too close to the middle of two to be rounded")
@@ -242,7 +241,7 @@ class Ball:
         return kind.type(int(self) if kind.kind in "iu" else bool(self)) if kind.kind in "iub" else self
 
     def floor(self) -> "Ball":
-        n = to_whole(self.v).floor()
+        n = self.v.floor()
         if not n.is_exact():
             raise Undecided("a number is too close to an integer to be rounded down")
         return type(self).made(n, (self,), lambda: (flint.arb(0),))

@@ -27,25 +27,6 @@ def same_ball(u: flint.arb, v: flint.arb) -> bool:
     return u.is_finite() and v.is_finite() and u.mid() == v.mid() and u.rad() == v.rad()
 
 
-_TINY = flint.arb(2) ** -200  # relative: as far as this two numbers that agree are one, as agreement.py has it
-_HALF = flint.arb(1) / 2
-
-
-def agree(u: flint.arb, v: flint.arb) -> bool:
-    """Whether two numbers are one to 2^-200 of their size, as 1 / (1 / 10) and 10 are: that is no accident."""
-    size = max(abs(u).lower(), abs(v).lower(), key=float)
-    difference = u - v
-    return difference.is_finite() and bool(abs(difference).upper() <= size * _TINY)
-
-
-def to_whole(a: flint.arb) -> flint.arb:
-    """A number that is to be rounded: the integer that it agrees with, if there is one."""
-    if a.is_exact() or not a.is_finite():
-        return a
-    n = (a.mid() + _HALF).floor()
-    return n if agree(a, n) else a
-
-
 # Each comparison with its negation (of balls that overlap both are false), and whether it holds of equal numbers.
 DECISIONS = {"eq": (operator.eq, operator.ne, True), "ne": (operator.ne, operator.eq, False)}
 DECISIONS |= {"gt": (operator.gt, operator.le, False), "le": (operator.le, operator.gt, True)}
@@ -71,7 +52,7 @@ def decision(name: str, open_: str) -> Callable[[flint.arb, flint.arb], bool]:
             return True
         if fails(u, v):
             return False
-        if (u is v and not u.is_nan()) or same_ball(u, v) or agree(u, v):  # one number, computed twice
+        if (u is v and not u.is_nan()) or same_ball(u, v):  # one number, computed twice the same way
             return of_equals
         raise Undecided("a comparison with NaN" if u.is_nan() or v.is_nan() else open_)
 

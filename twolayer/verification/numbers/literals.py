@@ -23,7 +23,7 @@ import numpy as np
 ROUNDED_TWICE = 4  # units in the last place
 SIMPLER_BY_FAR = 10**6  # the smaller denominator, as many times
 PLAIN = 2**40  # product of numerator and denominator; that of a float drawn at random is near 2^53
-PLAIN_SINGLE, FEW_BITS = 2**17, 2**12  # the same of single precision, near 2^24; the numerator of a dyadic number
+PLAIN_SINGLE, MANY_BITS = 2**12, 20  # the same of single precision, near 2^24; and what a numerator of its own has
 ROUNDED_DIGITS = 7  # significant, runs of zeros and nines not counted: so many are a rounded number
 GUARD = 1.0001e-6  # the largest constant that guards a quotient or a root
 ALL_DIGITS = 16  # a float64 has no more
@@ -49,8 +49,10 @@ def reading(number: float, dtype: str = "float64") -> tuple[Fraction, Fraction]:
     number, known to two units of the last digit that is written, or to four of the last bit where all are.
     """
     digits = _digits(number)
-    if dtype != "float16" and len(digits) >= ALL_DIGITS and _was_float32(number):
-        return _reading_of_float32(number)
+    if dtype != "float16" and _was_float32(number):
+        dtype = "float64"
+        if len(digits) >= ALL_DIGITS and Fraction(number).numerator.bit_length() > MANY_BITS:
+            return _reading_of_float32(number)
     meant = simplest_rational(number, dtype)
     if len(digits) < ALL_DIGITS and len(RUNS.sub("", digits)) < ROUNDED_DIGITS:
         return Fraction(repr(number)), Fraction(0)
@@ -76,10 +78,10 @@ def _was_float32(number: float) -> bool:
 def _reading_of_float32(number: float) -> tuple[Fraction, Fraction]:
     """`reading` of a number of single precision, be it still one or have it become a float64 since.
 
-    Whole and dyadic numbers mean themselves, few digits what they say, and a simple fraction that. All else is rounded.
+    Whole numbers mean themselves, few digits what they say, and a simple fraction that. All else is rounded.
     """
     exact, single = Fraction(number), np.float32(number)
-    if exact.denominator == 1 or abs(exact.numerator) < FEW_BITS:
+    if exact.denominator == 1:
         return exact, Fraction(0)
     if len(_digits(single)) < ROUNDED_DIGITS:
         return Fraction(str(single)), Fraction(0)

@@ -10,7 +10,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision, surely_nan, to_whole
+from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision, surely_nan
 from twolayer.verification.numbers.functions import SHORT_NAMES, UNARY, integer, power
 from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs.interpreter import Call, Rules, Value, plain
@@ -59,16 +59,14 @@ def exact(n: flint.arb) -> flint.arb:
 
 def rounded(a: flint.arb, to_even: bool) -> flint.arb:
     """The nearest integer; of two the even one, or the one farther from 0."""
-    middle = to_whole(a + _HALF)
-    up = exact(middle.floor())
-    if equals(middle, up) and ((integer(up) or 0) % 2 if to_even else below(a, ZERO)):
+    up = exact((a + _HALF).floor())
+    if equals(a + _HALF, up) and ((integer(up) or 0) % 2 if to_even else below(a, ZERO)):
         return up - 1
     return up
 
 
 def truncated(a: flint.arb) -> flint.arb:
     """The nearest integer on the side of 0."""
-    a = to_whole(a)
     return exact(a.floor() if at_least(a, ZERO) else a.ceil())
 
 
@@ -143,8 +141,8 @@ _elementwise("complex", flint.acb, 2)
 _elementwise("real", lambda a: a.real if isinstance(a, flint.acb) else a)
 _elementwise("imag", lambda a: a.imag if isinstance(a, flint.acb) else ZERO)
 _elementwise("conj", lambda a: a.conjugate() if isinstance(a, flint.acb) else flint.acb(a))
-_elementwise("floor", lambda a: exact(to_whole(a).floor()))
-_elementwise("ceil", lambda a: exact(to_whole(a).ceil()))
+_elementwise("floor", lambda a: exact(a.floor()))
+_elementwise("ceil", lambda a: exact(a.ceil()))
 _elementwise("is_finite", _is_finite, 1, bool)
 _elementwise("max", _larger, 2)
 _elementwise("min", _smaller, 2)

@@ -225,7 +225,7 @@ def qr(a: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def householder(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """LAPACK's qr: r, below its diagonal the vectors of the reflections 1 - tau v v', whose first entry is 1; and tau."""
+    """LAPACK's qr: r, below its diagonal the vectors of reflections 1 - tau v v', whose first entry is 1; and tau."""
     a, taus = np.array(a), []
     for k in range(min(a.shape)):
         x = a[k:, k]
