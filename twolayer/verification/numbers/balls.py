@@ -190,13 +190,13 @@ class Ball:
         return n
 
     def __round__(self, digits: int | None = None) -> Any:
-        scale = 10 ** (digits or 0)
-        middle = self.v * scale + flint.arb(1) / 2
+        scale = Fraction(10) ** (digits or 0)
+        middle = self.v * scale.numerator / scale.denominator + flint.arb(1) / 2
         n = integer(middle.floor())
         if n is None:
             raise Undecided("a number is too close to the middle of two to be rounded")
         n -= middle.is_integer() and n % 2  # of two the even one
-        return n if digits is None else Ball(Fraction(n, scale))
+        return n if digits is None else Ball(n / scale)
 
     round = __round__
 

@@ -42,7 +42,8 @@ def _power(a: "Complex", b: "Complex") -> "Complex":
             out = out * a
         return out if n >= 0 else 1 / out
     if a.re == 0 and a.im == 0:
-        return a
+        size = abs(a) ** b.re if b.re > 0 else a.re / 0
+        return Complex(size, size * 0)
     return (a.log() * b).exp()
 
 
@@ -136,7 +137,7 @@ class Complex(Ball):
             root = ((abs(self) + self.re) / 2).sqrt()
             return Complex(root, self.im / (2 * root))
         if self.re == 0 and self.im == 0:
-            return self
+            return Complex(abs(self).sqrt(), self.im)  # which has no derivative
         root = ((abs(self) - self.re) / 2).sqrt() * (1 if self.im >= 0 else -1)
         return Complex(self.im / (2 * root), root)
 
