@@ -168,8 +168,10 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **option
 def around(a: Any, decimals: int = 0, out: Any = None) -> Any:
     if not is_real(a):
         return wrap(np.round(plain(a), decimals))
-    scale = ball(10) ** int(decimals)
-    return apply(np.divide, "__call__", (apply(np.rint, "__call__", (lift(a) * scale,)), scale), out=out)
+    scale = ball(10 ** abs(int(decimals)))
+    there, back = (np.multiply, np.divide) if decimals >= 0 else (np.divide, np.multiply)  # no 0.1: 25 is a tie of tens
+    whole = apply(np.rint, "__call__", (apply(there, "__call__", (lift(a), scale)),))
+    return apply(back, "__call__", (whole, scale), out=out)
 
 
 def vectorize(

@@ -39,7 +39,7 @@ def _cho_solve(factor: tuple, b: Any, **options: Any) -> Any:
 
 
 def _eigh(a: Any, b: Any = None, lower: bool = True, eigvals_only: bool = False, **options: Any) -> Any:
-    if b is not None or options.get("subset_by_index") is not None:
+    if b is not None or any(options.get(f"subset_by_{what}") is not None for what in ("index", "value")):
         raise NotJudged("scipy.linalg.eigh of two matrices, or of a subset")
     values, vectors = linalg.eigh(a, "L" if lower else "U")
     return values if eigvals_only else (values, vectors)
@@ -97,9 +97,16 @@ def _full(a: numpy.ndarray, kernel: numpy.ndarray) -> numpy.ndarray:
     return out
 
 
-def _convolve(a: Any, kernel: Any, mode: str = "full", *rest: Any, boundary: str = "fill", **options: Any) -> Any:
-    if boundary != "fill" or (rest and rest[0] not in ("fill", "auto", "direct", "fft")):
+def _convolve(
+    a: Any, kernel: Any, mode: str = "full", *rest: Any, boundary: str = "fill", fillvalue: Any = 0, axes: Any = None,
+    method: str = "auto", late: bool = False,
+) -> Any:  # fmt: skip
+    """`late`: of two middles of the same size, the later one."""
+    boundary, fillvalue = (*rest, *(boundary, fillvalue)[len(rest) :])
+    if boundary not in ("fill", "auto", "direct", "fft"):
         raise NotJudged(f"scipy.signal.convolve2d with boundary {boundary!r}")
+    if axes is not None or fillvalue != 0:
+        raise NotJudged("scipy.signal.convolve2d with a fill value, or along some axes")
     a, kernel = numpy.asarray(lift(a)), numpy.asarray(lift(kernel))
     if mode == "valid" and any(n < k for n, k in zip(a.shape, kernel.shape, strict=True)):
         a, kernel = kernel, a
@@ -107,7 +114,7 @@ def _convolve(a: Any, kernel: Any, mode: str = "full", *rest: Any, boundary: str
     if mode == "full":
         return wrap(out)
     sizes = a.shape if mode == "same" else tuple(n - k + 1 for n, k in zip(a.shape, kernel.shape, strict=True))
-    starts = [(n - size) // 2 for n, size in zip(out.shape, sizes, strict=True)]
+    starts = [(n - size + late) // 2 for n, size in zip(out.shape, sizes, strict=True)]
     return wrap(out[tuple(slice(s, s + size) for s, size in zip(starts, sizes, strict=True))])
 
 
@@ -189,8 +196,11 @@ def _module(name: str, known: dict) -> Module:
     return Module(name, lambda attribute: refused(f"{name}.{attribute}"), **known)
 
 
-_SIGNAL = {"convolve2d": _convolve, "convolve": _convolve, "fftconvolve": _convolve, "correlate2d": _correlate}
-_SIGNAL |= {"correlate": _correlate, "lfilter": _lfilter}
+_SIGNAL = {"convolve2d": _convolve, "convolve": _convolve, "fftconvolve": _convolve, "correlate": _correlate}
+_SIGNAL |= {
+    "correlate2d": lambda *arguments, **options: _correlate(*arguments, late=True, **options),
+    "lfilter": _lfilter,
+}
 _DISTANCES = {"cdist": _cdist, "pdist": _pdist, "squareform": _squareform}
 _DISTANCES |= {
     name: lambda a, b, name=name: _between(a, b, name) for name in ("euclidean", "sqeuclidean", "cityblock", "cosine")

@@ -76,7 +76,7 @@ def _times_log(log: str) -> Callable:
 
     def product(x: Any, y: Any) -> Any:
         x = reals(x)
-        return np.where(x == 0, 0, x * getattr(np, log)(np.where(x == 0, 1, reals(y))))[()]
+        return x * getattr(np, log)(np.where(x == 0, 1, reals(y)))
 
     return product
 
