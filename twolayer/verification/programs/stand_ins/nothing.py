@@ -69,7 +69,7 @@ class Nothing:
         raise NotJudged(self._name, line=self._line)
 
     def __bool__(self) -> bool:
-        return self._ignorable and self._used()
+        return not self._ignorable and self._used()
 
     __len__ = __int__ = __index__ = __float__ = __array__ = _used
     __enter__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _more
