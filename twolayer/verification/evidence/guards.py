@@ -134,4 +134,4 @@ def _guard(node: ast.expr) -> Guard | None:
     number = node.value
     if 0 < number <= LARGEST:
         return Guard(node.lineno, repr(number), 0.0)
-    return Guard(node.lineno, repr(number), 1.0) if 0 < 1 - number <= LARGEST else None
+    return Guard(node.lineno, repr(number), 1.0) if 1 - LARGEST <= number < 1 else None
