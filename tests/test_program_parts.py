@@ -18,6 +18,7 @@ from twolayer.verification.programs.copies import Copies, global_names
 from twolayer.verification.programs.jax_code import JaxProgram
 from twolayer.verification.programs.local_variables import FIRST, Watch, parts, watching
 from twolayer.verification.programs.source import Source
+from twolayer.verification.programs.stand_ins.arrays import Array
 from twolayer.verification.programs.stand_ins.modules import MATH, Float
 from twolayer.verification.programs.stand_ins.numpy_module import NUMPY
 from twolayer.verification.programs.traced_variables import Outer, TraceWatch
@@ -67,6 +68,10 @@ def closed_over(w):
     return inner
 
 
+def composed(f):
+    return lambda x: f(x)
+
+
 def tenth(value):
     """Whether a number is 1/10 to 60 digits, which no float is."""
     return abs((value * 10 - 1).v).upper() < 1e-60
@@ -79,6 +84,7 @@ def test_a_copy_computes_with_balls_and_the_module_stays_as_it_is():
     assert abs((found * 100 - 103).v).upper() < 1e-60  # 1 + 3/10 times 1/10
     assert copied.__globals__["np"] is NUMPY and copied.__globals__["math"] is MATH
     assert copied.__globals__["halved"] is not halved and copied is not of_module
+    assert type(copied.__globals__["FACTOR"]) is Array
     assert type(of_module(0.0)) is np.float64 and globals() == before and "Layer" not in copied.__globals__
 
 
@@ -90,6 +96,8 @@ def test_objects_methods_closures_and_partials_are_copied_with_what_they_hold():
     assert tenth(copies.of(functools.partial(halved))(Ball(1)) / 5)
     inner = copies.of(closed_over(3))
     assert isinstance(inner(Ball(1)), Ball) and inner.__globals__["__builtins__"]["float"] is Float
+    (cell,) = copies.of(composed(halved)).__closure__
+    assert cell.cell_contents is copies.of(halved)
     assert copies.of([halved, {"f": halved}])[1]["f"] is copies.of(halved)
     assert copies.of(np.vectorize(halved))(np.array([1.0])).dtype == np.float64
 
@@ -150,6 +158,11 @@ def test_every_setting_has_its_line_name_and_value():
     assert told[5:] == [(7, "return['sum']", [17, 33, 49]), (8, "return['own']", [-14, -28, -42])]
     assert found[1].text == "b, c = a + 1, 'text'" and found[-1].text == "'own': -a"
     assert sys.gettrace() is None or "watch" not in repr(sys.gettrace())
+
+
+def test_of_two_names_for_an_array_that_of_the_statement_is_told():
+    found = watched("def f(x):\n    a = 2 * x\n    b = a\n    b += 1\n    return b\n", balls([1]))
+    assert [(one.line, one.name) for one in found] == [(2, "a"), (3, "b"), (4, "b")]
 
 
 def test_of_many_runs_of_a_line_the_first_and_the_last_are_kept():
@@ -297,8 +310,8 @@ def test_the_rules_inside_of_a_function_and_what_they_are_applied_to():
     assert rule.arguments == ("x", "scale")
     assert numbers(operands) == [[0.5, -1.5], 2]
     assert rules.inside(program(lambda x: jax.nn.relu(x)), [X]) == []  # one of JAX itself
-    integers = rules.pullback(program(lambda x, n: x[n]), plain=True).run([X, np.array([1])], [balls([1])]).result
-    assert floats(integers[0]).tolist() == [0, 1] and integers[1] is None
+    none, slope = rules.pullback(program(lambda n, x: x[n]), plain=True).run([np.array([1]), X], [balls([1])]).result
+    assert floats(slope).tolist() == [0, 1] and none is None
 
 
 def test_loops_of_a_fixed_number_of_steps_and_those_that_go_on_until_they_are_near():
