@@ -13,7 +13,7 @@ from jax.extend.core import Literal
 
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.programs.jax_code import JaxProgram
-from twolayer.verification.programs.jaxprs import bind, is_float, line
+from twolayer.verification.programs.jaxprs import bind, bind_at_its_line, is_float, line
 from twolayer.verification.programs.rules import plain
 
 CLOSE = 1e-9  # relative
@@ -34,7 +34,7 @@ def left_out(
     point = {path: floats(a) if np.asarray(a).dtype == object else np.asarray(a) for path, a in values.items()}
     moving = {path: point[path] for path in ways}
     with jax.enable_x64(True):
-        closed = jax.make_jaxpr(plain(lambda own: program.function(*built(point | own))))(moving)
+        closed = jax.make_jaxpr(plain(lambda own: program.function(*built(point | own)), bind_at_its_line))(moving)
         order, along = jax.tree.leaves(moving), [floats(ways[path]) for path in sorted(ways)]
         eqns = closed.jaxpr.eqns
         for k in reversed(range(len(eqns))[-MOST:]):

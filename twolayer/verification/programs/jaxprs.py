@@ -51,6 +51,14 @@ def bind(eqn: Any, inputs: Sequence) -> list:
     return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
+def bind_at_its_line(eqn: Any, inputs: Sequence) -> list:
+    """The same, traced as of the line of the user's that the operation comes from."""
+    from jax._src import source_info_util  # there is no public way
+
+    with source_info_util.user_context(eqn.source_info.traceback):
+        return bind(eqn, inputs)
+
+
 def is_float(aval: Any) -> bool:
     """Whether a variable holds floats or complex numbers, which are values of the system."""
     return jnp.issubdtype(aval.dtype, jnp.inexact)

@@ -25,13 +25,16 @@ class Rule(NamedTuple):
     function: Callable
 
 
-def plain(function: Callable) -> Callable:
-    """The function with every custom rule in it taken out, so that it is differentiated through what it computes."""
+def plain(function: Callable, bound: Callable = bind) -> Callable:
+    """The function with every custom rule in it taken out, so that it is differentiated through what it computes.
+
+    bound: how an operation is traced anew.
+    """
 
     @functools.wraps(function, assigned=())
     def run(*arguments: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        outputs = _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), [])
+        outputs = _inlined(closed.jaxpr, closed.consts, jax.tree.leaves(arguments), [], bound)
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
     return run
@@ -42,7 +45,7 @@ def plain_program(program: Program) -> JaxProgram:
     return JaxProgram(plain(program.function), program.filename, program.source)
 
 
-def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list) -> list:
+def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list, bound: Callable = bind) -> list:
     """Evaluate a jaxpr with its calls and custom rules written out; `met` gets the rules with what they are given."""
 
     def apply(number: int, eqn: Any, inputs: list) -> list:
@@ -50,10 +53,10 @@ def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list) -> list:
         if eqn.params.get("name") == "expm" and len(inputs) == 1:
             return [_expm(inputs[0])]
         if inner is None:
-            return bind(eqn, inputs)
+            return bound(eqn, inputs)
         if eqn.primitive.name in RULES:
             met.append((eqn, inputs))
-        return _inlined(*opened(inner), inputs, met)
+        return _inlined(*opened(inner), inputs, met, bound)
 
     return walk(jaxpr, consts, arguments, apply, lambda value, aval: value)
 
