@@ -1,5 +1,6 @@
 """What a program is made of: copies of functions, variables as they are set, a jaxpr as data, custom rules."""
 
+import enum
 import functools
 import math
 import sys
@@ -35,8 +36,12 @@ def bits():
 FACTOR = np.array([0.1, 0.2])
 
 
-def halved(t):
-    return t / 2
+class Side(enum.Enum):
+    LEFT, RIGHT = 1, 2
+
+
+def halved(t, side=Side.LEFT):
+    return t / (2 if side is Side(1) else 3)
 
 
 def of_module(x, power=0.1):
@@ -117,7 +122,7 @@ def test_a_function_of_a_library_is_its_stand_in(value, argument, right):
 
 
 def test_what_needs_no_copy_stays_itself():
-    for value in (3, "text", None, len, sys):
+    for value in (3, "text", None, len, sys, Side, Side.LEFT):
         assert Copies().of(value) is value
     assert Copies().of(float) is Float and Copies().of(np) is NUMPY
 

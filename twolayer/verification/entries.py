@@ -59,11 +59,13 @@ def verify_entry(kind: str, entry: Any, *, outputs: int, regression: bool) -> st
 def _verify_loss(entry: Any, outputs: int, regression: bool) -> str:
     """The residual of a loss against the derivative of its value, for targets such as the data has."""
     cost = losses.find("loss", entry)
-    y = jax.ShapeDtypeStruct((3,), "int32") if cost.labels else jax.ShapeDtypeStruct((3, outputs), "float32")
-    value, residual = jax.eval_shape(lambda O2, y: tuple(cost(O2, y)), jax.ShapeDtypeStruct((3, outputs), "float32"), y)
-    if value.shape != (3,) or residual.shape != (3, outputs):
+    m = 4 if outputs == 3 else 3  # another size, so that a sum over the examples shows
+    O2 = jax.ShapeDtypeStruct((m, outputs), "float32")
+    y = jax.ShapeDtypeStruct((m,), "int32") if cost.labels else O2
+    value, residual = jax.eval_shape(lambda O2, y: tuple(cost(O2, y)), O2, y)
+    if value.shape != (m,) or residual.shape != O2.shape:
         raise NotRight(
-            f"is wrong: for O2 {(3, outputs)} value must be {(3,)} and residual {(3, outputs)}, they are {value.shape} "
+            f"is wrong: for O2 {O2.shape} value must be {(m,)} and residual {O2.shape}, they are {value.shape} "
             f"and {residual.shape}"
         )
     shapes = {"O2": f"m {outputs}", "y": "m" if cost.labels else f"m {outputs}"}
