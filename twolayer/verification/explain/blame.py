@@ -66,7 +66,6 @@ def first_wrong(locals_: Sequence[Local], right: Numbers, wrong: Numbers) -> Bla
     settings = [(local, _numbers(local)) for local in locals_]
     at = next((i for i, (_, numbers) in enumerate(settings) if _is_wrong(numbers, right, wrong)), None)
     while at is not None:
-        local = settings[at][0]
         before = _source(settings, at, right)
         if before is None:
             break
