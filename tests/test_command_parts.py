@@ -79,6 +79,7 @@ def test_a_rule_is_read_with_its_reference_and_its_shapes(write):
         ("{}:square", "x: n", r"mine\.py defines no square"),
         ("{}:cube", None, "--rule needs the shapes of the arguments"),
         ("{}:cube", "x n", "--shapes: 'x n' is not `name: sizes`"),
+        ("{}:cube", "x", "--shapes: 'x' is not `name: sizes`"),
         ("{}:cube", "x: n, : d", "--shapes: ': d' is not `name: sizes`"),
     ],
 )

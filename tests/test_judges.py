@@ -155,6 +155,11 @@ def test_the_judge_enters_branches_and_its_text_says_all():
     assert rounded.verdict == "right" and any("up to the rounding of 0.3989422804" in note for note in rounded.notes)
 
 
+def test_a_narrow_piece_between_two_thresholds_is_entered():
+    found = equal(lambda x: np.where((x > 0.5) & (x < 0.502), 2 * x, x), lambda x: x, {"x": ""})
+    assert found.outputs["value"] == {"verdict": "wrong", "reason": "only on a branch that few numbers enter"}
+
+
 def test_a_side_that_is_never_entered_leaves_a_strict_verdict_open():
     def guarded(x):
         return x if (x * x).sum() >= 0 else 2 * x
@@ -290,12 +295,12 @@ def test_the_line_of_a_cause_and_a_case_with_the_variables():
 
 
 def test_an_error_is_held_against_its_bound():
-    right = Bounded(np.array([1.0, -2.0, 0.0]), np.array([1e-3, 1e-3, 0.0]), np.array([1.0, 2.0, 0.0]))
+    right = Bounded(np.array([1.0, -2.0, 0.0]), np.array([1e-3, 1e-3, 0.0]), np.array([2.0, 2.0, 0.0]))
     near, far = (Compared("dW1", np.array(mine), right) for mine in ([1.0005, -2.0, 0.0], [1.0, -2.01, np.nan]))
     assert near.beyond.tolist() == [False] * 3 and far.beyond.tolist() == [False, True, True]
     assert far.error[2] == np.inf and wrong_steps([near, far, far]) == ("dW1",) and wrong_steps([near]) == ()
     found = near.rounding(1e-4)
     assert (found.step, found.bound_over_entry) == ("dW1", 0.00075)
-    assert (found.eta, found.error_over_bound) == pytest.approx((5, 0.5))
+    assert (found.eta, found.error_over_bound) == pytest.approx((2.5, 0.5))
     worst = Compared("db1", np.array([1.0, -2.01, 0.0]), right).disagreement("is right")
     assert worst == "db1[1] is -2.01, and -2 is right; rounding explains a difference of 0.001"

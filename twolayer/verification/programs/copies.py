@@ -2,7 +2,6 @@
 
 import copy
 import dis
-import enum
 import functools
 import sys
 import types
@@ -53,8 +52,6 @@ class Copies:
             return type(value)(self.of(value.__func__))
         if isinstance(value, property):
             return property(*map(self.of, (value.fget, value.fset, value.fdel)))
-        if isinstance(value, (enum.Enum, enum.EnumMeta)):
-            return value  # its members are told apart by what they are
         if isinstance(value, type):
             return value if _is_library(value.__module__) else self._class(value)
         if isinstance(value, np.ndarray):
