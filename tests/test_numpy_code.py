@@ -7,6 +7,7 @@ import pytest
 
 from tests.numpy_expressions import EXPRESSIONS, JAX_EXPRESSIONS, JAX_NOT_JUDGED, NOT_JUDGED, STATEMENTS
 from tests.numpy_styles import STYLES
+from twolayer.verification.evidence.points import exactly
 from twolayer.verification.numbers.balls import Ball, balls, precision
 from twolayer.verification.programs import NotJudged
 from twolayer.verification.programs.numpy_code import File, NumpyProgram
@@ -30,7 +31,7 @@ def numbers():
 
 def as_balls(value):
     if isinstance(value, np.ndarray):
-        return balls(value) if value.dtype.kind == "f" else value
+        return exactly(value) if value.dtype.kind == "f" else value
     return Ball(value)
 
 
