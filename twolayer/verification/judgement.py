@@ -154,7 +154,8 @@ def _text(question: Question, verdict: Judgement, known: Sequence[Compared], exa
     name = getattr(question.program.function, "__name__", "the function")
     first = f"{WORDS[verdict.verdict]}: {name}, {question.title}"
     if verdict.line_number:
-        first = f"{WORDS[verdict.verdict]} at line {verdict.line_number}: {verdict.line}"
+        by = " by a guard alone," if any(cause.id == "guard" for cause in verdict.causes) else ""
+        first = f"{WORDS[verdict.verdict]}{by} at line {verdict.line_number}: {verdict.line}"
     shown = [first, *(f"  {why.text}" for why in verdict.causes[:3])]
     if len(verdict.causes) > 3:
         shown.append(f"  or another of {len(verdict.causes)} causes")
