@@ -16,8 +16,11 @@ def has_shapes(name: str | None) -> bool:
     return name is not None and os.path.isfile(name) and "SHAPES" in Path(name).read_text(errors="replace")
 
 
-def of_file(file: loading.File, strict: bool) -> "Judgement":
+def of_file(file: loading.File, **how: bool) -> "Judgement":
     """The verdict on a file with SHAPES, loss and gradients; DOMAINS and EXPECTS if it likes.
+
+    Args:
+      how: strict and allow_guards, as of `verify_gradient`.
 
     Raises:
       BadInput: one of them is missing.
@@ -30,13 +33,14 @@ def of_file(file: loading.File, strict: bool) -> "Judgement":
         if not loaded.defines(needed):
             raise cli.BadInput(f"{file.path.name} has SHAPES and defines no {needed}")
     shapes = loaded.plain("SHAPES")
-    return verify_gradient(
-        loaded.program("loss"), loaded.program("gradients"), shapes, strict=strict, **_of_arguments(loaded)
-    )
+    return verify_gradient(loaded.program("loss"), loaded.program("gradients"), shapes, **how, **_of_arguments(loaded))
 
 
-def of_rule(rule: str, reference: str | None, shapes: str | None, strict: bool) -> "Judgement":
+def of_rule(rule: str, reference: str | None, shapes: str | None, **how: bool) -> "Judgement":
     """The verdict on a custom rule FILE.py:NAME against its plain program, or against a reference FILE.py:NAME.
+
+    Args:
+      how: as of `of_file`.
 
     Raises:
       BadInput: a file or a name is not there, or nothing says the shapes.
@@ -48,7 +52,7 @@ def of_rule(rule: str, reference: str | None, shapes: str | None, strict: bool) 
     if not shapes and not loaded.defines("SHAPES"):
         raise cli.BadInput("--rule needs the shapes of the arguments: --shapes='q: m d, k: n d', or SHAPES in the file")
     wanted = _shapes(shapes) if shapes else loaded.plain("SHAPES")
-    return verify_rule(function, wanted, reference=plain, strict=strict, **_of_arguments(loaded))
+    return verify_rule(function, wanted, reference=plain, **how, **_of_arguments(loaded))
 
 
 def _of_arguments(loaded: "Loaded") -> dict[str, Any]:

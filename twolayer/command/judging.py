@@ -100,12 +100,13 @@ def _any_function(options: Options) -> int:
     """Judge a derivative that is not of the network."""
     file = loading.read(options.rule.rpartition(":")[0] if options.rule else str(options.derivation))
     json = _output("json", options.json, [file.path])
+    how = {"strict": options.strict, "allow_guards": options.allow_guards}
     with contextlib.redirect_stdout(sys.stderr), time_limit(options.time_limit, file.path, BAD_INPUT):
         with cli.bad_input(ValueError):
             if options.rule:
-                verdict = any_function.of_rule(options.rule, options.reference, options.shapes, options.strict)
+                verdict = any_function.of_rule(options.rule, options.reference, options.shapes, **how)
             else:
-                verdict = any_function.of_file(file, options.strict)
+                verdict = any_function.of_file(file, **how)
     if json:
         _write_json(json, verdict.json())
     print(verdict.text.split("\n")[0] if options.quiet else verdict.text)

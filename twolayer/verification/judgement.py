@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from twolayer.verification.reference import OraclesDisagree
 from twolayer.verification.verdict import Judgement, Reason, worst
 
 PATIENCE, ENOUGH = 15.0, 3  # seconds of work at the points that are drawn; points that are looked at whatever it takes
+Outputs = dict[str, dict[str, str | None]]
 WORDS = {"right": "RIGHT", "wrong": "WRONG", "undecided": "UNDECIDED", "not_derived": "NOT DERIVED"}
 
 
@@ -58,14 +59,7 @@ def judge(question: Question, strict: bool, seed: int, allow_guards: bool = Fals
         kinks += [kink for kink in some if within(kink.at, largest)]
         known = [one for one in found if one.reason is None]
         outputs = judged(question, found)
-    open_or_wrong = [name for name, one in outputs.items() if one["verdict"] in ("wrong", "undecided")]
-    differing = [name for name in open_or_wrong if differs(name, known)]
-    located, guard = _explained(question, known, outputs, differing)
-    if guard:
-        accepted = "right" if allow_guards else "wrong"
-        told = {"verdict": accepted, "reason": guard}
-        outputs = {name: told if name in differing else one for name, one in outputs.items()}
-        located = Located() if allow_guards else located
+    outputs, located = _explained(question, known, outputs, allow_guards)
     verdict = worst(one["verdict"] or "undecided" for one in outputs.values()) if outputs else "undecided"
     one_sided = branches.one_sided()
     if verdict == "right" and (disagreement or (strict and one_sided)):
@@ -83,25 +77,26 @@ def judge(question: Question, strict: bool, seed: int, allow_guards: bool = Fals
 
 
 def _explained(
-    question: Question,
-    known: Sequence[Compared],
-    outputs: Mapping[str, Mapping[str, str | None]],
-    differing: Sequence[str],
-) -> tuple[Located, str | None]:
-    """Where and why; and what is to be said if all that differs is right but for small constants."""
+    question: Question, known: Sequence[Compared], outputs: Outputs, allow_guards: bool
+) -> tuple[Outputs, Located]:
+    """Where and why; where all that differs is right but for small constants, the outputs with that said of them."""
+    open_or_wrong = [name for name, one in outputs.items() if one["verdict"] in ("wrong", "undecided")]
+    differing = [name for name in open_or_wrong if differs(name, known)]
     if not differing:
-        return Located(), None
+        return outputs, Located()
     found, guard = Located(), but_for(question, known, differing, own=True)
     if guard is None:
-        wrong = [name for name, one in outputs.items() if one["verdict"] == "wrong"]
-        if not _flat(wrong, known):
+        if not _flat([name for name in differing if outputs[name]["verdict"] == "wrong"], known):
             found = locate(question, sorted(known, key=lambda one: one.at.kind != "ordinary"), outputs)
         guard = but_for(question, known, differing, own=False) if not found.causes else None
     if guard is None:
-        return found, None
+        return outputs, found
     said, number = guard
+    verdict, reason = ("right", said) if allow_guards else ("wrong", f"{said}; allow_guards accepts it")
+    told = dict[str, str | None](verdict=verdict, reason=reason)
     line = (question.program.source or "").splitlines()[number - 1].strip() if number else None
-    return Located((Reason("guard", said, line),), line, number), said
+    found = Located() if allow_guards else Located((Reason("guard", said, line),), line, number)
+    return {name: told if name in differing else one for name, one in outputs.items()}, found
 
 
 def _flat(names: Sequence[str], known: Sequence[Compared]) -> bool:

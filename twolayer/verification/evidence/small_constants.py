@@ -5,13 +5,12 @@ what each stands for.
 """
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from twolayer.verification.evidence.questions import Compared, Outputs, Question
+from twolayer.verification.evidence.questions import At, Compared, Outputs, Question, differs
 from twolayer.verification.numbers import literals
-from twolayer.verification.numbers.agreement import DIFFERENT, compare
 from twolayer.verification.numbers.balls import MORE_BITS, Undecided, floats, precision
 from twolayer.verification.programs import NotJudged, Refused
 
@@ -45,7 +44,8 @@ def but_for(
                 others = one.right
         except (Undecided, NotJudged, Refused):
             continue
-        if not met or any(_differs(mine, others, name) for name in wrong):
+        bare = one._replace(mine=mine, right=others)
+        if not met or any(differs(name, [bare]) for name in wrong):
             return None
         taken |= met
         right += 1
@@ -72,17 +72,14 @@ def _telling(known: Sequence[Compared], wrong: Collection[str]) -> list[Compared
     """Points off the ties, where there are any, those first at which something is wrong."""
     usable = [one for one in known if all(name in one.mine and name in one.right for name in wrong)]
     usable = [one for one in usable if not one.tied] or usable
-    return sorted(usable, key=lambda one: not any(_differs(one.mine, one.right, name) for name in wrong))[:POINTS]
+    return sorted(usable, key=lambda one: not any(differs(name, [one]) for name in wrong))[:POINTS]
 
 
-def _without(side, one: Compared, only: Collection[float] | None) -> tuple[Outputs, set[float]]:
+def _without(
+    side: Callable[[At], Outputs], one: Compared, only: Collection[float] | None
+) -> tuple[Outputs, set[float]]:
     with precision(MORE_BITS[0]), literals.without_guards(only) as met:
         return side(one.at), set(met)
-
-
-def _differs(mine: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray], name: str) -> bool:
-    a, b = mine.get(name), right.get(name)
-    return a is None or b is None or np.shape(a) != np.shape(b) or bool((compare(a, b) == DIFFERENT).any())
 
 
 def _lines(source: str, numbers: Collection[float]) -> dict[float, int]:

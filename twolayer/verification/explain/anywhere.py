@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from twolayer.verification.evidence.questions import differs
 from twolayer.verification.explain import where
 from twolayer.verification.explain.blame import Numbers, first_wrong
 from twolayer.verification.explain.repairs.needed import place
 from twolayer.verification.explain.repairs.runs import SECONDS
 from twolayer.verification.explain.repairs.search import Repairs
 from twolayer.verification.explain.repairs.words import told
-from twolayer.verification.numbers.agreement import DIFFERENT, EQUAL, compare
+from twolayer.verification.numbers.agreement import EQUAL, compare
 from twolayer.verification.numbers.balls import BITS, Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.factors import decimal, ratio
 from twolayer.verification.numbers.recorded import Recorded, by, cotangents, reached, recording
@@ -56,8 +57,10 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
       cases: both sides at points, the ordinary ones first.
       outputs: the verdict on each output.
     """
-    telling = [case for case in cases if _differs(case)]
-    others = [case for case in cases if not _differs(case)]
+    by_wrong: tuple[list, list] = [], []
+    for case in cases:
+        by_wrong[any(differs(name, [case]) for name in case.mine)].append(case)
+    others, telling = by_wrong
     if not telling or question.run is None:
         return Located()
     recorded = _recorded(question, telling[0])
@@ -69,12 +72,6 @@ def locate(question: Any, cases: Sequence[Any], outputs: Mapping[str, Mapping[st
     wrong = {name: a for name, a in telling[0].mine.items() if outputs[name]["verdict"] == "wrong"}
     known = question.known(telling[0].at, wrong) if question.known else None
     return found if known is None else found._replace(causes=(known._replace(line=found.line), *found.causes))
-
-
-def _differs(case: Any) -> bool:
-    """Whether something is wrong at a point."""
-    pairs = [(a, case.right[name]) for name, a in case.mine.items() if name in case.right]
-    return any(np.shape(a) != np.shape(b) or (compare(a, b) == DIFFERENT).any() for a, b in pairs)
 
 
 def _recorded(question: Any, case: Any) -> Recording | None:

@@ -113,15 +113,15 @@ def _reflections(call: Call, a: Value, *more: Value) -> Any:
     rows = [part[..., None, :] for part in more[:1]]  # the factors, as matrices of one row
     name, p = call.eqn.primitive.name, call.params
     if name == "geqrf":
-        packed, taus = _of_matrices(lambda a: (lambda r, t: (r, t[None]))(*linear.householder(a)), a)
+        packed, taus = _of_matrices(linear.householder, a)
         return [packed, taus[..., 0, :]]
     if name == "householder_product":
-        return _of_matrices(lambda a, t: linear.reflected(a, t[0], linear.unit(len(a))[:, : a.shape[1]]), a, *rows)[0]
+        return _of_matrices(lambda a, t: linear.reflected(a, t, linear.unit(len(a))[:, : a.shape[1]]), a, *rows)[0]
 
     def product(a: np.ndarray, t: np.ndarray, c: np.ndarray) -> np.ndarray:
         if p["left"]:
-            return linear.reflected(a, t[0], c, p["transpose"])
-        return linear.reflected(a, t[0], c.T, not p["transpose"]).T
+            return linear.reflected(a, t, c, p["transpose"])
+        return linear.reflected(a, t, c.T, not p["transpose"]).T
 
     return _of_matrices(product, a, *rows, more[1])[0]
 

@@ -225,7 +225,7 @@ def qr(a: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def householder(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """LAPACK's qr: r, below its diagonal the vectors of reflections 1 - tau v v', whose first entry is 1; and tau."""
+    """LAPACK's qr: r, below its diagonal the vectors of reflections 1 - tau v v', first entry 1; a row of tau."""
     a, taus = np.array(a), []
     for k in range(min(a.shape)):
         x = a[k:, k]
@@ -237,15 +237,15 @@ def householder(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         v = np.concatenate([unit(1)[0], x[1:] / (x[0] - beta)])
         a[k:, k + 1 :] = a[k:, k + 1 :] - taus[-1] * np.outer(v, v @ a[k:, k + 1 :])
         a[k, k], a[k + 1 :, k] = beta, v[1:]
-    return a, np.array(taus, object)
+    return a, np.array([taus], object)
 
 
 def reflected(a: np.ndarray, taus: np.ndarray, c: np.ndarray, transposed: bool = False) -> np.ndarray:
     """q c, or q' c, of the q that `householder` gives as vectors and factors."""
-    c = np.array(c)
-    for k in range(len(taus)) if transposed else reversed(range(len(taus))):
+    c, n = np.array(c), taus.shape[1]
+    for k in range(n) if transposed else reversed(range(n)):
         v = np.concatenate([unit(1)[0], a[k + 1 :, k]])
-        c[k:] = c[k:] - taus[k] * np.outer(v, v @ c[k:])
+        c[k:] = c[k:] - taus[0, k] * np.outer(v, v @ c[k:])
     return c
 
 

@@ -32,7 +32,7 @@ def _move_keys(f: Callable, *keys: Any) -> jax.Array:
     entry = np.dtype((np.void, data[0].shape[-1] * data[0].itemsize))
     moved = np.asarray(f(*(a.view(entry)[..., 0] for a in data)))
     flat = np.frombuffer(moved.tobytes(), data[0].dtype).reshape(*moved.shape, -1)
-    return jax.random.wrap_key_data(flat, impl=jax.random.key_impl(keys[0]))
+    return jax.random.wrap_key_data(jax.numpy.asarray(flat), impl=jax.random.key_impl(keys[0]))
 
 
 def as_value(system: System, a: Value) -> Value:
