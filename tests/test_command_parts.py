@@ -42,6 +42,9 @@ def test_a_file_with_shapes_is_a_derivative_of_any_function(write, tmp_path):
     assert any_function.of_file(loading.read(path), strict=False).verdict == "right"
     wrong = write(FILE.replace("1 / x}", "2 / x}"))
     assert any_function.of_file(loading.read(wrong), strict=True).verdict == "wrong"
+    guarded = loading.read(write(FILE.replace("1 / x}", "1 / (x + 1e-9)}"), "guarded.py"))
+    assert any_function.of_file(guarded, strict=False).causes[0].id == "guard"
+    assert any_function.of_file(guarded, allow_guards=True).verdict == "right"
     without = write(FILE.replace("def loss", "def cost"), "without.py")
     with pytest.raises(BadInput, match=r"^without\.py has SHAPES and defines no loss$"):
         any_function.of_file(loading.read(without), strict=False)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twolayer.verification import assert_right, verify_gradient, verify_rule
+from twolayer.verification import assert_right, judgement, verify_gradient, verify_rule
 from twolayer.verification.numbers.balls import BITS, precision
 from twolayer.verification.numbers.comparisons import decision
 from twolayer.verification.numbers.literals import literal, reading, without_guards
@@ -148,6 +148,38 @@ def test_an_eigenvector_rule_whose_differences_vanish_on_the_diagonal_is_followe
 def test_the_derivative_of_a_distance_to_itself_is_zero():
     safe = with_slope(jnp.sqrt, lambda x: 0.5 / jnp.where(x > 0, jnp.sqrt(x), jnp.inf))
     assert_right(verify_rule(lambda r: safe(jnp.sum((r[:, None] - r[None]) ** 2, -1)), {"r": "n 3"}))
+
+
+def test_a_function_that_takes_long_is_judged_at_fewer_points(monkeypatch):
+    f = with_slope(jnp.sin, jnp.cos)
+    whole = verify_rule(f, X)
+    monkeypatch.setattr(judgement, "PATIENCE", 0.0)
+    found = verify_rule(f, X)
+    assert found.verdict == whole.verdict == "right" and "points were left out" not in whole.text
+    assert f"{judgement.ENOUGH} points" in found.text and "it takes long" in found.text
+    assert verify_rule(with_slope(jnp.sin, jnp.sin), X).verdict == "wrong"
+
+
+def test_a_qr_in_reflections_and_a_tridiagonal_system_have_derivatives():
+    def least_squares(a, b):
+        h, taus = jnp.linalg.qr(a, mode="raw")
+        return jax.lax.linalg.ormqr(h.mT, taus, b[:, None], transpose=True)[:2, 0] ** 2
+
+    right = jax.custom_vjp(lambda a, b: (jnp.linalg.qr(a)[0].T @ b) ** 2)
+    right.defvjp(lambda a, b: jax.vjp(lambda a, b: (jnp.linalg.qr(a)[0].T @ b) ** 2, a, b), lambda pull, g: pull(g))
+    assert_right(verify_rule(right, {"a": "4 2", "b": "4"}, reference=least_squares))
+
+    @jax.custom_vjp
+    def solved(d, b):
+        return jax.lax.linalg.tridiagonal_solve(0 * d + 0.1, d, 0 * d + 0.2, b[:, None])[:, 0]
+
+    def backward(kept, g):
+        d, x = kept
+        y = jax.lax.linalg.tridiagonal_solve(0 * d + 0.2, d, 0 * d + 0.1, g[:, None])[:, 0]
+        return -y * x, y
+
+    solved.defvjp(lambda d, b: (solved(d, b), (d, solved(d, b))), backward)
+    assert_right(verify_rule(solved, {"d": "n", "b": "n"}, domains={"d": "positive"}))
 
 
 def test_the_next_float_is_the_number_itself_over_the_reals():

@@ -37,6 +37,8 @@ def but_for(
     for one in points:
         try:
             mine, met = _without(question.mine, one, None)
+            if not met:
+                return None
             others, of_right = _without(question.right, one, None)
             if own:
                 met = met - of_right
