@@ -8,7 +8,7 @@ import pytest
 from twolayer.verification import assert_right, judgement, verify_gradient, verify_rule
 from twolayer.verification.numbers.balls import BITS, precision
 from twolayer.verification.numbers.comparisons import decision
-from twolayer.verification.numbers.literals import literal, reading, without_guards
+from twolayer.verification.numbers.literals import literal, multiplied, reading, without_guards
 from twolayer.verification.programs.load import Loaded
 
 X = {"x": "n"}
@@ -72,10 +72,22 @@ def test_a_guard_of_numpy_code_is_found_with_its_line():
     assert_right(verify_gradient(loss, gradients, X, domains={"x": "positive"}, allow_guards=True))
 
 
+def test_a_small_decay_in_numpy_is_no_guard():
+    def loss(w):
+        return (w**3).sum()
+
+    def gradients(w):
+        return {"w": 3 * w**2 + 1e-6 * w}
+
+    assert verify_gradient(loss, gradients, {"w": "d"}, allow_guards=True).verdict == "wrong"
+
+
 def test_literals_as_small_as_a_guard_can_be_left_out():
-    with without_guards() as met:
+    with without_guards() as guards:
         assert literal(1e-8) == 0 and literal(1e-3) != 0
-    assert met == {1e-8} and literal(1e-8) != 0
+        multiplied(1e-7)
+        multiplied(0.5)
+    assert guards.met == {1e-8} and guards.factors == {1e-7} and literal(1e-8) != 0
     with without_guards(only={1e-9}):
         assert literal(1e-8) != 0 and literal(1e-9) == 0
 

@@ -26,22 +26,24 @@ def but_for(
     Args:
       known: both sides at points.
       wrong: the outputs that differ.
-      own: whether those of the judged code alone are taken out, or all.
+      own: whether those of the judged code alone are taken out, or all. A factor that matters at ordinary numbers, such
+        as 1e-6 in 1e-6 * w, is no guard.
     """
     points = _telling(known, wrong)
     slight = max(_change([one for one in known if one.at.kind == "ordinary"], name) for name in wrong)
     if not own and slight > SLIGHT:
         return None
-    taken: set[float] = set()
-    right = 0
+    lines, factors = _read(question.program.source or "")
+    taken, right = set[float](), 0
     for one in points:
         try:
-            mine, met = _without(question.mine, one, None)
-            if not met:
+            mine, found = _without(question.mine, one, None)
+            if not found.met:
                 return None
             others, of_right = _without(question.right, one, None)
+            met = found.met
             if own:
-                met = met - of_right
+                met = met - of_right.met
                 mine, _ = _without(question.mine, one, met)
                 others = one.right
         except (Undecided, NotJudged, Refused):
@@ -50,11 +52,11 @@ def but_for(
         if not met or any(differs(name, [bare]) for name in wrong):
             return None
         taken |= met
+        factors |= found.factors
         right += 1
-    if not taken or right < min(LEAST, len(points)):
+    if not taken or right < min(LEAST, len(points)) or (slight and taken & factors):
         return None
-    lines = _lines(question.program.source or "", taken)
-    line = min(lines.values(), default=None)
+    line = min((lines[number] for number in taken if number in lines), default=None)
     each = " and ".join(f"{n!r}{f' at line {lines[n]}' if n in lines else ''}" for n in sorted(taken)[:3])
     by = f"by at most {slight:.1g} relative on ordinary inputs" if slight else "and not on ordinary inputs"
     return f"it differs by the guard {each}, {by}", line
@@ -79,19 +81,24 @@ def _telling(known: Sequence[Compared], wrong: Collection[str]) -> list[Compared
 
 def _without(
     side: Callable[[At], Outputs], one: Compared, only: Collection[float] | None
-) -> tuple[Outputs, set[float]]:
-    with precision(MORE_BITS[0]), literals.without_guards(only) as met:
-        return side(one.at), set(met)
+) -> tuple[Outputs, literals.Guards]:
+    """One side at a point without the guards, all or these alone; and which were met."""
+    with precision(MORE_BITS[0]), literals.without_guards(only) as guards:
+        return side(one.at), guards
 
 
-def _lines(source: str, numbers: Collection[float]) -> dict[float, int]:
-    """Where they stand in the code, as far as they are written there."""
-    found: dict[float, int] = {}
+def _read(source: str) -> tuple[dict[float, int], set[float]]:
+    """Where numbers stand in the code, as far as they are written there; and which of them multiply."""
+    lines: dict[float, int] = {}
+    factors: set[float] = set()
     try:
-        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+        nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:
-        return found
+        return lines, factors
     for node in nodes:
-        if isinstance(node.value, float) and node.value in numbers:
-            found[node.value] = min(node.lineno, found.get(node.value, node.lineno))
-    return found
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            lines[node.value] = min(node.lineno, lines.get(node.value, node.lineno))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+            sides = (side for side in (node.left, node.right) if isinstance(side, ast.Constant))
+            factors |= {side.value for side in sides if isinstance(side.value, float)}
+    return lines, factors

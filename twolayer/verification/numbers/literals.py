@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Collection, Iterator
 from fractions import Fraction
+from typing import Any, NamedTuple
 
 import flint
 import numpy as np
@@ -94,25 +95,39 @@ def _reading_of_float32(number: float) -> tuple[Fraction, Fraction]:
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 
 
-_guards: tuple[set[float], Collection[float] | None] | None = None  # those met, and which alone are left out
+class Guards(NamedTuple):
+    """The literals as small as a guard that are met; those of them that multiply; and which alone are left out."""
+
+    met: set[float]
+    factors: set[float]
+    only: Collection[float] | None
+
+
+_guards: Guards | None = None
 
 
 @contextlib.contextmanager
-def without_guards(only: Collection[float] | None = None) -> Iterator[set[float]]:
-    """Inside, literals that are as small as a guard are 0, all or these alone; gives those that are met."""
+def without_guards(only: Collection[float] | None = None) -> Iterator[Guards]:
+    """Inside, literals that are as small as a guard are 0, all or these alone."""
     global _guards
-    before, _guards = _guards, (set(), only)
+    before, _guards = _guards, Guards(set(), set(), only)
     try:
-        yield _guards[0]
+        yield _guards
     finally:
         _guards = before
+
+
+def multiplied(number: Any) -> None:
+    """Told, inside of that, of the numbers by which something is multiplied or divided."""
+    if _guards is not None and np.ndim(number) == 0 and 0 < abs(number) <= GUARD:
+        _guards.factors.add(float(number))
 
 
 def _is_taken_out(number: float) -> bool:
     if _guards is None or not 0 < abs(number) <= GUARD:
         return False
-    _guards[0].add(number)
-    return _guards[1] is None or number in _guards[1]
+    _guards.met.add(number)
+    return _guards.only is None or number in _guards.only
 
 
 def literal(number: float, dtype: str = "float64") -> flint.arb:

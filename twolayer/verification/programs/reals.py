@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from twolayer.verification.numbers.balls import array_of
 from twolayer.verification.numbers.functions import integer, whole_power
-from twolayer.verification.numbers.literals import literal
+from twolayer.verification.numbers.literals import literal, multiplied
 from twolayer.verification.programs import decompositions, elementwise
 from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.elementwise import LARGER, SMALLER, ZERO, above, at_least, below, lifted, objects
@@ -50,6 +50,10 @@ class Reals(System):
 
     def enter(self, call: Call) -> None:
         self._call = call
+        if call.eqn.primitive.name in ("mul", "div"):
+            for atom in call.eqn.invars:
+                if isinstance(atom, Literal):
+                    multiplied(atom.val)
 
     def here(self) -> tuple[int, Any] | None:
         """The user's line from which the operation that runs now comes, and the operation."""
