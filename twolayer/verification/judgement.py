@@ -147,10 +147,10 @@ def _notes(branches: Branches, kinks: Sequence[Kink], disagreement: str | None) 
 def _text(question: Question, verdict: Judgement, known: Sequence[Compared], example: Example | None) -> str:
     """What the terminal shows."""
     name = getattr(question.program.function, "__name__", "the function")
-    first = f"{WORDS[verdict.verdict]}: {name}, {question.title}"
+    said = WORDS[verdict.verdict] + (" by a guard alone" if any(why.id == "guard" for why in verdict.causes) else "")
+    first = f"{said}: {name}, {question.title}"
     if verdict.line_number:
-        by = " by a guard alone," if any(cause.id == "guard" for cause in verdict.causes) else ""
-        first = f"{WORDS[verdict.verdict]}{by} at line {verdict.line_number}: {verdict.line}"
+        first = f"{said} at line {verdict.line_number}: {verdict.line}"
     shown = [first, *(f"  {why.text}" for why in verdict.causes[:3])]
     if len(verdict.causes) > 3:
         shown.append(f"  or another of {len(verdict.causes)} causes")
