@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 import tempfile
 
 # One folder of compiled programs for all processes of a session, those of the scripts too. JAX reads where it is when
@@ -69,6 +70,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # The default on GPU (TF32) and TPU (bfloat16) keeps three digits of a float32 product.
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(autouse=True)
+def _no_rounded_literals():
+    """What one test has met in the code of its functions is nothing to the next; a verdict begins without it too."""
+    literals = sys.modules.get("twolayer.verification.numbers.literals")
+    if literals is not None:
+        literals.rounded.clear()
+
 
 # The same examples in every run, so a red test stays red; no deadline, because each new shape compiles.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

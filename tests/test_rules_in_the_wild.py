@@ -1,5 +1,7 @@
 """Custom rules as public libraries have them: guards against 0, integer arguments of one's own, single precision."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from twolayer.verification import assert_right, judgement, verify_gradient, verify_rule
 from twolayer.verification.numbers.balls import BITS, precision
 from twolayer.verification.numbers.comparisons import decision
-from twolayer.verification.numbers.literals import literal, multiplied, reading, without_guards
+from twolayer.verification.numbers.literals import literal, reading, watch_guards, without_guards
+from twolayer.verification.programs import Refused
 from twolayer.verification.programs.load import Loaded
 
 X = {"x": "n"}
@@ -41,7 +44,7 @@ GUARDED = {
 def test_what_is_right_but_for_a_guard_is_said_to_be_so_and_can_be_allowed(name):
     f, number, said = GUARDED[name]
     found = verify_rule(f, X, domains={"x": "positive"})
-    assert found.verdict == "wrong" and found.text.startswith("WRONG by a guard alone"), found.text
+    assert found.verdict == "wrong" and found.text.startswith("WRONG by a small constant alone"), found.text
     assert f"the guard {number}" in found.text and said in found.text
     assert_right(verify_rule(f, X, domains={"x": "positive"}, allow_guards=True))
 
@@ -82,14 +85,87 @@ def test_a_small_decay_in_numpy_is_no_guard():
     assert verify_gradient(loss, gradients, {"w": "d"}, allow_guards=True).verdict == "wrong"
 
 
-def test_literals_as_small_as_a_guard_can_be_left_out():
+def test_literals_as_small_as_a_guard_or_as_near_to_1_can_be_left_out():
     with without_guards() as guards:
-        assert literal(1e-8) == 0 and literal(1e-3) != 0
-        multiplied(1e-7)
-        multiplied(0.5)
-    assert guards.met == {1e-8} and guards.factors == {1e-7} and literal(1e-8) != 0
+        assert literal(1e-8) == 0 and literal(1 - 1e-7) == 1 and literal(1e-3) != 0
+        watch_guards([np.array([literal(0.5)], object)], multiply=True)
+        assert not guards.as_factor
+        watch_guards([np.array([literal(0.5), literal(1e-8)], object)], multiply=True)
+    assert guards.met == {1e-8, 1 - 1e-7} and guards.as_factor and not guards.as_threshold and literal(1e-8) != 0
     with without_guards(only={1e-9}):
         assert literal(1e-8) != 0 and literal(1e-9) == 0
+
+
+SINE = {
+    "a factor by another name": lambda x: jnp.cos(x) + jnp.float32(1e-6) * x,
+    "a factor in an array": lambda x: jnp.cos(x) + jnp.full_like(x, 5e-7) * x,
+    "a term that grows": lambda x: jnp.cos(x) + jnp.full_like(x, 8e-7) * jnp.exp(3 * x**2),
+    "a threshold": lambda x: jnp.where(jnp.abs(x) < 1e-6, 7.0, jnp.cos(x)),
+    "a threshold of a power": lambda x: jnp.where(x**8 < 7e-7, 0.0, jnp.cos(x)),
+}
+
+
+@pytest.mark.parametrize("slope", SINE.values(), ids=SINE)
+def test_no_real_fault_hides_behind_a_small_constant(slope):
+    assert verify_rule(with_slope(jnp.sin, slope), X, allow_guards=True).verdict == "wrong"
+
+
+def test_a_guard_below_1_can_be_allowed():
+    f = with_slope(jax.nn.softplus, lambda x: jnp.minimum(jax.nn.sigmoid(x), 1 - 1e-7))
+    assert_right(verify_rule(f, X, allow_guards=True))
+    assert "the guard 0.9999999" in verify_rule(f, X).text
+
+
+def test_a_constant_of_another_function_of_the_file_does_not_matter():
+    def decay(w):
+        return w - 1e-9 * w
+
+    f = with_slope(jnp.log, lambda x: 1 / (x + 1e-9))
+    assert_right(verify_rule(f, X, domains={"x": "positive"}, allow_guards=True))
+    assert decay(1) < 1
+
+
+def test_a_rule_in_a_loop_or_a_branch_is_held_against_its_plain_program():
+    wrong, right = (with_slope(jnp.sin, slope) for slope in (lambda x: 0.9 * jnp.cos(x), jnp.cos))
+    loops = {
+        "scan": lambda f: lambda x: jax.lax.scan(lambda s, a: (f(s + a), None), 0.0 * x[0], x)[0],
+        "map": lambda f: lambda x: jax.lax.map(f, x),
+        "cond": lambda f: lambda x: jax.lax.cond(x[0] > 0, f, lambda x: 2 * f(x), x),
+    }
+    for loop in loops.values():
+        assert verify_rule(loop(wrong), X).verdict == "wrong"
+        assert_right(verify_rule(loop(right), X))
+
+
+def test_a_forward_rule_of_another_shape_is_wrong():
+    @jax.custom_vjp
+    def f(x):
+        return jnp.sin(x).sum(-1)
+
+    f.defvjp(lambda x: (jnp.sin(x).sum(-1, keepdims=True), x), lambda x, g: (g[..., None] * jnp.cos(x),))
+    assert verify_rule(f, {"x": "m d"}).verdict == "wrong"
+
+
+def test_what_jax_cannot_differentiate_is_undecided_without_a_reference():
+    f = with_slope(jnp.sin, jnp.cos)
+
+    def loops(x):
+        return jax.lax.while_loop(lambda s: s.sum() < 1, lambda s: 1 + f(s) / 2, x)
+
+    found = verify_rule(loops, X)
+    assert found.verdict == "undecided" and "cannot differentiate" in found.text
+
+
+def test_a_domain_that_raises_is_said_in_one_line():
+    with pytest.raises(Refused, match=r"the domain of x is called as \(rng, shape\), and raised TypeError"):
+        verify_rule(with_slope(jnp.sin, jnp.cos), X, domains={"x": lambda rng: rng.normal()})
+
+
+def test_numbers_that_differ_late_are_shown_with_more_digits():
+    f = with_slope(jnp.sqrt, lambda x: 0.5 / jnp.sqrt(x) * (1 + 1e-9))
+    text = verify_rule(f, X, domains={"x": "positive"}).text
+    yours, right = re.search(r"yours (\S+), right (\S+)", text).groups()
+    assert yours != right and float(yours) == pytest.approx(float(right), rel=1e-8)
 
 
 def test_a_number_of_single_precision_is_read_alike_before_and_after_it_is_converted():

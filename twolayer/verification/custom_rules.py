@@ -9,6 +9,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,14 @@ from twolayer.verification.programs.stand_ins import jax_floats
 from twolayer.verification.reference import Reference, is_real, leaves
 from twolayer.verification.verdict import Judgement
 
+MEANT = 10**6  # the largest number in a fraction that is one on purpose
 LEAST, FEW = 24, 200  # numbers of all points together where the derivative is taken entry by entry
 SECONDS = 4.0  # for that
+# What JAX says of what it cannot differentiate, at all or backwards; and of a rule that does not fit its function.
 CANNOT = re.compile(
-    "reverse-mode|differentiat|Linearization|Derivatives of|JVP not implemented", re.I
-)  # what JAX says of what it cannot differentiate
-MISSHAPEN = re.compile("rule must produce|same type as the args|same shape|shapes do not match")  # and of such a rule
+    "reverse-mode diff|differentiation rule|cannot be differentiated|Linearization|Derivatives of|JVP not impl", re.I
+)
+MISSHAPEN = re.compile("rule must produce|unexpected JAX type|same type as the args|same shape|shapes do not match")
 POINTS_INSIDE, MOST_INSIDE = 3, 6  # points at which the rules inside are judged, and how many of them
 
 
@@ -97,6 +100,8 @@ def verify_rule(
     raised = _raises(lambda: run(points[0]))
     if MISSHAPEN.search(raised):
         return _alone("wrong", raised)
+    if CANNOT.search(raised) and reference is None:
+        return _alone("undecided", f"JAX cannot differentiate it, and there is no reference for its value: {raised}")
     if CANNOT.search(raised):
         notes = (*notes, "JAX cannot differentiate it, and it has no rule: its value alone is judged")
         wanted, forward = [], own
@@ -205,7 +210,7 @@ def _raises(run: Callable[[], Any]) -> str:
         with precision(BITS):
             run()
     except RaisedInside as error:
-        return str(error)
+        return str(error).replace("pull raised", "its rule raised", 1)
     except (Undecided, NotJudged):
         pass
     return ""
@@ -230,7 +235,7 @@ def _meant(name: str, found: Sequence[Compared], outer: Outer, pull: Any, spec: 
         if all(v == Ball(0) for array in mine for v in np.ravel(array)):
             return f'it is zero; if that is meant, say expects={{"{name[1:]}": "zero"}}'
         if all(np.shape(a) == np.shape(g) for a, g in zip(mine, given, strict=True)):
-            c = ratio(mine, given)
+            c = _plain(ratio(mine, given))
             if c is not None:
                 said = "the cotangent itself" if c == 1 else f"{c} times the cotangent"
                 arguments = ", ".join((*spec.parts, "g"))
@@ -242,12 +247,17 @@ def _meant(name: str, found: Sequence[Compared], outer: Outer, pull: Any, spec: 
                 "the plain program is flat there, so its derivative is zero; if another is meant, as a straight-through"
                 f' or a surrogate gradient, say expects={{"{name[1:]}": {own}}}'
             )
-        c = ratio(mine, [one.right[name] for one in cases])
+        c = _plain(ratio(mine, [one.right[name] for one in cases]))
         if c is not None and c != 1:
             return f"it is {c} times the derivative of the plain program, as where a gradient is reversed or scaled"
         if not _is_linear(cases[0], name, outer, pull, spec):
             return "it is not linear in the cotangent, as a clipped gradient is: the derivative of no function"
     return None
+
+
+def _plain(c: Fraction | None) -> Fraction | None:
+    """A ratio that somebody may have meant; that of a difference quotient has twenty digits."""
+    return c if c is not None and max(abs(c.numerator), c.denominator) < MEANT else None
 
 
 def _is_linear(one: Compared, name: str, outer: Outer, pull: Any, spec: Arguments) -> bool:

@@ -11,7 +11,7 @@ from twolayer.verification.evidence.exploring import MASK, Search, drawn, reach,
 from twolayer.verification.evidence.kinks import Kink, at_ties, settled
 from twolayer.verification.evidence.questions import At, Compared, Question, check_repeats, compared, differs, judged
 from twolayer.verification.evidence.small_constants import but_for
-from twolayer.verification.evidence.smallest import Example, code, smallest
+from twolayer.verification.evidence.smallest import Example, apart, code, smallest
 from twolayer.verification.explain.anywhere import Located, locate
 from twolayer.verification.numbers import literals
 from twolayer.verification.numbers.balls import Undecided, floats
@@ -91,11 +91,12 @@ def _explained(
         guard = but_for(question, known, differing, own=False) if not found.causes else None
     if guard is None:
         return outputs, found
-    said, number = guard
-    verdict, reason = ("right", said) if allow_guards else ("wrong", f"{said}; allow_guards accepts it")
+    accepted, number = allow_guards and guard.acceptable, guard.line
+    more = "; allow_guards accepts it" if guard.acceptable else ""
+    verdict, reason = ("right", guard.said) if accepted else ("wrong", guard.said + more)
     told = dict[str, str | None](verdict=verdict, reason=reason)
     line = (question.program.source or "").splitlines()[number - 1].strip() if number else None
-    found = Located() if allow_guards else Located((Reason("guard", said, line),), line, number)
+    found = Located() if accepted else Located((Reason("guard", guard.said, line),), line, number)
     return {name: told if name in differing else one for name, one in outputs.items()}, found
 
 
@@ -147,7 +148,9 @@ def _notes(branches: Branches, kinks: Sequence[Kink], disagreement: str | None) 
 def _text(question: Question, verdict: Judgement, known: Sequence[Compared], example: Example | None) -> str:
     """What the terminal shows."""
     name = getattr(question.program.function, "__name__", "the function")
-    said = WORDS[verdict.verdict] + (" by a guard alone" if any(why.id == "guard" for why in verdict.causes) else "")
+    said = WORDS[verdict.verdict] + (
+        " by a small constant alone" if any(why.id == "guard" for why in verdict.causes) else ""
+    )
     first = f"{said}: {name}, {question.title}"
     if verdict.line_number:
         first = f"{said} at line {verdict.line_number}: {verdict.line}"
@@ -163,6 +166,7 @@ def _text(question: Question, verdict: Judgement, known: Sequence[Compared], exa
     if example is not None:
         entry = f"{example.output}{list(example.entry) if example.entry else ''}"
         sizes = ", ".join(f"{letter} = {size}" for letter, size in example.one.at.sizes.items())
-        shown.append(f"  {entry}: yours {example.mine:.6g}, right {example.right:.6g}{f' ({sizes})' if sizes else ''}")
+        mine, right = apart(example.mine, example.right)
+        shown.append(f"  {entry}: yours {mine}, right {right}{f' ({sizes})' if sizes else ''}")
         shown += [f"    {line}" for line in code(question, example)]
     return "\n".join(shown)

@@ -163,7 +163,7 @@ def _as_they_draw(found: Arguments) -> Arguments:
             return {key: typed(inner) for key, inner in part.items()}
         if not callable(part.domain) or part.dtype == "int":
             return part
-        drawn = np.asarray(part.domain(np.random.default_rng(0), part.shape(sizes)))
+        drawn = _called(part, np.random.default_rng(0), part.shape(sizes))
         return part._replace(dtype="int" if drawn.dtype.kind in "iub" else "float")
 
     return found._replace(parts={name: typed(part) for name, part in found.parts.items()})
@@ -243,7 +243,7 @@ DOMAINS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]]
 def _drawn(array: Array, sizes: Mapping[str, int], rng: np.random.Generator, scale: float) -> np.ndarray:
     shape, domain = array.shape(sizes), array.domain
     if callable(domain):
-        return _as_wanted(np.asarray(domain(rng, shape)), array, shape)
+        return _as_wanted(_called(array, rng, shape), array, shape)
     if domain in DOMAINS:
         drawn = np.asarray(DOMAINS[domain](rng, shape))
         return np.asarray(drawn * scale) if domain in ("real", "positive") else drawn
@@ -252,6 +252,14 @@ def _drawn(array: Array, sizes: Mapping[str, int], rng: np.random.Generator, sca
     if upper is None:
         raise BadShapes(f"the domain of {array.path} is {domain!r}, and {count} is the size of no axis")
     return rng.integers(upper, size=shape)
+
+
+def _called(array: Array, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.asarray(array.domain(rng, shape))
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise BadShapes(f"the domain of {array.path} is called as (rng, shape), and raised {said}") from error
 
 
 def _as_wanted(drawn: np.ndarray, array: Array, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,6 +6,7 @@ what each stands for.
 
 import ast
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,14 +15,24 @@ from twolayer.verification.numbers import literals
 from twolayer.verification.numbers.balls import MORE_BITS, Undecided, floats, precision
 from twolayer.verification.programs import NotJudged, Refused
 
-POINTS, LEAST = 6, 3  # at which they are taken out; at so many it must be right then
-SLIGHT = 1e-5  # relative: more than this no small constant of both sides may change at ordinary numbers
+POINTS, LEAST = 6, 2  # at which they are taken out; at so many it must be right then
+LEAST_FACTOR = 1e-9  # relative: a constant that multiplies may change no more at ordinary numbers
+SLIGHT = 1e-5  # relative: more than this no guard may change at ordinary numbers
 
 
-def but_for(
-    question: Question, known: Sequence[Compared], wrong: Collection[str], own: bool
-) -> tuple[str, int | None] | None:
-    """What is to be said where wrong outputs are right without small constants, and the first line of one.
+class Guard(NamedTuple):
+    """What is to be said of small constants that alone make a difference, and the first line of one.
+
+    acceptable: whether they guard a quotient, a root or a logarithm; a threshold of a comparison does not.
+    """
+
+    said: str
+    line: int | None
+    acceptable: bool
+
+
+def but_for(question: Question, known: Sequence[Compared], wrong: Collection[str], own: bool) -> Guard | None:
+    """The small constants without which wrong outputs are right; None where they would not be, or matter too much.
 
     Args:
       known: both sides at points.
@@ -31,11 +42,12 @@ def but_for(
     """
     points = _telling(known, wrong)
     slight = max(_change([one for one in known if one.at.kind == "ordinary"], name) for name in wrong)
-    if not own and slight > SLIGHT:
+    if slight > SLIGHT:
         return None
-    lines, factors = _read(question.program.source or "")
-    taken, right = set[float](), 0
+    taken, right, as_factor, as_threshold = set[float](), 0, False, False
     for one in points:
+        if right == POINTS:
+            break
         try:
             mine, found = _without(question.mine, one, None)
             if not found.met:
@@ -44,22 +56,25 @@ def but_for(
             met = found.met
             if own:
                 met = met - of_right.met
-                mine, _ = _without(question.mine, one, met)
+                mine, found = _without(question.mine, one, met)
                 others = one.right
         except (Undecided, NotJudged, Refused):
             continue
         bare = one._replace(mine=mine, right=others)
         if not met or any(differs(name, [bare]) for name in wrong):
             return None
-        taken |= met
-        factors |= found.factors
-        right += 1
-    if not taken or right < min(LEAST, len(points)) or (slight and taken & factors):
+        taken, right = taken | met, right + 1
+        as_factor, as_threshold = as_factor or found.as_factor, as_threshold or found.as_threshold
+    lines, factors, thresholds = _read(question.program.source or "")
+    if not hasattr(question.program, "trace"):  # of other code the text says what no jaxpr does
+        as_factor, as_threshold = bool(taken & factors), bool(taken & thresholds)
+    if not taken or right < min(LEAST, len(points)) or (slight > LEAST_FACTOR and as_factor):
         return None
     line = min((lines[number] for number in taken if number in lines), default=None)
     each = " and ".join(f"{n!r}{f' at line {lines[n]}' if n in lines else ''}" for n in sorted(taken)[:3])
     by = f"by at most {slight:.1g} relative on ordinary inputs" if slight else "and not on ordinary inputs"
-    return f"it differs by the guard {each}, {by}", line
+    word = "threshold" if as_threshold else "guard"
+    return Guard(f"it differs by the {word} {each}, {by}", line, not as_threshold)
 
 
 def _change(points: Sequence[Compared], name: str) -> float:
@@ -73,32 +88,42 @@ def _change(points: Sequence[Compared], name: str) -> float:
 
 
 def _telling(known: Sequence[Compared], wrong: Collection[str]) -> list[Compared]:
-    """Points off the ties, where there are any, those first at which something is wrong."""
+    """Points in the order in which they say most: those at which something is wrong, and off the ties."""
     usable = [one for one in known if all(name in one.mine and name in one.right for name in wrong)]
-    usable = [one for one in usable if not one.tied] or usable
-    return sorted(usable, key=lambda one: not any(differs(name, [one]) for name in wrong))[:POINTS]
+    return sorted(usable, key=lambda one: (not any(differs(name, [one]) for name in wrong), one.tied))
 
 
 def _without(
     side: Callable[[At], Outputs], one: Compared, only: Collection[float] | None
 ) -> tuple[Outputs, literals.Guards]:
     """One side at a point without the guards, all or these alone; and which were met."""
-    with precision(MORE_BITS[0]), literals.without_guards(only) as guards:
-        return side(one.at), guards
+    for bits in MORE_BITS:
+        try:
+            with precision(bits), literals.without_guards(only) as guards:
+                return side(one.at), guards
+        except Undecided:
+            if bits == MORE_BITS[-1]:
+                raise
+    raise Undecided("no precision is enough")
 
 
-def _read(source: str) -> tuple[dict[float, int], set[float]]:
-    """Where numbers stand in the code, as far as they are written there; and which of them multiply."""
+def _read(source: str) -> tuple[dict[float, int], set[float], set[float]]:
+    """Where numbers stand in the code, as far as they are written there; those that multiply, and those compared."""
     lines: dict[float, int] = {}
-    factors: set[float] = set()
+    factors, thresholds = set[float](), set[float]()
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:
-        return lines, factors
+        return lines, factors, thresholds
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, float):
             lines[node.value] = min(node.lineno, lines.get(node.value, node.lineno))
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-            sides = (side for side in (node.left, node.right) if isinstance(side, ast.Constant))
-            factors |= {side.value for side in sides if isinstance(side.value, float)}
-    return lines, factors
+            factors |= _floats([node.left, node.right])
+        if isinstance(node, ast.Compare):
+            thresholds |= _floats([node.left, *node.comparators])
+    return lines, factors, thresholds
+
+
+def _floats(nodes: Sequence[ast.expr]) -> set[float]:
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, float)}

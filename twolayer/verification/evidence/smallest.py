@@ -130,7 +130,14 @@ def code(question: Question, found: Example) -> list[str]:
     else:
         call += _place(question, found)
     entry = f"[{', '.join(map(str, found.entry))}]" if found.entry else ""
-    return [*lines, f"print({call}{entry})  # {found.mine:.6g}, and {found.right:.6g} is right"]
+    mine, right = apart(found.mine, found.right)
+    return [*lines, f"print({call}{entry})  # {mine}, and {right} is right"]
+
+
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with as many digits as tell them apart, six at least."""
+    pairs = ((f"{a:.{n}g}", f"{b:.{n}g}") for n in (6, 9, 12, 17))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (f"{a:.17g}", f"{b:.17g}"))
 
 
 def _place(question: Question, found: Example) -> str:

@@ -14,9 +14,9 @@ import contextlib
 import functools
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import flint
 import numpy as np
@@ -95,45 +95,57 @@ def _reading_of_float32(number: float) -> tuple[Fraction, Fraction]:
 rounded: set[float] = set()  # the literals met so far that are rounded numbers; whoever asks clears it
 
 
-class Guards(NamedTuple):
-    """The literals as small as a guard that are met; those of them that multiply; and which alone are left out."""
+class Guards:
+    """Literals as small as a guard, or as near to 1, that are met while they are left out.
 
-    met: set[float]
-    factors: set[float]
-    only: Collection[float] | None
+    Attributes:
+      met: the literals. only: which alone are left out; None for all.
+      as_factor, as_threshold: whether one that is left out multiplies, or is compared.
+    """
+
+    def __init__(self, only: Collection[float] | None):
+        self.met, self.only = set[float](), only
+        self.as_factor = self.as_threshold = False
 
 
+LEFT_OUT = flint.arb(0)  # what a guard becomes: this object, by which it is known again
 _guards: Guards | None = None
 
 
 @contextlib.contextmanager
 def without_guards(only: Collection[float] | None = None) -> Iterator[Guards]:
-    """Inside, literals that are as small as a guard are 0, all or these alone."""
+    """Inside, literals as small as a guard are 0, and those as near to 1 are 1; all of them, or these alone."""
     global _guards
-    before, _guards = _guards, Guards(set(), set(), only)
+    before, _guards = _guards, Guards(only)
     try:
         yield _guards
     finally:
         _guards = before
 
 
-def multiplied(number: Any) -> None:
-    """Told, inside of that, of the numbers by which something is multiplied or divided."""
-    if _guards is not None and np.ndim(number) == 0 and 0 < abs(number) <= GUARD:
-        _guards.factors.add(float(number))
+def watch_guards(arrays: Iterable[Any], multiply: bool) -> None:
+    """Told, inside of that, of arrays that are multiplied or compared."""
+    if _guards is not None and any(v is LEFT_OUT for a in arrays for v in np.ravel(a).tolist()):
+        _guards.as_factor |= multiply
+        _guards.as_threshold |= not multiply
 
 
-def _is_taken_out(number: float) -> bool:
-    if _guards is None or not 0 < abs(number) <= GUARD:
-        return False
+def _left_out(number: float) -> flint.arb | None:
+    """What a literal is in place of itself, where it is left out."""
+    small = 0 < abs(number) <= GUARD
+    if _guards is None or not (small or 0 < 1 - number <= GUARD):
+        return None
     _guards.met.add(number)
-    return _guards.only is None or number in _guards.only
+    if _guards.only is not None and number not in _guards.only:
+        return None
+    return LEFT_OUT if small else flint.arb(1)
 
 
 def literal(number: float, dtype: str = "float64") -> flint.arb:
     """What a float literal means: a fraction, or a ball where it is a rounded number."""
-    if _is_taken_out(number):
-        return flint.arb(0)
+    instead = _left_out(number)
+    if instead is not None:
+        return instead
     if not math.isfinite(number):
         return flint.arb("nan") if number != number else flint.arb("inf") if number > 0 else flint.arb("-inf")
     fraction, radius = reading(number, dtype)

@@ -12,6 +12,7 @@ import numpy as np
 
 from twolayer.verification.numbers.comparisons import DECISIONS, Undecided, decision, surely_nan
 from twolayer.verification.numbers.functions import SHORT_NAMES, UNARY, integer, power
+from twolayer.verification.numbers.literals import watch_guards
 from twolayer.verification.numbers.special import by_first, incomplete_gamma
 from twolayer.verification.programs.interpreter import Call, Rules, Value, plain
 from twolayer.verification.programs.primitives import as_value, integers
@@ -105,6 +106,8 @@ def _elementwise(name: str, f: Callable, arguments: int = 1, result: type | None
     def apply(call: Call, *inputs: Value) -> Value:
         if all(map(plain, inputs)):
             return integers(call, *inputs)
+        if result is bool:
+            watch_guards(inputs, multiply=False)
         values = ufunc(*(as_value(call.system, a) for a in inputs))
         return values.astype(result) if result else values
 

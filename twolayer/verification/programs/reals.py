@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from twolayer.verification.numbers.balls import array_of
 from twolayer.verification.numbers.functions import integer, whole_power
-from twolayer.verification.numbers.literals import literal, multiplied
+from twolayer.verification.numbers.literals import literal, watch_guards
 from twolayer.verification.programs import decompositions, elementwise
 from twolayer.verification.programs.decompositions import any_complex
 from twolayer.verification.programs.elementwise import LARGER, SMALLER, ZERO, above, at_least, below, lifted, objects
@@ -50,10 +50,6 @@ class Reals(System):
 
     def enter(self, call: Call) -> None:
         self._call = call
-        if call.eqn.primitive.name in ("mul", "div"):
-            for atom in call.eqn.invars:
-                if isinstance(atom, Literal):
-                    multiplied(atom.val)
 
     def here(self) -> tuple[int, Any] | None:
         """The user's line from which the operation that runs now comes, and the operation."""
@@ -87,7 +83,11 @@ class Reals(System):
     def move(self, f: Callable, *values: np.ndarray) -> np.ndarray:
         return objects(f(*values))
 
-    add, mul = map(_of_arrays, (operator.add, operator.mul))
+    add = _of_arrays(operator.add)
+
+    def mul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        watch_guards((a, b), multiply=True)
+        return objects(a * b)
 
     def sub(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """A number less itself is 0, however well it is known."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from twolayer.verification.programs import Program
 from twolayer.verification.programs.jax_code import JaxProgram
@@ -52,6 +52,8 @@ def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list, bound: Callab
         inner = _inner(eqn) if eqn.primitive.name in (*RULES, *CALLS) else None
         if eqn.params.get("name") == "expm" and len(inputs) == 1:
             return [_expm(inputs[0])]
+        if eqn.primitive.name in (*LOOPS, "cond"):
+            return bind(_without_rules(eqn), inputs)
         if inner is None:
             return bound(eqn, inputs)
         if eqn.primitive.name in RULES:
@@ -59,6 +61,20 @@ def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list, bound: Callab
         return _inlined(*opened(inner), inputs, met, bound)
 
     return walk(jaxpr, consts, arguments, apply, lambda value, aval: value)
+
+
+def _without_rules(eqn: Any) -> Any:
+    """A loop or a branch whose body has its custom rules written out."""
+
+    def changed(inner: Any) -> Any:
+        if isinstance(inner, tuple):
+            return tuple(map(changed, inner))
+        if not isinstance(inner, ClosedJaxpr) or not any(e.primitive.name in RULES for e in operations(inner)):
+            return inner
+        given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inner.jaxpr.invars]
+        return jax.make_jaxpr(lambda *own: _inlined(inner.jaxpr, inner.consts, own, []))(*given)
+
+    return eqn.replace(params={name: changed(value) for name, value in eqn.params.items()})
 
 
 def _expm(a: Any) -> Any:

@@ -148,6 +148,8 @@ class Edited:
                 exec(compile(ast.fix_missing_locations(tree), source.filename, "exec"), self.space)
         except Exception as error:
             raise Refused(f"it cannot be run apart from its file: {error}") from error
+        if name not in self.space:
+            raise Refused("it has no name in its file")
         self.function = self.space[name]
 
     def values(self, call: Callable[[], Any]) -> tuple[Any, dict[int, list]]:
