@@ -31,6 +31,14 @@ LINES = {
 }
 
 
+def changed(text, *changes):
+    """A text with other texts in it, each in the place of one that must be there."""
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
 def derivation(loss, output="relu", steps=(), hidden="relu", **changes):
     """`gradients` for the mean of a loss; each change is a line as a function of everything computed before it.
 

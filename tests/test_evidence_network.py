@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests import oracles
+from tests.handmade import changed
 from twolayer.verification.evidence import points as where
 from twolayer.verification.evidence.calls import Call
 from twolayer.verification.evidence.cases import gather, subject
@@ -13,7 +14,6 @@ from twolayer.verification.evidence.counterexample import smallest
 from twolayer.verification.evidence.elsewhere import at_sizes, at_ties, kinked, on_batch
 from twolayer.verification.evidence.guards import without, without_guards
 from twolayer.verification.evidence.own_loss import Standard, describe
-from twolayer.verification.numbers import literals
 from twolayer.verification.numbers.balls import floats
 from twolayer.verification.problem import LEAVES, Setting, Sizes
 from twolayer.verification.programs import Refused
@@ -36,18 +36,9 @@ def gradients(params, x, y):
 """
 
 
-@pytest.fixture(autouse=True)
-def no_rounded_literals():
-    literals.rounded.clear()
-
-
 def derivation(*changes, setting=SETTING):
     """The derivation with other texts in it, ready to be asked at points."""
-    text = TEXT
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return subject(File("homework.py", text).program("gradients"), setting)
+    return subject(File("homework.py", changed(TEXT, *changes)).program("gradients"), setting)
 
 
 RIGHT = derivation()

@@ -23,7 +23,7 @@ from twolayer.verification.evidence.questions import (
 )
 from twolayer.verification.evidence.shapes import arguments
 from twolayer.verification.evidence.smallest import code, smallest
-from twolayer.verification.numbers import comparisons, literals
+from twolayer.verification.numbers import comparisons
 from twolayer.verification.numbers.balls import Ball, Undecided, balls, floats, precision
 from twolayer.verification.numbers.comparisons import at_place
 from twolayer.verification.programs import NotJudged, RaisedInside, Refused
@@ -34,7 +34,6 @@ HERE = types.SimpleNamespace(filename=__file__, function=lambda: None, literals=
 
 @pytest.fixture(autouse=True)
 def bits():
-    literals.rounded.clear()
     with precision(256):
         yield
 

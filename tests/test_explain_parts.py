@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tests.handmade import changed
 from twolayer.verification.evidence import points
 from twolayer.verification.evidence.cases import Case, gather, subject
 from twolayer.verification.evidence.points import Point
@@ -19,7 +20,6 @@ from twolayer.verification.explain.mended import mended
 from twolayer.verification.explain.places import steps_of, with_line
 from twolayer.verification.explain.search import explanations
 from twolayer.verification.formula_and_program import leaf_verdicts, watched
-from twolayer.verification.numbers import literals
 from twolayer.verification.numbers.balls import balls, floats, precision
 from twolayer.verification.problem import Setting, Sizes, right
 from twolayer.verification.programs import Local
@@ -45,7 +45,6 @@ def gradients(params, x, y):
 
 @pytest.fixture(autouse=True)
 def bits():
-    literals.rounded.clear()
     with precision(256):
         yield
 
@@ -53,10 +52,7 @@ def bits():
 @functools.cache
 def explained(*changes, sought=True):
     """A derivation with other texts in it: its explanations, and what is known when causes are sought."""
-    text = TEXT
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
+    text = changed(TEXT, *changes)
     found = subject(File("homework.py", text).program("gradients"), SETTING)
     cases = gather(found)
     evidence = Evidence(SETTING, cases, watched(found, cases), leaf_verdicts(found, cases), source=text,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.handmade import changed
 from twolayer.activations import Activation
 from twolayer.losses import Function
 from twolayer.starts import Scheme
@@ -34,7 +35,6 @@ from twolayer.verification.verdict import Cause
 
 @pytest.fixture(autouse=True)
 def bits():
-    literals.rounded.clear()
     with precision(256):
         yield
 
@@ -247,11 +247,7 @@ CHECKS = Checks(None, (), None, 0, 1, True, False, lambda stage: None)
 
 
 def derivation(*changes, setting=SETTING):
-    text = TEXT
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return subject(File("homework.py", text).program("gradients"), setting)
+    return subject(File("homework.py", changed(TEXT, *changes)).program("gradients"), setting)
 
 
 def test_the_verdict_on_a_derivation_and_how_much_was_tried():

@@ -100,9 +100,10 @@ def verify_rule(
     raised = _raises(lambda: run(points[0]))
     if MISSHAPEN.search(raised):
         return _alone("wrong", raised)
-    if CANNOT.search(raised) and reference is None:
-        return _alone("undecided", f"JAX cannot differentiate it, and there is no reference for its value: {raised}")
     if CANNOT.search(raised):
+        if reference is None:
+            said = "JAX cannot differentiate it, and there is no reference for its value"
+            return _alone("undecided", f"{said}: {raised}")
         notes = (*notes, "JAX cannot differentiate it, and it has no rule: its value alone is judged")
         wanted, forward = [], own
     elif (said := _raises(lambda: right.cotangents(points[0].values, outer(points[0])))) and (

@@ -36,7 +36,7 @@ LESS_TO_WRITE = 2**20  # the smaller product of numerator and denominator, as ma
 def simplest_rational(number: float, dtype: str = "float64") -> Fraction:
     """The fraction of smallest denominator (then numerator) among those that `number`, a float of `dtype`, may mean."""
     meant = _simplest(number, dtype)
-    if dtype != "float64" or abs(number) > float(np.finfo(np.float32).max) or float(np.float32(number)) != number:
+    if dtype != "float64" or not _was_float32(number):
         return meant
     before = simplest_rational(number, "float32")
     return before if _length(before) * LESS_TO_WRITE <= _length(meant) else meant

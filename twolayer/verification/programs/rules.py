@@ -53,7 +53,7 @@ def _inlined(jaxpr: Jaxpr, consts: Any, arguments: Any, met: list, bound: Callab
         if eqn.params.get("name") == "expm" and len(inputs) == 1:
             return [_expm(inputs[0])]
         if eqn.primitive.name in (*LOOPS, "cond"):
-            return bind(_without_rules(eqn), inputs)
+            eqn = _without_rules(eqn)
         if inner is None:
             return bound(eqn, inputs)
         if eqn.primitive.name in RULES:
